@@ -1,0 +1,106 @@
+/*
+ * Error messages and the public names of statuses.
+ */
+#include "base/error.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+const char *cask_status_name(cask_status status)
+{
+    switch (status) {
+#define STATUS_NAME(name, number, text)                                        \
+    case CASK_##name:                                                          \
+        return "CASK_" #name;
+        CASK_STATUS_LIST(STATUS_NAME)
+#undef STATUS_NAME
+    }
+    return "CASK_?";
+}
+
+const char *cask_status_text(cask_status status)
+{
+    switch (status) {
+#define STATUS_TEXT(name, number, text)                                        \
+    case CASK_##name:                                                          \
+        return text;
+        CASK_STATUS_LIST(STATUS_TEXT)
+#undef STATUS_TEXT
+    }
+    return "unknown status";
+}
+
+const char *cask_version(void)
+{
+    return CASK_VERSION_STRING;
+}
+
+/* Append ": <text of os_errno>" if there is an errno. */
+static void add_errno(cask_error *err, int os_errno)
+{
+    char text[96];
+    size_t used = strlen(err->message);
+
+    if (os_errno == 0 || strerror_r(os_errno, text, sizeof(text)) != 0) {
+        return;
+    }
+    (void)snprintf(err->message + used, sizeof(err->message) - used, ": %s",
+                   text);
+}
+
+static cask_status describe(cask_error *err, cask_status status, int os_errno,
+                            const char *format, va_list arguments)
+{
+    if (err != NULL) {
+        err->status = status;
+        err->os_errno = os_errno;
+        (void)vsnprintf(err->message, sizeof(err->message), format, arguments);
+        add_errno(err, os_errno);
+    }
+    return status;
+}
+
+cask_status fail(cask_error *err, cask_status status, int os_errno,
+                 const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    (void)describe(err, status, os_errno, format, arguments);
+    va_end(arguments);
+    return status;
+}
+
+static cask_status status_of_errno(int os_errno)
+{
+    switch (os_errno) {
+    case ENOSPC:
+    case EDQUOT:
+    case EFBIG:
+        return CASK_NO_SPACE;
+    case ENOMEM:
+        return CASK_NO_MEMORY;
+    case EROFS:
+        return CASK_READ_ONLY;
+    default:
+        return CASK_IO;
+    }
+}
+
+cask_status fail_os(cask_error *err, int os_errno, const char *format, ...)
+{
+    cask_status status = status_of_errno(os_errno);
+    va_list arguments;
+
+    va_start(arguments, format);
+    (void)describe(err, status, os_errno, format, arguments);
+    va_end(arguments);
+    return status;
+}
+
+cask_status fail_memory(cask_error *err, size_t bytes)
+{
+    return fail(err, CASK_NO_MEMORY, 0, "cannot allocate %zu bytes", bytes);
+}

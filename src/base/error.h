@@ -1,0 +1,33 @@
+/*
+ * The one way to fail: fill the caller's cask_error and return the status.
+ */
+#ifndef CASKADE_ERROR_H
+#define CASKADE_ERROR_H
+
+#include "caskade.h"
+
+/*
+ * Describe a failure; returns `status`, so that a failure is one statement.
+ *
+ *   err       NULL allowed
+ *   os_errno  of the call that failed, or 0; its text is appended
+ *   format    as printf(); never key or value bytes; names file and offset
+ */
+cask_status fail(cask_error *err, cask_status status, int os_errno,
+                 const char *format, ...)
+    __attribute__((format(printf, 4, 5), cold));
+
+/*
+ * fail() for a failed system call: CASK_NO_SPACE for ENOSPC, EDQUOT and EFBIG,
+ * CASK_NO_MEMORY for ENOMEM, CASK_READ_ONLY for EROFS, else CASK_IO.
+ *
+ *   what  what was tried, like "sync 0000000000000001.log"
+ */
+cask_status fail_os(cask_error *err, int os_errno, const char *format, ...)
+    __attribute__((format(printf, 3, 4), cold));
+
+/* fail() for memory that could not be allocated. */
+cask_status fail_memory(cask_error *err, size_t bytes)
+    __attribute__((cold));
+
+#endif
