@@ -44,16 +44,16 @@ typedef struct os_stat {
 typedef struct os_space {
     uint64_t free;  /* bytes that this user may still allocate */
     uint64_t total; /* bytes */
-    bool remote;    /* NFS, CIFS, 9P, ...: locks and maps are not to be trusted */
+    bool remote; /* NFS, CIFS, 9P, ...: locks and maps are not to be trusted */
 } os_space;
 
 typedef enum os_lock { OS_UNLOCK, OS_SHARED, OS_EXCLUSIVE } os_lock;
 
 enum { /* flags of open() */
-    OS_READ = 1,
-    OS_WRITE = 2,
-    OS_CREATE = 4,    /* create if missing */
-    OS_EXCL = 8       /* with OS_CREATE: EEXIST if there */
+       OS_READ = 1,
+       OS_WRITE = 2,
+       OS_CREATE = 4, /* create if missing */
+       OS_EXCL = 8    /* with OS_CREATE: EEXIST if there */
 };
 
 /* Return false to stop. */
@@ -67,7 +67,8 @@ typedef struct os_ops {
     int (*make_dir)(os *os, const char *path, uint32_t mode);
     int (*list)(os_file *dir, os_list_fn visit, void *context);
     int (*space)(os_file *dir, os_space *ret_space);
-    int (*sync_dir)(os_file *dir); /* names created or renamed reach the device */
+    int (*sync_dir)(
+        os_file *dir); /* names created or renamed reach the device */
     int (*stat_name)(os_file *dir, const char *name, os_stat *ret_stat);
     int (*remove)(os_file *dir, const char *name);
     int (*rename)(os_file *dir, const char *from, const char *to);
@@ -146,7 +147,7 @@ typedef struct os_ops {
     uint32_t (*user)(os *os);
     int (*boot_id)(os *os, uint8_t ret_id[16]);
     uint64_t (*pid_namespace)(os *os); /* inode of /proc/self/ns/pid, or 0 */
-    uint64_t (*mutex_layout)(os *os);  /* differs where os_mutex is not shared */
+    uint64_t (*mutex_layout)(os *os); /* differs where os_mutex is not shared */
     /* A word that is 1 here and 0 in every forked child. */
     int (*fork_word)(os *os, uint32_t **ret_word);
     void (*fork_word_free)(os *os, uint32_t *word);
