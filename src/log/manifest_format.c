@@ -1,0 +1,314 @@
+/*
+ * Codec of the MANIFEST, see docs/format/manifest.md.
+ */
+#include "log/manifest_format.h"
+
+#include <inttypes.h>
+
+#include "base/bytes.h"
+#include "base/crc32c.h"
+
+enum {
+    MANIFEST_AT_ENGINE = 12,   /* u32 */
+    MANIFEST_AT_UUID = 16,     /* 16 bytes */
+    MANIFEST_AT_NONCE = 32,    /* u64 */
+    MANIFEST_AT_RESERVED = 40, /* 20 zeros */
+    MANIFEST_AT_CRC = 60       /* u32, of the 60 bytes before */
+};
+
+enum {
+    EDIT_AT_CRC = 0,     /* u32, of the 44 bytes behind it and the seed */
+    EDIT_AT_TYPE = 4,    /* u32 */
+    EDIT_AT_NUMBER = 8,  /* u64 */
+    EDIT_AT_OPERAND = 16 /* 4 x u64 */
+};
+
+enum { EDIT_OPERANDS = 4, SEED_SIZE = 16 };
+
+_Static_assert(MANIFEST_AT_CRC + FORMAT_CRC_SIZE == MANIFEST_HEADER_SIZE,
+               "the checksum is the end of the header");
+_Static_assert(EDIT_AT_OPERAND + EDIT_OPERANDS * 8 == MANIFEST_EDIT_SIZE,
+               "the operands are the end of an edit");
+
+/* The operands of an edit as they are in the file: a, b, c, d. */
+typedef struct edit_operands {
+    uint64_t word[EDIT_OPERANDS];
+} edit_operands;
+
+static const format_kind manifest_kind = {
+    .what = "Caskade MANIFEST",
+    .magic = MANIFEST_MAGIC,
+    .version = MANIFEST_VERSION,
+    .size = MANIFEST_HEADER_SIZE,
+};
+
+void manifest_header_encode(const manifest_header *header,
+                            uint8_t out[MANIFEST_HEADER_SIZE])
+{
+    format_begin(&manifest_kind, out);
+    store_u32(out + MANIFEST_AT_ENGINE, (uint32_t)header->engine);
+    memcpy(out + MANIFEST_AT_UUID, header->uuid, FORMAT_UUID_SIZE);
+    store_u64(out + MANIFEST_AT_NONCE, header->nonce);
+    format_finish(&manifest_kind, out);
+}
+
+cask_status manifest_header_decode(const uint8_t in[MANIFEST_HEADER_SIZE],
+                                   const char *name,
+                                   manifest_header *ret_header, cask_error *err)
+{
+    cask_status status;
+
+    status = format_check(&manifest_kind, in, name, 0, err);
+    if (status != CASK_OK) {
+        return status;
+    }
+    status = format_check_engine(load_u32(in + MANIFEST_AT_ENGINE), name,
+                                 MANIFEST_AT_ENGINE, err);
+    if (status != CASK_OK) {
+        return status;
+    }
+    ret_header->engine = (cask_engine)load_u32(in + MANIFEST_AT_ENGINE);
+    memcpy(ret_header->uuid, in + MANIFEST_AT_UUID, FORMAT_UUID_SIZE);
+    ret_header->nonce = load_u64(in + MANIFEST_AT_NONCE);
+    return CASK_OK;
+}
+
+/* Checksum of an edit without its first field, then the seed. */
+static uint32_t edit_crc(const uint8_t bytes[MANIFEST_EDIT_SIZE],
+                         manifest_seed seed)
+{
+    uint8_t place[SEED_SIZE];
+    uint32_t crc;
+
+    store_u64(place, seed.nonce);
+    store_u64(place + 8, seed.offset);
+    crc = crc32c(0, bytes + EDIT_AT_TYPE, MANIFEST_EDIT_SIZE - EDIT_AT_TYPE);
+    return crc32c(crc, place, sizeof(place));
+}
+
+static edit_operands operands_of(const manifest_edit *edit)
+{
+    edit_operands operands = {{0}};
+    uint64_t *word = operands.word;
+
+    switch (edit->type) {
+    case MANIFEST_OPEN:
+        word[0] = edit->open.segment_id;
+        word[1] = edit->open.nonce;
+        word[3] = (uint64_t)edit->open.kind;
+        break;
+    case MANIFEST_SEAL:
+        word[0] = edit->seal.segment_id;
+        word[1] = edit->seal.length;
+        word[2] = edit->seal.last_sequence;
+        word[3] = edit->seal.damaged_bytes;
+        break;
+    case MANIFEST_NEXT:
+        word[0] = edit->next.segment_id;
+        word[2] = edit->next.sequence;
+        break;
+    case MANIFEST_DROP:
+        word[0] = edit->drop.segment_id;
+        break;
+    }
+    return operands;
+}
+
+void manifest_edit_encode(const manifest_edit *edit, manifest_seed seed,
+                          uint8_t out[MANIFEST_EDIT_SIZE])
+{
+    edit_operands operands = operands_of(edit);
+
+    store_u32(out + EDIT_AT_TYPE, (uint32_t)edit->type);
+    store_u64(out + EDIT_AT_NUMBER, edit->number);
+    for (int i = 0; i < EDIT_OPERANDS; i++) {
+        store_u64(out + EDIT_AT_OPERAND + 8 * i, operands.word[i]);
+    }
+    store_u32(out + EDIT_AT_CRC, edit_crc(out, seed));
+}
+
+/* An edit that is being decoded, and where it is, for messages. */
+typedef struct edit_input {
+    const uint8_t *bytes;
+    const char *name;
+    uint64_t offset;
+    uint32_t type;
+    edit_operands operands;
+} edit_input;
+
+/* Refuse operand `index`; `what` says what it is and what was expected. */
+static cask_status bad_operand(const edit_input *input, int index,
+                               cask_status status, const char *what,
+                               cask_error *err)
+{
+    return fail(
+        err, status, 0,
+        "%s: offset %" PRIu64 ": edit of type %" PRIu32 ": %s, found %" PRIu64,
+        input->name, input->offset + EDIT_AT_OPERAND + 8 * (uint64_t)index,
+        input->type, what, input->operands.word[index]);
+}
+
+static cask_status check_crc(const edit_input *input, manifest_seed seed,
+                             cask_error *err)
+{
+    uint32_t stored = load_u32(input->bytes + EDIT_AT_CRC);
+    uint32_t computed = edit_crc(input->bytes, seed);
+
+    if (computed != stored) {
+        return fail(err, CASK_CORRUPT, 0,
+                    "%s: offset %" PRIu64 ": crc32c of the edit is %08" PRIx32
+                    ", stored %08" PRIx32,
+                    input->name, input->offset, computed, stored);
+    }
+    return CASK_OK;
+}
+
+/* Type and number. */
+static cask_status check_head(const edit_input *input, cask_error *err)
+{
+    if (input->type > MANIFEST_DROP) {
+        return fail(err, CASK_UNSUPPORTED, 0,
+                    "%s: offset %" PRIu64 ": type of edit is %" PRIu32
+                    ", this program knows 1 to 4; use a newer Caskade",
+                    input->name, input->offset + EDIT_AT_TYPE, input->type);
+    }
+    /* One chance in 2^32 lets zeros through the checksum: never an edit. */
+    if (input->type == 0) {
+        return fail(err, CASK_CORRUPT, 0,
+                    "%s: offset %" PRIu64 ": type of edit is 0, expected 1 "
+                    "to 4",
+                    input->name, input->offset + EDIT_AT_TYPE);
+    }
+    if (load_u64(input->bytes + EDIT_AT_NUMBER) == 0) {
+        return fail(err, CASK_CORRUPT, 0,
+                    "%s: offset %" PRIu64 ": number of edit is 0, expected 1 "
+                    "or more",
+                    input->name, input->offset + EDIT_AT_NUMBER);
+    }
+    return CASK_OK;
+}
+
+/* Whatever a newer program put into an unused operand must not be lost. */
+static cask_status check_unused(const edit_input *input, cask_error *err)
+{
+    static const bool used[][EDIT_OPERANDS] = {
+        [MANIFEST_OPEN] = {true, true, false, true},
+        [MANIFEST_SEAL] = {true, true, true, true},
+        [MANIFEST_NEXT] = {true, false, true, false},
+        [MANIFEST_DROP] = {true, false, false, false},
+    };
+
+    for (int i = 0; i < EDIT_OPERANDS; i++) {
+        if (!used[input->type][i] && input->operands.word[i] != 0) {
+            return bad_operand(input, i, CASK_UNSUPPORTED,
+                               "a field that this program does not know "
+                               "(use a newer Caskade), expected 0",
+                               err);
+        }
+    }
+    return CASK_OK;
+}
+
+static cask_status decode_open(const edit_input *input, manifest_edit *edit,
+                               cask_error *err)
+{
+    const uint64_t *word = input->operands.word;
+
+    if (word[3] < SEGMENT_LOG || word[3] > SEGMENT_RUN) {
+        return bad_operand(input, 3, CASK_UNSUPPORTED,
+                           "kind of segment (use a newer Caskade), expected "
+                           "1 to 3",
+                           err);
+    }
+    edit->open.segment_id = word[0];
+    edit->open.nonce = word[1];
+    edit->open.kind = (segment_kind)word[3];
+    return CASK_OK;
+}
+
+static cask_status decode_seal(const edit_input *input, manifest_edit *edit,
+                               cask_error *err)
+{
+    const uint64_t *word = input->operands.word;
+
+    if (!segment_length_is_sound(word[1])) {
+        return bad_operand(input, 1, CASK_CORRUPT,
+                           "length of segment, expected a multiple of 8, "
+                           "from 64 to 2^36",
+                           err);
+    }
+    if (word[2] >= FORMAT_SEQUENCE_LIMIT) {
+        return bad_operand(input, 2, CASK_CORRUPT,
+                           "last sequence, expected less than 2^56", err);
+    }
+    edit->seal.segment_id = word[0];
+    edit->seal.length = word[1];
+    edit->seal.last_sequence = word[2];
+    edit->seal.damaged_bytes = word[3];
+    return CASK_OK;
+}
+
+static cask_status decode_next(const edit_input *input, manifest_edit *edit,
+                               cask_error *err)
+{
+    const uint64_t *word = input->operands.word;
+
+    /* The limit itself means that all have been given out. */
+    if (word[2] > FORMAT_SEQUENCE_LIMIT) {
+        return bad_operand(input, 2, CASK_CORRUPT,
+                           "next sequence, expected 2^56 at most", err);
+    }
+    edit->next.segment_id = word[0];
+    edit->next.sequence = word[2];
+    return CASK_OK;
+}
+
+static cask_status decode_operands(const edit_input *input, manifest_edit *edit,
+                                   cask_error *err)
+{
+    switch (edit->type) {
+    case MANIFEST_OPEN:
+        return decode_open(input, edit, err);
+    case MANIFEST_SEAL:
+        return decode_seal(input, edit, err);
+    case MANIFEST_NEXT:
+        return decode_next(input, edit, err);
+    case MANIFEST_DROP:
+        edit->drop.segment_id = input->operands.word[0];
+        return CASK_OK;
+    }
+    return CASK_OK;
+}
+
+cask_status manifest_edit_decode(const uint8_t in[MANIFEST_EDIT_SIZE],
+                                 const char *name, manifest_seed seed,
+                                 manifest_edit *ret_edit, cask_error *err)
+{
+    edit_input input = {.bytes = in, .name = name, .offset = seed.offset};
+    manifest_edit edit = {0};
+    cask_status status;
+
+    status = check_crc(&input, seed, err);
+    if (status != CASK_OK) {
+        return status;
+    }
+    input.type = load_u32(in + EDIT_AT_TYPE);
+    for (int i = 0; i < EDIT_OPERANDS; i++) {
+        input.operands.word[i] = load_u64(in + EDIT_AT_OPERAND + 8 * i);
+    }
+    status = check_head(&input, err);
+    if (status != CASK_OK) {
+        return status;
+    }
+    status = check_unused(&input, err);
+    if (status != CASK_OK) {
+        return status;
+    }
+    edit.type = (manifest_edit_type)input.type;
+    edit.number = load_u64(in + EDIT_AT_NUMBER);
+    status = decode_operands(&input, &edit, err);
+    if (status == CASK_OK) {
+        *ret_edit = edit;
+    }
+    return status;
+}

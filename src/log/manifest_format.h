@@ -1,0 +1,94 @@
+/*
+ * The file MANIFEST: which segments are the store, as a log of edits behind a
+ * header. docs/format/manifest.md
+ */
+#ifndef CASKADE_MANIFEST_FORMAT_H
+#define CASKADE_MANIFEST_FORMAT_H
+
+#include "log/file_format.h"
+#include "log/segment_format.h"
+
+#define MANIFEST_NAME "MANIFEST"
+#define MANIFEST_MAGIC "CASKMANI"
+
+enum {
+    MANIFEST_VERSION = 1,
+    MANIFEST_HEADER_SIZE = 64, /* bytes, at offset 0 */
+    MANIFEST_EDIT_SIZE = 48    /* bytes, from MANIFEST_HEADER_SIZE on */
+};
+
+typedef struct manifest_header {
+    cask_engine engine;
+    uint8_t uuid[FORMAT_UUID_SIZE]; /* of the store */
+    uint64_t nonce;                 /* random; seeds the edits' checksums */
+} manifest_header;
+
+typedef enum manifest_edit_type {
+    MANIFEST_OPEN = 1, /* the segment is part of the store, and growing */
+    MANIFEST_SEAL = 2, /* it is synced and will not change any more */
+    MANIFEST_NEXT = 3, /* ids and sequences below these are taken */
+    MANIFEST_DROP = 4  /* the segment is no longer part of the store */
+} manifest_edit_type;
+
+typedef struct manifest_edit {
+    manifest_edit_type type; /* says which member of the union counts */
+    uint64_t number;         /* 1, 2, 3, ... */
+    union {
+        struct {
+            uint64_t segment_id;
+            uint64_t nonce;
+            segment_kind kind;
+        } open;
+        struct {
+            uint64_t segment_id;
+            uint64_t length; /* bytes before the footer, header included */
+            uint64_t last_sequence;
+            uint64_t damaged_bytes; /* known when it was sealed */
+        } seal;
+        struct {
+            uint64_t segment_id;
+            uint64_t sequence;
+        } next;
+        struct {
+            uint64_t segment_id;
+        } drop;
+    };
+} manifest_edit;
+
+/* What binds an edit to its place. */
+typedef struct manifest_seed {
+    uint64_t nonce;  /* of the MANIFEST */
+    uint64_t offset; /* of the edit in it */
+} manifest_seed;
+
+void manifest_header_encode(const manifest_header *header,
+                            uint8_t out[MANIFEST_HEADER_SIZE]);
+
+/*
+ * Decode the header. The caller compares the uuid. The reserved bytes are
+ * covered by the checksum and otherwise ignored.
+ *
+ * Returns CASK_OK; CASK_CORRUPT (magic, version 0, checksum);
+ * CASK_UNSUPPORTED (newer version, unknown engine).
+ */
+cask_status manifest_header_decode(const uint8_t in[MANIFEST_HEADER_SIZE],
+                                   const char *name,
+                                   manifest_header *ret_header,
+                                   cask_error *err);
+
+void manifest_edit_encode(const manifest_edit *edit, manifest_seed seed,
+                          uint8_t out[MANIFEST_EDIT_SIZE]);
+
+/*
+ * Decode one edit. The caller compares its number with the previous one's.
+ *
+ * Returns CASK_OK; CASK_CORRUPT (checksum: also an edit from elsewhere, and
+ * zeros; number 0; a sequence or length out of range); CASK_UNSUPPORTED
+ * (unknown type or kind; something in a field that the type does not use:
+ * an edit is understood wholly or not at all).
+ */
+cask_status manifest_edit_decode(const uint8_t in[MANIFEST_EDIT_SIZE],
+                                 const char *name, manifest_seed seed,
+                                 manifest_edit *ret_edit, cask_error *err);
+
+#endif
