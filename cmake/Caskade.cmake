@@ -17,6 +17,8 @@
 #       tests/; kind and module are labels as well. SERIAL: runs alone.
 #       C++ sources (*.cc) are fine too.
 #
+#       Include "cask_test.h" (tests/) first: cmocka without its macro fail().
+#
 #   cask_test_program(<name> SOURCES ... [DEPENDS ...] [DEFINES ...])
 #       A program that a test starts. Built beside the tests, not registered;
 #       give its path to the test by DEFINES "HELPER=\"$<TARGET_FILE:<name>>\"".
