@@ -17,7 +17,8 @@
 #       tests/; kind and module are labels as well. SERIAL: runs alone.
 #       C++ sources (*.cc) are fine too.
 #
-#       Include "cask_test.h" (tests/) first: cmocka without its macro fail().
+#       "cask_test.h" (tests/) is cmocka and what it needs. In tests <cmocka.h>
+#       lacks its macro fail(), which would hide the fail() of base/error.h.
 #
 #   cask_test_program(<name> SOURCES ... [DEPENDS ...] [DEFINES ...])
 #       A program that a test starts. Built beside the tests, not registered;
@@ -172,6 +173,8 @@ function(cask_test_executable name ret_made sources depends defines)
     add_executable(${name} ${sources})
     target_include_directories(${name} PRIVATE
         ${PROJECT_SOURCE_DIR}/tests ${PROJECT_SOURCE_DIR}/src)
+    target_include_directories(${name} SYSTEM BEFORE PRIVATE
+        ${PROJECT_SOURCE_DIR}/tests/cmocka)
     target_compile_definitions(${name} PRIVATE ${defines})
     target_link_libraries(${name} PRIVATE
         cask_flags ${targets} Cmocka::cmocka Threads::Threads)

@@ -1,6 +1,5 @@
 /*
- * cmocka with what it needs, and without its macro fail(), which hides the
- * fail() of base/error.h. Include it first.
+ * cmocka and the headers that it needs before it.
  */
 #ifndef CASKADE_TESTS_CASK_TEST_H
 #define CASKADE_TESTS_CASK_TEST_H
@@ -12,7 +11,5 @@
 #include <stdint.h>
 
 #include <cmocka.h>
-
-#undef fail
 
 #endif
