@@ -18,7 +18,8 @@
 #       C++ sources (*.cc) are fine too.
 #
 #       "cask_test.h" (tests/) is cmocka and what it needs. In tests <cmocka.h>
-#       lacks its macro fail(), which would hide the fail() of base/error.h.
+#       lacks its macro fail(), which would hide the fail() of base/error.h; use
+#       fail_msg().
 #
 #   cask_test_program(<name> SOURCES ... [DEPENDS ...] [DEFINES ...])
 #       A program that a test starts. Built beside the tests, not registered;
@@ -52,7 +53,8 @@ set(CASK_WARNINGS
     -Wall -Wextra -Wpedantic -Wconversion -Wsign-conversion -Wshadow -Wvla
     -Wcast-qual -Wswitch-enum -Wundef -Wwrite-strings -Wformat=2
     -Wnull-dereference)
-set(CASK_WARNINGS_C -Wstrict-prototypes -Wmissing-prototypes)
+set(CASK_WARNINGS_C -Wstrict-prototypes -Wmissing-prototypes
+    -Werror=implicit-function-declaration)
 
 add_library(cask_flags INTERFACE)
 target_compile_features(cask_flags INTERFACE c_std_11)

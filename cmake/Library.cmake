@@ -45,7 +45,7 @@ set_target_properties(caskade_static PROPERTIES
     LINKER_LANGUAGE C
     ARCHIVE_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/lib)
 target_link_libraries(caskade_static PUBLIC
-    $<BUILD_INTERFACE:Isal::isal> $<BUILD_INTERFACE:Threads::Threads>)
+    Isal::isal Threads::Threads)
 target_include_directories(caskade_static INTERFACE
     $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include>
     $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
