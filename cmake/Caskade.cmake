@@ -17,9 +17,8 @@
 #       tests/; kind and module are labels as well. SERIAL: runs alone.
 #       C++ sources (*.cc) are fine too.
 #
-#       "cask_test.h" (tests/) is cmocka and what it needs. In tests <cmocka.h>
-#       lacks its macro fail(), which would hide the fail() of base/error.h; use
-#       fail_msg().
+#       "cask_test.h" (tests/) is cmocka and what it needs. tests/cmocka keeps
+#       cmocka's fail() and that of base/error.h apart.
 #
 #   cask_test_program(<name> SOURCES ... [DEPENDS ...] [DEFINES ...])
 #       A program that a test starts. Built beside the tests, not registered;
