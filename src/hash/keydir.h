@@ -1,0 +1,70 @@
+/*
+ * The keydir: every key's newest place, in shared memory.
+ *
+ * A slot is 16 bytes, {tag, place}; the key itself stays in the log. Slots live
+ * in groups, found through a directory by extendible hashing. Slots never move
+ * inside a group; a group that is too full is copied into larger memory or into
+ * two, and the copy is published by its directory words.
+ *
+ * Any number of readers, in any process, take no lock and write nothing. All
+ * writers hold the region's write lock.
+ *
+ * Source: Fagin et al., Extendible Hashing (1979); the skewed choice of shards
+ * is Martin's Spiral Storage (1979). See docs/decisions/0003-keydir.md.
+ */
+#ifndef CASKADE_KEYDIR_H
+#define CASKADE_KEYDIR_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/siphash.h"
+#include "region/region.h"
+
+/* Where a key may be. */
+typedef struct keydir_hash {
+    uint64_t tag;   /* never 0 */
+    uint32_t shard; /* 0 .. KEYDIR_SHARDS-1 */
+} keydir_hash;
+
+enum { KEYDIR_SHARD_BITS = 8, KEYDIR_SHARDS = 1 << KEYDIR_SHARD_BITS };
+
+/* Set up an empty keydir in a new region. Its heap has room for it. */
+cask_status keydir_create(region *region, cask_error *err);
+
+/* The keydir's use of the hash of a key. */
+keydir_hash keydir_hash_of(siphash_value value);
+
+/*
+ * Find the place of the key with this hash.
+ *
+ * Returns false if there is none; else the place, of a live record or, after a
+ * delete, of a tombstone. A place is a hint: the record it names must be
+ * verified and its key compared.
+ */
+bool keydir_find(const region *region, keydir_hash hash, uint64_t *ret_place);
+
+/* Bring what keydir_find() will need into the cache. */
+void keydir_prefetch(const region *region, keydir_hash hash);
+
+/* Lines that `count` calls of keydir_set_locked() may take at the very most;
+ * pass it to region_reserve() before taking the lock. */
+uint64_t keydir_reserve_lines(const region *region, uint64_t count);
+
+/*
+ * Set the place of a key; the lock is held and heap_available() was at least
+ * keydir_reserve_lines(). Idempotent. Returns the old place, 0 if there was
+ * none.
+ */
+uint64_t keydir_set_locked(region *region, keydir_hash hash, uint64_t place);
+
+/* Finish what a dead writer began. The lock is held. */
+void keydir_finish_locked(region *region);
+
+/*
+ * Prepare an empty keydir for about `count` keys, so that loading them causes
+ * few copies. Returns CASK_OK or CASK_NO_SPACE.
+ */
+cask_status keydir_presize(region *region, uint64_t count, cask_error *err);
+
+#endif

@@ -1,0 +1,351 @@
+/*
+ * Growth of the keydir: a group that has no slot left near a key's home is
+ * copied, live slots only, into a larger block or into two.
+ *
+ * If the writer dies: before the intent is armed nothing has been published and
+ * the new blocks are lost; once it is armed the next owner stores the same words
+ * again; after it is cleared the old block may be lost. Nothing is ever freed
+ * twice, and readers find the old or the new group, both complete.
+ */
+#include <assert.h>
+
+#include "base/bytes.h"
+#include "hash/keydir_layout.h"
+#include "region/heap.h"
+#include "region/place.h"
+
+/* Lines by class. Up to 36 a shard has one group; from there on groups double
+ * in seven steps and split, for ever. */
+const uint8_t keydir_class_lines[REGION_HEAP_CLASSES] = {
+    1, 4, 12, 36, 40, 44, 48, 53, 59, 65, LAST_CLASS_LINES};
+
+enum { LIVE_MOST = LAST_CLASS_LINES * LINE_SLOTS };
+
+/* The live slots of a group, copied out before they are placed again. */
+typedef struct live_slots {
+    uint32_t count;
+    uint32_t deleted; /* slots left behind */
+    struct {
+        uint64_t tag;
+        uint64_t place;
+    } slot[LIVE_MOST];
+} live_slots;
+
+/* A block filled and not yet published. */
+typedef struct new_group {
+    uint64_t line;
+    unsigned class;
+} new_group;
+
+static uint64_t directory_lines(unsigned depth)
+{
+    return ((uint64_t)KEYDIR_SHARDS << depth) * 8 / REGION_LINE;
+}
+
+uint64_t keydir_reserve_lines(const region *region, uint64_t count)
+{
+    const region_header *header = region->header;
+    unsigned depth = root_depth(
+        atomic_load_explicit(&header->keydir_root, memory_order_relaxed));
+    uint64_t split = 2 * LAST_CLASS_LINES;
+    uint64_t each = count * (split + LAST_CLASS_LINES);
+    /* However many keys: every group copied once, and the keys themselves at
+     * a load that no growth leaves behind. */
+    uint64_t all = atomic_load_explicit(&header->heap.bump,
+                                        memory_order_relaxed) -
+                   REGION_HEAP_OFFSET / REGION_LINE;
+
+    all = 2 * all + count * 2 + split * KEYDIR_SHARDS;
+    return (each < all ? each : all) + 4 * directory_lines(depth);
+}
+
+cask_status keydir_create(region *region, cask_error *err)
+{
+    cask_status status = region_reserve(region, directory_lines(0), err);
+    uint64_t line;
+
+    if (status != CASK_OK) {
+        return status;
+    }
+    line = heap_take_plain(region, directory_lines(0));
+    atomic_store(&region->header->keydir_root, root_make(line, 0, 0));
+    return CASK_OK;
+}
+
+/* ---- Filling a group ---------------------------------------------------- */
+
+static void clear_group(region *region, new_group group)
+{
+    _Atomic uint64_t *word = region_line(region, group.line);
+    size_t words = (size_t)keydir_class_lines[group.class] * (REGION_LINE / 8);
+
+    /* Release: see heap_give(). */
+    for (size_t i = 0; i < words; i++) {
+        atomic_store_explicit(&word[i], 0, memory_order_release);
+    }
+}
+
+/* Put one slot into an unpublished group; false if its probe run is full. */
+static bool place_slot(keydir_line *group, uint32_t lines, uint64_t tag,
+                       uint64_t place)
+{
+    uint32_t at = home_line(tag, lines);
+    uint32_t probes = lines < PROBE_LINES ? lines : PROBE_LINES;
+
+    for (uint32_t i = 0; i < probes; i++) {
+        for (int j = 0; j < LINE_SLOTS; j++) {
+            keydir_slot *slot = &group[at].slot[j];
+
+            if (atomic_load_explicit(&slot->tag, memory_order_relaxed) == 0) {
+                atomic_store_explicit(&slot->place, place,
+                                      memory_order_release);
+                atomic_store_explicit(&slot->tag, tag, memory_order_release);
+                return true;
+            }
+        }
+        at = at + 1 == lines ? 0 : at + 1;
+    }
+    return false;
+}
+
+static bool fill_group(region *region, new_group group, const live_slots *live)
+{
+    keydir_line *lines = region_line(region, group.line);
+
+    clear_group(region, group);
+    for (uint32_t i = 0; i < live->count; i++) {
+        if (!place_slot(lines, keydir_class_lines[group.class],
+                        live->slot[i].tag, live->slot[i].place)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* The smallest class that leaves some room, not below `least`. */
+static unsigned class_for(uint32_t count, unsigned least)
+{
+    unsigned class = least;
+
+    while (class < LAST_CLASS &&
+           (uint32_t)keydir_class_lines[class] * LINE_SLOTS * 15 / 16 <=
+               count) {
+        class++;
+    }
+    return class;
+}
+
+/* Build a group of some class from `least` up; line 0 if none holds them. */
+static new_group build_group(region *region, const live_slots *live,
+                             unsigned least)
+{
+    for (unsigned class = class_for(live->count, least); class <= LAST_CLASS;
+         class++) {
+        uint32_t lines = keydir_class_lines[class];
+        new_group group = {heap_take(region, class, lines), class};
+
+        if (group.line == 0) {
+            break; /* cannot happen: the caller reserved enough */
+        }
+        if (fill_group(region, group, live)) {
+            return group;
+        }
+        heap_give(region, class, group.line, lines);
+    }
+    return (new_group){0, 0};
+}
+
+/* ---- Publishing ---------------------------------------------------------- */
+
+static void store_words(region *region, const region_keydir_intent *intent)
+{
+    uint64_t root = atomic_load_explicit(&region->header->keydir_root,
+                                         memory_order_relaxed);
+    _Atomic uint64_t *words =
+        directory_word(region, root, intent->first_index);
+    uint64_t half = intent->word_count / 2;
+
+    for (uint64_t i = 0; i < intent->word_count; i++) {
+        uint64_t word = intent->second_word != 0 && i >= half
+                            ? intent->second_word
+                            : intent->first_word;
+
+        atomic_store_explicit(&words[i], word, memory_order_release);
+    }
+}
+
+void keydir_finish_locked(region *region)
+{
+    region_keydir_intent *intent = &region->header->keydir;
+
+    if (intent->armed != 0) {
+        store_words(region, intent);
+        atomic_signal_fence(memory_order_seq_cst);
+        intent->armed = 0;
+    }
+}
+
+/* Replace the group of `word`, found at `index`, by one or two. */
+static void publish(region *region, uint64_t index, uint64_t word,
+                    new_group first, new_group second)
+{
+    region_keydir_intent *intent = &region->header->keydir;
+    uint64_t root = atomic_load_explicit(&region->header->keydir_root,
+                                         memory_order_relaxed);
+    unsigned depth = word_depth(word);
+    uint64_t count = UINT64_C(1) << (root_depth(root) - depth);
+    bool splits = second.line != 0;
+    unsigned new_depth = splits ? depth + 1 : depth;
+
+    intent->first_index = index & ~(count - 1);
+    intent->word_count = count;
+    intent->first_word = word_make(first.line, first.class, new_depth, word);
+    intent->second_word =
+        splits ? word_make(second.line, second.class, new_depth, word) : 0;
+    atomic_signal_fence(memory_order_seq_cst);
+    intent->armed = 1;
+    atomic_signal_fence(memory_order_seq_cst);
+    keydir_finish_locked(region);
+    atomic_signal_fence(memory_order_seq_cst);
+    if (word_line(word) != 0) {
+        heap_give(region, word_class(word), word_line(word),
+                  keydir_class_lines[word_class(word)]);
+    }
+}
+
+/* Twice as many directory words, each old one twice; one store publishes. */
+static void double_directory(region *region)
+{
+    region_header *header = region->header;
+    uint64_t root = atomic_load_explicit(&header->keydir_root,
+                                         memory_order_relaxed);
+    unsigned depth = root_depth(root);
+    uint64_t line = heap_take_plain(region, directory_lines(depth + 1));
+    _Atomic uint64_t *from = directory_word(region, root, 0);
+    _Atomic uint64_t *to = region_line(region, line);
+
+    for (uint64_t i = 0; i < (uint64_t)KEYDIR_SHARDS << depth; i++) {
+        uint64_t word = atomic_load_explicit(&from[i], memory_order_relaxed);
+
+        atomic_store_explicit(&to[2 * i], word, memory_order_relaxed);
+        atomic_store_explicit(&to[2 * i + 1], word, memory_order_relaxed);
+    }
+    atomic_store_explicit(&header->keydir_root,
+                          root_make(line, depth + 1, root),
+                          memory_order_release);
+}
+
+/* ---- Growing ------------------------------------------------------------- */
+
+static void collect(const region *region, uint64_t word, live_slots *ret_live)
+{
+    keydir_line *group = region_line(region, word_line(word));
+    uint32_t lines = keydir_class_lines[word_class(word)];
+
+    ret_live->count = 0;
+    ret_live->deleted = 0;
+    for (uint32_t i = 0; i < lines * LINE_SLOTS; i++) {
+        keydir_slot *slot = &group[i / LINE_SLOTS].slot[i % LINE_SLOTS];
+        uint64_t tag = atomic_load_explicit(&slot->tag, memory_order_relaxed);
+        uint64_t place =
+            atomic_load_explicit(&slot->place, memory_order_relaxed);
+
+        if (tag != 0 && place_is_live(place)) {
+            ret_live->slot[ret_live->count].tag = tag;
+            ret_live->slot[ret_live->count].place = place;
+            ret_live->count++;
+        } else if (tag != 0) {
+            ret_live->deleted++;
+        }
+    }
+}
+
+/* Move the slots whose bit behind the group's prefix is set to `ret_ones`. */
+static void part(live_slots *live, unsigned depth, live_slots *ret_ones)
+{
+    uint32_t kept = 0;
+
+    ret_ones->count = 0;
+    for (uint32_t i = 0; i < live->count; i++) {
+        if ((live->slot[i].tag >> (63 - depth) & 1) != 0) {
+            ret_ones->slot[ret_ones->count++] = live->slot[i];
+        } else {
+            live->slot[kept++] = live->slot[i];
+        }
+    }
+    live->count = kept;
+}
+
+static void split(region *region, uint64_t index, uint64_t word,
+                  live_slots *live)
+{
+    uint64_t root = atomic_load_explicit(&region->header->keydir_root,
+                                         memory_order_relaxed);
+    new_group zeros;
+    new_group ones;
+    live_slots others;
+
+    if (word_depth(word) == root_depth(root)) {
+        double_directory(region);
+        index *= 2;
+    }
+    part(live, word_depth(word), &others);
+    zeros = build_group(region, live, 0);
+    ones = build_group(region, &others, 0);
+    /* A keyed hash halves 400 slots; none of the halves fills a last class. */
+    assert(zeros.line != 0 && ones.line != 0);
+    publish(region, index, word, zeros, ones);
+}
+
+void keydir_grow_locked(region *region, uint64_t index)
+{
+    uint64_t root = atomic_load_explicit(&region->header->keydir_root,
+                                         memory_order_relaxed);
+    uint64_t word = atomic_load_explicit(directory_word(region, root, index),
+                                         memory_order_relaxed);
+    new_group none = {0, 0};
+    new_group group;
+    live_slots live;
+    unsigned least = 0;
+
+    if (word == 0) {
+        live.count = 0;
+        group = build_group(region, &live, 0);
+        publish(region, index, word_make(0, 0, root_depth(root), 0), group,
+                none);
+        return;
+    }
+    collect(region, word, &live);
+    /* A group with many deleted slots may stay as large as it is, or shrink.
+     * One with none must grow, or the same key would not fit again. */
+    if (live.deleted <= live.count / 8) {
+        least = word_class(word) + 1;
+    }
+    group = least > LAST_CLASS ? none : build_group(region, &live, least);
+    if (group.line != 0) {
+        publish(region, index, word, group, none);
+    } else {
+        split(region, index, word, &live);
+    }
+}
+
+cask_status keydir_presize(region *region, uint64_t count, cask_error *err)
+{
+    /* The densest shard has 4/3 of the average; a group is best when it is
+     * between half full and full. */
+    uint64_t densest = count / KEYDIR_SHARDS * 4 / 3;
+    cask_status status = CASK_OK;
+    unsigned depth = 0;
+
+    while (densest >> depth > LIVE_MOST * 3 / 4 && depth < DEPTH_MOST) {
+        depth++;
+    }
+    /* Growth doubles step by step; start with the depth it would reach. */
+    for (unsigned i = 0; i < depth && status == CASK_OK; i++) {
+        status = region_reserve(region, directory_lines(i + 1), err);
+        if (status == CASK_OK) {
+            double_directory(region);
+        }
+    }
+    return status;
+}

@@ -1,0 +1,97 @@
+/*
+ * The region of one handle: the shared file mapped, or private memory of the
+ * same layout. Creation, attachment and removal happen under the store's open
+ * lock, so that no two processes do any of them at once.
+ */
+#ifndef CASKADE_REGION_H
+#define CASKADE_REGION_H
+
+#include <stdbool.h>
+
+#include "base/error.h"
+#include "os/os.h"
+#include "region/region_layout.h"
+
+enum { REGION_NAME_SIZE = 96, REGION_PATH_SIZE = 256 };
+
+/* Who the store is: what a region must agree with. */
+typedef struct region_identity {
+    uint8_t uuid[16];
+    uint64_t directory_device;
+    uint64_t directory_inode;
+    uint32_t engine;
+} region_identity;
+
+typedef struct region {
+    os *os;
+    os_file *dir;  /* borrowed; NULL for a private region */
+    os_file *file; /* owned; holds the shared lock; NULL if private */
+    uint8_t *base; /* the mapping */
+    size_t map_size;
+    region_header *header;  /* == base */
+    region_row *rows;       /* REGION_SEGMENTS */
+    region_process *processes;
+    bool huge_pages;
+    char name[REGION_NAME_SIZE]; /* inside dir */
+    char path[REGION_PATH_SIZE]; /* for messages */
+} region;
+
+/* The name of the store's region file in a directory of regions. */
+void region_name(const region_identity *identity,
+                 char ret_name[REGION_NAME_SIZE]);
+
+/*
+ * Look for a living or clean region `name` in `dir`, take its shared lock and
+ * map it.
+ *
+ *   region     os, dir, name, path, huge_pages are set; the rest is filled in
+ *   ret_alive  another handle holds it; else it is a candidate for reuse whose
+ *              state the caller must judge (REGION_CLEAN), or rubbish
+ *
+ * Returns CASK_OK; CASK_NOT_FOUND if there is none or it is not usable by
+ * anybody; CASK_NAMESPACE if it lives in another PID namespace or C library;
+ * CASK_INVALID if the file belongs to another user or is not a plain file;
+ * CASK_IO.
+ */
+cask_status region_attach(region *region, const region_identity *identity,
+                          bool writable, bool *ret_alive, cask_error *err);
+
+/*
+ * Create the region in state REGION_CREATING, replacing a dead one, with
+ * `heap_bytes` of heap. Returns CASK_OK; CASK_NO_SPACE; CASK_IO.
+ */
+cask_status region_create(region *region, const region_identity *identity,
+                          uint64_t heap_bytes, cask_error *err);
+
+/* As region_create(), in memory of this process alone. */
+cask_status region_create_private(region *region,
+                                  const region_identity *identity,
+                                  cask_error *err);
+
+/* Unmap, close, forget; accepts a region that holds nothing. */
+void region_detach(region *region);
+
+/* Remove the file. The caller holds the open lock and knows that nobody else
+ * is attached. */
+void region_remove(region *region);
+
+/* Make row `index` usable: its memory is allocated. CASK_OK, CASK_NO_SPACE. */
+cask_status region_allocate_row(region *region, uint32_t index,
+                                cask_error *err);
+
+/*
+ * Make sure that `lines` lines can be taken from the heap. Not under the write
+ * lock: may call the kernel. Any number of processes at once.
+ * Returns CASK_OK or CASK_NO_SPACE, naming the region's file.
+ */
+cask_status region_reserve(region *region, uint64_t lines, cask_error *err);
+
+/* Bytes the region takes on its file system. */
+uint64_t region_allocated_bytes(const region *region);
+
+static inline void *region_line(const region *region, uint64_t line)
+{
+    return region->base + line * REGION_LINE;
+}
+
+#endif

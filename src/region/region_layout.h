@@ -1,0 +1,205 @@
+/*
+ * The shared region: every mutable byte of an open store, laid out for all of
+ * its processes. Addressed by offsets from its start, because each process maps
+ * it elsewhere. The document is docs/format/region.md.
+ *
+ *   0         header, 16 KiB
+ *   64 KiB    process table
+ *   1 MiB     segment table (sparse: rows are allocated when first used)
+ *   16 MiB    heap: index memory in units of 64-byte lines
+ *
+ * Unless a comment says otherwise a field is written under the write lock and
+ * read by anybody; fields that are read without it are atomic.
+ */
+#ifndef CASKADE_REGION_LAYOUT_H
+#define CASKADE_REGION_LAYOUT_H
+
+#include <stdalign.h>
+#include <stdatomic.h>
+#include <stdint.h>
+
+#include "os/os.h"
+
+enum {
+    REGION_LAYOUT_VERSION = 1,
+    REGION_LINE = 64,              /* bytes: one cache line, one heap unit */
+    REGION_PROCESSES = 512,        /* handles open at once */
+    REGION_SEGMENTS = 65536,       /* rows of the segment table */
+    REGION_HEAP_CLASSES = 16,      /* sizes of recycled heap blocks */
+    REGION_HISTOGRAM = 40,         /* as CASK_HISTOGRAM_BUCKETS */
+    REGION_PROCESS_OFFSET = 64 << 10,
+    REGION_SEGMENT_OFFSET = 1 << 20,
+    REGION_HEAP_OFFSET = 16 << 20
+};
+
+#define REGION_MAGIC "CASKREGN"
+
+typedef enum region_state {
+    REGION_CREATING = 0, /* nobody may use it */
+    REGION_LIVE = 1,
+    REGION_CLEAN = 2, /* left behind by `linger` after a final sync */
+    REGION_DEAD = 3   /* about to be removed */
+} region_state;
+
+typedef enum region_row_state {
+    ROW_FREE = 0,
+    ROW_PREPARED = 1, /* exists, takes no record yet */
+    ROW_ACTIVE = 2,   /* takes records */
+    ROW_SEALED = 3    /* never written again */
+} region_row_state;
+
+/* One segment. The first line is what readers need. */
+typedef struct region_row {
+    alignas(REGION_LINE) _Atomic uint64_t file_id; /* 0: no segment */
+    _Atomic uint64_t nonce;
+    _Atomic uint64_t reserved_tail; /* records end at or below it */
+    _Atomic uint32_t state;         /* region_row_state */
+    uint32_t kind;                  /* as in its header */
+    uint64_t inode;
+    uint64_t unused[3];
+
+    /* The second line is for writers and statistics. */
+    alignas(REGION_LINE) _Atomic uint64_t capacity; /* bytes allocated */
+    uint64_t tail;          /* end of the last record; sealed: the length */
+    uint64_t records;       /* marks not counted */
+    uint64_t live_bytes;
+    uint32_t live_records;
+    uint32_t tombstones;
+    uint64_t first_sequence;
+    uint64_t last_sequence;
+    uint32_t damaged_bytes; /* at most UINT32_MAX are counted */
+    _Atomic uint32_t has_hint;
+} region_row;
+
+/* One open handle. Its byte in LOCK says whether it is alive. */
+typedef struct region_process {
+    alignas(REGION_LINE) _Atomic uint64_t generation; /* grows at each claim */
+    uint32_t in_use;   /* claimed and not yet released */
+    uint32_t pid;      /* information only */
+    uint32_t writer;   /* may write */
+    uint32_t unused;
+    uint64_t start_ms; /* wall clock of the claim */
+    /* Written by the owner without a lock, once a second. */
+    _Atomic uint64_t gets, get_misses;
+    uint64_t unused2[2];
+} region_process;
+
+/* What a put is about to do to the index; see hash/apply.c. */
+typedef struct region_apply_intent {
+    alignas(REGION_LINE) uint64_t new_place; /* 0: none */
+    uint64_t old_place;
+    uint64_t key_count;       /* before */
+    uint64_t new_live_bytes;  /* of the new place's row, before */
+    uint64_t old_live_bytes;  /* of the old place's row, before */
+    uint32_t new_live_records;
+    uint32_t old_live_records;
+    uint32_t new_tombstones;
+    uint32_t unused;
+    uint64_t new_records;
+} region_apply_intent;
+
+/* A change of directory words that must be finished once begun; see
+ * hash/keydir_grow.c. */
+typedef struct region_keydir_intent {
+    alignas(REGION_LINE) uint64_t armed; /* 0: none */
+    uint64_t first_index;                /* of the directory */
+    uint64_t word_count;  /* words to store, first half and second half */
+    uint64_t first_word;  /* for the first half (or all) */
+    uint64_t second_word; /* for the second half; 0: for all first_word */
+    uint64_t unused[3];
+} region_keydir_intent;
+
+/* Free memory of the heap, in lines counted from the region's start. */
+typedef struct region_heap {
+    alignas(REGION_LINE) _Atomic uint64_t end; /* first line not allocated */
+    _Atomic uint64_t bump;                     /* first line never used */
+    uint64_t used;                             /* lines in use */
+    uint64_t unused[5];
+    uint64_t free[REGION_HEAP_CLASSES]; /* first free block of each class */
+} region_heap;
+
+/* Group commit; see db/commit.c. */
+typedef struct region_commit {
+    alignas(REGION_LINE) _Atomic uint64_t durable_sequence;
+    _Atomic uint64_t leader; /* process slot + 1, generation << 16; 0: none */
+    _Atomic uint64_t sync_epoch;    /* syncs begun */
+    _Atomic uint64_t last_sync_ns;  /* monotonic time of the last success */
+    _Atomic uint32_t wake;          /* futex: changes when a leader is done */
+    _Atomic uint32_t mark_due;      /* a sync happened since the last mark */
+    uint64_t mark_offset;           /* what the next mark names */
+    uint64_t unused[2];
+} region_commit;
+
+typedef struct region_header {
+    /* Constant once the state has left CREATING. */
+    alignas(REGION_LINE) uint8_t magic[8];
+    uint32_t layout_version;
+    uint32_t engine;
+    uint8_t uuid[16];
+    uint8_t boot_id[16];
+    uint64_t pid_namespace;
+    uint64_t mutex_layout;
+    uint64_t directory_device;
+    uint64_t directory_inode;
+    uint64_t created_ms;
+
+    /* What readers look at on every call. */
+    alignas(REGION_LINE) _Atomic uint64_t keydir_root;
+    _Atomic uint32_t state;    /* region_state */
+    _Atomic uint32_t poisoned; /* a sync failed: nobody writes any more */
+    _Atomic uint64_t key_count;
+
+    alignas(REGION_LINE) os_mutex write_lock;
+
+    /* The end of the log. */
+    alignas(REGION_LINE) _Atomic uint64_t applied_tail; /* row:16|offset:48 */
+    _Atomic uint64_t next_sequence;
+    _Atomic uint32_t active_row;
+    _Atomic uint32_t next_row;    /* prepared row + 1; 0: none */
+    _Atomic uint32_t redo_needed; /* an owner died; redo before any write */
+    _Atomic uint32_t row_count;   /* rows ever used */
+    _Atomic uint64_t next_id;     /* of the next segment file */
+    uint64_t reserved_id;         /* ids below it are promised by MANIFEST */
+    uint64_t manifest_tail;       /* bytes; maintenance lock */
+    uint64_t manifest_number;     /* of the last edit; maintenance lock */
+
+    region_apply_intent apply;
+    region_keydir_intent keydir;
+    region_heap heap;
+    region_commit commit;
+
+    /* Statistics. */
+    alignas(REGION_LINE) _Atomic uint64_t puts;
+    _Atomic uint64_t deletes, batches, bytes_written, takeovers, syncs;
+    _Atomic uint64_t past_gets, past_get_misses; /* of closed handles */
+    uint64_t damaged_bytes;
+    _Atomic uint64_t sync_ns[REGION_HISTOGRAM];
+    _Atomic uint64_t lock_wait_ns[REGION_HISTOGRAM];
+} region_header;
+
+_Static_assert(sizeof(region_header) <= 16 << 10, "header fits its place");
+_Static_assert(sizeof(region_row) == 128, "a row is two lines");
+_Static_assert(sizeof(region_process) == REGION_LINE * 2 ||
+                   sizeof(region_process) == REGION_LINE,
+               "a process slot is whole lines");
+_Static_assert(REGION_SEGMENT_OFFSET + REGION_SEGMENTS * sizeof(region_row) <=
+                   REGION_HEAP_OFFSET,
+               "the segment table fits its place");
+
+/* applied_tail: one word, so that it is always whole. */
+static inline uint64_t region_tail_make(uint32_t row, uint64_t offset)
+{
+    return (uint64_t)row << 48 | offset;
+}
+
+static inline uint16_t region_tail_row(uint64_t tail)
+{
+    return (uint16_t)(tail >> 48);
+}
+
+static inline uint64_t region_tail_offset(uint64_t tail)
+{
+    return tail & ((UINT64_C(1) << 48) - 1);
+}
+
+#endif
