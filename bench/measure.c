@@ -1,0 +1,81 @@
+/*
+ * Linux: /proc/self for memory, CLOCK_MONOTONIC for time.
+ */
+#define _GNU_SOURCE
+#include "measure.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+
+#include "engine.h"
+
+uint64_t now_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+/* The line "name: n kB" of a file under /proc, in bytes; 0 if missing. */
+static uint64_t proc_bytes(const char *path, const char *name)
+{
+    char line[256];
+    uint64_t kib = 0;
+    size_t length = strlen(name);
+    FILE *file = fopen(path, "re");
+    if (file == NULL) {
+        return 0;
+    }
+    while (fgets(line, sizeof(line), file) != NULL) {
+        if (strncmp(line, name, length) == 0 && line[length] == ':') {
+            sscanf(line + length + 1, "%" SCNu64, &kib);
+            break;
+        }
+    }
+    fclose(file);
+    return kib * 1024;
+}
+
+void memory_warm(uint64_t bytes)
+{
+    uint64_t limit = proc_bytes("/proc/meminfo", "MemAvailable") / 2;
+    if (bytes > limit) {
+        bytes = limit;
+    }
+    if (bytes == 0) {
+        return;
+    }
+    char *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (memory == MAP_FAILED) {
+        bench_die("cannot map %" PRIu64 " bytes to warm up", bytes);
+    }
+    for (uint64_t at = 0; at < bytes; at += 4096) {
+        *(volatile char *)(memory + at) = 1;
+    }
+    munmap(memory, bytes);
+}
+
+void memory_peak_reset(void)
+{
+    FILE *file = fopen("/proc/self/clear_refs", "we");
+    if (file == NULL) {
+        return;
+    }
+    fputs("5", file);
+    fclose(file);
+}
+
+uint64_t memory_peak_bytes(void)
+{
+    return proc_bytes("/proc/self/status", "VmHWM");
+}
+
+uint64_t memory_held_bytes(void)
+{
+    return proc_bytes("/proc/self/status", "RssAnon") +
+           proc_bytes("/proc/self/status", "RssShmem");
+}

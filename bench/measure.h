@@ -1,0 +1,29 @@
+/*
+ * The clock, the memory of this process, and warming up memory.
+ */
+#ifndef BENCH_MEASURE_H
+#define BENCH_MEASURE_H
+
+#include <stdint.h>
+
+/* Monotonic nanoseconds. */
+uint64_t now_ns(void);
+
+/*
+ * Touch `bytes` of fresh memory (at most half of what is available) and give
+ * it back. In a virtual machine the first touch of a page that the guest has
+ * not used lately is a fault of the host, several times slower than the work
+ * that is measured; after this the pages that the work will get are backed.
+ */
+void memory_warm(uint64_t bytes);
+
+/* Forget the highest resident size so far, so that the next one counts. */
+void memory_peak_reset(void);
+
+/* Highest resident size since then, bytes; mapped files count. */
+uint64_t memory_peak_bytes(void);
+
+/* Resident memory that is not a file: private and shared, bytes. */
+uint64_t memory_held_bytes(void);
+
+#endif

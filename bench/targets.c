@@ -1,0 +1,89 @@
+/*
+ * The table of targets and how each is judged.
+ */
+#include "targets.h"
+
+#include <math.h>
+
+#define MILLION UINT64_C(1000000)
+
+const bench_target bench_targets[] = {
+    {"fill-random against tkrzw", TARGET_AGAINST_PEER, WORK_FILL_RANDOM, 0,
+     "tkrzw", 0, 1.3},
+    {"get against tkrzw", TARGET_AGAINST_PEER, WORK_GET, 0, "tkrzw", 0, 1.2},
+    {"get-missing against tkrzw", TARGET_AGAINST_PEER, WORK_GET_MISSING, 0,
+     "tkrzw", 0, 1.3},
+    {"get by two processes against one", TARGET_AGAINST_SELF,
+     WORK_GET_2_PROCESSES, WORK_GET_1_PROCESS, NULL, 0, 1.7},
+    {"synced put by 16 processes against one", TARGET_AGAINST_SELF,
+     WORK_SYNCED_16, WORK_SYNCED_1, NULL, 0, 2.0},
+    {"open in a further process, us", TARGET_AT_MOST, WORK_OPEN_FURTHER, 0,
+     NULL, 10 * MILLION, 1000},
+    {"reopen from hints, keys/s", TARGET_AT_LEAST, WORK_REOPEN, 0, NULL,
+     10 * MILLION, 5e6},
+    {"index bytes per key", TARGET_AT_MOST, WORK_INDEX_BYTES, 0, NULL,
+     1 * MILLION, 20},
+    {"index bytes per key", TARGET_AT_MOST, WORK_INDEX_BYTES, 0, NULL,
+     3 * MILLION, 20},
+    {"index bytes per key", TARGET_AT_MOST, WORK_INDEX_BYTES, 0, NULL,
+     10 * MILLION, 20},
+};
+
+const size_t bench_target_count =
+    sizeof(bench_targets) / sizeof(bench_targets[0]);
+
+double target_value(const bench_target *self, const bench_settings *settings,
+                    const bench_results *results)
+{
+    uint64_t keys = self->keys != 0 ? self->keys : settings->keys;
+    double value =
+        results_find(results, &engine_caskade, self->work, keys).median;
+    if (self->kind == TARGET_AGAINST_SELF) {
+        return value /
+               results_find(results, &engine_caskade, self->other, keys).median;
+    }
+    if (self->kind == TARGET_AGAINST_PEER) {
+        const bench_engine *peer = engine_find(self->peer);
+        return peer == NULL ? NAN
+                            : results_ratio(results, &engine_caskade, peer,
+                                            self->work, keys);
+    }
+    return value;
+}
+
+bool target_is_met(const bench_target *self, double value)
+{
+    if (isnan(value)) {
+        return false;
+    }
+    return self->kind == TARGET_AT_MOST ? value <= self->limit
+                                        : value >= self->limit;
+}
+
+static void require_scale(bench_settings *settings, uint64_t keys)
+{
+    for (size_t i = 0; i < settings->scale_count; i++) {
+        if (settings->scales[i] == keys) {
+            return;
+        }
+    }
+    if (settings->scale_count < SETTINGS_SCALES_MAX) {
+        settings->scales[settings->scale_count++] = keys;
+    }
+}
+
+void targets_require(bench_settings *settings, bool works)
+{
+    for (size_t i = 0; i < bench_target_count; i++) {
+        const bench_target *target = &bench_targets[i];
+        if (works) {
+            settings->works[target->work] = true;
+            if (target->kind == TARGET_AGAINST_SELF) {
+                settings->works[target->other] = true;
+            }
+        }
+        if (target->keys != 0) {
+            require_scale(settings, target->keys);
+        }
+    }
+}

@@ -1,0 +1,144 @@
+/*
+ * The tables of works and runs, and what all runs share.
+ */
+#include "work.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "measure.h"
+
+const bench_work bench_works[WORK_COUNT] = {
+#define WORK_ROW(name, text, unit, description)                                \
+    {text, description, UNIT_##unit},
+    WORK_LIST(WORK_ROW)
+#undef WORK_ROW
+};
+
+static const work_id order_works[] = {WORK_FILL_ORDER};
+static const work_id batch_works[] = {WORK_BATCH_PUT};
+static const work_id point_works[] = {
+    WORK_FILL_RANDOM, WORK_GET,           WORK_GET_MISSING,
+    WORK_GET_MANY,    WORK_GET_2_THREADS, WORK_MEMORY_PEAK,
+    WORK_MEMORY_HELD, WORK_OVERWRITE,     WORK_DELETE,
+};
+static const work_id latency_works[] = {
+    WORK_PUT_P50, WORK_PUT_P99, WORK_PUT_P999,
+    WORK_GET_P50, WORK_GET_P99, WORK_GET_P999,
+};
+static const work_id process_works[] = {
+    WORK_GET_1_PROCESS,
+    WORK_GET_2_PROCESSES,
+};
+static const work_id synced_works[] = {WORK_SYNCED_1, WORK_SYNCED_16};
+static const work_id scale_works[] = {
+    WORK_INDEX_BYTES, WORK_OPEN_FURTHER, WORK_FIRST_GET,
+    WORK_REOPEN,      WORK_REOPEN_MS,
+};
+
+#define WORKS(array) (array), sizeof(array) / sizeof((array)[0])
+
+const run_kind bench_runs[] = {
+    {"order", run_order, WORKS(order_works), false},
+    {"point", run_point, WORKS(point_works), false},
+    {"batch", run_batch, WORKS(batch_works), false},
+    {"latency", run_latency, WORKS(latency_works), false},
+    {"processes", run_processes, WORKS(process_works), false},
+    {"synced", run_synced, WORKS(synced_works), false},
+    {"scale", run_scale, WORKS(scale_works), true},
+};
+
+const size_t bench_run_count = sizeof(bench_runs) / sizeof(bench_runs[0]);
+
+bool run_wants(const bench_run *run, work_id work)
+{
+    return run->settings->works[work];
+}
+
+void run_report_note(const bench_run *run, work_id work, double value,
+                     const char *note)
+{
+    if (!run_wants(run, work)) {
+        return;
+    }
+    bench_sample one;
+    memset(&one, 0, sizeof(one));
+    one.work = work;
+    one.keys = run->keys;
+    one.value = value;
+    snprintf(one.note, sizeof(one.note), "%s", note);
+    if (write(run->sink, &one, sizeof(one)) != (ssize_t)sizeof(one)) {
+        bench_die("cannot report a result: %s", strerror(errno));
+    }
+}
+
+void run_report(const bench_run *run, work_id work, double value)
+{
+    run_report_note(run, work, value, "");
+}
+
+void run_report_rate(const bench_run *run, work_id work, uint64_t operations,
+                     uint64_t elapsed_ns)
+{
+    run_report(run, work, (double)operations * 1e9 / (double)elapsed_ns);
+}
+
+engine_store *run_open(const bench_run *run)
+{
+    engine_config config = {
+        .path = run->path,
+        .key_count = run->keys,
+        .sync_interval = run->settings->sync_interval,
+    };
+    return run->engine->open(&config);
+}
+
+uint64_t run_fill(const bench_run *run, engine_store *store)
+{
+    stream_key memory;
+    for (uint64_t i = 0; i < run->keys; i++) {
+        cask_slice key = stream_key_at(&run->stream, i, &memory);
+        run->engine->put(store, key, stream_value_at(&run->stream, i, 0));
+    }
+    return run->keys;
+}
+
+uint64_t run_gets(const bench_run *run, engine_store *store,
+                  engine_reader *reader, uint64_t count, uint64_t seed)
+{
+    stream_key memory;
+    uint64_t good = 0;
+    order random = order_of(run->keys, seed);
+    for (uint64_t i = 0; i < count; i++) {
+        uint64_t index = order_at(&random, i);
+        cask_slice key = stream_key_at(&run->stream, index, &memory);
+        cask_slice value;
+        if (run->engine->get(store, reader, key, &value)) {
+            good += stream_value_is(&run->stream, index, 0, value);
+        }
+    }
+    run_check(run, "get", good, count);
+    return count;
+}
+
+void run_check(const bench_run *run, const char *what, uint64_t good,
+               uint64_t expected)
+{
+    if (good != expected && (run->engine->abilities & ENGINE_EMPTY) == 0) {
+        bench_die("%s: %s: %" PRIu64 " of %" PRIu64 " results are right",
+                  run->engine->name, what, good, expected);
+    }
+}
+
+void run_warm(const bench_run *run)
+{
+    const uint64_t record =
+        run->stream.key_bytes + run->stream.value_bytes + 64;
+    memory_warm(run->keys * record * 2 + (UINT64_C(64) << 20));
+    /* What was just given back must not count for the engine. */
+    memory_peak_reset();
+}

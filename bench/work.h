@@ -1,0 +1,152 @@
+/*
+ * What is measured: works (one figure each) and runs (one child process with
+ * a fresh directory, which measures one or several works in a row).
+ */
+#ifndef BENCH_WORK_H
+#define BENCH_WORK_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "engine.h"
+#include "stream.h"
+
+typedef enum bench_unit {
+    UNIT_RATE, /* operations or keys per second: the only one where more is
+                  better */
+    UNIT_US,
+    UNIT_MS,
+    UNIT_BYTES_PER_KEY,
+    UNIT_MB
+} bench_unit;
+
+/* Gets in one get_many, puts in one batch. */
+enum { WORK_MANY = 16, WORK_BATCH = 100 };
+
+/* X(name, text, unit, description) */
+#define WORK_LIST(X)                                                           \
+    X(FILL_ORDER, "fill-order", RATE, "put new keys in ascending order")       \
+    X(FILL_RANDOM, "fill-random", RATE, "put new keys in random order")        \
+    X(BATCH_PUT, "batch-put", RATE, "put new keys, random, 100 in a batch")    \
+    X(OVERWRITE, "overwrite", RATE, "put every key once more")                 \
+    X(DELETE, "delete", RATE, "delete every key")                              \
+    X(GET, "get", RATE, "get every key in another random order")               \
+    X(GET_MISSING, "get-missing", RATE, "get keys that are not there")         \
+    X(GET_MANY, "get-many", RATE, "get 16 keys at a time; per key")            \
+    X(GET_2_THREADS, "get-2-threads", RATE, "get by two threads, sum")         \
+    X(GET_1_PROCESS, "get-1-process", RATE, "get by one new process")          \
+    X(GET_2_PROCESSES, "get-2-processes", RATE, "get by two new, sum")         \
+    X(SYNCED_1, "synced-1", RATE, "put, synced, by one process")               \
+    X(SYNCED_16, "synced-16", RATE, "put, synced, by 16 processes, sum")       \
+    X(OPEN_FURTHER, "open-further", US, "open while another writer has it")    \
+    X(FIRST_GET, "first-get", US, "the first get after that open")             \
+    X(REOPEN, "reopen", RATE, "keys per second of an open after a close")      \
+    X(REOPEN_MS, "reopen-time", MS, "time of that open")                       \
+    X(INDEX_BYTES, "index-bytes", BYTES_PER_KEY, "index memory per key")       \
+    X(MEMORY_PEAK, "memory-peak", MB, "highest resident size, with maps")      \
+    X(MEMORY_HELD, "memory-held", MB, "resident after fill and get, no files") \
+    X(PUT_P50, "put-p50", US, "put, random: half are faster than this")        \
+    X(PUT_P99, "put-p99", US, "put, random: 99 in 100 are")                    \
+    X(PUT_P999, "put-p99.9", US, "put, random: 999 in 1000 are")               \
+    X(GET_P50, "get-p50", US, "get: half are faster than this")                \
+    X(GET_P99, "get-p99", US, "get: 99 in 100 are")                            \
+    X(GET_P999, "get-p99.9", US, "get: 999 in 1000 are")
+
+typedef enum work_id {
+#define WORK_ENUM(name, text, unit, description) WORK_##name,
+    WORK_LIST(WORK_ENUM)
+#undef WORK_ENUM
+        WORK_COUNT
+} work_id;
+
+typedef struct bench_work {
+    const char *name;
+    const char *description;
+    bench_unit unit;
+} bench_work;
+
+extern const bench_work bench_works[WORK_COUNT];
+
+/* What the command line says. */
+#define SETTINGS_ENGINES_MAX 8
+#define SETTINGS_SCALES_MAX 8
+typedef struct bench_settings {
+    uint64_t keys;
+    size_t key_bytes;
+    size_t value_bytes;
+    unsigned repeats;
+    const bench_engine *engines[SETTINGS_ENGINES_MAX + 1]; /* NULL at the end */
+    bool works[WORK_COUNT];
+    uint64_t scales[SETTINGS_SCALES_MAX]; /* key counts for the run "scale" */
+    size_t scale_count;
+    const char *directory; /* where the stores go; NULL: beside the caller */
+    bool sync_interval;
+    bool json;
+    bool targets;
+} bench_settings;
+
+/* One run inside its child process. */
+typedef struct bench_run {
+    const bench_settings *settings;
+    const bench_engine *engine;
+    const char *path; /* fresh directory */
+    uint64_t keys;
+    int sink; /* descriptor that takes the samples */
+    stream stream;
+} bench_run;
+
+/* One figure on its way from the child; at most PIPE_BUF, so never split. */
+typedef struct bench_sample {
+    work_id work;
+    uint64_t keys;
+    double value; /* NAN: not measured, the note says why */
+    char note[80];
+} bench_sample;
+
+bool run_wants(const bench_run *run, work_id work);
+/* Send one figure, or nothing if it is not wanted. */
+void run_report(const bench_run *run, work_id work, double value);
+/* The same for `operations` done in `elapsed_ns`. */
+void run_report_rate(const bench_run *run, work_id work, uint64_t operations,
+                     uint64_t elapsed_ns);
+/* Say how a figure was measured, or why it was not (value: NAN). */
+void run_report_note(const bench_run *run, work_id work, double value,
+                     const char *note);
+
+/* Open the run's store as a process that writes. */
+engine_store *run_open(const bench_run *run);
+/* Put every key in random order, version 0. */
+uint64_t run_fill(const bench_run *run, engine_store *store);
+/*
+ * Get `count` keys of the store in the random order `seed`. Ends the process
+ * unless each is there with the value of version 0. Returns `count`.
+ */
+uint64_t run_gets(const bench_run *run, engine_store *store,
+                  engine_reader *reader, uint64_t count, uint64_t seed);
+/* End the process unless `good` results of `expected` were right. */
+void run_check(const bench_run *run, const char *what, uint64_t good,
+               uint64_t expected);
+/* Warm up the memory that writing every key once takes. */
+void run_warm(const bench_run *run);
+
+/* A kind of run and the works it measures, in this order. */
+typedef struct run_kind {
+    const char *name;
+    void (*body)(bench_run *run);
+    const work_id *works;
+    size_t work_count;
+    bool scaled; /* once for each of settings.scales */
+} run_kind;
+
+void run_order(bench_run *run);
+void run_point(bench_run *run);
+void run_batch(bench_run *run);
+void run_latency(bench_run *run);
+void run_processes(bench_run *run);
+void run_synced(bench_run *run);
+void run_scale(bench_run *run);
+
+extern const run_kind bench_runs[];
+extern const size_t bench_run_count;
+
+#endif
