@@ -1,0 +1,228 @@
+#!/usr/bin/env python3
+"""A second, independent encoder of Caskade's files.
+
+It shares no code with the library: CRC-32C bit by bit, SipHash from the paper,
+layouts as docs/format/ says. It builds one small store and compares it with
+the literal bytes in golden_bytes.h, which the C tests compare with the codecs.
+
+    golden.py check FILE   compare FILE (golden_bytes.h); exit status 1: differs
+    golden.py print        print the arrays of golden_bytes.h
+    golden.py dump NAME    print one file as the documents show it
+"""
+
+import re
+import struct
+import sys
+
+MASK = (1 << 64) - 1
+
+
+def crc32c(data, crc=0):
+    """CRC-32C (Castagnoli), reflected, one bit at a time."""
+    crc ^= 0xFFFFFFFF
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = (crc >> 1) ^ (0x82F63B78 if crc & 1 else 0)
+    return crc ^ 0xFFFFFFFF
+
+
+def rotate(value, bits):
+    return ((value << bits) | (value >> (64 - bits))) & MASK
+
+
+def siphash128(key, data, c_rounds, d_rounds):
+    """SipHash-c-d with 128 bits of output, as two words."""
+    k0, k1 = key
+    v = [k0 ^ 0x736F6D6570736575, k1 ^ 0x646F72616E646F6D ^ 0xEE,
+         k0 ^ 0x6C7967656E657261, k1 ^ 0x7465646279746573]
+
+    def rounds(count):
+        for _ in range(count):
+            v[0] = (v[0] + v[1]) & MASK
+            v[2] = (v[2] + v[3]) & MASK
+            v[1] = rotate(v[1], 13) ^ v[0]
+            v[3] = rotate(v[3], 16) ^ v[2]
+            v[0] = rotate(v[0], 32)
+            v[2] = (v[2] + v[1]) & MASK
+            v[0] = (v[0] + v[3]) & MASK
+            v[1] = rotate(v[1], 17) ^ v[2]
+            v[3] = rotate(v[3], 21) ^ v[0]
+            v[2] = rotate(v[2], 32)
+
+    whole = len(data) // 8 * 8
+    tail = data[whole:].ljust(7, b"\0") + bytes([len(data) & 0xFF])
+    for at in range(0, whole + 8, 8):
+        word = int.from_bytes((data[:whole] + tail)[at:at + 8], "little")
+        v[3] ^= word
+        rounds(c_rounds)
+        v[0] ^= word
+    v[2] ^= 0xEE
+    rounds(d_rounds)
+    first = v[0] ^ v[1] ^ v[2] ^ v[3]
+    v[1] ^= 0xDD
+    rounds(d_rounds)
+    return first, v[0] ^ v[1] ^ v[2] ^ v[3]
+
+
+def prove_primitives():
+    """Published vectors: RFC 3720 B.4, and vectors.h of the SipHash authors."""
+    assert crc32c(b"123456789") == 0xE3069283
+    assert crc32c(bytes(32)) == 0x8A9136AA
+    key = struct.unpack("<2Q", bytes(range(16)))
+    assert struct.pack("<2Q", *siphash128(key, b"", 2, 4)).hex() == \
+        "a3817f04ba25a8e66df67214c7550293"
+    assert struct.pack("<2Q", *siphash128(key, b"\0", 2, 4)).hex() == \
+        "da87c1d86b99af44347659119b22fc45"
+
+
+# ---- The store --------------------------------------------------------------
+
+UUID = bytes.fromhex("00112233445566778899aabbccddeeff")
+HASH_KEY = struct.unpack("<2Q", bytes(range(16)))
+CREATED_MS = 1700000000000
+TIME_S = 1700000001
+SEGMENT_ID = 0x2A
+SEGMENT_NONCE = 0xA1A2A3A4A5A6A7A8
+MANIFEST_NONCE = 0xB1B2B3B4B5B6B7B8
+EXPIRES_MS = 1800000000000
+
+PUT, DELETE, MARK, EXPIRES, MEMBER = 1, 2, 3, 0x40, 0x80
+
+
+def sealed(covered):
+    """A header or footer: what it covers, then the checksum."""
+    return covered + struct.pack("<I", crc32c(covered))
+
+
+def identity():
+    return sealed(struct.pack("<8sII16s2QQ68x", b"CASKADE\n", 1, 1, UUID,
+                              *HASH_KEY, CREATED_MS))
+
+
+def record(offset, sequence, kind, key=b"", value=b"", expires=None):
+    seed = struct.pack("<QQ", SEGMENT_NONCE, offset)
+    body = b"" if expires is None else struct.pack("<Q", expires)
+    body += key + value
+    fields = struct.pack("<I7sBIH", TIME_S, sequence.to_bytes(7, "little"),
+                         kind, len(value), len(key))
+    crc = struct.pack("<I", crc32c(body + fields + seed))
+    check = crc32c(crc + fields + seed)
+    check = (check ^ check >> 16) & 0xFFFF
+    whole = crc + fields + struct.pack("<H", check) + body
+    return whole + bytes(-len(whole) % 8)
+
+
+def records():
+    """The records one after the other, and the offset of each."""
+    whole, offsets = b"", []
+    for sequence, kind, key, value, expires in (
+            (1000, PUT, b"fruit", b"apple", None),
+            (1001, PUT | EXPIRES | MEMBER, b"k", b"", EXPIRES_MS),
+            (1002, DELETE, b"fruit", b"", None)):
+        offsets.append(64 + len(whole))
+        whole += record(offsets[-1], sequence, kind, key, value, expires)
+    at = 64 + len(whole)
+    offsets.append(at)
+    whole += record(at, 1003, MARK, b"", struct.pack("<Q", at))
+    return whole, offsets
+
+
+def segment():
+    header = sealed(struct.pack("<8sII16sQQQ4x", b"CASKSEG\n", 1, 1, UUID,
+                                SEGMENT_ID, SEGMENT_NONCE, 0))
+    body = header + records()[0]
+    footer = sealed(struct.pack("<8sQQQQQQ4x", b"CASKEND\n", 4, 1000, 1003,
+                                len(body), 1, SEGMENT_NONCE))
+    return body + footer
+
+
+def hint_row(key, offset, size, live, sequence, kind):
+    place = offset // 8 << 21 | size // 8 << 1 | live
+    return struct.pack("<2QQ7sB", *siphash128(HASH_KEY, key, 1, 3), place,
+                       sequence.to_bytes(7, "little"), kind)
+
+
+def hint():
+    whole, offsets = records()
+    rows = hint_row(b"k", offsets[1], 40, 1, 1001, PUT | EXPIRES | MEMBER)
+    rows += hint_row(b"fruit", offsets[2], 32, 0, 1002, DELETE)
+    key_check = siphash128(HASH_KEY, b"caskade hint", 1, 3)[0]
+    header = struct.pack("<8sI4x16s5Q5Q8xI", b"CASKHINT", 1, UUID, SEGMENT_ID,
+                         SEGMENT_NONCE, 64 + len(whole), 2, key_check,
+                         4, 1, len(whole), 1000, 1003, crc32c(rows))
+    return sealed(header) + rows
+
+
+def edit(number, offset, kind, a=0, b=0, c=0, d=0):
+    covered = struct.pack("<IQ4Q", kind, number, a, b, c, d)
+    seed = struct.pack("<QQ", MANIFEST_NONCE, offset)
+    return struct.pack("<I", crc32c(covered + seed)) + covered
+
+
+def manifest():
+    whole = sealed(struct.pack("<8sII16sQ20x", b"CASKMANI", 1, 1, UUID,
+                               MANIFEST_NONCE))
+    length = 64 + len(records()[0])
+    for number, edited in enumerate((
+            (1, SEGMENT_ID, SEGMENT_NONCE, 0, 1),
+            (2, SEGMENT_ID, length, 1003, 0),
+            (3, SEGMENT_ID + 1, 0, 1004),
+            (4, SEGMENT_ID)), 1):
+        whole += edit(number, len(whole), *edited)
+    return whole
+
+
+GOLDEN = {"identity": identity, "segment": segment, "hint": hint,
+          "manifest": manifest}
+
+
+def print_arrays():
+    for name, build in GOLDEN.items():
+        data = build()
+        print(f"static const uint8_t golden_{name}[{len(data)}] = {{")
+        for at in range(0, len(data), 8):
+            row = ", ".join(f"0x{byte:02x}" for byte in data[at:at + 8])
+            print(f"    {row}, /* {at:3d} */")
+        print("};\n")
+
+
+def print_dump(data):
+    for at in range(0, len(data), 16):
+        row = " ".join(f"{byte:02x}" for byte in data[at:at + 16])
+        print(f"{at:08x}  {row}")
+
+
+def check(path):
+    with open(path, encoding="ascii") as file:
+        text = re.sub(r"/\*.*?\*/", "", file.read(), flags=re.S)
+    wrong = 0
+    for name, build in GOLDEN.items():
+        found = re.search(rf"golden_{name}\[\d+\] = {{(.*?)}}", text, re.S)
+        literal = bytes(int(byte, 16) for byte in
+                        re.findall(r"0x[0-9a-f]{2}", found[1])) \
+            if found else b""
+        same = literal == build()
+        wrong += not same
+        print(f"{name}: {len(literal)} bytes, "
+              f"{'the same' if same else 'DIFFERENT'}")
+    return 1 if wrong else 0
+
+
+def main(arguments):
+    prove_primitives()
+    if len(arguments) == 2 and arguments[0] == "check":
+        return check(arguments[1])
+    if arguments == ["print"]:
+        print_arrays()
+        return 0
+    if len(arguments) == 2 and arguments[0] == "dump" \
+            and arguments[1] in GOLDEN:
+        print_dump(GOLDEN[arguments[1]]())
+        return 0
+    print(__doc__, file=sys.stderr)
+    return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,183 @@
+/*
+ * Sweeps over damaged bytes, see sweep.h.
+ */
+#include "format/sweep.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/bytes.h"
+#include "base/crc32c.h"
+#include "cask_test.h"
+
+enum { VERSION_AT = 8, VERSION_END = 12 };
+
+/* Decode a copy that ends where its memory ends, at an odd address. */
+static cask_status decode_copy(const sweep_target *target, const uint8_t *bytes,
+                               cask_error *err)
+{
+    uint8_t *memory = malloc(target->size + 1);
+    cask_status status;
+
+    assert_non_null(memory);
+    memcpy(memory + 1, bytes, target->size);
+    memset(err, 0, sizeof(*err));
+    status = target->decode(memory + 1, err);
+    free(memory);
+    return status;
+}
+
+/* "<name>: offset <digit>...", one line, the status repeated. */
+static void check_error(const sweep_target *target, cask_status status,
+                        const cask_error *err)
+{
+    char start[64];
+    size_t size;
+
+    size = (size_t)snprintf(start, sizeof(start), "%s: offset ", target->name);
+    assert_int_equal(err->status, status);
+    assert_int_equal(err->os_errno, 0);
+    assert_memory_equal(err->message, start, size);
+    assert_in_range(err->message[size], '0', '9');
+    assert_null(strchr(err->message, '\n'));
+    assert_true(strlen(err->message) < sizeof(err->message) - 1);
+}
+
+static cask_status flip_status(const sweep_target *target, size_t at,
+                               const uint8_t *bytes)
+{
+    if (!target->has_version || at < VERSION_AT || at >= VERSION_END) {
+        return CASK_CORRUPT;
+    }
+    return load_u32(bytes + VERSION_AT) == 0 ? CASK_CORRUPT : CASK_UNSUPPORTED;
+}
+
+void sweep_flips(const sweep_target *target)
+{
+    uint8_t *bytes = malloc(target->size);
+    cask_error err;
+
+    assert_non_null(bytes);
+    memcpy(bytes, target->golden, target->size);
+    assert_int_equal(decode_copy(target, bytes, &err), CASK_OK);
+    for (size_t at = 0; at < target->size; at++) {
+        for (unsigned flip = 1; flip <= 0xff; flip++) {
+            cask_status status;
+
+            bytes[at] = (uint8_t)(target->golden[at] ^ flip);
+            status = decode_copy(target, bytes, &err);
+            assert_int_equal(status, flip_status(target, at, bytes));
+            check_error(target, status, &err);
+        }
+        bytes[at] = target->golden[at];
+    }
+    free(bytes);
+}
+
+static void fill(uint8_t *to, size_t size, int pattern)
+{
+    if (pattern > 0xff) {
+        sweep_random_bytes(to, size);
+    } else {
+        memset(to, pattern, size);
+    }
+}
+
+static void sweep_cuts_with(const sweep_target *target, int pattern)
+{
+    uint8_t *bytes = malloc(target->size);
+    size_t refused = 0;
+    cask_error err;
+
+    assert_non_null(bytes);
+    for (size_t cut = 0; cut < target->size; cut++) {
+        cask_status status;
+
+        memcpy(bytes, target->golden, cut);
+        fill(bytes + cut, target->size - cut, pattern);
+        status = decode_copy(target, bytes, &err);
+        if (memcmp(bytes, target->golden, target->size) == 0) {
+            assert_int_equal(status, CASK_OK);
+            continue;
+        }
+        assert_int_not_equal(status, CASK_OK);
+        check_error(target, status, &err);
+        refused++;
+    }
+    /* At most the trailing zeros of an edit may look like a cut. */
+    assert_true(refused >= 16);
+    free(bytes);
+}
+
+void sweep_cuts(const sweep_target *target)
+{
+    sweep_cuts_with(target, 0x00);
+    sweep_cuts_with(target, 0xff);
+    sweep_cuts_with(target, 0x100);
+}
+
+void sweep_refused(const sweep_target *target, const uint8_t *bytes,
+                   cask_status status, const char *part)
+{
+    cask_error err;
+
+    assert_int_equal(decode_copy(target, bytes, &err), status);
+    check_error(target, status, &err);
+    if (strstr(err.message, part) == NULL) {
+        /* Fails, and shows both. */
+        assert_string_equal(err.message, part);
+    }
+    /* A caller that wants no message gets the same status. */
+    assert_int_equal(target->decode(bytes, NULL), status);
+}
+
+void sweep_reseal(uint8_t *bytes, size_t size)
+{
+    store_u32(bytes + size - 4, crc32c(0, bytes, size - 4));
+}
+
+static uint64_t first_seed(void)
+{
+    const char *text = getenv("CASK_TEST_SEED");
+    uint64_t seed;
+
+    if (text != NULL && *text != '\0') {
+        seed = strtoull(text, NULL, 0);
+    } else {
+        struct timespec now;
+
+        (void)clock_gettime(CLOCK_REALTIME, &now);
+        seed = (uint64_t)now.tv_sec * 1000000007u + (uint64_t)now.tv_nsec;
+    }
+    print_message("CASK_TEST_SEED=%" PRIu64 "\n", seed);
+    return seed;
+}
+
+/* Source: Steele, Lea, Flood, SplitMix (2014). */
+uint64_t sweep_random(void)
+{
+    static bool seeded;
+    static uint64_t state;
+    uint64_t value;
+
+    if (!seeded) {
+        state = first_seed();
+        seeded = true;
+    }
+    state += UINT64_C(0x9e3779b97f4a7c15);
+    value = (state ^ state >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+    value = (value ^ value >> 27) * UINT64_C(0x94d049bb133111eb);
+    return value ^ value >> 31;
+}
+
+void sweep_random_bytes(void *to, size_t size)
+{
+    uint8_t *bytes = to;
+
+    for (size_t i = 0; i < size; i++) {
+        bytes[i] = (uint8_t)sweep_random();
+    }
+}
