@@ -1,0 +1,103 @@
+#!/bin/bash
+# Every static check, one line each; ends with "N passed, N failed".
+#
+#   scripts/lint.sh [check]...
+#
+# Checks: format tidy cppcheck thread-safety layers sizes banned paths
+# docs-constants symbols selftest
+set -u
+cd "$(dirname "$0")/.."
+
+checks=("$@")
+if [ $# -eq 0 ]; then
+    checks=(format layers sizes banned paths docs-constants selftest
+        thread-safety symbols cppcheck tidy)
+fi
+jobs=$(nproc)
+
+# Debian's names carry the version; the formatting depends on it.
+newest() {
+    if command -v "$1-14" >/dev/null; then
+        echo "$1-14"
+    else
+        echo "$1"
+    fi
+}
+
+check_format() {
+    scripts/list-c-files | xargs "$(newest clang-format)" --dry-run -Werror
+}
+
+# A build by clang with its own warnings as errors; the compile commands that
+# tidy needs come with it.
+check_thread-safety() {
+    scripts/build.sh clang -DCASK_BENCH=OFF
+}
+
+check_tidy() {
+    if [ ! -e build/clang/compile_commands.json ]; then
+        check_thread-safety || return
+    fi
+    scripts/list-c-files src cli | grep '\.c$' |
+        xargs -P "$jobs" -n 1 "$(newest clang-tidy)" -p build/clang --quiet
+}
+
+check_cppcheck() {
+    scripts/list-c-files src cli bench | grep '\.c$' |
+        xargs cppcheck --std=c11 --enable=warning,performance,portability \
+            --inline-suppr --error-exitcode=1 --quiet -j "$jobs" \
+            --suppress=missingIncludeSystem --suppress=normalCheckLevelMaxBranches \
+            -D_POSIX_C_SOURCE=200809L -D__BYTE_ORDER__=1234 \
+            -D__ORDER_LITTLE_ENDIAN__=1234 -D__GNUC__=12 \
+            -I include -I src
+}
+
+check_symbols() {
+    scripts/build.sh default && scripts/check-symbols build
+}
+
+check_selftest() {
+    scripts/check-selftest
+}
+
+check_layers() {
+    scripts/check-layers
+}
+
+check_sizes() {
+    scripts/check-sizes
+}
+
+check_banned() {
+    scripts/check-banned
+}
+
+check_paths() {
+    scripts/check-paths
+}
+
+check_docs-constants() {
+    scripts/check-docs-constants
+}
+
+passed=0
+failed=0
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+for check in "${checks[@]}"; do
+    if ! declare -F "check_$check" >/dev/null; then
+        echo "caskade: no check is called $check; see scripts/lint.sh" >&2
+        exit 2
+    fi
+    started=$SECONDS
+    if "check_$check" >"$log" 2>&1; then
+        passed=$((passed + 1))
+        echo "ok      $check ($((SECONDS - started)) s)"
+    else
+        failed=$((failed + 1))
+        cat "$log"
+        echo "FAILED  $check ($((SECONDS - started)) s)"
+    fi
+done
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ]
