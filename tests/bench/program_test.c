@@ -1,0 +1,186 @@
+/*
+ * caskade-bench as its user sees it, with so few keys that it takes seconds.
+ * No figure is judged, only that each is there.
+ */
+#define _GNU_SOURCE
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "bench/json.h"
+#include "cask_test.h"
+
+#define OUTPUT_MAX (1u << 20)
+
+/* Each work and whether it is a rate of the store itself, which the empty
+ * engine has as well. */
+static const char *const works[] = {
+    "fill-order",    "fill-random",   "batch-put",       "overwrite",
+    "delete",        "get",           "get-missing",     "get-many",
+    "get-2-threads", "get-1-process", "get-2-processes", "synced-1",
+    "synced-16",     "open-further",  "first-get",       "reopen",
+    "reopen-time",   "index-bytes",   "memory-peak",     "memory-held",
+    "put-p50",       "put-p99",       "put-p99.9",       "get-p50",
+    "get-p99",       "get-p99.9",
+};
+
+static char directory[] = "/tmp/caskade-bench-test-XXXXXX";
+
+/* Run the program in `directory`; its standard output and exit status. */
+static int run_bench(const char *arguments, char *ret_output)
+{
+    char command[1024];
+    snprintf(command, sizeof(command), "cd %s && exec %s %s", directory,
+             CASKADE_BENCH, arguments);
+    FILE *pipe = popen(command, "r");
+    assert_non_null(pipe);
+    size_t size = fread(ret_output, 1, OUTPUT_MAX - 1, pipe);
+    ret_output[size] = '\0';
+    int wait_status = pclose(pipe);
+    assert_true(WIFEXITED(wait_status));
+    return WEXITSTATUS(wait_status);
+}
+
+static bool directory_is_empty(void)
+{
+    size_t count = 0;
+    DIR *stream = opendir(directory);
+    assert_non_null(stream);
+    while (readdir(stream) != NULL) {
+        count++;
+    }
+    closedir(stream);
+    return count == 2; /* "." and ".." */
+}
+
+/* The object in "results" for this work and engine, or NULL. */
+static const char *find_result(const char *output, const char *work,
+                               const char *engine)
+{
+    char start[128];
+    snprintf(start, sizeof(start), "{\"work\": \"%s\", \"engine\": \"%s\"",
+             work, engine);
+    return strstr(output, start);
+}
+
+/* Both repeats of `work` gave a positive figure. */
+static void check_two_values(const char *output, const char *work,
+                             const char *engine)
+{
+    const char *result = find_result(output, work, engine);
+    double first = 0;
+    double second = 0;
+    if (result == NULL) {
+        fail_msg("no result for %s of %s", work, engine);
+    }
+    const char *values = strstr(result, "\"values\": [");
+    assert_non_null(values);
+    if (sscanf(values, "\"values\": [%lf, %lf]", &first, &second) != 2) {
+        fail_msg("%s of %s has not two values", work, engine);
+    }
+    assert_true(first > 0);
+    assert_true(second > 0);
+}
+
+static void test_json_has_every_figure_of_every_work(void **state)
+{
+    char *output = malloc(OUTPUT_MAX);
+    (void)state;
+    assert_non_null(output);
+    int status = run_bench("--keys 2000 --repeats 2 --json", output);
+    assert_int_equal(status, 0);
+    assert_true(json_is_object(output));
+    assert_non_null(strstr(output, "\"failed_runs\": 0"));
+    assert_non_null(strstr(output, "\"keys\": 2000, \"key_bytes\": 16, "
+                                   "\"value_bytes\": 100, \"repeats\": 2"));
+    for (size_t i = 0; i < sizeof(works) / sizeof(works[0]); i++) {
+        check_two_values(output, works[i], "caskade");
+    }
+    check_two_values(output, "get", "none");
+    assert_true(directory_is_empty());
+    free(output);
+}
+
+static void test_only_the_wanted_works_and_engines_are_run(void **state)
+{
+    char *output = malloc(OUTPUT_MAX);
+    (void)state;
+    assert_non_null(output);
+    int status = run_bench("-n 1K -r 1 -e none -w get,batch --json", output);
+    assert_int_equal(status, 0);
+    assert_true(json_is_object(output));
+    assert_non_null(find_result(output, "get", "none"));
+    assert_non_null(find_result(output, "batch-put", "none"));
+    assert_null(find_result(output, "fill-random", "none"));
+    assert_null(find_result(output, "get", "caskade"));
+    free(output);
+}
+
+static void test_a_target_that_was_not_measured_is_not_met(void **state)
+{
+    char *output = malloc(OUTPUT_MAX);
+    (void)state;
+    assert_non_null(output);
+    int status = run_bench("-n 1K -r 1 -e none -w get --targets", output);
+    assert_int_equal(status, 1);
+    assert_non_null(strstr(output, "NOT MEASURED"));
+    assert_null(strstr(output, "PASS"));
+    free(output);
+}
+
+static void test_wrong_usage_ends_with_2_and_leaves_nothing(void **state)
+{
+    static const char *const wrong[] = {
+        "--keys 3 2>&1",    "--keys -5 2>&1",     "--keys 1G 2>&1",
+        "--keys '' 2>&1",   "--engines who 2>&1", "--work nothing 2>&1",
+        "--repeats 0 2>&1", "--key-bytes 7 2>&1", "--no-such 2>&1",
+        "--keys 1K5 2>&1",
+    };
+    char *output = malloc(OUTPUT_MAX);
+    (void)state;
+    assert_non_null(output);
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+        assert_int_equal(run_bench(wrong[i], output), 2);
+        assert_true(strlen(output) > 0);
+    }
+    assert_true(directory_is_empty());
+    free(output);
+}
+
+static void test_json_checker_refuses_what_is_not_json(void **state)
+{
+    (void)state;
+    assert_true(json_is_object("{\"a\": [1, -2.5e3, null], \"b\": {}}\n"));
+    assert_false(json_is_object("{\"a\": [1, ]}"));
+    assert_false(json_is_object("{\"a\" 1}"));
+    assert_false(json_is_object("{\"a\": nan}"));
+    assert_false(json_is_object("{\"a\": 1} {"));
+    assert_false(json_is_object("{\"a\": \"b}"));
+}
+
+static int make_directory(void **state)
+{
+    (void)state;
+    return mkdtemp(directory) == NULL ? -1 : 0;
+}
+
+static int remove_directory(void **state)
+{
+    (void)state;
+    return rmdir(directory);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_json_checker_refuses_what_is_not_json),
+        cmocka_unit_test(test_json_has_every_figure_of_every_work),
+        cmocka_unit_test(test_only_the_wanted_works_and_engines_are_run),
+        cmocka_unit_test(test_a_target_that_was_not_measured_is_not_met),
+        cmocka_unit_test(test_wrong_usage_ends_with_2_and_leaves_nothing),
+    };
+    return cmocka_run_group_tests(tests, make_directory, remove_directory);
+}
