@@ -17,8 +17,20 @@ for tool in cmake ninja cc; do
         exit 1
     fi
 done
-# Ninja configures again by itself when a CMake file changed.
-if [ ! -e "$directory/build.ninja" ] || [ $# -gt 0 ]; then
+
+# Whether the cache has all the options. (If a CMake file changed, Ninja
+# configures again by itself.)
+is_configured() {
+    local flag
+    [ -e "$directory/build.ninja" ] || return 1
+    for flag in "$@"; do
+        flag=${flag#-D}
+        grep -q "^${flag%%=*}:[A-Z]*=${flag#*=}\$" \
+            "$directory/CMakeCache.txt" || return 1
+    done
+}
+
+if ! is_configured "$@"; then
     log=$(mktemp)
     if ! cmake --preset "$preset" "$@" >"$log" 2>&1; then
         cat "$log" >&2

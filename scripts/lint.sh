@@ -39,14 +39,18 @@ check_tidy() {
         check_thread-safety || return
     fi
     scripts/list-c-files src cli | grep '\.c$' |
-        xargs -P "$jobs" -n 1 "$(newest clang-tidy)" -p build/clang --quiet
+        xargs -P "$jobs" -n 1 "$(newest clang-tidy)" -p build/clang --quiet \
+            2> >(grep -v ' warnings\? generated\.$' >&2)
 }
 
+# It takes any pointer that a function returns for one that it was given, hence
+# returnDanglingLifetime; the compilers find the real ones.
 check_cppcheck() {
     scripts/list-c-files src cli bench | grep '\.c$' |
         xargs cppcheck --std=c11 --enable=warning,performance,portability \
             --inline-suppr --error-exitcode=1 --quiet -j "$jobs" \
-            --suppress=missingIncludeSystem --suppress=normalCheckLevelMaxBranches \
+            --suppress=missingIncludeSystem \
+            --suppress=returnDanglingLifetime \
             -D_POSIX_C_SOURCE=200809L -D__BYTE_ORDER__=1234 \
             -D__ORDER_LITTLE_ENDIAN__=1234 -D__GNUC__=12 \
             -I include -I src
