@@ -7,20 +7,22 @@ foreach(layer IN LISTS layers)
     list(APPEND objects $<TARGET_OBJECTS:${layer}>)
 endforeach()
 
-add_library(caskade SHARED ${objects})
-set_target_properties(caskade PROPERTIES
+add_library(caskade_shared SHARED ${objects})
+set_target_properties(caskade_shared PROPERTIES
+    OUTPUT_NAME caskade
+    EXPORT_NAME caskade
     LINKER_LANGUAGE C
     VERSION ${PROJECT_VERSION}
     SOVERSION ${PROJECT_VERSION_MAJOR}
     LIBRARY_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/lib
     LINK_DEPENDS ${PROJECT_SOURCE_DIR}/cmake/caskade.map)
-target_link_libraries(caskade PRIVATE cask_flags Isal::isal Threads::Threads)
-target_link_options(caskade PRIVATE
+target_link_libraries(caskade_shared PRIVATE cask_flags Isal::isal Threads::Threads)
+target_link_options(caskade_shared PRIVATE
     -Wl,--version-script=${PROJECT_SOURCE_DIR}/cmake/caskade.map)
 if(NOT CASK_SANITIZE)
-    target_link_options(caskade PRIVATE -Wl,-z,defs)
+    target_link_options(caskade_shared PRIVATE -Wl,-z,defs)
 endif()
-target_include_directories(caskade INTERFACE
+target_include_directories(caskade_shared INTERFACE
     $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include>
     $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
 
