@@ -143,7 +143,7 @@ int posix_sync_dir(os_file *dir)
     return status == 0 ? 0 : errno;
 }
 
-/* --- names -------------------------------------------------------------- */
+/* --- names ------------------------------------------------------------- */
 
 int posix_check_name(const char *name)
 {

@@ -19,7 +19,7 @@ enum {
     SECTOR_BYTES = 512 /* unit of st_blocks, whatever the device */
 };
 
-/* --- open and close ------------------------------------------------------ */
+/* --- open and close ---------------------------------------------------- */
 
 int posix_descriptor(const os_file *file)
 {
