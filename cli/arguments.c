@@ -1,0 +1,219 @@
+/*
+ * From the words of the command line to a command that runs. argp finds the
+ * options and formats the help; the errors are ours, because argp's take two
+ * lines and do not begin with "caskade: ".
+ */
+#include "arguments.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "option.h"
+
+enum {
+    OPTION_HELP = 'h',
+    GROUP_HELP = 100,
+    CHILD_COUNT = 3 /* parsers: the command's own, the store's, help */
+};
+
+/* A parser of option.h's kind: what argp gives it, and what it expects. */
+typedef struct child_state {
+    option_state *shared; /* to be state->hook */
+    void *settings;       /* to be state->input */
+    argp_parser_t parse;
+} child_state;
+
+/* What the parsers share while one command line is read. */
+typedef struct parse_state {
+    option_state shared;
+    arguments *args;
+    child_state children[CHILD_COUNT];
+    bool helped; /* --help was given */
+} parse_state;
+
+/* argp keeps hook and input for each parser: set ours before each call. */
+static error_t child_parse(int key, char *argument, struct argp_state *state)
+{
+    const child_state *child = state->input;
+
+    state->hook = child->shared;
+    state->input = child->settings;
+    return child->parse(key, argument, state);
+}
+
+/* For commands without options of their own. */
+static error_t parse_nothing(int key, char *argument, struct argp_state *state)
+{
+    (void)key;
+    (void)argument;
+    (void)state;
+    return ARGP_ERR_UNKNOWN;
+}
+
+/* ---- Help -------------------------------------------------------------- */
+
+static const struct argp_option help_options[] = {
+    {"help", OPTION_HELP, NULL, 0, "Show this help and exit", GROUP_HELP},
+    {0},
+};
+
+static error_t help_parse(int key, char *argument, struct argp_state *state)
+{
+    parse_state *parse = state->input;
+
+    (void)argument;
+    if (key != OPTION_HELP) {
+        return ARGP_ERR_UNKNOWN;
+    }
+    parse->helped = true;
+    /* Nothing else on the line matters any more. */
+    state->next = state->argc;
+    return 0;
+}
+
+static const struct argp help_argp = {.options = help_options,
+                                      .parser = child_parse};
+
+static void print_help(const struct argp *root, const char *command_name)
+{
+    char name[64];
+
+    (void)snprintf(name, sizeof(name), "caskade %s", command_name);
+    argp_help(root, stdout,
+              ARGP_HELP_SHORT_USAGE | ARGP_HELP_LONG | ARGP_HELP_DOC, name);
+}
+
+/* ---- Parse ------------------------------------------------------------- */
+
+/* argp has no words for what was wrong: find the argument it stopped at. */
+static error_t reject_option(struct argp_state *state)
+{
+    const char *culprit = state->next > 0 && state->next <= state->argc
+                              ? state->argv[state->next - 1]
+                              : "";
+
+    return option_reject(state,
+                         "option '%s' is unknown, ambiguous or lacks its "
+                         "argument; see 'caskade %s --help', and put -- "
+                         "before a KEY that begins with -",
+                         culprit, state->argv[0]);
+}
+
+static error_t root_init(struct argp_state *state)
+{
+    parse_state *parse = state->input;
+
+    state->hook = &parse->shared;
+    for (size_t i = 0; i < CHILD_COUNT; i++) {
+        state->child_inputs[i] = &parse->children[i];
+    }
+    return 0;
+}
+
+/* ARGP_KEY_* are macros around an enum-less int. */
+static error_t root_parse(int key, char *argument, struct argp_state *state)
+{
+    parse_state *parse = state->input;
+
+    (void)argument;
+    if (key == ARGP_KEY_INIT) {
+        return root_init(state);
+    }
+    if (key == ARGP_KEY_ARGS) {
+        parse->args->words = state->argv + state->next;
+        parse->args->word_count = state->argc - state->next;
+        return 0;
+    }
+    if (key == ARGP_KEY_ERROR && !parse->shared.reported) {
+        return reject_option(state);
+    }
+    return ARGP_ERR_UNKNOWN;
+}
+
+static exit_status check_word_count(const arguments *args)
+{
+    const command *what = args->command;
+    const char *wrong = NULL;
+
+    if (args->word_count < what->word_min) {
+        wrong = "something is missing";
+    } else if (args->word_count > what->word_max) {
+        wrong = "too many words (quote what contains spaces)";
+    }
+    if (wrong == NULL) {
+        return EXIT_DONE;
+    }
+    return report(EXIT_USAGE, "%s: %s; usage: caskade %s [OPTION...] %s",
+                  what->name, wrong, what->name, what->words);
+}
+
+/* Have argp read the command line with what parse->args says. */
+static error_t parse_with(parse_state *parse, const struct argp *own,
+                          const struct argp *store, int argc, char **argv)
+{
+    const command *what = parse->args->command;
+    const struct argp_child children[CHILD_COUNT + 1] = {
+        {own, 0, NULL, 0}, {store, 0, NULL, 0}, {&help_argp, 0, NULL, 0}, {0}};
+    const struct argp root = {.parser = root_parse,
+                              .args_doc = what->words,
+                              .doc = what->text,
+                              .children = children};
+    error_t result =
+        argp_parse(&root, argc, argv, ARGP_NO_ERRS | ARGP_NO_HELP, NULL, parse);
+
+    if (parse->helped && !parse->shared.reported) {
+        print_help(&root, what->name);
+    }
+    return result;
+}
+
+/* Read the command line into `args`; sets `*ret_helped` after --help. */
+static exit_status parse_words(arguments *args, int argc, char **argv,
+                               bool *ret_helped)
+{
+    const command *what = args->command;
+    struct argp_option common[STORE_OPTION_MAX] = {{0}};
+    struct argp own = {.options = what->options, .parser = child_parse};
+    struct argp store = {.options = common, .parser = child_parse};
+    parse_state parse = {.shared = {.command = what->name}, .args = args};
+    error_t result;
+
+    parse.children[0] =
+        (child_state){&parse.shared, args->settings,
+                      what->parse != NULL ? what->parse : parse_nothing};
+    parse.children[1] = (child_state){&parse.shared, &args->store, store_parse};
+    parse.children[2] = (child_state){&parse.shared, &parse, help_parse};
+    store_list_options(what->store, common);
+    result = parse_with(&parse, &own, &store, argc, argv);
+    *ret_helped = parse.helped && !parse.shared.reported;
+    if (*ret_helped) {
+        return EXIT_DONE;
+    }
+    if (result != 0) {
+        return parse.shared.reported ? EXIT_USAGE
+                                     : report_errno(result, "%s", what->name);
+    }
+    return check_word_count(args);
+}
+
+exit_status arguments_run(const command *found, int argc, char **argv)
+{
+    arguments args = {.command = found};
+    bool helped = false;
+    exit_status status;
+
+    store_init(&args.store, found->store);
+    args.settings = calloc(1, found->settings_size + 1);
+    if (args.settings == NULL) {
+        return report_memory();
+    }
+    status = parse_words(&args, argc, argv, &helped);
+    if (status == EXIT_DONE && !helped) {
+        status = store_check(&args.store, found->name);
+    }
+    if (status == EXIT_DONE && !helped) {
+        status = found->run(&args);
+    }
+    free(args.settings);
+    return status;
+}

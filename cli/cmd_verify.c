@@ -1,0 +1,167 @@
+/*
+ * caskade verify: read everything, check every checksum, list the damage.
+ */
+#include <inttypes.h>
+
+#include "command.h"
+#include "json_format.h"
+#include "output.h"
+#include "progress.h"
+#include "signals.h"
+#include "units.h"
+
+typedef struct verify_settings {
+    bool json;
+} verify_settings;
+
+static const struct argp_option options[] = {
+    {"json", 'j', NULL, 0, "Print one JSON object", 1},
+    {0},
+};
+
+static error_t parse(int key, char *argument, struct argp_state *state)
+{
+    verify_settings *settings = state->input;
+
+    (void)argument;
+    if (key != 'j') {
+        return ARGP_ERR_UNKNOWN;
+    }
+    settings->json = true;
+    return 0;
+}
+
+typedef struct verifier {
+    bool json;
+    uint64_t problem_count; /* printed so far */
+    progress progress;
+} verifier;
+
+static void print_problem_json(verifier *verify, const cask_problem *problem)
+{
+    text line = {0};
+
+    (void)output_print("%s", verify->problem_count > 0 ? "," : "");
+    json_format_add(&line,
+                    json_pack("{s:s, s:I, s:I, s:s}", "file", problem->file,
+                              "offset", (json_int_t)problem->offset,
+                              "size_bytes", (json_int_t)problem->size_bytes,
+                              "reason", problem->reason));
+    (void)output_text(&line);
+    text_free(&line);
+}
+
+static void print_problem_text(const cask_problem *problem)
+{
+    char size[UNITS_TEXT_SIZE];
+
+    (void)output_print("%s: offset %" PRIu64 ": %s", problem->file,
+                       problem->offset, problem->reason);
+    if (problem->size_bytes != 0) {
+        (void)output_print(" (%s)",
+                           units_format_bytes(size, problem->size_bytes));
+    }
+    (void)output_print("\n");
+}
+
+static void on_problem(void *context, const cask_problem *problem)
+{
+    verifier *verify = context;
+
+    if (verify->json) {
+        print_problem_json(verify, problem);
+    } else {
+        print_problem_text(problem);
+    }
+    verify->problem_count++;
+}
+
+static void on_progress(void *context, uint64_t bytes_done,
+                        uint64_t bytes_total)
+{
+    verifier *verify = context;
+
+    verify->progress.view.total = bytes_total;
+    progress_update(&verify->progress, bytes_done, bytes_done);
+    if (signals_arrived() != 0) {
+        /* Nothing is open that would have to be closed. */
+        progress_stop(&verify->progress);
+        signals_finish(false);
+    }
+}
+
+static void print_report(const verifier *verify,
+                         const cask_verify_report *found)
+{
+    char count[UNITS_TEXT_SIZE];
+    char keys[UNITS_TEXT_SIZE];
+    char bytes[UNITS_TEXT_SIZE];
+
+    if (verify->json) {
+        (void)output_print("],\"files\":%" PRIu64 ",\"records\":%" PRIu64
+                           ",\"bytes\":%" PRIu64 ",\"keys\":%" PRIu64
+                           ",\"problem_count\":%" PRIu64 "}\n",
+                           found->files, found->records, found->bytes,
+                           found->keys, found->problems);
+        return;
+    }
+    (void)output_print("%" PRIu64 " files, %s records, %s read; %s keys; ",
+                       found->files, units_format_count(count, found->records),
+                       units_format_bytes(bytes, found->bytes),
+                       units_format_count(keys, found->keys));
+    if (found->problems == 0) {
+        (void)output_print("no problems\n");
+    } else {
+        (void)output_print("%s problems\n",
+                           units_format_count(count, found->problems));
+    }
+}
+
+static exit_status run(const arguments *args)
+{
+    const verify_settings *settings = args->settings;
+    const char *directory = args->words[0];
+    verifier verify = {.json = settings->json};
+    cask_verify_options what = {on_problem, on_progress, &verify};
+    cask_verify_report found = {0};
+    cask_error err = {0};
+    cask_status result;
+
+    (void)output_print("%s", settings->json ? "{\"problems\":[" : "");
+    signals_catch();
+    progress_start(&verify.progress, "reading", "bytes", 0);
+    result = cask_verify(directory, &what, &found, &err);
+    progress_stop(&verify.progress);
+    if (result == CASK_OK || result == CASK_CORRUPT) {
+        print_report(&verify, &found);
+    }
+    if (result == CASK_CORRUPT) {
+        return report(EXIT_DAMAGED,
+                      "%s: %" PRIu64 " problems; read what is whole with "
+                      "'caskade dump --damage serve %s'",
+                      directory, found.problems, directory);
+    }
+    return result == CASK_OK ? EXIT_DONE : report_failure(directory, &err);
+}
+
+const command command_verify = {
+    .name = "verify",
+    .summary = "Check every checksum and list the damage",
+    .words = "DIR",
+    .word_min = 1,
+    .word_max = 1,
+    .text =
+        "Read every file of the store and check every checksum. Print file, "
+        "offset and reason of each problem, then a summary; exit with 3 "
+        "if there is a problem. Nothing is changed, and the store may be "
+        "in use. If standard error is a terminal, the progress is shown "
+        "there.\v"
+        "Examples:\n"
+        "  caskade verify /tmp/store\n"
+        "  caskade verify --json /tmp/store | jq .problem_count\n",
+    .options = options,
+    .parse = parse,
+    .settings_size = sizeof(verify_settings),
+    .store = STORE_UNUSED,
+    .run = run,
+};

@@ -1,0 +1,29 @@
+/*
+ * The table of commands.
+ */
+#include "command.h"
+
+#include <string.h>
+
+static const command *const rows[] = {
+    &command_create, &command_put,    &command_get,
+    &command_delete, &command_exists, &command_count,
+    &command_load,   &command_dump,   &command_list,
+    &command_stat,   &command_verify, &command_sync,
+    &command_shell,  &command_region, NULL,
+};
+
+const command *const *command_table(void)
+{
+    return rows;
+}
+
+const command *command_find(const char *name)
+{
+    for (size_t i = 0; rows[i] != NULL; i++) {
+        if (strcmp(rows[i]->name, name) == 0) {
+            return rows[i];
+        }
+    }
+    return NULL;
+}

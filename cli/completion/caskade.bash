@@ -1,0 +1,139 @@
+# bash completion for caskade(1).                          -*- shell-script -*-
+#
+# Options are listed by command; tests compare the lists with --help.
+
+# Options of commands that open a store: reading, writing.
+_caskade_read='--damage --io --linger --read-only --region-dir --timeout
+    --verbose'
+_caskade_write='--allow-remote --damage --exclusive --io --linger --region-dir
+    --sync --timeout --verbose'
+
+_caskade_commands='count create delete dump exists get help list load put
+    region shell stat sync verify'
+
+# The options of command $1.
+_caskade_options() {
+    case $1 in
+    create) echo "--engine --mode $_caskade_write" ;;
+    put) echo "--escapes --if-absent --ttl $_caskade_write" ;;
+    get | exists) echo "--escapes $_caskade_read" ;;
+    delete) echo "--escapes $_caskade_write" ;;
+    count) echo "$_caskade_read" ;;
+    load) echo "--batch --format $_caskade_write" ;;
+    dump | list) echo "--format $_caskade_read" ;;
+    stat) echo "--json --segments --watch $_caskade_read" ;;
+    verify) echo "--json" ;;
+    sync) echo "$_caskade_write" ;;
+    shell) echo "--read-only $_caskade_write" ;;
+    region) echo "--json --orphans --region-dir" ;;
+    esac
+    echo "--help"
+}
+
+# The words that may follow option $1; status 1 if it takes none that is known.
+_caskade_values() {
+    case $1 in
+    --engine) echo 'hash' ;;
+    --format) echo 'tsv jsonl hex' ;;
+    --sync) echo 'none interval commit' ;;
+    --io) echo 'map pread' ;;
+    --damage) echo 'fail serve' ;;
+    *) return 1 ;;
+    esac
+}
+
+# How many words that are no options stand before the cursor, from word 2 on.
+_caskade_word_count() {
+    local i count=0
+    for ((i = 2; i < COMP_CWORD; i++)); do
+        case ${COMP_WORDS[i - 1]} in
+        --engine | --mode | --ttl | --batch | --format | --sync | --io | \
+            --damage | --timeout | --region-dir)
+            continue
+            ;;
+        esac
+        case ${COMP_WORDS[i]} in
+        -*) ;;
+        *) count=$((count + 1)) ;;
+        esac
+    done
+    echo "$count"
+}
+
+# Fill COMPREPLY with directories ($1 = -d) or files ($1 = -f).
+_caskade_paths() {
+    local line
+    compopt -o filenames 2>/dev/null
+    while IFS= read -r line; do
+        COMPREPLY+=("$line")
+    done < <(compgen "$1" -- "$2")
+}
+
+_caskade_words() {
+    local line
+    while IFS= read -r line; do
+        COMPREPLY+=("$line")
+    done < <(compgen -W "$1" -- "$2")
+}
+
+# The arguments that are no options: DIR first, then what the command takes.
+_caskade_arguments() {
+    local command=$1 word=$2 count
+    count=$(_caskade_word_count)
+    case $command in
+    help) _caskade_words "$_caskade_commands" "$word" ;;
+    region)
+        if [ "$count" -eq 0 ]; then
+            _caskade_words 'list drop' "$word"
+        else
+            _caskade_paths -f "${word:-/dev/shm/caskade-}"
+        fi
+        ;;
+    load)
+        if [ "$count" -eq 0 ]; then
+            _caskade_paths -d "$word"
+        else
+            _caskade_paths -f "$word"
+        fi
+        ;;
+    *)
+        if [ "$count" -eq 0 ]; then
+            _caskade_paths -d "$word"
+        fi
+        ;;
+    esac
+}
+
+_caskade() {
+    local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]}
+    local command=${COMP_WORDS[1]:-} values
+    COMPREPLY=()
+
+    if [ "$COMP_CWORD" -eq 1 ]; then
+        _caskade_words "$_caskade_commands --help --version" "$word"
+        return
+    fi
+    # --format=ts: bash splits at "=", which stands before the word then.
+    if [ "$before" = = ] && [ "$COMP_CWORD" -gt 2 ]; then
+        before=${COMP_WORDS[COMP_CWORD - 2]}
+    elif [ "$word" = = ]; then
+        word=
+    fi
+    if values=$(_caskade_values "$before"); then
+        _caskade_words "$values" "$word"
+        return
+    fi
+    case $before in
+    --region-dir)
+        _caskade_paths -d "$word"
+        return
+        ;;
+    --ttl | --timeout | --batch | --mode) return ;;
+    esac
+    case $word in
+    -*) _caskade_words "$(_caskade_options "$command")" "$word" ;;
+    *) _caskade_arguments "$command" "$word" ;;
+    esac
+}
+
+complete -F _caskade caskade

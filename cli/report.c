@@ -1,0 +1,107 @@
+/*
+ * Exit statuses, and the one way to print an error.
+ */
+#include "report.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+/* What each status of the library means for the shell and for the user. */
+typedef struct reaction {
+    exit_status exit;
+    const char *advice; /* appended to the message; NULL: it says enough */
+} reaction;
+
+static reaction reaction_to(cask_status status)
+{
+    static const reaction reactions[] = {
+        [CASK_OK] = {EXIT_DONE, NULL},
+        [CASK_NOT_FOUND] = {EXIT_NOT_FOUND, NULL},
+        [CASK_CONDITION] = {EXIT_NOT_FOUND, NULL},
+        [CASK_INVALID] = {EXIT_USAGE, NULL},
+        [CASK_CORRUPT] = {EXIT_DAMAGED, "'caskade verify' lists the damage, "
+                                        "--damage serve reads the rest"},
+        [CASK_BUSY] = {EXIT_BUSY, "try again when it is free"},
+        [CASK_FENCED] = {EXIT_BUSY, "run the command again"},
+        [CASK_TIMEOUT] = {EXIT_BUSY, "try again, or wait longer (--timeout)"},
+        [CASK_NO_SPACE] = {EXIT_SYSTEM, "free some space and try again"},
+        [CASK_NO_MEMORY] = {EXIT_SYSTEM, "free some memory and try again"},
+        [CASK_IO] = {EXIT_SYSTEM, NULL},
+        [CASK_READ_ONLY] = {EXIT_SYSTEM, "write from where the store is "
+                                         "writable"},
+        [CASK_POISONED] = {EXIT_SYSTEM, "check the disk, then close the "
+                                        "store in every process"},
+        [CASK_NAMESPACE] = {EXIT_BUSY, "use it from there, or stop the "
+                                       "processes there first"},
+        [CASK_FORKED] = {EXIT_SYSTEM, NULL},
+        [CASK_UNSUPPORTED] = {EXIT_USAGE, NULL},
+    };
+
+    if ((size_t)status >= sizeof(reactions) / sizeof(reactions[0])) {
+        return (reaction){EXIT_SYSTEM, NULL};
+    }
+    return reactions[status];
+}
+
+exit_status report_exit_status(cask_status status)
+{
+    return reaction_to(status).exit;
+}
+
+/* A line must stay one line, whatever the names in it contain. */
+static void make_printable(char *line)
+{
+    for (; *line != '\0'; line++) {
+        if ((unsigned char)*line < 0x20 || *line == 0x7f) {
+            *line = '?';
+        }
+    }
+}
+
+static void print_line(const char *format, va_list arguments,
+                       const char *reason)
+{
+    char line[1024];
+
+    (void)vsnprintf(line, sizeof(line), format, arguments);
+    make_printable(line);
+    (void)fprintf(stderr, "caskade: %s%s%s\n", line, reason != NULL ? ": " : "",
+                  reason != NULL ? reason : "");
+}
+
+exit_status report(exit_status status, const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    print_line(format, arguments, NULL);
+    va_end(arguments);
+    return status;
+}
+
+exit_status report_errno(int os_errno, const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    print_line(format, arguments, strerror(os_errno));
+    va_end(arguments);
+    return EXIT_SYSTEM;
+}
+
+exit_status report_failure(const char *subject, const cask_error *err)
+{
+    reaction what = reaction_to(err->status);
+    const char *message =
+        err->message[0] != '\0' ? err->message : cask_status_text(err->status);
+
+    return report(what.exit, "%s: %s%s%s", subject, message,
+                  what.advice != NULL ? "; " : "",
+                  what.advice != NULL ? what.advice : "");
+}
+
+exit_status report_memory(void)
+{
+    return report(EXIT_SYSTEM, "no memory left; free some and try again");
+}

@@ -1,0 +1,351 @@
+/*
+ * The commands of the shell.
+ */
+#include "shell_command.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "escape.h"
+#include "output.h"
+#include "progress.h"
+#include "shell_words.h"
+#include "signals.h"
+#include "stat_report.h"
+#include "units.h"
+
+enum { WORD_MAX = 256 };
+
+typedef struct shell_command {
+    const char *name;
+    const char *words; /* what follows the name */
+    const char *summary;
+    size_t word_min, word_max;
+    exit_status (*run)(shell *sh, const shell_word *words, size_t count);
+} shell_command;
+
+static cask_slice bytes_of(shell_word word)
+{
+    return (cask_slice){word.data, word.size};
+}
+
+/* "DIR", or "DIR: line 7" if a person did not just type it. */
+static void name_line(const shell *sh, char *subject, size_t size)
+{
+    if (sh->line_number == 0) {
+        (void)snprintf(subject, size, "%s", sh->directory);
+    } else {
+        (void)snprintf(subject, size, "%s: line %" PRIu64, sh->directory,
+                       sh->line_number);
+    }
+}
+
+static exit_status failed(const shell *sh, const cask_error *err)
+{
+    char subject[512];
+
+    name_line(sh, subject, sizeof(subject));
+    return report_failure(subject, err);
+}
+
+static exit_status wrong(const shell *sh, exit_status status,
+                         const char *message)
+{
+    char subject[512];
+
+    name_line(sh, subject, sizeof(subject));
+    return report(status, "%s: %s", subject, message);
+}
+
+/* Print bytes escaped, as a line. */
+static bool print_bytes(cask_slice bytes)
+{
+    text line = {0};
+    bool written;
+
+    escape_encode(bytes, &line);
+    text_add_char(&line, '\n');
+    written = output_text(&line);
+    text_free(&line);
+    return written;
+}
+
+/* ---- put --------------------------------------------------------------- */
+
+/* Take the options before KEY; returns how many words they are, or -1. */
+static int take_put_options(const shell_word *words, size_t count,
+                            cask_write_options *write)
+{
+    size_t at = 0;
+
+    while (at < count && words[at].size > 2 && words[at].data[0] == '-' &&
+           words[at].data[1] == '-') {
+        if (strcmp(words[at].data, "--if-absent") == 0) {
+            write->condition = CASK_IF_ABSENT;
+            at++;
+        } else if (strcmp(words[at].data, "--ttl") == 0 && at + 1 < count) {
+            if (!units_parse_duration(words[at + 1].data, &write->ttl_ms) ||
+                write->ttl_ms == 0) {
+                return -1;
+            }
+            at += 2;
+        } else {
+            return -1;
+        }
+    }
+    /* As everywhere, what follows -- is no option. */
+    if (at < count && strcmp(words[at].data, "--") == 0) {
+        at++;
+    }
+    return (int)at;
+}
+
+static exit_status run_put(shell *sh, const shell_word *words, size_t count)
+{
+    cask_write_options write = {0};
+    int used = take_put_options(words, count, &write);
+    cask_error err = {0};
+    cask_status result;
+
+    if (used < 0 || count - (size_t)used != 2) {
+        return wrong(sh, EXIT_USAGE,
+                     "put: give [--ttl DURATION] [--if-absent] KEY VALUE");
+    }
+    words += used;
+    result = cask_put_with(sh->db, bytes_of(words[0]), bytes_of(words[1]),
+                           &write, NULL, &err);
+    if (result == CASK_CONDITION) {
+        return wrong(sh, EXIT_NOT_FOUND,
+                     "the key has a value already; nothing was written");
+    }
+    return result == CASK_OK ? EXIT_DONE : failed(sh, &err);
+}
+
+/* ---- Other commands on keys -------------------------------------------- */
+
+static exit_status run_get(shell *sh, const shell_word *words, size_t count)
+{
+    cask_buffer value = {0};
+    cask_error err = {0};
+    cask_status result = cask_get(sh->db, bytes_of(words[0]), &value, &err);
+
+    (void)count;
+    if (result == CASK_OK) {
+        (void)print_bytes((cask_slice){value.data, value.size});
+    }
+    cask_buffer_free(&value);
+    if (result == CASK_NOT_FOUND) {
+        return wrong(sh, EXIT_NOT_FOUND, "no such key");
+    }
+    return result == CASK_OK ? EXIT_DONE : failed(sh, &err);
+}
+
+static exit_status run_delete(shell *sh, const shell_word *words, size_t count)
+{
+    size_t deleted = 0;
+    cask_error err = {0};
+
+    for (size_t i = 0; i < count; i++) {
+        bool existed = false;
+
+        if (cask_delete(sh->db, bytes_of(words[i]), &existed, &err) !=
+            CASK_OK) {
+            return failed(sh, &err);
+        }
+        deleted += existed ? 1 : 0;
+    }
+    (void)output_print("%zu of %zu deleted\n", deleted, count);
+    return deleted == count ? EXIT_DONE : EXIT_NOT_FOUND;
+}
+
+static exit_status run_exists(shell *sh, const shell_word *words, size_t count)
+{
+    bool exists = false;
+    cask_error err = {0};
+
+    (void)count;
+    if (cask_exists(sh->db, bytes_of(words[0]), &exists, &err) != CASK_OK) {
+        return failed(sh, &err);
+    }
+    (void)output_print("%s\n", exists ? "yes" : "no");
+    return exists ? EXIT_DONE : EXIT_NOT_FOUND;
+}
+
+/* ---- Commands on the store --------------------------------------------- */
+
+static bool list_entry(void *context, const cask_entry *entry)
+{
+    const cask_slice *prefix = context;
+
+    if (entry->key.size >= prefix->size &&
+        (prefix->size == 0 ||
+         memcmp(entry->key.data, prefix->data, prefix->size) == 0)) {
+        return print_bytes(entry->key) && signals_arrived() == 0;
+    }
+    return signals_arrived() == 0;
+}
+
+static exit_status run_list(shell *sh, const shell_word *words, size_t count)
+{
+    cask_slice prefix = count > 0 ? bytes_of(words[0]) : (cask_slice){0};
+    cask_fold_options fold = {.keys_only = true};
+    cask_error err = {0};
+
+    if (cask_fold(sh->db, &fold, list_entry, &prefix, &err) != CASK_OK) {
+        return failed(sh, &err);
+    }
+    return EXIT_DONE;
+}
+
+static exit_status run_count(shell *sh, const shell_word *words, size_t count)
+{
+    uint64_t keys = 0;
+    cask_error err = {0};
+
+    (void)words;
+    (void)count;
+    if (cask_count(sh->db, &keys, &err) != CASK_OK) {
+        return failed(sh, &err);
+    }
+    (void)output_print("%" PRIu64 "\n", keys);
+    return EXIT_DONE;
+}
+
+static exit_status run_stat(shell *sh, const shell_word *words, size_t count)
+{
+    stat_sample now = {.time_ms = progress_now_ms()};
+    text out = {0};
+    cask_error err = {0};
+
+    (void)words;
+    (void)count;
+    if (cask_stat(sh->db, &now.stats, &err) != CASK_OK) {
+        return failed(sh, &err);
+    }
+    stat_report_text(sh->directory, &now, NULL, &out);
+    (void)output_text(&out);
+    text_free(&out);
+    return EXIT_DONE;
+}
+
+static exit_status run_sync(shell *sh, const shell_word *words, size_t count)
+{
+    cask_error err = {0};
+
+    (void)words;
+    (void)count;
+    return cask_sync(sh->db, &err) == CASK_OK ? EXIT_DONE : failed(sh, &err);
+}
+
+static exit_status run_refresh(shell *sh, const shell_word *words, size_t count)
+{
+    cask_error err = {0};
+
+    (void)words;
+    (void)count;
+    return cask_refresh(sh->db, &err) == CASK_OK ? EXIT_DONE : failed(sh, &err);
+}
+
+static exit_status run_quit(shell *sh, const shell_word *words, size_t count)
+{
+    (void)words;
+    (void)count;
+    sh->quit = true;
+    return EXIT_DONE;
+}
+
+static exit_status run_help(shell *sh, const shell_word *words, size_t count);
+
+/* ---- The table --------------------------------------------------------- */
+
+static const shell_command commands[] = {
+    {"put", "[--ttl DURATION] [--if-absent] KEY VALUE", "store VALUE under KEY",
+     2, 6, run_put},
+    {"get", "KEY", "print the value of KEY, escaped", 1, 1, run_get},
+    {"delete", "KEY...", "remove keys", 1, WORD_MAX, run_delete},
+    {"exists", "KEY", "tell whether KEY has a value", 1, 1, run_exists},
+    {"list", "[PREFIX]", "print the keys, escaped", 0, 1, run_list},
+    {"count", "", "print the number of keys", 0, 0, run_count},
+    {"stat", "", "show sizes, counters and waiting times", 0, 0, run_stat},
+    {"sync", "", "wait until everything is on the device", 0, 0, run_sync},
+    {"refresh", "", "see later writes in a shell with an index of its own", 0,
+     0, run_refresh},
+    {"help", "[COMMAND]", "explain a command, or all", 0, 1, run_help},
+    {"quit", "", "leave (Ctrl-D does, too)", 0, 0, run_quit},
+};
+enum { COMMAND_COUNT = sizeof(commands) / sizeof(commands[0]) };
+
+static const char quoting[] =
+    "\nWords are separated by blanks. \"..\" and '..' keep blanks, \"\" is "
+    "empty;\n\\\\ \\t \\n \\r \\xHH stand for a backslash, a tab, ..., any "
+    "byte (not in '..').\nA line that begins with # is a comment.\n";
+
+const char *shell_command_name(size_t index)
+{
+    return index < COMMAND_COUNT ? commands[index].name : NULL;
+}
+
+static const shell_command *find_command(shell_word name)
+{
+    for (size_t i = 0; i < COMMAND_COUNT; i++) {
+        if (strcmp(commands[i].name, name.data) == 0) {
+            return &commands[i];
+        }
+    }
+    return NULL;
+}
+
+static void print_help(const shell_command *what)
+{
+    (void)output_print("%-8s%-42s%s\n", what->name, what->words, what->summary);
+}
+
+static exit_status run_help(shell *sh, const shell_word *words, size_t count)
+{
+    if (count > 0) {
+        const shell_command *found = find_command(words[0]);
+
+        if (found == NULL) {
+            return wrong(sh, EXIT_USAGE, "no such command; try 'help'");
+        }
+        print_help(found);
+        return EXIT_DONE;
+    }
+    for (size_t i = 0; i < COMMAND_COUNT; i++) {
+        print_help(&commands[i]);
+    }
+    (void)output_print("%s", quoting);
+    return EXIT_DONE;
+}
+
+static exit_status run_words(shell *sh, const shell_word *words, size_t count)
+{
+    const shell_command *found = find_command(words[0]);
+    char message[128];
+
+    if (found == NULL) {
+        return wrong(sh, EXIT_USAGE, "no such command; try 'help'");
+    }
+    if (count - 1 < found->word_min || count - 1 > found->word_max) {
+        (void)snprintf(message, sizeof(message), "usage: %s%s%s", found->name,
+                       found->words[0] != '\0' ? " " : "", found->words);
+        return wrong(sh, EXIT_USAGE, message);
+    }
+    return found->run(sh, words + 1, count - 1);
+}
+
+exit_status shell_command_run(shell *sh, char *line, size_t size)
+{
+    shell_word words[WORD_MAX];
+    size_t count = 0;
+    const char *problem =
+        shell_words_split(line, size, words, WORD_MAX, &count);
+    char message[256];
+
+    if (problem != NULL) {
+        (void)snprintf(message, sizeof(message), "%s; try 'help'", problem);
+        return wrong(sh, EXIT_USAGE, message);
+    }
+    return count == 0 ? EXIT_DONE : run_words(sh, words, count);
+}

@@ -1,0 +1,168 @@
+/*
+ * Statistics as text for people.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "histogram.h"
+#include "stat_report.h"
+#include "units.h"
+
+/* All labels are padded to this width. */
+#define LABEL "%-16s"
+
+static void add_count(text *out, const char *label, uint64_t count)
+{
+    char number[UNITS_TEXT_SIZE];
+
+    text_add_format(out, LABEL "%s\n", label,
+                    units_format_count(number, count));
+}
+
+static double percent(uint64_t part, uint64_t whole)
+{
+    return whole == 0 ? 0 : 100 * (double)part / (double)whole;
+}
+
+static void add_content(const cask_stats *stats, text *out)
+{
+    char first[UNITS_TEXT_SIZE];
+    char second[UNITS_TEXT_SIZE];
+    char third[UNITS_TEXT_SIZE];
+
+    add_count(out, "keys", stats->key_count);
+    text_add_format(out, LABEL "%s, durable up to %s\n", "sequence",
+                    units_format_count(first, stats->sequence),
+                    units_format_count(second, stats->durable_sequence));
+    text_add_format(out, LABEL "%s in %s segments: %s live, ", "records",
+                    units_format_bytes(first, stats->data_bytes),
+                    units_format_count(second, stats->segment_count),
+                    units_format_bytes(third, stats->live_bytes));
+    text_add_format(out, "%s dead (%.1f %%)\n",
+                    units_format_bytes(first, stats->dead_bytes),
+                    percent(stats->dead_bytes, stats->data_bytes));
+    text_add_format(out, LABEL "%s\n", "on disk",
+                    units_format_bytes(first, stats->disk_bytes));
+    text_add_format(out, LABEL "%s\n", "damage",
+                    stats->damaged_bytes == 0
+                        ? "none found"
+                        : units_format_bytes(first, stats->damaged_bytes));
+}
+
+static void add_index(const cask_stats *stats, text *out)
+{
+    char used[UNITS_TEXT_SIZE];
+    char allocated[UNITS_TEXT_SIZE];
+
+    text_add_format(out, LABEL "%s of %s", "index",
+                    units_format_bytes(used, stats->index_bytes),
+                    units_format_bytes(allocated, stats->region_bytes));
+    if (stats->key_count > 0) {
+        text_add_format(out, ", %.1f bytes per key",
+                        (double)stats->index_bytes / (double)stats->key_count);
+    }
+    text_add_format(out, "\n" LABEL "%s\n", "region",
+                    stats->private_index
+                        ? "none: this process has an index of its own"
+                        : stats->region_path);
+    text_add_format(out, LABEL "%" PRIu32 "\n", "open handles",
+                    stats->handle_count);
+    text_add_format(out, LABEL "%s\n", "state",
+                    stats->poisoned
+                        ? "READ-ONLY: a sync failed; check the disk, then "
+                          "close the store in every process"
+                        : "ready");
+}
+
+static void add_counter(const stat_counter *counter, const stat_sample *now,
+                        const stat_sample *before, text *out)
+{
+    char number[UNITS_TEXT_SIZE];
+    uint64_t value = stat_counter_value(counter, &now->stats);
+
+    (void)(counter->is_bytes ? units_format_bytes(number, value)
+                             : units_format_count(number, value));
+    if (before == NULL) {
+        text_add_format(out, LABEL "%15s\n", counter->label, number);
+        return;
+    }
+    text_add_format(out, LABEL "%15s", counter->label, number);
+    if (counter->is_bytes) {
+        (void)units_format_bytes(
+            number, (uint64_t)stat_counter_rate(counter, now, before));
+    } else {
+        (void)units_format_short(number,
+                                 stat_counter_rate(counter, now, before));
+    }
+    text_add_format(out, "  %12s/s\n", number);
+}
+
+static void add_histogram(const char *label, const cask_histogram *histogram,
+                          text *out)
+{
+    char count[UNITS_TEXT_SIZE];
+    char p50[UNITS_TEXT_SIZE];
+    char p99[UNITS_TEXT_SIZE];
+    char max[UNITS_TEXT_SIZE];
+    uint64_t waits = histogram_count(histogram);
+
+    if (waits == 0) {
+        text_add_format(out, LABEL "none yet\n", label);
+        return;
+    }
+    text_add_format(out, LABEL "p50 < %-8s  p99 < %-8s  max < %-8s  (%s)\n",
+                    label,
+                    units_format_ns(p50, histogram_below_ns(histogram, 500)),
+                    units_format_ns(p99, histogram_below_ns(histogram, 990)),
+                    units_format_ns(max, histogram_below_ns(histogram, 1000)),
+                    units_format_count(count, waits));
+}
+
+static void add_segments(const stat_sample *now, text *out)
+{
+    char live[UNITS_TEXT_SIZE];
+    char dead[UNITS_TEXT_SIZE];
+    char total[UNITS_TEXT_SIZE];
+
+    text_add_format(out, "\n%-16s  %9s  %9s  %9s  %5s  %10s  %10s  %s\n",
+                    "segment", "records", "live", "dead", "dead", "live",
+                    "tombstones", "state");
+    for (size_t i = 0; i < now->segment_count; i++) {
+        const cask_segment_stats *row = &now->segments[i];
+
+        text_add_format(out,
+                        "%016" PRIx64 "  %9s  %9s  %9s  %3.0f %%  %10" PRIu64
+                        "  %10" PRIu64 "  %s%s%s\n",
+                        row->id, units_format_bytes(total, row->total_bytes),
+                        units_format_bytes(live, row->live_bytes),
+                        units_format_bytes(dead, row->dead_bytes),
+                        percent(row->dead_bytes, row->total_bytes),
+                        row->live_records, row->tombstones,
+                        row->sealed ? "sealed" : "open",
+                        row->has_hint ? ", hint" : "",
+                        row->damaged_bytes != 0 ? ", DAMAGED" : "");
+    }
+}
+
+void stat_report_text(const char *directory, const stat_sample *now,
+                      const stat_sample *before, text *out)
+{
+    const cask_stats *stats = &now->stats;
+
+    /* Not by text_add_format(): a path may be long. */
+    text_add_format(out, LABEL, "store");
+    text_add_string(out, directory);
+    text_add_format(out, "\n" LABEL "%s, %s\n", "engine, id",
+                    stat_engine_name(stats->engine), stats->uuid);
+    add_content(stats, out);
+    add_index(stats, out);
+    text_add_string(out, "\nsince the region was made:\n");
+    for (const stat_counter *at = stat_counters(); at->name != NULL; at++) {
+        add_counter(at, now, before, out);
+    }
+    add_histogram("time of a sync", &stats->sync_ns, out);
+    add_histogram("wait for lock", &stats->lock_wait_ns, out);
+    if (now->segments != NULL) {
+        add_segments(now, out);
+    }
+}

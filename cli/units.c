@@ -1,0 +1,173 @@
+/*
+ * Numbers with units, from people and for people.
+ */
+#include "units.h"
+
+#include <ctype.h>
+#include <inttypes.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+typedef struct unit {
+    const char *name;
+    uint64_t factor;
+} unit;
+
+static const unit duration_units[] = {
+    {"", 1000},     {"ms", 1},       {"s", 1000},         {"m", 60000},
+    {"h", 3600000}, {"d", 86400000}, {"w", 7 * 86400000},
+};
+
+/* Digits at `*text`, which is moved behind them. False: none, or overflow. */
+static bool parse_digits(const char **text, uint64_t *ret_value)
+{
+    const char *at = *text;
+    uint64_t value = 0;
+
+    if (!isdigit((unsigned char)*at)) {
+        return false;
+    }
+    for (; isdigit((unsigned char)*at); at++) {
+        uint64_t digit = (uint64_t)(*at - '0');
+
+        if (value > (UINT64_MAX - digit) / 10) {
+            return false;
+        }
+        value = value * 10 + digit;
+    }
+    *text = at;
+    *ret_value = value;
+    return true;
+}
+
+bool units_parse_duration(const char *text, uint64_t *ret_ms)
+{
+    size_t count = sizeof(duration_units) / sizeof(duration_units[0]);
+    uint64_t value;
+
+    if (!parse_digits(&text, &value)) {
+        return false;
+    }
+    for (size_t i = 0; i < count; i++) {
+        const unit *found = &duration_units[i];
+
+        if (strcmp(found->name, text) == 0) {
+            if (value > UINT64_MAX / found->factor) {
+                return false;
+            }
+            *ret_ms = value * found->factor;
+            return true;
+        }
+    }
+    return false;
+}
+
+bool units_parse_count(const char *text, uint64_t min, uint64_t max,
+                       uint64_t *ret_count)
+{
+    uint64_t value;
+
+    if (!parse_digits(&text, &value) || *text != '\0') {
+        return false;
+    }
+    if (value < min || value > max) {
+        return false;
+    }
+    *ret_count = value;
+    return true;
+}
+
+const char *units_format_count(char text[UNITS_TEXT_SIZE], uint64_t count)
+{
+    char digits[UNITS_TEXT_SIZE];
+    int length = snprintf(digits, sizeof(digits), "%" PRIu64, count);
+    char *to = text;
+
+    for (int i = 0; i < length; i++) {
+        if (i > 0 && (length - i) % 3 == 0) {
+            *to++ = ',';
+        }
+        *to++ = digits[i];
+    }
+    *to = '\0';
+    return text;
+}
+
+/* `value` with three digits: 1.23, 12.3, 123. */
+static void format_three_digits(char text[UNITS_TEXT_SIZE], double value,
+                                const char *suffix)
+{
+    int decimals = value < 9.995 ? 2 : value < 99.95 ? 1 : 0;
+
+    (void)snprintf(text, UNITS_TEXT_SIZE, "%.*f%s", decimals, value, suffix);
+}
+
+const char *units_format_bytes(char text[UNITS_TEXT_SIZE], uint64_t bytes)
+{
+    static const char *const names[] = {" B",   " KiB", " MiB", " GiB",
+                                        " TiB", " PiB", " EiB"};
+    double value = (double)bytes;
+    size_t step = 0;
+
+    while (value >= 1023.5 && step + 1 < sizeof(names) / sizeof(names[0])) {
+        value /= 1024;
+        step++;
+    }
+    if (step == 0) {
+        (void)snprintf(text, UNITS_TEXT_SIZE, "%" PRIu64 " B", bytes);
+    } else {
+        format_three_digits(text, value, names[step]);
+    }
+    return text;
+}
+
+const char *units_format_ns(char text[UNITS_TEXT_SIZE], uint64_t ns)
+{
+    static const char *const names[] = {" ns", " us", " ms", " s"};
+    double value = (double)ns;
+    size_t step = 0;
+
+    while (value >= 999.5 && step + 1 < sizeof(names) / sizeof(names[0])) {
+        value /= 1000;
+        step++;
+    }
+    if (step == 0) {
+        (void)snprintf(text, UNITS_TEXT_SIZE, "%" PRIu64 " ns", ns);
+    } else {
+        format_three_digits(text, value, names[step]);
+    }
+    return text;
+}
+
+const char *units_format_clock(char text[UNITS_TEXT_SIZE], uint64_t seconds)
+{
+    uint64_t minutes = seconds / 60;
+
+    if (minutes < 60) {
+        (void)snprintf(text, UNITS_TEXT_SIZE, "%" PRIu64 ":%02" PRIu64, minutes,
+                       seconds % 60);
+    } else {
+        (void)snprintf(text, UNITS_TEXT_SIZE,
+                       "%" PRIu64 ":%02" PRIu64 ":%02" PRIu64, minutes / 60,
+                       minutes % 60, seconds % 60);
+    }
+    return text;
+}
+
+const char *units_format_short(char text[UNITS_TEXT_SIZE], double value)
+{
+    static const char *const names[] = {"", " k", " M", " G", " T"};
+    size_t step = 0;
+
+    while (value >= 999.5 && step + 1 < sizeof(names) / sizeof(names[0])) {
+        value /= 1000;
+        step++;
+    }
+    if (step == 0) {
+        (void)snprintf(text, UNITS_TEXT_SIZE, "%.0f", value);
+    } else {
+        format_three_digits(text, value, names[step]);
+    }
+    return text;
+}
