@@ -15,7 +15,9 @@
 #       (default 60). DEPENDS as above, or `caskade` for the public library.
 #       Its name in ctest is <kind>.<module>.<name> by the directory under
 #       tests/; kind and module are labels as well. SERIAL: runs alone.
-#       C++ sources (*.cc) are fine too.
+#       C++ sources (*.cc) are fine too. The label `long` keeps a test out of
+#       CI's sanitizer runs, `threads` takes it into that of ThreadSanitizer
+#       (with unit, model and format).
 #
 #       "cask_test.h" (tests/) is cmocka and what it needs. tests/cmocka keeps
 #       cmocka's fail() and that of base/error.h apart.
