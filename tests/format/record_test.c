@@ -136,7 +136,7 @@ static void test_golden_records_are_read(void **state)
 
     (void)state;
     for (size_t i = 0; i < GOLDEN_RECORDS; i++) {
-        record_header header;
+        record_header header = {0};
 
         assert_true(offset == golden[i].offset);
         assert_true(verify(golden_segment + offset,
@@ -280,7 +280,7 @@ static void test_any_header_survives_a_round_trip(void **state)
         record_seed seed = {sweep_random(), sweep_random()};
         uint32_t body_crc = (uint32_t)sweep_random();
         uint8_t bytes[RECORD_HEADER_SIZE];
-        record_header out;
+        record_header out = {0};
 
         record_encode_header(&in, body_crc, seed, bytes);
         assert_true(record_decode_header(bytes, seed, &out));
