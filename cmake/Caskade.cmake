@@ -100,7 +100,8 @@ endif()
 define_property(GLOBAL PROPERTY CASK_SHIPPED_LAYERS)
 
 # Sets <ret> to the CMake targets that the names in ARGN stand for, and
-# <ret>_MISSING to the layers among them that do not exist.
+# <ret>_MISSING to the layers among them that nobody has written; what needs one
+# of those is left out with a message.
 function(cask_resolve ret)
     set(targets)
     set(missing)
@@ -109,6 +110,8 @@ function(cask_resolve ret)
             list(APPEND targets caskade_static)
         elseif(TARGET cask_${name})
             list(APPEND targets cask_${name})
+        elseif(EXISTS ${PROJECT_SOURCE_DIR}/src/${name}/CMakeLists.txt)
+            message(FATAL_ERROR "layer ${name} is needed before it is defined")
         elseif(name IN_LIST CASK_LAYER_NAMES)
             list(APPEND missing ${name})
         else()
