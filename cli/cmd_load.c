@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "command.h"
+#include "line.h"
 #include "option_format.h"
 #include "progress.h"
 #include "signals.h"
@@ -137,11 +138,11 @@ static exit_status batch_record(loader *load, const text_record *record)
     return EXIT_DONE;
 }
 
-static exit_status load_line(loader *load, char *line, size_t size)
+static exit_status load_line(loader *load, const line *next)
 {
     text_record record = {0};
     const char *wrong =
-        load->format->decode(line, size, &load->scratch, &record);
+        load->format->decode(next->data, next->size, &load->scratch, &record);
 
     if (wrong != NULL) {
         exit_status status = flush_batch(load);
@@ -163,35 +164,29 @@ static exit_status load_line(loader *load, char *line, size_t size)
 
 static exit_status load_lines(loader *load, FILE *file)
 {
-    char *line = NULL;
-    size_t capacity = 0;
+    line next = {0};
+    int os_errno = 0;
     exit_status status = EXIT_DONE;
-    ssize_t got;
 
     load->line_number = 0;
-    errno = 0;
     while (status == EXIT_DONE && signals_arrived() == 0 &&
-           (got = getline(&line, &capacity, file)) >= 0) {
-        size_t size = (size_t)got;
-
+           line_read(&next, file, &os_errno)) {
         load->line_number++;
         load->line_count++;
-        load->bytes_read += size;
-        size -= size > 0 && line[size - 1] == '\n' ? 1 : 0;
-        status = load_line(load, line, size);
+        load->bytes_read += next.size + 1;
+        status = load_line(load, &next);
         progress_update(&load->progress, load->bytes_read, load->line_count);
-        errno = 0;
     }
     /* Now, not with the next file's lines: messages name file and line. */
     if (status == EXIT_DONE) {
         status = flush_batch(load);
     }
-    if (status == EXIT_DONE && errno != 0 && signals_arrived() == 0) {
+    if (status == EXIT_DONE && os_errno != 0 && signals_arrived() == 0) {
         progress_stop(&load->progress);
-        status = report_errno(errno, "%s: cannot read line %" PRIu64,
+        status = report_errno(os_errno, "%s: cannot read line %" PRIu64,
                               load->name, load->line_number + 1);
     }
-    free(line);
+    free(next.data);
     return status;
 }
 

@@ -10,7 +10,12 @@
 
 #include "units.h"
 
-enum { BAR_WIDTH = 20, FIRST_DRAW_MS = 500, DRAW_INTERVAL_MS = 100 };
+enum {
+    LEFT_MAX_S = 359999,
+    BAR_WIDTH = 20,
+    FIRST_DRAW_MS = 500,
+    DRAW_INTERVAL_MS = 100
+};
 
 uint64_t progress_now_ms(void)
 {
@@ -42,6 +47,8 @@ static void format_bar(const progress_view *view, char *bar, size_t size)
     } else {
         double left_s = view->elapsed_s / part - view->elapsed_s;
 
+        /* Nobody waits for more than four days. */
+        left_s = left_s < LEFT_MAX_S ? left_s : LEFT_MAX_S;
         (void)units_format_clock(left, (uint64_t)(left_s + 0.5));
     }
     (void)snprintf(bar, size, "  [%.*s%*s] %3d %%  %s left", filled,

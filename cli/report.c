@@ -59,8 +59,8 @@ static void make_printable(char *line)
     }
 }
 
-static void print_line(const char *format, va_list arguments,
-                       const char *reason)
+static void __attribute__((format(printf, 1, 0)))
+print_line(const char *format, va_list arguments, const char *reason)
 {
     char line[1024];
 

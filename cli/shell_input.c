@@ -16,6 +16,7 @@
 #include <unistd.h>
 #include <wchar.h>
 
+#include "line.h"
 #include "signals.h"
 #include "text.h"
 
@@ -26,8 +27,7 @@ struct shell_input {
     History *history; /* NULL: plain input */
     shell_name_fn names;
     text history_path; /* NUL-terminated; empty: no history file */
-    char *line;        /* of getline() */
-    size_t capacity;   /* of it */
+    line next;         /* of plain input */
     text copy;         /* of libedit's line, which must not be changed */
 };
 
@@ -79,12 +79,12 @@ static void print_matches(shell_name_fn names, const char *prefix, size_t size)
 }
 
 /* The word to complete: the first of the line, or what follows "help ". */
-static bool word_at_cursor(const LineInfo *line, const char **ret_word,
+static bool word_at_cursor(const LineInfo *info, const char **ret_word,
                            size_t *ret_size)
 {
     static const char help[] = "help ";
-    const char *start = line->buffer;
-    size_t size = (size_t)(line->cursor - start);
+    const char *start = info->buffer;
+    size_t size = (size_t)(info->cursor - start);
 
     if (size >= strlen(help) && strncmp(start, help, strlen(help)) == 0) {
         start += strlen(help);
@@ -263,27 +263,27 @@ static bool open_terminal(shell_input *input)
 static char *edit_line(shell_input *input, size_t *ret_size)
 {
     int count = 0;
-    const char *line;
+    const char *typed;
     HistEvent event;
 
     errno = 0;
-    line = el_gets(input->edit, &count);
+    typed = el_gets(input->edit, &count);
     text_clear(&input->copy);
-    if (line == NULL || count <= 0) {
+    if (typed == NULL || count <= 0) {
         (void)fputc('\n', stdout);
         if (signals_arrived() != SIGINT) {
             return NULL;
         }
         signals_forget();
-        line = "";
+        typed = "";
         count = 0;
     }
-    text_add(&input->copy, line, (size_t)count);
+    text_add(&input->copy, typed, (size_t)count);
     /* Like in sh(1), a line that begins with a blank is not remembered. */
-    if (count > 1 && line[0] != ' ') {
-        (void)history(input->history, &event, H_ENTER, line);
+    if (count > 1 && typed[0] != ' ') {
+        (void)history(input->history, &event, H_ENTER, typed);
     }
-    if (count > 0 && line[count - 1] == '\n') {
+    if (count > 0 && typed[count - 1] == '\n') {
         input->copy.size--;
     }
     *ret_size = input->copy.size;
@@ -323,7 +323,7 @@ void shell_input_close(shell_input *input)
     }
     text_free(&input->history_path);
     text_free(&input->copy);
-    free(input->line);
+    free(input->next.data);
     free(input);
 }
 
@@ -334,19 +334,15 @@ bool shell_input_is_interactive(const shell_input *input)
 
 char *shell_input_line(shell_input *input, size_t *ret_size)
 {
-    ssize_t got;
+    int os_errno = 0;
 
     if (input->edit != NULL) {
         return edit_line(input, ret_size);
     }
-    errno = 0;
-    got = getline(&input->line, &input->capacity, stdin);
-    if (got < 0) {
+    if (!line_read(&input->next, stdin, &os_errno)) {
+        errno = os_errno;
         return NULL;
     }
-    if (got > 0 && input->line[got - 1] == '\n') {
-        got--;
-    }
-    *ret_size = (size_t)got;
-    return input->line;
+    *ret_size = input->next.size;
+    return input->next.data;
 }

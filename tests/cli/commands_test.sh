@@ -1,0 +1,97 @@
+#!/bin/bash
+# Each command does what its manual page says, with the exit status it says.
+. "$(dirname "$0")/cli.sh"
+
+# put makes the store; get gives the bytes and nothing else.
+expect 0 put store key value
+output_is ''
+expect 0 get store key
+output_is 'value'
+expect 0 put store key 'new value'
+expect 0 get store key
+output_is 'new value'
+expect 1 get store other
+output_is ''
+error_says 'no such key'
+
+# Empty key, empty value, words that look like options.
+expect 0 put store '' ''
+expect 0 get store ''
+output_is ''
+expect 0 put store -- -k -v
+expect 0 get store -- -k
+output_is '-v'
+
+# The value from standard input, byte by byte.
+head -c 300000 /dev/urandom >bytes
+"$caskade" put store blob <bytes || fail 'put from standard input'
+expect 0 get store blob
+same out bytes
+printf '' | "$caskade" put store nothing || fail 'put of nothing'
+expect 0 get store nothing
+output_is ''
+
+# Keys and values with escapes.
+expect 0 put --escapes store 'a\x00b\t' 'NUL \x00\n'
+expect 0 get -e store 'a\x00\x62\t'
+output_is 'NUL \0\n'
+expect 2 get -e store 'a\q'
+error_says 'backslash'
+
+# exists, count, delete.
+expect 0 exists store key
+output_is ''
+expect 1 exists store other
+expect 1 exists store key other
+expect 0 exists store key ''
+expect 0 count store
+output_is '6\n'
+expect 0 delete store key
+expect 1 delete store key
+error_says '1 of 1 keys did not exist'
+expect 1 delete store '' other blob
+expect 0 count store
+output_is '3\n'
+expect 1 exists store blob
+
+# Conditions and expiry.
+expect 0 put --if-absent store lock 1
+expect 1 put --if-absent store lock 2
+error_says 'nothing was written'
+expect 0 get store lock
+output_is '1'
+expect 0 put --ttl 300ms store brief x
+expect 0 put --ttl 1h store lasting x
+sleep 0.4
+expect 1 get store brief
+expect 0 get store lasting
+expect 0 put --if-absent store brief again
+
+# create.
+expect 0 create --engine hash made
+expect 0 count made
+output_is '0\n'
+expect 2 create made
+error_says 'made'
+expect 0 create --mode 640 shared
+is "$(find shared -name '*.log' -perm 640 | grep -c .)" \
+    "$(find shared -name '*.log' | grep -c .)" 'number of segments of mode 640'
+expect 2 create --engine tree other
+expect 2 create --mode 9 other
+[ ! -e other ] || fail 'a refused create made a directory'
+
+# sync.
+expect 0 sync store
+output_is ''
+
+# Commands that read do not make a store.
+for command in get exists delete; do
+    expect 1 "$command" nowhere key
+    error_says "no store here; make one with 'caskade create nowhere'"
+done
+for command in count dump list stat sync verify; do
+    expect 1 "$command" nowhere
+done
+[ ! -e nowhere ] || fail 'a command that reads made a directory'
+
+finish

@@ -1,0 +1,67 @@
+#!/bin/bash
+# Standard output that ends early or fails, and signals.
+. "$(dirname "$0")/cli.sh"
+
+seq 200000 | sed 's/$/\tvalue of that number/' >many.tsv
+expect 0 load --batch 1000 store many.tsv
+
+# A reader that has enough ends the command, quietly.
+for command in 'dump' 'list' 'dump -f jsonl'; do
+    # shellcheck disable=SC2086 # a command and its options
+    { "$caskade" $command store 2>err; echo $? >status; } | head -n 1 >out
+    is "$(cat status)" 141 "status of $command | head"
+    is "$(cat err)" '' "what $command | head says"
+    is "$(wc -l <out)" 1 'lines that head got'
+done
+
+# A full device is an error, also if only the last flush fails.
+for command in 'get store 1' 'dump store' 'count store' 'stat store' \
+    'stat --json store' 'verify store' 'help' 'put --help' '--version'; do
+    # shellcheck disable=SC2086
+    "$caskade" $command >/dev/full 2>err
+    is $? 5 "status of $command on a full device"
+    is "$(wc -l <err)" 1 "lines of $command on a full device"
+    error_says '^caskade: cannot write the output.*No space left'
+done
+"$caskade" count store >&- 2>err
+is $? 5 'status without standard output'
+"$caskade" put store key value >&- 2>err
+is $? 0 'status of put without standard output'
+
+# SIGINT: load keeps what it stored and dies of the signal.
+# (bash starts background commands with SIGINT ignored.)
+mkfifo pipe
+env --default-signal=INT "$caskade" load loaded pipe 2>err &
+pid=$!
+exec 3>pipe
+printf 'a\t1\nb\t2\nc' >&3
+for ((i = 0; i < 100; i++)); do
+    "$caskade" exists loaded b 2>/dev/null && break
+    sleep 0.1
+done
+kill -INT $pid
+wait $pid
+is $? 130 'status of an interrupted load'
+exec 3>&-
+error_says 'interrupted; 2 lines are stored'
+expect 0 count loaded
+output_is '2\n'
+
+# stat --watch shows rates and ends with 0 when interrupted.
+timeout -s INT 2 "$caskade" stat --watch=200ms store >out 2>err
+is "$(cat err)" '' 'what stat --watch says'
+output_says '/s$'
+[ "$(grep -c '^keys' out)" -ge 3 ] || fail 'stat --watch does not repeat'
+env --default-signal=INT "$caskade" stat store --json --watch 200ms >out &
+pid=$!
+sleep 1
+kill -INT $pid
+wait $pid
+is $? 0 'status of an interrupted watch'
+python3 -c '
+import json
+lines = [json.loads(line) for line in open("out")]
+assert len(lines) >= 2 and "per_s" not in lines[0] and "per_s" in lines[1]
+' || fail 'stat --watch --json'
+
+finish

@@ -1,0 +1,215 @@
+/*
+ * What people see: histograms, progress lines, statistics.
+ */
+#include "cask_test.h"
+
+#include "histogram.h"
+#include "progress.h"
+#include "stat_report.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- Histograms -------------------------------------------------------- */
+
+static void test_percentiles_are_upper_ends_of_buckets(void **state)
+{
+    cask_histogram waits = {{0}};
+
+    (void)state;
+    assert_int_equal(histogram_count(&waits), 0);
+    assert_int_equal(histogram_below_ns(&waits, 500), 0);
+
+    waits.bucket[10] = 98; /* 1024 .. 2047 ns */
+    waits.bucket[12] = 1;
+    waits.bucket[20] = 1;
+    assert_int_equal(histogram_count(&waits), 100);
+    assert_int_equal(histogram_below_ns(&waits, 500), 2048);
+    assert_int_equal(histogram_below_ns(&waits, 980), 2048);
+    assert_int_equal(histogram_below_ns(&waits, 990), 8192);
+    assert_int_equal(histogram_below_ns(&waits, 1000), 2097152);
+}
+
+static void test_percentiles_of_few_and_of_huge_counts(void **state)
+{
+    cask_histogram waits = {{0}};
+
+    (void)state;
+    waits.bucket[0] = 1;
+    assert_int_equal(histogram_below_ns(&waits, 1), 2);
+    assert_int_equal(histogram_below_ns(&waits, 1000), 2);
+    waits.bucket[CASK_HISTOGRAM_BUCKETS - 1] = UINT64_MAX / 2;
+    assert_true(histogram_below_ns(&waits, 990) ==
+                (uint64_t)1 << CASK_HISTOGRAM_BUCKETS);
+}
+
+/* ---- Progress ---------------------------------------------------------- */
+
+static void assert_progress(progress_view view, const char *want)
+{
+    char line[80];
+
+    progress_format(&view, line, sizeof(line));
+    assert_string_equal(line, want);
+}
+
+static void test_progress_shows_rate_and_time_left(void **state)
+{
+    progress_view view = {"loading", "lines", 1234567, 500, 2000, 10};
+
+    (void)state;
+    assert_progress(view, "loading 1,234,567 lines, 123 k/s  "
+                          "[=====               ]  25 %  0:30 left");
+    view.done = 2500; /* the file has grown */
+    assert_progress(view, "loading 1,234,567 lines, 123 k/s  "
+                          "[====================] 100 %  0:00 left");
+    view.done = 0;
+    view.item_count = 0;
+    assert_progress(view, "loading 0 lines, 0/s  "
+                          "[                    ]   0 %  ? left");
+}
+
+static void test_progress_without_total_has_no_bar(void **state)
+{
+    progress_view view = {"loading", "lines", 1000, 5000, 0, 0};
+
+    (void)state;
+    assert_progress(view, "loading 1,000 lines, 0/s");
+}
+
+static void test_progress_never_exceeds_a_line(void **state)
+{
+    progress_view view = {"a verb that is very long",
+                          "items also long",
+                          UINT64_MAX,
+                          1,
+                          UINT64_MAX,
+                          1e9};
+    char line[200];
+
+    (void)state;
+    progress_format(&view, line, sizeof(line));
+    assert_true(strlen(line) <= 79);
+}
+
+/* ---- Statistics -------------------------------------------------------- */
+
+static stat_sample sample_of(uint64_t puts, uint64_t time_ms)
+{
+    stat_sample sample = {.time_ms = time_ms};
+
+    sample.stats.engine = CASK_ENGINE_HASH;
+    sample.stats.key_count = 1234567;
+    sample.stats.data_bytes = 1000;
+    sample.stats.live_bytes = 750;
+    sample.stats.dead_bytes = 250;
+    sample.stats.puts = puts;
+    sample.stats.sync_ns.bucket[10] = 3;
+    return sample;
+}
+
+static void test_rates_are_differences_per_second(void **state)
+{
+    stat_sample before = sample_of(100, 1000);
+    stat_sample now = sample_of(600, 1500);
+    const stat_counter *puts = stat_counters();
+
+    (void)state;
+    assert_string_equal(puts->name, "puts");
+    assert_int_equal(stat_counter_value(puts, &now.stats), 600);
+    assert_true(stat_counter_rate(puts, &now, &before) == 1000.0);
+    /* A new region counts from 0; a clock that stands still divides by 0. */
+    assert_true(stat_counter_rate(puts, &before, &now) == 0.0);
+    now.time_ms = before.time_ms;
+    assert_true(stat_counter_rate(puts, &now, &before) == 0.0);
+}
+
+static void test_text_is_for_people(void **state)
+{
+    stat_sample before = sample_of(100, 1000);
+    stat_sample now = sample_of(600, 1500);
+    text out = {0};
+
+    (void)state;
+    stat_report_text("/a/store", &now, &before, &out);
+    text_add_char(&out, '\0');
+    assert_false(out.failed);
+    assert_non_null(strstr(out.data, "/a/store\n"));
+    assert_non_null(strstr(out.data, "1,234,567"));
+    assert_non_null(strstr(out.data, "250 B dead (25.0 %)"));
+    assert_non_null(strstr(out.data, "1.00 k/s"));
+    assert_non_null(strstr(out.data, "p99 < 2.05 us"));
+    text_free(&out);
+}
+
+static void test_json_has_every_member_of_the_structs(void **state)
+{
+    static const char *const names[] = {
+        "engine",
+        "uuid",
+        "key_count",
+        "sequence",
+        "durable_sequence",
+        "segment_count",
+        "data_bytes",
+        "live_bytes",
+        "dead_bytes",
+        "disk_bytes",
+        "damaged_bytes",
+        "index_bytes",
+        "region_bytes",
+        "handle_count",
+        "poisoned",
+        "private_index",
+        "region_path",
+        "puts",
+        "deletes",
+        "batches",
+        "gets",
+        "get_misses",
+        "syncs",
+        "bytes_written",
+        "takeovers",
+        "sync_ns",
+        "lock_wait_ns",
+        "directory",
+        "segments",
+        "per_s",
+    };
+    cask_segment_stats segment = {.id = 42, .sealed = true};
+    stat_sample before = sample_of(100, 1000);
+    stat_sample now = sample_of(600, 1500);
+    json_t *object;
+    json_t *row;
+
+    (void)state;
+    now.segments = &segment;
+    now.segment_count = 1;
+    object = stat_report_json("/a/store", &now, &before);
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        assert_non_null(json_object_get(object, names[i]));
+    }
+    assert_int_equal(json_object_size(object),
+                     sizeof(names) / sizeof(names[0]));
+    assert_int_equal(json_integer_value(json_object_get(object, "puts")), 600);
+    row = json_array_get(json_object_get(object, "segments"), 0);
+    assert_int_equal(json_integer_value(json_object_get(row, "id")), 42);
+    assert_true(json_is_true(json_object_get(row, "sealed")));
+    json_decref(object);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_percentiles_are_upper_ends_of_buckets),
+        cmocka_unit_test(test_percentiles_of_few_and_of_huge_counts),
+        cmocka_unit_test(test_progress_shows_rate_and_time_left),
+        cmocka_unit_test(test_progress_without_total_has_no_bar),
+        cmocka_unit_test(test_progress_never_exceeds_a_line),
+        cmocka_unit_test(test_rates_are_differences_per_second),
+        cmocka_unit_test(test_text_is_for_people),
+        cmocka_unit_test(test_json_has_every_member_of_the_structs),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

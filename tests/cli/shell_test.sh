@@ -1,0 +1,168 @@
+#!/bin/bash
+# The shell: from a pipe, and on a terminal with history and completion.
+. "$(dirname "$0")/cli.sh"
+
+run_shell() {
+    "$caskade" shell "$@" >out 2>err
+    status=$?
+}
+
+run_shell store <<'END'
+# a comment
+put greeting hello
+put "two words" 'and "quotes"'
+put a\x00b\t "\xff\n"
+put "" ""
+put -- --ttl x
+get greeting
+get "two words"
+get a\x00b\t
+get ""
+exists greeting
+count
+delete greeting
+list
+list two
+END
+is $status 0 'status of the shell'
+is "$(cat err)" '' 'errors of the shell'
+cat >want <<'END'
+hello
+and "quotes"
+\xff\n
+
+yes
+5
+1 of 1 deleted
+two words
+a\x00b\t
+
+--ttl
+two words
+END
+same out want
+expect 0 get -e store 'a\x00b\t'
+output_is '\0377\n'
+
+# Errors name the line; the shell goes on and exits with the first status.
+run_shell store <<'END'
+get nothing
+frobnicate
+put x
+put "x
+put --if-absent "" y
+put --ttl never x y
+exists nothing
+count
+quit
+count
+END
+is $status 1 'status after errors'
+cat >want <<'END'
+no
+4
+END
+same out want
+is "$(wc -l <err)" 6 'number of errors'
+for line in 1 2 3 4 5 6; do
+    error_says "^caskade: store: line $line: "
+done
+
+# Options of the shell's put.
+run_shell store <<'END'
+put --ttl 200ms brief x
+put --if-absent --ttl 1h lasting y
+exists brief
+END
+is $status 0 'status of put with options'
+sleep 0.3
+expect 1 exists store brief
+expect 0 exists store lasting
+
+# Read-only.
+run_shell --read-only store <<'END'
+get ""
+put a b
+refresh
+END
+is $status 5 'status of a put in a read-only shell'
+error_says 'line 2: .*read-only'
+run_shell --read-only nowhere </dev/null
+is $status 1 'status of a read-only shell without a store'
+
+# help, stat, sync; every command is explained.
+run_shell store <<'END'
+help
+help put
+stat
+sync
+END
+is $status 0 'status of help'
+for command in put get delete exists list count stat sync refresh help quit
+do
+    output_says "^$command  *"
+done
+output_says '^keys  *[0-9]+$'
+
+# On a terminal: prompt, completion, history of mode 0600.
+cat >terminal.py <<'END'
+import os, pty, re, select, sys, time
+
+pid, fd = pty.fork()
+if pid == 0:
+    os.environ["TERM"] = "vt100"
+    os.execv(sys.argv[1], [sys.argv[1], "shell", "store"])
+seen = b""
+
+def read_until(pattern):
+    global seen
+    end = time.monotonic() + 20
+    while not re.search(pattern, seen):
+        left = end - time.monotonic()
+        assert left > 0, (pattern, seen)
+        if select.select([fd], [], [], left)[0]:
+            try:
+                seen += os.read(fd, 4096)
+            except OSError:
+                break
+    match = re.search(pattern, seen)
+    assert match, (pattern, seen)
+    seen = seen[match.end():]
+
+def type_keys(keys):
+    os.write(fd, keys)
+
+read_until(rb"(?s)'help' lists the commands.*?caskade> ")
+type_keys(b"pu\tword typed\r")
+read_until(rb"t word typed")
+read_until(rb"caskade> ")
+type_keys(b"get nothing\r")
+read_until(rb"caskade: store: no such key")
+read_until(rb"caskade> ")
+type_keys(b"half a li\x03")      # Ctrl-C drops the line, not the shell
+read_until(rb"caskade> ")
+type_keys(b"get word\r")
+read_until(rb"typed")
+read_until(rb"caskade> ")
+type_keys(b"\x10\x10\x10")       # Ctrl-P three times: back to the put
+read_until(rb"put word typed")
+type_keys(b"\x15")               # Ctrl-U clears the line
+type_keys(b"e\t\t")
+read_until(rb"xists ")
+type_keys(b"word\r")
+read_until(rb"yes")
+read_until(rb"caskade> ")
+type_keys(b" put secret x\r")    # begins with a blank: not remembered
+read_until(rb"caskade> ")
+type_keys(b"\x04")
+_, status = os.waitpid(pid, 0)
+assert os.waitstatus_to_exitcode(status) == 0, status
+END
+python3 terminal.py "$caskade" || fail 'the shell on a terminal'
+is "$(stat -c %a history)" 600 'mode of the history file'
+grep -q 'exists' history || fail 'the history is not saved'
+grep -q 'secret' history && fail 'a line with a blank first is remembered'
+expect 0 get store word
+output_is 'typed'
+
+finish

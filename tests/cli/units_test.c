@@ -1,0 +1,153 @@
+/*
+ * Numbers with units: what people may write, and what they are shown.
+ */
+#include "cask_test.h"
+
+#include "units.h"
+
+static void test_durations_have_units_and_default_to_seconds(void **state)
+{
+    static const struct {
+        const char *text;
+        uint64_t ms;
+    } cases[] = {
+        {"90", 90000},  {"0", 0},        {"500ms", 500},   {"10s", 10000},
+        {"5m", 300000}, {"2h", 7200000}, {"1d", 86400000}, {"2w", 1209600000},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        uint64_t ms = 0;
+
+        assert_true(units_parse_duration(cases[i].text, &ms));
+        assert_int_equal(ms, cases[i].ms);
+    }
+}
+
+static void test_other_durations_are_refused_and_set_nothing(void **state)
+{
+    static const char *const cases[] = {
+        "",
+        "s",
+        "-1",
+        "+1",
+        "1.5s",
+        " 1",
+        "1 ",
+        "1 s",
+        "1S",
+        "1ss",
+        "0x1",
+        "1e3",
+        "ms",
+        "18446744073709551616", /* 2^64 */
+        "18446744073709551615", /* fits, but not in ms */
+        "18446744073709551615s",
+        "999999999999999999999ms",
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        uint64_t ms = 7;
+
+        assert_false(units_parse_duration(cases[i], &ms));
+        assert_int_equal(ms, 7);
+    }
+}
+
+static void test_counts_are_limited(void **state)
+{
+    uint64_t count = 7;
+
+    (void)state;
+    assert_false(units_parse_count("0", 1, 10, &count));
+    assert_false(units_parse_count("11", 1, 10, &count));
+    assert_false(units_parse_count("1x", 1, 10, &count));
+    assert_false(units_parse_count("", 0, 10, &count));
+    assert_int_equal(count, 7);
+    assert_true(units_parse_count("10", 1, 10, &count));
+    assert_int_equal(count, 10);
+    assert_true(
+        units_parse_count("18446744073709551615", 0, UINT64_MAX, &count));
+    assert_true(count == UINT64_MAX);
+}
+
+static void test_counts_are_shown_in_groups(void **state)
+{
+    char text[UNITS_TEXT_SIZE];
+
+    (void)state;
+    assert_string_equal(units_format_count(text, 0), "0");
+    assert_string_equal(units_format_count(text, 999), "999");
+    assert_string_equal(units_format_count(text, 1000), "1,000");
+    assert_string_equal(units_format_count(text, 1234567), "1,234,567");
+    assert_string_equal(units_format_count(text, UINT64_MAX),
+                        "18,446,744,073,709,551,615");
+}
+
+static void test_sizes_have_three_digits(void **state)
+{
+    char text[UNITS_TEXT_SIZE];
+
+    (void)state;
+    assert_string_equal(units_format_bytes(text, 0), "0 B");
+    assert_string_equal(units_format_bytes(text, 1023), "1023 B");
+    assert_string_equal(units_format_bytes(text, 1024), "1.00 KiB");
+    assert_string_equal(units_format_bytes(text, 10240), "10.0 KiB");
+    assert_string_equal(units_format_bytes(text, 1536 * 1024), "1.50 MiB");
+    assert_string_equal(units_format_bytes(text, 1048575), "1.00 MiB");
+    assert_string_equal(units_format_bytes(text, (uint64_t)256 << 20),
+                        "256 MiB");
+    assert_string_equal(units_format_bytes(text, UINT64_MAX), "16.0 EiB");
+}
+
+static void test_times_have_three_digits(void **state)
+{
+    char text[UNITS_TEXT_SIZE];
+
+    (void)state;
+    assert_string_equal(units_format_ns(text, 0), "0 ns");
+    assert_string_equal(units_format_ns(text, 999), "999 ns");
+    assert_string_equal(units_format_ns(text, 1500), "1.50 us");
+    assert_string_equal(units_format_ns(text, 999999), "1.00 ms");
+    assert_string_equal(units_format_ns(text, 12345678), "12.3 ms");
+    assert_string_equal(units_format_ns(text, 100000000000), "100 s");
+    assert_string_equal(units_format_ns(text, UINT64_MAX), "18446744074 s");
+}
+
+static void test_clock_shows_hours_only_if_there_are_any(void **state)
+{
+    char text[UNITS_TEXT_SIZE];
+
+    (void)state;
+    assert_string_equal(units_format_clock(text, 7), "0:07");
+    assert_string_equal(units_format_clock(text, 754), "12:34");
+    assert_string_equal(units_format_clock(text, 3723), "1:02:03");
+}
+
+static void test_rates_are_short(void **state)
+{
+    char text[UNITS_TEXT_SIZE];
+
+    (void)state;
+    assert_string_equal(units_format_short(text, 0), "0");
+    assert_string_equal(units_format_short(text, 950.4), "950");
+    assert_string_equal(units_format_short(text, 12345), "12.3 k");
+    assert_string_equal(units_format_short(text, 1234567), "1.23 M");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_durations_have_units_and_default_to_seconds),
+        cmocka_unit_test(test_other_durations_are_refused_and_set_nothing),
+        cmocka_unit_test(test_counts_are_limited),
+        cmocka_unit_test(test_counts_are_shown_in_groups),
+        cmocka_unit_test(test_sizes_have_three_digits),
+        cmocka_unit_test(test_times_have_three_digits),
+        cmocka_unit_test(test_clock_shows_hours_only_if_there_are_any),
+        cmocka_unit_test(test_rates_are_short),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
