@@ -28,8 +28,9 @@ const command command_sync = {
     .text = "Return when all that any process wrote before is on the device "
             "and survives a power failure.\v"
             "Examples:\n"
-            "  caskade load --sync none /tmp/store big.tsv && caskade sync "
-            "/tmp/store\n",
+            "  caskade load --sync none /tmp/store big.tsv\n"
+            "  caskade sync /tmp/store\n",
+,
     .store = STORE_WRITE,
     .run = run,
 };

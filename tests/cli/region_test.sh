@@ -1,0 +1,65 @@
+#!/bin/bash
+# region lists and drops shared memory; nothing is lost by it.
+. "$(dirname "$0")/cli.sh"
+
+mkdir regions
+expect 0 region list --region-dir regions
+output_is ''
+expect 0 region drop --orphans --region-dir regions
+
+# In use: listed, cannot be dropped.
+mkfifo pipe
+"$caskade" load --region-dir regions store <pipe &
+exec 3>pipe
+printf 'a\tb\n' >&3
+for ((i = 0; i < 100; i++)); do
+    "$caskade" exists --region-dir regions store a 2>/dev/null && break
+    sleep 0.05
+done
+expect 0 region list --region-dir regions
+output_says '^in use  .* regions/'
+path=$(awk '{ print $NF }' out)
+uuid=$("$caskade" stat --json store | sed -nE 's/.*"uuid":"([^"]*)".*/\1/p')
+expect 0 region list --json --region-dir regions
+python3 - "$path" "$uuid" <<'END' || fail 'region list --json'
+import json, sys
+rows = [json.loads(line) for line in open("out")]
+assert len(rows) == 1, rows
+row = rows[0]
+assert row["path"] == sys.argv[1] and row["store_uuid"] == sys.argv[2], row
+assert row["in_use"] is True and row["orphan"] is False, row
+assert row["size_bytes"] > 0, row
+END
+expect 4 region drop "$path"
+expect 0 region drop --orphans --region-dir regions
+[ -e "$path" ] || fail 'a region in use was dropped'
+exec 3>&-
+wait
+[ ! -e "$path" ] || fail 'the last close left the region'
+
+# Kept: dropped by name, and nothing is lost.
+expect 0 put --linger --region-dir regions store c d
+expect 0 region list --region-dir regions
+output_says '^kept  '
+path=$(awk '{ print $NF }' out)
+expect 0 region drop "$path"
+[ ! -e "$path" ] || fail 'the region is still there'
+expect 1 region drop "$path"
+expect 0 dump --region-dir regions store
+output_is 'a\tb\nc\td\n'
+
+# An orphan, whose store is gone.
+expect 0 put --linger --region-dir regions store e f
+rm -rf store
+expect 0 region list --region-dir regions
+output_says '^orphan  '
+expect 0 region drop --orphans --region-dir regions
+is "$(find regions -type f | wc -l)" 0 'regions after drop --orphans'
+
+# Not a region: left alone.
+echo text >regions/caskade-file
+expect 2 region drop regions/caskade-file
+[ -e regions/caskade-file ] || fail 'a file that is no region was dropped'
+expect 5 region list --region-dir nowhere
+
+finish

@@ -1,0 +1,77 @@
+#!/bin/bash
+# stat tells what is in the store, and agrees with itself.
+. "$(dirname "$0")/cli.sh"
+
+seq 1000 | sed 's/$/\tvalue/' >first.tsv
+seq 500 | sed 's/$/\tnew value/' >second.tsv
+expect 0 load store first.tsv
+expect 0 load store second.tsv
+"$caskade" delete store $(seq 901 1000) || fail 'delete'
+
+expect 0 stat --json store
+cat >check.py <<'END'
+import json, os
+
+stat = json.load(open("out"))
+segments = stat["segments"]
+assert stat["engine"] == "hash", stat
+assert len(stat["uuid"]) == 36, stat
+assert stat["key_count"] == 900, stat
+assert stat["sequence"] >= 1600, stat
+assert stat["durable_sequence"] <= stat["sequence"], stat
+assert stat["segment_count"] == len(segments) >= 1, stat
+for name in "live_bytes", "dead_bytes", "damaged_bytes":
+    assert stat[name] == sum(row[name] for row in segments), (name, stat)
+assert stat["data_bytes"] == sum(row["total_bytes"] for row in segments), stat
+assert stat["data_bytes"] == stat["live_bytes"] + stat["dead_bytes"], stat
+assert stat["damaged_bytes"] == 0, stat
+assert sum(row["live_records"] for row in segments) == 900, stat
+assert stat["poisoned"] is False, stat
+files = [os.stat(os.path.join("store", name)) for name in os.listdir("store")]
+allocated = sum(file.st_blocks * 512 for file in files)
+assert abs(stat["disk_bytes"] - allocated) <= 65536, (stat, allocated)
+for name in "sync_ns", "lock_wait_ns":
+    waits = stat[name]
+    assert len(waits["buckets"]) == 40, waits
+    assert waits["count"] == sum(waits["buckets"]), waits
+    assert waits["p50_below_ns"] <= waits["p99_below_ns"], waits
+    assert waits["p99_below_ns"] <= waits["max_below_ns"], waits
+END
+python3 check.py || fail 'stat --json'
+
+expect 0 stat store
+output_says '^store  *store$'
+output_says '^keys  *900$'
+output_says 'live, .* dead'
+output_says '^state  *ready$'
+output_says '^time of a sync '
+grep -q '^segment  *records' out && fail 'segments without --segments'
+expect 0 stat --segments store
+output_says '^segment  *records'
+output_says '^[0-9a-f]{16} .* [0-9]+ %'
+
+# While another process has it open, its counters are shown, with rates.
+mkfifo pipe
+"$caskade" load store pipe &
+exec 3>pipe
+cat first.tsv >&3
+for ((i = 0; i < 100; i++)); do
+    expect 0 stat --json store
+    puts=$(python3 -c 'import json; print(json.load(open("out"))["puts"])')
+    [ "$puts" -lt 900 ] || break
+    sleep 0.1
+done
+[ "$puts" -ge 900 ] || fail "stat shows $puts puts of another process"
+python3 -c '
+import json
+stat = json.load(open("out"))
+assert stat["private_index"] is False and stat["handle_count"] >= 1, stat
+assert stat["region_path"] != "" and stat["region_bytes"] > 0, stat
+assert 0 < stat["index_bytes"] <= stat["region_bytes"], stat
+' || fail 'stat of a store in use'
+expect 0 stat store
+output_says '^region  */'
+exec 3>&-
+wait
+
+finish

@@ -1,0 +1,65 @@
+#!/bin/bash
+# verify finds damage, says where, and changes nothing; --damage serve reads
+# what is whole.
+. "$(dirname "$0")/cli.sh"
+
+seq 2000 | sed 's/$/\tvalue/' >many.tsv
+expect 0 load store many.tsv
+expect 0 verify store
+output_says '2,000 records.*2,000 keys; no problems$'
+expect 0 verify --json store
+python3 -c '
+import json
+report = json.load(open("out"))
+assert report["problems"] == [] and report["problem_count"] == 0, report
+assert report["records"] >= 2000 and report["keys"] == 2000, report
+assert report["files"] >= 2 and report["bytes"] > 0, report
+' || fail 'verify --json'
+
+# One byte of a value in the middle of a segment that is below a mark.
+log=$(find store -name '*.log' -size +0 | sort | head -n 1)
+python3 - "$log" <<'END'
+import sys
+path = sys.argv[1]
+data = bytearray(open(path, "rb").read())
+at = data.find(b"1000value")
+assert at > 0
+data[at + 5] ^= 1
+open(path, "r+b").write(data)
+open("offset", "w").write(str(at))
+END
+sums=$(find store -type f -exec cksum {} + | sort)
+expect 3 verify store
+error_says "problems; read what is whole with 'caskade dump --damage serve"
+output_says "^$(basename "$log"): offset [0-9]+: "
+offset=$(sed -nE 's/^[0-9a-f]+\.log: offset ([0-9]+):.*/\1/p' out | head -n 1)
+damaged=$(cat offset)
+if [ "$offset" -gt "$damaged" ] || [ "$((offset + 64))" -le "$damaged" ]; then
+    fail "offset $offset for damage at $damaged"
+fi
+output_says ' 1 problems$'
+expect 3 verify --json store
+python3 -c '
+import json
+report = json.load(open("out"))
+assert report["problem_count"] == len(report["problems"]) == 1, report
+problem = report["problems"][0]
+assert problem["file"].endswith(".log") and problem["reason"], problem
+assert problem["offset"] <= int(open("offset").read()), problem
+' || fail 'verify --json of a damaged store'
+is "$(find store -type f -exec cksum {} + | sort)" "$sums" \
+    'the store after verify'
+
+# Not silent when it is read; the other 1,999 are there.
+"$caskade" dump store >out 2>err
+[ $? -eq 3 ] || fail "dump of a damaged store: $(cat err)"
+"$caskade" dump --damage serve store >out 2>err
+is "$(grep -v '^1000' many.tsv | sort | cksum)" "$(sort out | cksum)" \
+    'what dump --damage serve gives'
+
+# Not a store.
+mkdir empty
+expect 1 verify empty
+expect 2 verify many.tsv
+
+finish
