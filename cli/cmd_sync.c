@@ -30,7 +30,6 @@ const command command_sync = {
             "Examples:\n"
             "  caskade load --sync none /tmp/store big.tsv\n"
             "  caskade sync /tmp/store\n",
-,
     .store = STORE_WRITE,
     .run = run,
 };
