@@ -4,7 +4,11 @@
  * calls of any other. Every function that can fail returns 0 or an errno value.
  *
  * Files and directories are both an os_file. Names are always relative to a
- * directory handle and never followed through a symbolic link.
+ * directory handle, one component long (EINVAL for an empty one or a slash),
+ * and never followed through a symbolic link.
+ *
+ * Where RLIMIT_FSIZE is set, the kernel sends SIGXFSZ to the program unless it
+ * is ignored; if it is, the functions below return EFBIG.
  */
 #ifndef CASKADE_OS_H
 #define CASKADE_OS_H
@@ -111,7 +115,9 @@ typedef struct os_ops {
     /*
      * Byte locks of the open file description (OFD): dropped by the kernel
      * when the os_file is closed or its process dies. Never waits: EAGAIN if
-     * another description holds a conflicting lock.
+     * another description holds a conflicting lock. EBADF unless the file is
+     * open for reading (OS_SHARED) or writing (OS_EXCLUSIVE); EINVAL if `size`
+     * is 0. A lock replaces what the same description held there.
      */
     int (*lock)(os_file *file, uint64_t offset, uint64_t size, os_lock kind);
     /* Whether another description holds any lock in the range. */

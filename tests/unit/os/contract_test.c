@@ -70,8 +70,8 @@ static void test_list_names_each_once_until_stopped(void **state)
     visits again = {.stop_after = 100};
     visits some = {.stop_after = 2};
 
-    for (char digit = '0'; digit < '5'; digit++) {
-        char name[3] = {'f', digit, '\0'};
+    for (int i = 0; i < 5; i++) {
+        char name[3] = {'f', (char)('0' + i), '\0'};
         at->os->ops->close(create_file(at->dir, name));
     }
     assert_int_equal(at->os->ops->list(at->dir, note_visit, &all), 0);

@@ -82,7 +82,7 @@ static void test_what_was_synced_survives(void **state)
         assert_int_equal(at->os->ops->allocate(file, 0, 5000), 0);
         assert_int_equal(
             at->os->ops->map(file, 0, 8192, true, (void **)&memory), 0);
-        memcpy(memory + 4990, "mapped", 6);
+        memset(memory + 4990, 'm', 6);
         assert_int_equal(at->os->ops->sync(file), 0);
         assert_int_equal(at->os->ops->sync_dir(at->dir), 0);
         at->os->ops->unmap(at->os, memory, 8192);
@@ -95,7 +95,7 @@ static void test_what_was_synced_survives(void **state)
         assert_int_equal(at->os->ops->read_at(file, bytes, 7, 0, &got), 0);
         assert_memory_equal(bytes, "written", 7);
         assert_int_equal(at->os->ops->read_at(file, bytes, 6, 4990, &got), 0);
-        assert_memory_equal(bytes, "mapped", 6);
+        assert_memory_equal(bytes, "mmmmmm", 6);
         at->os->ops->close(file);
         clear(at);
         assert_int_equal(at->os->ops->remove(at->dir, "f"), ENOENT);
@@ -235,6 +235,29 @@ static void test_shortening_happens_or_does_not(void **state)
     }
     assert_true(seen[0] > SEEDS / 10);
     assert_true(seen[1] > SEEDS / 10);
+}
+
+/* What a synced shortening took away never shows again. */
+static void test_a_synced_shortening_is_for_ever(void **state)
+{
+    place *at = *state;
+
+    for (uint64_t seed = 0; seed < SEEDS / 4; seed++) {
+        os_file *file = create_file(at->dir, "f");
+        put_sector(file, 'o', 0);
+        put_sector(file, 'o', 1);
+        assert_int_equal(os_sim_sync_all(at->sim), 0);
+        assert_int_equal(at->os->ops->truncate(file, SECTOR), 0);
+        assert_int_equal(at->os->ops->sync(file), 0);
+        assert_int_equal(at->os->ops->allocate(file, 0, 3 * SECTOR), 0);
+        at->os->ops->close(file);
+        crash(at, seed);
+        file = open_file(at->dir, "f");
+        assert_int_equal(sector_of(file, 0), 'o');
+        assert_true(sector_of(file, 1) == '0' || sector_of(file, 1) == '-');
+        at->os->ops->close(file);
+        clear(at);
+    }
 }
 
 /* Cut to nothing, then written anew: never the old tail behind new bytes. */
@@ -717,6 +740,7 @@ int main(void)
         TEST(test_stores_through_a_map_are_lost_likewise),
         TEST(test_appended_bytes_come_back_torn),
         TEST(test_shortening_happens_or_does_not),
+        TEST(test_a_synced_shortening_is_for_ever),
         TEST(test_a_rewritten_file_shows_no_old_tail),
         TEST(test_a_name_is_durable_only_by_sync_dir),
         TEST(test_new_names_survive_in_any_combination),
