@@ -56,8 +56,8 @@ group() {
 
 # rate COUNT MICROSECONDS -> "1,234,567/s"
 rate() {
-    group "$(awk -v n="$1" -v us="$2" \
-        'BEGIN { printf "%.0f", n * 1e6 / (us > 0 ? us : 1) }')"
+    echo "$(group "$(awk -v n="$1" -v us="$2" \
+        'BEGIN { printf "%.0f", n * 1e6 / (us > 0 ? us : 1) }')")/s"
 }
 
 # MICROSECONDS -> "1.23 s" or "4.5 ms"
@@ -117,14 +117,14 @@ start=$(now_us)
 "$caskade" load "$store" "$work/paths.tsv" || die 'cannot load the paths'
 load_us=$(($(now_us) - start))
 loaded=$("$caskade" count "$store") || die 'cannot count the keys'
-echo "   $(group "$loaded") different paths in $(duration "$load_us")" \
-    "($(rate "$lines" "$load_us") lines). Of several packages that share a"
-echo '   directory, the last one stays.'
+echo "   $(duration "$load_us"), $(rate "$lines" "$load_us");" \
+    "$(group "$loaded") different paths (of several packages that share"
+echo '   a directory, the last one stays)'
 
 # ---- 2: look up -------------------------------------------------------------
 
 step '2. Look paths up'
-for path in /usr/bin/env /bin/sh /etc/passwd /usr/share/doc /no/such/file; do
+for path in /bin/sh /usr/bin/env /usr/share/doc /no/such/file; do
     printf '   caskade get store %-16s -> ' "$path"
     "$caskade" get "$store" "$path" 2>/dev/null || printf '(not found)'
     echo
