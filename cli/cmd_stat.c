@@ -138,7 +138,7 @@ static exit_status show(cask_db *db, const arguments *args)
 {
     const stat_settings *settings = args->settings;
     stat_sample before = {0};
-    stat_sample now;
+    stat_sample now = {0};
     bool is_first = true;
     bool go_on = true;
     exit_status status = EXIT_DONE;

@@ -4,6 +4,7 @@
 #include "report.h"
 
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -92,13 +93,16 @@ exit_status report_errno(int os_errno, const char *format, ...)
 
 exit_status report_failure(const char *subject, const cask_error *err)
 {
-    reaction what = reaction_to(err->status);
     const char *message =
         err->message[0] != '\0' ? err->message : cask_status_text(err->status);
+    reaction what = reaction_to(err->status);
+    bool has_subject = strstr(message, subject) != NULL;
+    /* By convention, what follows a semicolon says what to do. */
+    bool has_advice = what.advice == NULL || strchr(message, ';') != NULL;
 
-    return report(what.exit, "%s: %s%s%s", subject, message,
-                  what.advice != NULL ? "; " : "",
-                  what.advice != NULL ? what.advice : "");
+    return report(what.exit, "%s%s%s%s%s", has_subject ? "" : subject,
+                  has_subject ? "" : ": ", message, has_advice ? "" : "; ",
+                  has_advice ? "" : what.advice);
 }
 
 exit_status report_memory(void)

@@ -64,4 +64,39 @@ lines = [json.loads(line) for line in open("out")]
 assert len(lines) >= 2 and "per_s" not in lines[0] and "per_s" in lines[1]
 ' || fail 'stat --watch --json'
 
+# Progress on a terminal, wiped at the end; an error does not tear it.
+cat >progress.py <<'END'
+import os, pty, subprocess, sys, time
+
+def run(lines, **more):
+    master, slave = pty.openpty()
+    child = subprocess.Popen([sys.argv[1], "load", "shown"],
+                             stdin=subprocess.PIPE, stderr=slave, **more)
+    os.close(slave)
+    for line in lines:
+        child.stdin.write(line)
+        child.stdin.flush()
+        time.sleep(0.1)
+    child.stdin.close()
+    status = child.wait()
+    seen = b""
+    while True:
+        try:
+            seen += os.read(master, 4096)
+        except OSError:
+            break
+        if not seen:
+            break
+    return status, seen
+
+status, seen = run([b"%d\tvalue\n" % i for i in range(12)])
+assert status == 0, (status, seen)
+assert b"\rloading " in seen and b"/s\x1b[K" in seen, seen
+assert seen.endswith(b"\r\x1b[K"), seen
+status, seen = run([b"%d\tvalue\n" % i for i in range(12)] + [b"bad\n"])
+assert status == 2, (status, seen)
+assert b"\r\x1b[Kcaskade: standard input: line 13: " in seen, seen
+END
+python3 progress.py "$caskade" || fail 'progress on a terminal'
+
 finish
