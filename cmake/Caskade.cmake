@@ -48,7 +48,7 @@
 include_guard(GLOBAL)
 include(CheckCCompilerFlag)
 
-set(CASK_LAYER_NAMES base os log region iter maintain hash tree db)
+set(CASK_LAYER_NAMES base os log region store iter maintain hash tree db)
 
 set(CASK_WARNINGS
     -Wall -Wextra -Wpedantic -Wconversion -Wsign-conversion -Wshadow -Wvla

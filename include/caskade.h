@@ -250,7 +250,8 @@ CASK_API cask_status cask_close(cask_db *db, cask_error *err);
 /*
  * See what has been written since a handle with a private index was opened
  * (read_only on a store that nobody else has open for writing, or without
- * access to its region). Does nothing on any other handle.
+ * access to its region). Does nothing on any other handle. No other call may be
+ * under way on the handle, and no view be held.
  */
 CASK_API CASK_CHECKED cask_status cask_refresh(cask_db *db, cask_error *err);
 
@@ -441,7 +442,7 @@ CASK_API CASK_CHECKED cask_status cask_count(cask_db *db, uint64_t *ret_count,
                                              cask_error *err);
 
 typedef struct cask_fold_options {
-    bool keys_only; /* entry.value is empty; large values are not read */
+    bool keys_only; /* entry.value is empty */
 } cask_fold_options;
 
 typedef struct cask_entry {

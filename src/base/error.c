@@ -50,8 +50,9 @@ static void add_errno(cask_error *err, int os_errno)
                    text);
 }
 
-static cask_status describe(cask_error *err, cask_status status, int os_errno,
-                            const char *format, va_list arguments)
+__attribute__((format(printf, 4, 0))) static cask_status
+describe(cask_error *err, cask_status status, int os_errno, const char *format,
+         va_list arguments)
 {
     if (err != NULL) {
         err->status = status;

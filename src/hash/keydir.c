@@ -49,7 +49,7 @@ keydir_hash keydir_hash_of(siphash_value value)
 
 /* Words come from shared memory that a damaged process may have written: a
  * reader must not be led outside the heap. */
-static bool is_inside(const region *region, uint64_t line, uint64_t lines)
+static bool is_inside(const region_handle *region, uint64_t line, uint64_t lines)
 {
     uint64_t end = atomic_load_explicit(&region->header->heap.end,
                                         memory_order_relaxed);
@@ -58,7 +58,7 @@ static bool is_inside(const region *region, uint64_t line, uint64_t lines)
            lines <= end - line;
 }
 
-static _Atomic uint64_t *word_of(const region *region, uint64_t root,
+static _Atomic uint64_t *word_of(const region_handle *region, uint64_t root,
                                  keydir_hash hash)
 {
     unsigned depth = root_depth(root);
@@ -71,7 +71,7 @@ static _Atomic uint64_t *word_of(const region *region, uint64_t root,
 }
 
 /* Search a group. *ret_free: the first slot that a writer may use. */
-static keydir_slot *search(const region *region, uint64_t word, uint64_t tag,
+static keydir_slot *search(const region_handle *region, uint64_t word, uint64_t tag,
                            keydir_slot **ret_free)
 {
     keydir_line *group = region_line(region, word_line(word));
@@ -104,7 +104,7 @@ static keydir_slot *search(const region *region, uint64_t word, uint64_t tag,
     return NULL;
 }
 
-bool keydir_find(const region *region, keydir_hash hash, uint64_t *ret_place)
+bool keydir_find(const region_handle *region, keydir_hash hash, uint64_t *ret_place)
 {
     region_header *header = region->header;
 
@@ -139,7 +139,7 @@ bool keydir_find(const region *region, keydir_hash hash, uint64_t *ret_place)
     }
 }
 
-void keydir_prefetch(const region *region, keydir_hash hash)
+void keydir_prefetch(const region_handle *region, keydir_hash hash)
 {
     uint64_t root = atomic_load_explicit(&region->header->keydir_root,
                                          memory_order_acquire);
@@ -162,7 +162,7 @@ void keydir_prefetch(const region *region, keydir_hash hash)
 
 /* A deleted slot on the probe run may be reused, but only after the whole run
  * was searched: the tag may follow. */
-static keydir_slot *deleted_slot(const region *region, uint64_t word,
+static keydir_slot *deleted_slot(const region_handle *region, uint64_t word,
                                  uint64_t tag)
 {
     keydir_line *group = region_line(region, word_line(word));
@@ -188,7 +188,8 @@ static keydir_slot *deleted_slot(const region *region, uint64_t word,
     return NULL;
 }
 
-uint64_t keydir_set_locked(region *region, keydir_hash hash, uint64_t place)
+keydir_slot *keydir_slot_locked(region_handle *region, keydir_hash hash,
+                                uint64_t *ret_place)
 {
     for (;;) {
         uint64_t root = atomic_load_explicit(&region->header->keydir_root,
@@ -198,28 +199,33 @@ uint64_t keydir_set_locked(region *region, keydir_hash hash, uint64_t place)
             directory_word(region, root, index), memory_order_relaxed);
         keydir_slot *unused = NULL;
         keydir_slot *slot = NULL;
-        uint64_t old;
 
         if (word != 0) {
             slot = search(region, word, hash.tag, &unused);
         }
         if (slot != NULL) {
-            old = atomic_load_explicit(&slot->place, memory_order_relaxed);
-            atomic_store_explicit(&slot->place, place, memory_order_release);
-            return old;
+            *ret_place =
+                atomic_load_explicit(&slot->place, memory_order_relaxed);
+            return slot;
         }
         if (word != 0 && unused == NULL) {
             unused = deleted_slot(region, word, hash.tag);
         }
         if (unused != NULL) {
-            /* Place first: a reader that sees the tag sees its place. A reader
-             * of a reused slot's old tag may see the new place: the record
-             * tells it that the key is another. */
-            atomic_store_explicit(&unused->place, place, memory_order_release);
-            atomic_store_explicit(&unused->tag, hash.tag,
-                                  memory_order_release);
-            return 0;
+            *ret_place = 0;
+            return unused;
         }
         keydir_grow_locked(region, index);
+    }
+}
+
+void keydir_store_locked(keydir_slot *slot, keydir_hash hash, uint64_t place)
+{
+    /* Place first: a reader that sees the tag sees its place. A reader of a
+     * reused slot's old tag may see the new place: the record tells it that
+     * the key is another. */
+    atomic_store_explicit(&slot->place, place, memory_order_release);
+    if (atomic_load_explicit(&slot->tag, memory_order_relaxed) != hash.tag) {
+        atomic_store_explicit(&slot->tag, hash.tag, memory_order_release);
     }
 }

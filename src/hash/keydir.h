@@ -30,7 +30,7 @@ typedef struct keydir_hash {
 enum { KEYDIR_SHARD_BITS = 8, KEYDIR_SHARDS = 1 << KEYDIR_SHARD_BITS };
 
 /* Set up an empty keydir in a new region. Its heap has room for it. */
-cask_status keydir_create(region *region, cask_error *err);
+cask_status keydir_create(region_handle *region, cask_error *err);
 
 /* The keydir's use of the hash of a key. */
 keydir_hash keydir_hash_of(siphash_value value);
@@ -42,29 +42,37 @@ keydir_hash keydir_hash_of(siphash_value value);
  * delete, of a tombstone. A place is a hint: the record it names must be
  * verified and its key compared.
  */
-bool keydir_find(const region *region, keydir_hash hash, uint64_t *ret_place);
+bool keydir_find(const region_handle *region, keydir_hash hash, uint64_t *ret_place);
 
 /* Bring what keydir_find() will need into the cache. */
-void keydir_prefetch(const region *region, keydir_hash hash);
+void keydir_prefetch(const region_handle *region, keydir_hash hash);
 
 /* Lines that `count` calls of keydir_set_locked() may take at the very most;
  * pass it to region_reserve() before taking the lock. */
-uint64_t keydir_reserve_lines(const region *region, uint64_t count);
+uint64_t keydir_reserve_lines(const region_handle *region, uint64_t count);
+
+/* A slot of the keydir that a writer may store to. */
+typedef struct keydir_slot keydir_slot;
 
 /*
- * Set the place of a key; the lock is held and heap_available() was at least
- * keydir_reserve_lines(). Idempotent. Returns the old place, 0 if there was
- * none.
+ * Find the slot of a key, or one where it may be entered; the lock is held and
+ * heap_available() was at least keydir_reserve_lines().
+ *
+ *   ret_place  what the slot holds for this key, 0 if it is not entered
  */
-uint64_t keydir_set_locked(region *region, keydir_hash hash, uint64_t place);
+keydir_slot *keydir_slot_locked(region_handle *region, keydir_hash hash,
+                                uint64_t *ret_place);
+
+/* Publish `place` in the slot of keydir_slot_locked(). Idempotent. */
+void keydir_store_locked(keydir_slot *slot, keydir_hash hash, uint64_t place);
 
 /* Finish what a dead writer began. The lock is held. */
-void keydir_finish_locked(region *region);
+void keydir_finish_locked(region_handle *region);
 
 /*
  * Prepare an empty keydir for about `count` keys, so that loading them causes
  * few copies. Returns CASK_OK or CASK_NO_SPACE.
  */
-cask_status keydir_presize(region *region, uint64_t count, cask_error *err);
+cask_status keydir_presize(region_handle *region, uint64_t count, cask_error *err);
 
 #endif

@@ -42,7 +42,7 @@ static uint64_t directory_lines(unsigned depth)
     return ((uint64_t)KEYDIR_SHARDS << depth) * 8 / REGION_LINE;
 }
 
-uint64_t keydir_reserve_lines(const region *region, uint64_t count)
+uint64_t keydir_reserve_lines(const region_handle *region, uint64_t count)
 {
     const region_header *header = region->header;
     unsigned depth = root_depth(
@@ -59,7 +59,7 @@ uint64_t keydir_reserve_lines(const region *region, uint64_t count)
     return (each < all ? each : all) + 4 * directory_lines(depth);
 }
 
-cask_status keydir_create(region *region, cask_error *err)
+cask_status keydir_create(region_handle *region, cask_error *err)
 {
     cask_status status = region_reserve(region, directory_lines(0), err);
     uint64_t line;
@@ -74,7 +74,7 @@ cask_status keydir_create(region *region, cask_error *err)
 
 /* ---- Filling a group ---------------------------------------------------- */
 
-static void clear_group(region *region, new_group group)
+static void clear_group(region_handle *region, new_group group)
 {
     _Atomic uint64_t *word = region_line(region, group.line);
     size_t words = (size_t)keydir_class_lines[group.class] * (REGION_LINE / 8);
@@ -108,7 +108,7 @@ static bool place_slot(keydir_line *group, uint32_t lines, uint64_t tag,
     return false;
 }
 
-static bool fill_group(region *region, new_group group, const live_slots *live)
+static bool fill_group(region_handle *region, new_group group, const live_slots *live)
 {
     keydir_line *lines = region_line(region, group.line);
 
@@ -136,7 +136,7 @@ static unsigned class_for(uint32_t count, unsigned least)
 }
 
 /* Build a group of some class from `least` up; line 0 if none holds them. */
-static new_group build_group(region *region, const live_slots *live,
+static new_group build_group(region_handle *region, const live_slots *live,
                              unsigned least)
 {
     for (unsigned class = class_for(live->count, least); class <= LAST_CLASS;
@@ -157,7 +157,7 @@ static new_group build_group(region *region, const live_slots *live,
 
 /* ---- Publishing ---------------------------------------------------------- */
 
-static void store_words(region *region, const region_keydir_intent *intent)
+static void store_words(region_handle *region, const region_keydir_intent *intent)
 {
     uint64_t root = atomic_load_explicit(&region->header->keydir_root,
                                          memory_order_relaxed);
@@ -174,7 +174,7 @@ static void store_words(region *region, const region_keydir_intent *intent)
     }
 }
 
-void keydir_finish_locked(region *region)
+void keydir_finish_locked(region_handle *region)
 {
     region_keydir_intent *intent = &region->header->keydir;
 
@@ -186,7 +186,7 @@ void keydir_finish_locked(region *region)
 }
 
 /* Replace the group of `word`, found at `index`, by one or two. */
-static void publish(region *region, uint64_t index, uint64_t word,
+static void publish(region_handle *region, uint64_t index, uint64_t word,
                     new_group first, new_group second)
 {
     region_keydir_intent *intent = &region->header->keydir;
@@ -214,7 +214,7 @@ static void publish(region *region, uint64_t index, uint64_t word,
 }
 
 /* Twice as many directory words, each old one twice; one store publishes. */
-static void double_directory(region *region)
+static void double_directory(region_handle *region)
 {
     region_header *header = region->header;
     uint64_t root = atomic_load_explicit(&header->keydir_root,
@@ -237,7 +237,7 @@ static void double_directory(region *region)
 
 /* ---- Growing ------------------------------------------------------------- */
 
-static void collect(const region *region, uint64_t word, live_slots *ret_live)
+static void collect(const region_handle *region, uint64_t word, live_slots *ret_live)
 {
     keydir_line *group = region_line(region, word_line(word));
     uint32_t lines = keydir_class_lines[word_class(word)];
@@ -276,7 +276,7 @@ static void part(live_slots *live, unsigned depth, live_slots *ret_ones)
     live->count = kept;
 }
 
-static void split(region *region, uint64_t index, uint64_t word,
+static void split(region_handle *region, uint64_t index, uint64_t word,
                   live_slots *live)
 {
     uint64_t root = atomic_load_explicit(&region->header->keydir_root,
@@ -297,7 +297,7 @@ static void split(region *region, uint64_t index, uint64_t word,
     publish(region, index, word, zeros, ones);
 }
 
-void keydir_grow_locked(region *region, uint64_t index)
+void keydir_grow_locked(region_handle *region, uint64_t index)
 {
     uint64_t root = atomic_load_explicit(&region->header->keydir_root,
                                          memory_order_relaxed);
@@ -329,7 +329,7 @@ void keydir_grow_locked(region *region, uint64_t index)
     }
 }
 
-cask_status keydir_presize(region *region, uint64_t count, cask_error *err)
+cask_status keydir_presize(region_handle *region, uint64_t count, cask_error *err)
 {
     /* The densest shard has 4/3 of the average; a group is best when it is
      * between half full and full. */

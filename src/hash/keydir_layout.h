@@ -22,10 +22,10 @@ enum {
     DEPTH_MOST = 26
 };
 
-typedef struct keydir_slot {
+struct keydir_slot {
     _Atomic uint64_t tag;
     _Atomic uint64_t place;
-} keydir_slot;
+};
 
 typedef struct keydir_line {
     alignas(REGION_LINE) keydir_slot slot[LINE_SLOTS];
@@ -83,7 +83,7 @@ static inline uint64_t directory_index(keydir_hash hash, unsigned depth)
     return (uint64_t)hash.shard << depth | tag_prefix(hash.tag, depth);
 }
 
-static inline _Atomic uint64_t *directory_word(const region *region,
+static inline _Atomic uint64_t *directory_word(const region_handle *region,
                                                uint64_t root, uint64_t index)
 {
     return (_Atomic uint64_t *)region_line(region, root_line(root)) + index;
@@ -98,6 +98,6 @@ static inline uint32_t home_line(uint64_t tag, uint32_t lines)
  * Make room for one more key in the group at `index` of the directory: the
  * group grows, splits or loses its deleted slots. The lock is held.
  */
-void keydir_grow_locked(region *region, uint64_t index);
+void keydir_grow_locked(region_handle *region, uint64_t index);
 
 #endif

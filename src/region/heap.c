@@ -6,7 +6,7 @@
  */
 #include "region/heap.h"
 
-uint64_t heap_available(const region *region)
+uint64_t heap_available(const region_handle *region)
 {
     const region_heap *heap = &region->header->heap;
 
@@ -14,7 +14,7 @@ uint64_t heap_available(const region *region)
            atomic_load_explicit(&heap->bump, memory_order_relaxed);
 }
 
-uint64_t heap_take_plain(region *region, uint64_t lines)
+uint64_t heap_take_plain(region_handle *region, uint64_t lines)
 {
     region_heap *heap = &region->header->heap;
     uint64_t line = atomic_load_explicit(&heap->bump, memory_order_relaxed);
@@ -36,7 +36,7 @@ static bool is_inside(const region_heap *heap, uint64_t line, uint32_t lines)
            lines <= bump - line;
 }
 
-uint64_t heap_take(region *region, unsigned class, uint32_t lines)
+uint64_t heap_take(region_handle *region, unsigned class, uint32_t lines)
 {
     region_heap *heap = &region->header->heap;
     uint64_t line = heap->free[class];
@@ -54,7 +54,7 @@ uint64_t heap_take(region *region, unsigned class, uint32_t lines)
     return line;
 }
 
-void heap_give(region *region, unsigned class, uint64_t line, uint32_t lines)
+void heap_give(region_handle *region, unsigned class, uint64_t line, uint32_t lines)
 {
     region_heap *heap = &region->header->heap;
 

@@ -11,19 +11,19 @@
 #include "region/region.h"
 
 /* Lines that can be taken without region_reserve(). */
-uint64_t heap_available(const region *region);
+uint64_t heap_available(const region_handle *region);
 
 /*
  * Take a block: the first of its class's free list, else new memory. The
  * content is whatever it was, and readers may still be looking at it: store
  * into it with release order. Returns its first line; 0 if there is no room.
  */
-uint64_t heap_take(region *region, unsigned class, uint32_t lines);
+uint64_t heap_take(region_handle *region, unsigned class, uint32_t lines);
 
 /* Take memory that never returns to a free list (the directory). */
-uint64_t heap_take_plain(region *region, uint64_t lines);
+uint64_t heap_take_plain(region_handle *region, uint64_t lines);
 
 /* Give a block back to its class. No published word may refer to it. */
-void heap_give(region *region, unsigned class, uint64_t line, uint32_t lines);
+void heap_give(region_handle *region, unsigned class, uint64_t line, uint32_t lines);
 
 #endif

@@ -38,7 +38,7 @@ void region_name(const region_identity *identity,
     }
 }
 
-static cask_status map_region(region *region, bool writable, cask_error *err)
+static cask_status map_region(region_handle *region, bool writable, cask_error *err)
 {
     int os_errno = ENOMEM;
     void *memory;
@@ -62,7 +62,7 @@ static cask_status map_region(region *region, bool writable, cask_error *err)
     return fail_os(err, os_errno, "cannot map %s", region->path);
 }
 
-void region_detach(region *region)
+void region_detach(region_handle *region)
 {
     if (region->base != NULL) {
         region->os->ops->unmap(region->os, region->base, region->map_size);
@@ -75,7 +75,7 @@ void region_detach(region *region)
     region->file = NULL;
 }
 
-void region_remove(region *region)
+void region_remove(region_handle *region)
 {
     if (region->dir != NULL) {
         /* A file that stays is harmless: nobody holds it, so the next open
@@ -86,7 +86,7 @@ void region_remove(region *region)
 
 /* ---- Attach ------------------------------------------------------------ */
 
-static cask_status check_owner(const region *region, const os_stat *stat,
+static cask_status check_owner(const region_handle *region, const os_stat *stat,
                                cask_error *err)
 {
     if (stat->owner != region->os->ops->user(region->os) || stat->links > 1) {
@@ -98,7 +98,7 @@ static cask_status check_owner(const region *region, const os_stat *stat,
     return CASK_OK;
 }
 
-static cask_status open_file(region *region, bool writable, cask_error *err)
+static cask_status open_file(region_handle *region, bool writable, cask_error *err)
 {
     const os_ops *ops = region->os->ops;
     uint32_t flags = writable ? OS_READ | OS_WRITE : OS_READ;
@@ -132,7 +132,7 @@ static cask_status open_file(region *region, bool writable, cask_error *err)
 }
 
 /* Constant fields only; the mutex has not been touched yet. */
-static cask_status check_identity(const region *region,
+static cask_status check_identity(const region_handle *region,
                                   const region_identity *identity,
                                   cask_error *err)
 {
@@ -164,7 +164,7 @@ static cask_status check_identity(const region *region,
     return CASK_OK;
 }
 
-static cask_status attach(region *region, const region_identity *identity,
+static cask_status attach(region_handle *region, const region_identity *identity,
                           bool writable, bool *ret_alive, cask_error *err)
 {
     const os_ops *ops = region->os->ops;
@@ -192,7 +192,7 @@ static cask_status attach(region *region, const region_identity *identity,
     return status;
 }
 
-cask_status region_attach(region *region, const region_identity *identity,
+cask_status region_attach(region_handle *region, const region_identity *identity,
                           bool writable, bool *ret_alive, cask_error *err)
 {
     cask_status status = attach(region, identity, writable, ret_alive, err);
@@ -205,7 +205,7 @@ cask_status region_attach(region *region, const region_identity *identity,
 
 /* ---- Create ------------------------------------------------------------ */
 
-static int allocate(region *region, uint64_t offset, uint64_t size)
+static int allocate(region_handle *region, uint64_t offset, uint64_t size)
 {
     /* Never a bare ftruncate: a full tmpfs would then answer the first touch
      * with SIGBUS instead of ENOSPC now. */
@@ -215,7 +215,7 @@ static int allocate(region *region, uint64_t offset, uint64_t size)
     return region->os->ops->allocate(region->file, offset, size);
 }
 
-cask_status region_allocate_row(region *region, uint32_t index,
+cask_status region_allocate_row(region_handle *region, uint32_t index,
                                 cask_error *err)
 {
     int os_errno = allocate(region,
@@ -228,7 +228,7 @@ cask_status region_allocate_row(region *region, uint32_t index,
     return CASK_OK;
 }
 
-static cask_status fill_header(region *region, const region_identity *identity,
+static cask_status fill_header(region_handle *region, const region_identity *identity,
                                uint64_t heap_bytes, cask_error *err)
 {
     region_header *header = region->header;
@@ -256,7 +256,7 @@ static cask_status fill_header(region *region, const region_identity *identity,
     return CASK_OK;
 }
 
-static cask_status create(region *region, const region_identity *identity,
+static cask_status create(region_handle *region, const region_identity *identity,
                           uint64_t heap_bytes, cask_error *err)
 {
     const os_ops *ops = region->os->ops;
@@ -292,7 +292,7 @@ static cask_status create(region *region, const region_identity *identity,
     return status;
 }
 
-cask_status region_create(region *region, const region_identity *identity,
+cask_status region_create(region_handle *region, const region_identity *identity,
                           uint64_t heap_bytes, cask_error *err)
 {
     cask_status status = create(region, identity, heap_bytes, err);
@@ -306,7 +306,7 @@ cask_status region_create(region *region, const region_identity *identity,
     return status;
 }
 
-cask_status region_create_private(region *region,
+cask_status region_create_private(region_handle *region,
                                   const region_identity *identity,
                                   cask_error *err)
 {
@@ -341,7 +341,7 @@ static uint64_t grow_step(uint64_t heap_bytes, uint64_t needed_bytes)
     return round_up(step > needed_bytes ? step : needed_bytes, GROW_LEAST);
 }
 
-cask_status region_reserve(region *region, uint64_t lines, cask_error *err)
+cask_status region_reserve(region_handle *region, uint64_t lines, cask_error *err)
 {
     region_heap *heap = &region->header->heap;
     uint64_t end = atomic_load(&heap->end);
@@ -383,7 +383,7 @@ cask_status region_reserve(region *region, uint64_t lines, cask_error *err)
     return CASK_OK;
 }
 
-uint64_t region_allocated_bytes(const region *region)
+uint64_t region_allocated_bytes(const region_handle *region)
 {
     os_stat stat;
 

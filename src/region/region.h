@@ -22,7 +22,7 @@ typedef struct region_identity {
     uint32_t engine;
 } region_identity;
 
-typedef struct region {
+typedef struct region_handle {
     os *os;
     os_file *dir;  /* borrowed; NULL for a private region */
     os_file *file; /* owned; holds the shared lock; NULL if private */
@@ -34,7 +34,7 @@ typedef struct region {
     bool huge_pages;
     char name[REGION_NAME_SIZE]; /* inside dir */
     char path[REGION_PATH_SIZE]; /* for messages */
-} region;
+} region_handle;
 
 /* The name of the store's region file in a directory of regions. */
 void region_name(const region_identity *identity,
@@ -53,30 +53,30 @@ void region_name(const region_identity *identity,
  * CASK_INVALID if the file belongs to another user or is not a plain file;
  * CASK_IO.
  */
-cask_status region_attach(region *region, const region_identity *identity,
+cask_status region_attach(region_handle *region, const region_identity *identity,
                           bool writable, bool *ret_alive, cask_error *err);
 
 /*
  * Create the region in state REGION_CREATING, replacing a dead one, with
  * `heap_bytes` of heap. Returns CASK_OK; CASK_NO_SPACE; CASK_IO.
  */
-cask_status region_create(region *region, const region_identity *identity,
+cask_status region_create(region_handle *region, const region_identity *identity,
                           uint64_t heap_bytes, cask_error *err);
 
 /* As region_create(), in memory of this process alone. */
-cask_status region_create_private(region *region,
+cask_status region_create_private(region_handle *region,
                                   const region_identity *identity,
                                   cask_error *err);
 
 /* Unmap, close, forget; accepts a region that holds nothing. */
-void region_detach(region *region);
+void region_detach(region_handle *region);
 
 /* Remove the file. The caller holds the open lock and knows that nobody else
  * is attached. */
-void region_remove(region *region);
+void region_remove(region_handle *region);
 
 /* Make row `index` usable: its memory is allocated. CASK_OK, CASK_NO_SPACE. */
-cask_status region_allocate_row(region *region, uint32_t index,
+cask_status region_allocate_row(region_handle *region, uint32_t index,
                                 cask_error *err);
 
 /*
@@ -84,12 +84,12 @@ cask_status region_allocate_row(region *region, uint32_t index,
  * lock: may call the kernel. Any number of processes at once.
  * Returns CASK_OK or CASK_NO_SPACE, naming the region's file.
  */
-cask_status region_reserve(region *region, uint64_t lines, cask_error *err);
+cask_status region_reserve(region_handle *region, uint64_t lines, cask_error *err);
 
 /* Bytes the region takes on its file system. */
-uint64_t region_allocated_bytes(const region *region);
+uint64_t region_allocated_bytes(const region_handle *region);
 
-static inline void *region_line(const region *region, uint64_t line)
+static inline void *region_line(const region_handle *region, uint64_t line)
 {
     return region->base + line * REGION_LINE;
 }

@@ -84,7 +84,7 @@ typedef struct region_process {
     uint64_t unused2[2];
 } region_process;
 
-/* What a put is about to do to the index; see hash/apply.c. */
+/* What a put is about to do to the index; see hash/hash_apply.c. */
 typedef struct region_apply_intent {
     alignas(REGION_LINE) uint64_t new_place; /* 0: none */
     uint64_t old_place;
@@ -118,7 +118,7 @@ typedef struct region_heap {
     uint64_t free[REGION_HEAP_CLASSES]; /* first free block of each class */
 } region_heap;
 
-/* Group commit; see db/commit.c. */
+/* Group commit; see store/store_sync.c. */
 typedef struct region_commit {
     alignas(REGION_LINE) _Atomic uint64_t durable_sequence;
     _Atomic uint64_t leader; /* process slot + 1, generation << 16; 0: none */
@@ -126,8 +126,9 @@ typedef struct region_commit {
     _Atomic uint64_t last_sync_ns;  /* monotonic time of the last success */
     _Atomic uint32_t wake;          /* futex: changes when a leader is done */
     _Atomic uint32_t mark_due;      /* a sync happened since the last mark */
-    uint64_t mark_offset;           /* what the next mark names */
-    uint64_t unused[2];
+    uint64_t durable_offset; /* of the active segment; the next mark names it */
+    _Atomic uint64_t sync_running;  /* epoch of the sync under way, or 0 */
+    uint64_t unused;
 } region_commit;
 
 typedef struct region_header {
@@ -158,6 +159,7 @@ typedef struct region_header {
     _Atomic uint32_t next_row;    /* prepared row + 1; 0: none */
     _Atomic uint32_t redo_needed; /* an owner died; redo before any write */
     _Atomic uint32_t row_count;   /* rows ever used */
+    _Atomic uint32_t lock_holder; /* process slot + 1 of the last owner */
     _Atomic uint64_t next_id;     /* of the next segment file */
     uint64_t reserved_id;         /* ids below it are promised by MANIFEST */
     uint64_t manifest_tail;       /* bytes; maintenance lock */

@@ -1,0 +1,178 @@
+/*
+ * Batches: operations collected with copies of their bytes, written as one.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buffer.h"
+#include "db/db.h"
+#include "hash/hash.h"
+
+/* One operation; its bytes are in the arena, which may move as it grows. */
+typedef struct batch_entry {
+    size_t offset; /* of the key in the arena; the value follows */
+    uint32_t key_size;
+    uint32_t value_size;
+    uint64_t expires_at_ms;
+    uint8_t kind;
+} batch_entry;
+
+struct cask_batch {
+    cask_buffer arena;
+    cask_buffer entries; /* of batch_entry */
+    uint64_t bytes;      /* in the log */
+};
+
+static size_t count_of(const cask_batch *batch)
+{
+    return batch->entries.size / sizeof(batch_entry);
+}
+
+cask_status cask_batch_create(cask_batch **ret_batch, cask_error *err)
+{
+    cask_batch *batch;
+
+    if (ret_batch == NULL) {
+        return fail(err, CASK_INVALID, 0, "ret_batch is NULL");
+    }
+    batch = calloc(1, sizeof(*batch));
+    if (batch == NULL) {
+        return fail_memory(err, sizeof(*batch));
+    }
+    *ret_batch = batch;
+    return CASK_OK;
+}
+
+void cask_batch_free(cask_batch *batch)
+{
+    if (batch != NULL) {
+        cask_buffer_free(&batch->arena);
+        cask_buffer_free(&batch->entries);
+        free(batch);
+    }
+}
+
+void cask_batch_clear(cask_batch *batch)
+{
+    if (batch != NULL) {
+        batch->arena.size = 0;
+        batch->entries.size = 0;
+        batch->bytes = 0;
+    }
+}
+
+size_t cask_batch_count(const cask_batch *batch)
+{
+    return batch == NULL ? 0 : count_of(batch);
+}
+
+uint64_t cask_batch_bytes(const cask_batch *batch)
+{
+    return batch == NULL ? 0 : batch->bytes;
+}
+
+static cask_status add(cask_batch *batch, batch_entry entry, cask_slice key,
+                       cask_slice value, cask_error *err)
+{
+    record_header header = {.type = entry.expires_at_ms != 0 ? RECORD_EXPIRES
+                                                             : 0,
+                            .key_size = (uint16_t)key.size,
+                            .value_size = (uint32_t)value.size};
+    size_t before;
+    cask_status status;
+
+    if (batch == NULL) {
+        return fail(err, CASK_INVALID, 0, "batch is NULL");
+    }
+    status = db_check_sizes(key, value, err);
+    if (status != CASK_OK) {
+        return status;
+    }
+    before = batch->arena.size;
+    entry.offset = before;
+    entry.key_size = (uint32_t)key.size;
+    entry.value_size = (uint32_t)value.size;
+    status = buffer_append(&batch->arena, key.data, key.size, err);
+    if (status == CASK_OK) {
+        status = buffer_append(&batch->arena, value.data, value.size, err);
+    }
+    if (status == CASK_OK) {
+        status = buffer_append(&batch->entries, &entry, sizeof(entry), err);
+    }
+    if (status != CASK_OK) {
+        batch->arena.size = before;
+        return status;
+    }
+    batch->bytes += record_size(&header);
+    return CASK_OK;
+}
+
+cask_status cask_batch_put(cask_batch *batch, cask_slice key,
+                           cask_slice value, uint64_t expires_at_ms,
+                           cask_error *err)
+{
+    batch_entry entry = {.expires_at_ms = expires_at_ms, .kind = RECORD_PUT};
+
+    return add(batch, entry, key, value, err);
+}
+
+cask_status cask_batch_delete(cask_batch *batch, cask_slice key,
+                              cask_error *err)
+{
+    batch_entry entry = {.kind = RECORD_DELETE};
+
+    return add(batch, entry, key, (cask_slice){NULL, 0}, err);
+}
+
+static void prepare(const store_handle *store, const cask_batch *batch,
+                    store_record *records)
+{
+    const batch_entry *entries = batch->entries.data;
+    const char *arena = batch->arena.data;
+    size_t count = count_of(batch);
+
+    for (size_t i = 0; i < count; i++) {
+        const batch_entry *entry = &entries[i];
+        cask_slice key = {arena + entry->offset, entry->key_size};
+        cask_slice value = {arena + entry->offset + entry->key_size,
+                            entry->value_size};
+
+        hash_prepare(store, entry->kind, key, value, entry->expires_at_ms,
+                     &records[i]);
+        if (i + 1 < count) {
+            records[i].header.type |= RECORD_MEMBER;
+        }
+    }
+}
+
+cask_status cask_write(cask_db *db, const cask_batch *batch, cask_error *err)
+{
+    cask_status status = db_check_writable(db, err);
+    store_record *records;
+    uint64_t sequence;
+    size_t count;
+
+    if (status == CASK_OK && batch == NULL) {
+        status = fail(err, CASK_INVALID, 0, "batch is NULL");
+    }
+    if (status != CASK_OK || count_of(batch) == 0) {
+        return status;
+    }
+    if (count_of(batch) > 1 &&
+        batch->bytes + SEGMENT_HEADER_SIZE + RECORD_MARK_SIZE >
+            db->store->options.segment_max_bytes) {
+        return fail(err, CASK_INVALID, 0,
+                    "batch of %zu operations does not fit into a segment; "
+                    "write it in parts, or raise segment_max_bytes",
+                    count_of(batch));
+    }
+    count = count_of(batch);
+    records = calloc(count, sizeof(*records));
+    if (records == NULL) {
+        return fail_memory(err, count * sizeof(*records));
+    }
+    prepare(db->store, batch, records);
+    status = hash_write(db->store, records, count, &sequence, err);
+    free(records);
+    return status;
+}

@@ -1,0 +1,36 @@
+/*
+ * The handle behind the public API, and what its files share.
+ */
+#ifndef CASKADE_DB_H
+#define CASKADE_DB_H
+
+#include "caskade.h"
+#include "store/store.h"
+
+struct cask_db {
+    store_handle *store;
+    const void *self; /* this: a handle that was closed or is none is refused
+                         while its memory has not been reused */
+};
+
+/* cask_open() on a given os: for simulators and fault injection. */
+cask_status db_open_on(os *kernel, const char *path,
+                       const cask_options *options, cask_db **ret_db,
+                       cask_error *err);
+
+/* cask_verify() on a given os. */
+cask_status db_verify_on(os *kernel, const char *path,
+                         const cask_verify_options *options,
+                         cask_verify_report *ret_report, cask_error *err);
+
+/* Check what the caller gave; CASK_INVALID names the option. */
+cask_status options_check(const cask_options *options, cask_error *err);
+
+/* CASK_OK if the handle may be used for reading, or for writing. */
+cask_status db_check(const cask_db *db, cask_error *err);
+cask_status db_check_writable(const cask_db *db, cask_error *err);
+
+/* CASK_INVALID if key or value is larger than allowed, before any I/O. */
+cask_status db_check_sizes(cask_slice key, cask_slice value, cask_error *err);
+
+#endif

@@ -1,0 +1,75 @@
+/*
+ * Defaults and ranges of the options.
+ */
+#include <inttypes.h>
+
+#include "base/error.h"
+#include "db/db.h"
+
+void cask_options_init(cask_options *options)
+{
+    *options = (cask_options){
+        .struct_size = sizeof(*options),
+        .engine = CASK_ENGINE_HASH,
+        .file_mode = 0600,
+        .lock_timeout_ms = 10000,
+        .sync = CASK_SYNC_INTERVAL,
+        .sync_interval_ms = 1000,
+        .append = CASK_APPEND_AUTO,
+        .io = CASK_IO_MAP,
+        .max_descriptors = 256,
+        .damage = CASK_DAMAGE_FAIL,
+        .segment_max_bytes = UINT64_C(256) << 20,
+        .small_file_threshold_bytes = UINT64_C(10) << 20,
+        .huge_pages = true,
+    };
+}
+
+typedef struct range {
+    const char *name;
+    uint64_t value;
+    uint64_t least;
+    uint64_t most;
+} range;
+
+cask_status options_check(const cask_options *options, cask_error *err)
+{
+    const range ranges[] = {
+        {"engine", options->engine, CASK_ENGINE_HASH, CASK_ENGINE_HASH},
+        {"file_mode", options->file_mode, 0400, 0777},
+        {"lock_timeout_ms", options->lock_timeout_ms, 1, 3600000},
+        {"sync", options->sync, CASK_SYNC_NONE, CASK_SYNC_COMMIT},
+        {"sync_interval_ms", options->sync_interval_ms, 1, 3600000},
+        {"append", options->append, CASK_APPEND_AUTO, CASK_APPEND_PWRITE},
+        {"io", options->io, CASK_IO_MAP, CASK_IO_PREAD},
+        {"max_descriptors", options->max_descriptors, 8, 65536},
+        {"damage", options->damage, CASK_DAMAGE_FAIL, CASK_DAMAGE_SERVE},
+        {"segment_max_bytes", options->segment_max_bytes, UINT64_C(64) << 10,
+         UINT64_C(1) << 30},
+        {"small_file_threshold_bytes", options->small_file_threshold_bytes, 0,
+         UINT64_C(1) << 30},
+        {"expiry_seconds", options->expiry_seconds, 0, UINT32_MAX},
+    };
+
+    if (options->struct_size != sizeof(*options)) {
+        return fail(err, CASK_INVALID, 0,
+                    "options: struct_size is %zu, %zu expected: call "
+                    "cask_options_init() first",
+                    options->struct_size, sizeof(*options));
+    }
+    for (size_t i = 0; i < sizeof(ranges) / sizeof(ranges[0]); i++) {
+        if (ranges[i].value < ranges[i].least ||
+            ranges[i].value > ranges[i].most) {
+            return fail(err, CASK_INVALID, 0,
+                        "option %s: %" PRIu64 " is outside %" PRIu64
+                        " .. %" PRIu64,
+                        ranges[i].name, ranges[i].value, ranges[i].least,
+                        ranges[i].most);
+        }
+    }
+    if (options->read_only && options->exclusive) {
+        return fail(err, CASK_INVALID, 0,
+                    "options read_only and exclusive exclude each other");
+    }
+    return CASK_OK;
+}

@@ -1,0 +1,199 @@
+/*
+ * Statistics: what the region counts, and what the directory holds.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "db/db.h"
+#include "log/hint_format.h"
+#include "region/heap.h"
+
+static void format_uuid(const uint8_t uuid[16], char ret_text[37])
+{
+    char *at = ret_text;
+
+    for (int i = 0; i < 16; i++) {
+        if (i == 4 || i == 6 || i == 8 || i == 10) {
+            *at++ = '-';
+        }
+        (void)snprintf(at, 3, "%02x", uuid[i]);
+        at += 2;
+    }
+}
+
+/* Bytes of records in a row, the active one included. */
+static uint64_t data_bytes(const store_handle *store, uint32_t index)
+{
+    const region_header *header = store->region.header;
+    const region_row *row = &store->region.rows[index];
+    uint64_t end = row->tail;
+
+    if (index == atomic_load(&header->active_row) &&
+        atomic_load(&row->state) == ROW_ACTIVE) {
+        end = region_tail_offset(atomic_load(&header->applied_tail));
+    }
+    return end > SEGMENT_HEADER_SIZE ? end - SEGMENT_HEADER_SIZE : 0;
+}
+
+static bool is_listed(const region_row *row)
+{
+    return atomic_load(&row->state) != ROW_FREE &&
+           atomic_load(&row->state) != ROW_PREPARED;
+}
+
+static void add_segments(const store_handle *store, cask_stats *stats)
+{
+    uint32_t count = atomic_load(&store->region.header->row_count);
+
+    for (uint32_t i = 0; i < count; i++) {
+        const region_row *row = &store->region.rows[i];
+
+        if (is_listed(row)) {
+            stats->segment_count++;
+            stats->data_bytes += data_bytes(store, i);
+            stats->live_bytes += row->live_bytes;
+        }
+    }
+    stats->dead_bytes = stats->data_bytes > stats->live_bytes
+                            ? stats->data_bytes - stats->live_bytes
+                            : 0;
+}
+
+static void add_processes(store_handle *store, cask_stats *stats)
+{
+    const region_header *header = store->region.header;
+
+    stats->gets = atomic_load(&header->past_gets);
+    stats->get_misses = atomic_load(&header->past_get_misses);
+    for (uint32_t i = 0; i < REGION_PROCESSES; i++) {
+        const region_process *process = &store->region.processes[i];
+
+        stats->gets += atomic_load(&process->gets);
+        stats->get_misses += atomic_load(&process->get_misses);
+        if (process->in_use != 0 && !store->private_index &&
+            store_slot_is_alive(store, i)) {
+            stats->handle_count++;
+        }
+    }
+}
+
+typedef struct disk_usage {
+    const store_handle *store;
+    uint64_t bytes;
+} disk_usage;
+
+static bool add_file(void *context, const char *name)
+{
+    disk_usage *usage = context;
+    os_stat stat;
+
+    if (usage->store->os->ops->stat_name(usage->store->dir, name, &stat) ==
+            0 &&
+        stat.kind == OS_REGULAR) {
+        usage->bytes += stat.allocated;
+    }
+    return true;
+}
+
+static void copy_histogram(const _Atomic uint64_t *from, cask_histogram *to)
+{
+    for (int i = 0; i < CASK_HISTOGRAM_BUCKETS; i++) {
+        to->bucket[i] = atomic_load(&from[i]);
+    }
+}
+
+cask_status cask_stat(cask_db *db, cask_stats *ret_stats, cask_error *err)
+{
+    cask_status status = db_check(db, err);
+    const region_header *header;
+    cask_stats stats = {0};
+    store_handle *store;
+    disk_usage usage;
+
+    if (status != CASK_OK || ret_stats == NULL) {
+        return status != CASK_OK
+                   ? status
+                   : fail(err, CASK_INVALID, 0, "ret_stats is NULL");
+    }
+    store = db->store;
+    header = store->region.header;
+    usage = (disk_usage){.store = store};
+    store_publish_counters(store);
+    stats.engine = store->identity.engine;
+    format_uuid(store->identity.uuid, stats.uuid);
+    stats.key_count = atomic_load(&header->key_count);
+    stats.sequence = atomic_load(&header->next_sequence) - 1;
+    stats.durable_sequence = atomic_load(&header->commit.durable_sequence);
+    stats.damaged_bytes = header->damaged_bytes;
+    stats.index_bytes = header->heap.used * REGION_LINE;
+    stats.region_bytes = region_allocated_bytes(&store->region);
+    stats.poisoned = atomic_load(&header->poisoned) != 0;
+    stats.private_index = store->private_index;
+    if (!store->private_index) {
+        (void)snprintf(stats.region_path, sizeof(stats.region_path), "%s",
+                       store->region.path);
+    }
+    add_segments(store, &stats);
+    add_processes(store, &stats);
+    (void)store->os->ops->list(store->dir, add_file, &usage);
+    stats.disk_bytes = usage.bytes;
+    stats.puts = atomic_load(&header->puts);
+    stats.deletes = atomic_load(&header->deletes);
+    stats.batches = atomic_load(&header->batches);
+    stats.syncs = atomic_load(&header->syncs);
+    stats.bytes_written = atomic_load(&header->bytes_written);
+    stats.takeovers = atomic_load(&header->takeovers);
+    copy_histogram(header->sync_ns, &stats.sync_ns);
+    copy_histogram(header->lock_wait_ns, &stats.lock_wait_ns);
+    *ret_stats = stats;
+    return CASK_OK;
+}
+
+static cask_segment_stats segment_stats(const store_handle *store,
+                                        uint32_t index)
+{
+    const region_row *row = &store->region.rows[index];
+    uint64_t total = data_bytes(store, index);
+
+    return (cask_segment_stats){
+        .id = atomic_load(&row->file_id),
+        .total_bytes = total,
+        .live_bytes = row->live_bytes,
+        .dead_bytes = total > row->live_bytes ? total - row->live_bytes : 0,
+        .live_records = row->live_records,
+        .tombstones = row->tombstones,
+        .damaged_bytes = row->damaged_bytes,
+        .first_sequence = row->first_sequence,
+        .last_sequence = row->last_sequence,
+        .sealed = atomic_load(&row->state) == ROW_SEALED,
+        .has_hint = atomic_load(&row->has_hint) == 1};
+}
+
+cask_status cask_segments(cask_db *db, cask_segment_stats **ret_segments,
+                          size_t *ret_count, cask_error *err)
+{
+    cask_status status = db_check(db, err);
+    cask_segment_stats *segments;
+    uint32_t rows;
+    size_t count = 0;
+
+    if (status != CASK_OK || ret_segments == NULL || ret_count == NULL) {
+        return status != CASK_OK
+                   ? status
+                   : fail(err, CASK_INVALID, 0, "an output is NULL");
+    }
+    rows = atomic_load(&db->store->region.header->row_count);
+    segments = calloc((size_t)rows + 1, sizeof(*segments));
+    if (segments == NULL) {
+        return fail_memory(err, rows * sizeof(*segments));
+    }
+    for (uint32_t i = 0; i < rows; i++) {
+        if (is_listed(&db->store->region.rows[i])) {
+            segments[count++] = segment_stats(db->store, i);
+        }
+    }
+    *ret_segments = segments;
+    *ret_count = count;
+    return CASK_OK;
+}

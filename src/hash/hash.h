@@ -1,0 +1,72 @@
+/*
+ * The hash engine: point lookups and updates through the keydir. Functions take
+ * an open store and checked arguments; statuses are those of caskade.h.
+ */
+#ifndef CASKADE_HASH_H
+#define CASKADE_HASH_H
+
+#include "store/store.h"
+
+/* What the store calls back. */
+extern const store_engine hash_engine;
+
+/* ---- Reading (hash_read.c) ---------------------------------------------------- */
+
+/* What a look-up met. */
+typedef struct hash_found {
+    uint64_t place; /* of the record, 0: none */
+    cask_info info;
+    bool other_key; /* the record is of another key with the same hash */
+} hash_found;
+
+/*
+ * Look up a key and copy its value to `value` (NULL: no copy wanted).
+ * CASK_OK; CASK_NOT_FOUND; CASK_CORRUPT; CASK_IO; CASK_NO_MEMORY.
+ */
+cask_status hash_get(store_handle *store, cask_slice key, cask_buffer *value,
+                     hash_found *ret_found, cask_error *err);
+
+/* hash_get() for a key that is already hashed. */
+cask_status hash_get_hashed(store_handle *store, cask_slice key,
+                            siphash_value hash, cask_buffer *value,
+                            hash_found *ret_found, cask_error *err);
+
+/* Look up many keys with overlapping cache misses; statuses one by one. */
+cask_status hash_get_many(store_handle *store, const cask_slice *keys,
+                          size_t count, cask_buffer *values,
+                          cask_status *statuses, cask_error *err);
+
+/* Lend a value in place; *ret_view holds a pin until hash_unview(). */
+cask_status hash_view(store_handle *store, cask_slice key,
+                      cask_view *ret_view, cask_error *err);
+void hash_unview(cask_view *view);
+
+/* Whether a record with these times is past its time. */
+bool hash_is_expired(const store_handle *store, uint32_t time_s,
+                     uint64_t expires_at_ms);
+
+/* ---- Writing (hash_write.c) ----------------------------------------------------- */
+
+/* Fill a record for a put or a delete; the slices are borrowed. */
+void hash_prepare(const store_handle *store, uint8_t kind, cask_slice key,
+                  cask_slice value, uint64_t expires_at_ms,
+                  store_record *ret_record);
+
+/* Write records as one operation. ret_sequence: of the last. */
+cask_status hash_write(store_handle *store, store_record *records,
+                       size_t count, uint64_t *ret_sequence, cask_error *err);
+
+/* Write one record if the condition holds; CASK_CONDITION if not. For a
+ * delete of a key without a live record nothing is written.
+ * ret_existed: whether it had a live, unexpired value. */
+cask_status hash_write_if(store_handle *store, store_record *record,
+                          const cask_write_options *options,
+                          uint64_t *ret_sequence, bool *ret_existed,
+                          cask_error *err);
+
+/* ---- Folding (hash_fold.c) --------------------------------------------------------- */
+
+cask_status hash_fold(store_handle *store, bool keys_only, cask_fold_fn visit,
+                      void *context, cask_error *err);
+
+#endif

@@ -1,0 +1,197 @@
+/*
+ * Applying a record to the keydir and its counters, so that dying at any
+ * instruction and doing it again gives the same result: the old values are
+ * saved first, and the next owner starts from them.
+ */
+#include "hash/hash.h"
+#include "hash/keydir.h"
+#include "region/heap.h"
+#include "region/place.h"
+
+/* The record at a place too large to tell its size itself. */
+static uint64_t large_size(store_handle *store, uint64_t place)
+{
+    store_map *map = store_map_peek(store, place_row(place));
+    record_header header;
+
+    if (map == NULL &&
+        store_map_row(store, place_row(place), &map, NULL) != CASK_OK) {
+        return PLACE_SIZE_MAX * 8;
+    }
+    if (map->data == NULL ||
+        place_offset(place) + RECORD_HEADER_SIZE > map->size ||
+        !record_decode_header(
+            map->data + place_offset(place),
+            (record_seed){map->nonce, place_offset(place)}, &header)) {
+        return PLACE_SIZE_MAX * 8;
+    }
+    return record_size(&header);
+}
+
+static uint64_t size_at(store_handle *store, uint64_t place)
+{
+    uint64_t size = place_size(place);
+
+    return size != 0 ? size : large_size(store, place);
+}
+
+static void save(store_handle *store, uint64_t place, uint64_t old_place)
+{
+    region_header *header = store->region.header;
+    region_apply_intent *intent = &header->apply;
+    const region_row *row = &store->region.rows[place_row(place)];
+    const region_row *old = &store->region.rows[place_row(old_place)];
+
+    intent->new_place = 0;
+    atomic_signal_fence(memory_order_seq_cst);
+    intent->old_place = old_place;
+    intent->key_count =
+        atomic_load_explicit(&header->key_count, memory_order_relaxed);
+    intent->new_live_bytes = row->live_bytes;
+    intent->new_live_records = row->live_records;
+    intent->new_tombstones = row->tombstones;
+    intent->new_records = row->records;
+    intent->old_live_bytes = old->live_bytes;
+    intent->old_live_records = old->live_records;
+    atomic_signal_fence(memory_order_seq_cst);
+    intent->new_place = place;
+}
+
+/* The writer before died with this record half applied. */
+static void restore(store_handle *store)
+{
+    region_header *header = store->region.header;
+    const region_apply_intent *intent = &header->apply;
+    region_row *row = &store->region.rows[place_row(intent->new_place)];
+    region_row *old = &store->region.rows[place_row(intent->old_place)];
+
+    atomic_store_explicit(&header->key_count, intent->key_count,
+                          memory_order_relaxed);
+    old->live_bytes = intent->old_live_bytes;
+    old->live_records = intent->old_live_records;
+    row->live_bytes = intent->new_live_bytes;
+    row->live_records = intent->new_live_records;
+    row->tombstones = intent->new_tombstones;
+    row->records = intent->new_records;
+}
+
+static void count_new(store_handle *store, uint64_t place,
+                      const record_header *record)
+{
+    region_row *row = &store->region.rows[place_row(place)];
+
+    row->records++;
+    row->last_sequence = record->sequence;
+    if (row->first_sequence == 0) {
+        row->first_sequence = record->sequence;
+    }
+    if (place_is_live(place)) {
+        row->live_bytes += size_at(store, place);
+        row->live_records++;
+    } else {
+        row->tombstones++;
+    }
+}
+
+static void count_old(store_handle *store, uint64_t old_place)
+{
+    region_row *row = &store->region.rows[place_row(old_place)];
+
+    row->live_bytes -= size_at(store, old_place);
+    row->live_records--;
+}
+
+static void apply(store_handle *store, siphash_value hash,
+                  const record_header *record, uint64_t place, uint64_t tail)
+{
+    region_header *header = store->region.header;
+    keydir_hash key = keydir_hash_of(hash);
+    uint64_t old = 0;
+    keydir_slot *slot = keydir_slot_locked(&store->region, key, &old);
+    uint64_t keys;
+
+    if (header->apply.new_place == place) {
+        restore(store);
+        old = header->apply.old_place;
+    } else {
+        save(store, place, old);
+    }
+    atomic_signal_fence(memory_order_seq_cst);
+    keydir_store_locked(slot, key, place);
+    keys = atomic_load_explicit(&header->key_count, memory_order_relaxed);
+    count_new(store, place, record);
+    if (place_is_live(old)) {
+        count_old(store, old);
+        keys--;
+    }
+    if (place_is_live(place)) {
+        keys++;
+    }
+    atomic_store_explicit(&header->key_count, keys, memory_order_relaxed);
+    atomic_signal_fence(memory_order_seq_cst);
+    atomic_store_explicit(&header->applied_tail, tail, memory_order_release);
+}
+
+static void move(store_handle *store, siphash_value hash,
+                 const record_header *record, uint64_t from, uint64_t to)
+{
+    region_row *old = &store->region.rows[place_row(from)];
+    keydir_hash key = keydir_hash_of(hash);
+    keydir_slot *slot;
+    uint64_t place = 0;
+
+    if (old->records > 0) {
+        old->records--;
+    }
+    if (!place_is_live(from) && old->tombstones > 0) {
+        old->tombstones--;
+    }
+    count_new(store, to, record);
+    if (keydir_find(&store->region, key, &place) && place == from) {
+        slot = keydir_slot_locked(&store->region, key, &place);
+        keydir_store_locked(slot, key, to);
+        if (place_is_live(from)) {
+            count_old(store, from);
+        }
+    } else if (place_is_live(to)) {
+        count_old(store, to); /* it was overwritten already */
+    }
+}
+
+static cask_status create_index(store_handle *store, cask_error *err)
+{
+    return keydir_create(&store->region, err);
+}
+
+static void prefetch(const store_handle *store, siphash_value hash)
+{
+    keydir_prefetch(&store->region, keydir_hash_of(hash));
+}
+
+static void finish(store_handle *store)
+{
+    keydir_finish_locked(&store->region);
+}
+
+static cask_status reserve(store_handle *store, uint64_t count,
+                           cask_error *err)
+{
+    return region_reserve(&store->region,
+                          keydir_reserve_lines(&store->region, count), err);
+}
+
+static bool has_room(store_handle *store, uint64_t count)
+{
+    return heap_available(&store->region) >=
+           keydir_reserve_lines(&store->region, count);
+}
+
+const store_engine hash_engine = {
+    .create_index = create_index,
+    .prefetch = prefetch,
+    .finish_locked = finish,
+    .reserve = reserve,
+    .has_room_locked = has_room,
+    .apply_locked = apply,
+    .move_locked = move,
+};

@@ -1,0 +1,421 @@
+/*
+ * Reading: copy, then verify the copy. The header is copied first and checked,
+ * then the value goes straight into the caller's buffer; the checksum is
+ * computed over the caller's key and that buffer, so that what it proves is
+ * what the caller gets, and a record of another key fails it.
+ */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buffer.h"
+#include "base/crc32c.h"
+#include "hash/hash.h"
+#include "hash/keydir.h"
+#include "region/place.h"
+
+/* How often a place that does not verify is looked up again. A writer would
+ * have to overwrite the key between two looks each time. */
+enum { LOOKS = 100 };
+
+bool hash_is_expired(const store_handle *store, uint32_t time_s,
+                     uint64_t expires_at_ms)
+{
+    uint64_t seconds = store->options.expiry_seconds;
+    uint64_t now_ms;
+
+    if (expires_at_ms == 0 && seconds == 0) {
+        return false;
+    }
+    now_ms = store->os->ops->wall_ms(store->os);
+    return (expires_at_ms != 0 && expires_at_ms <= now_ms) ||
+           (seconds != 0 && now_ms / 1000 > time_s &&
+            now_ms / 1000 - time_s > seconds);
+}
+
+/* ---- One record -------------------------------------------------------------- */
+
+/* Where a record is, with its header copied and checked. */
+typedef struct located {
+    const uint8_t *at; /* in the mapping; NULL in CASK_IO_PREAD */
+    store_map *map;
+    uint64_t offset;
+    record_seed seed;
+    uint8_t bytes[RECORD_HEADER_SIZE];
+    record_header header;
+} located;
+
+/* Copy `size` bytes `from` bytes behind the start of the record. */
+static cask_status fetch(store_handle *store, uint64_t place,
+                         const located *record, uint64_t from, void *to,
+                         size_t size, cask_error *err)
+{
+    if (record->at != NULL) {
+        if (size > 0) {
+            memcpy(to, record->at + from, size);
+        }
+        return CASK_OK;
+    }
+    return store_pread(store, place_row(place), to, size,
+                       record->offset + from, err);
+}
+
+static cask_status not_verified(const store_handle *store, uint64_t place,
+                                const char *what, cask_error *err)
+{
+    return fail(err, CASK_CORRUPT, 0,
+                "%016" PRIx64 ".log: offset %" PRIu64 ": %s; the value is not "
+                "returned; see caskade verify",
+                atomic_load(&store->region.rows[place_row(place)].file_id),
+                place_offset(place), what);
+}
+
+/* CASK_CORRUPT: there is no such record; perhaps the place is out of date. */
+static cask_status locate(store_handle *store, uint64_t place,
+                          located *ret_record, cask_error *err)
+{
+    const region_row *row = &store->region.rows[place_row(place)];
+    store_map *map = store_map_peek(store, place_row(place));
+    uint64_t tail =
+        atomic_load_explicit(&row->reserved_tail, memory_order_acquire);
+    uint64_t offset = place_offset(place);
+    cask_status status;
+
+    ret_record->offset = offset;
+    ret_record->at = NULL;
+    if (tail < RECORD_HEADER_SIZE || offset > tail - RECORD_HEADER_SIZE) {
+        return not_verified(store, place, "behind the end of the file", err);
+    }
+    if (store->options.io == CASK_IO_MAP) {
+        if (map == NULL || map->size < tail) {
+            status = store_map_row(store, place_row(place), &map, err);
+            if (status != CASK_OK) {
+                return status;
+            }
+        }
+        ret_record->at = map->data + offset;
+    }
+    ret_record->map = map;
+    ret_record->seed = (record_seed){
+        atomic_load_explicit(&row->nonce, memory_order_relaxed), offset};
+    status = fetch(store, place, ret_record, 0, ret_record->bytes,
+                   RECORD_HEADER_SIZE, err);
+    if (status != CASK_OK) {
+        return status;
+    }
+    if (!record_decode_header(ret_record->bytes, ret_record->seed,
+                              &ret_record->header) ||
+        record_size(&ret_record->header) > tail - offset) {
+        return not_verified(store, place, "the header's check is wrong", err);
+    }
+    return CASK_OK;
+}
+
+/* Checksum of the copied body: expiry, the caller's key, the copied value. */
+static bool proves(const located *record, uint64_t expires_at_ms,
+                   cask_slice key, const void *value)
+{
+    uint32_t crc = 0;
+
+    if (record_expiry_size(&record->header) != 0) {
+        crc = crc32c(crc, &expires_at_ms, sizeof(expires_at_ms));
+    }
+    crc = crc32c(crc, key.data, key.size);
+    crc = crc32c(crc, value, record->header.value_size);
+    return record_verify(record->bytes, crc, record->seed);
+}
+
+/* Whether the record verifies with the key that it bears itself. */
+static cask_status examine_other(store_handle *store, uint64_t place,
+                                 const located *record, cask_slice key,
+                                 cask_error *err)
+{
+    uint64_t size = record_body_size(&record->header);
+    uint8_t *body = malloc(size + 1);
+    cask_status status;
+
+    if (body == NULL) {
+        return fail_memory(err, size);
+    }
+    status = fetch(store, place, record, RECORD_HEADER_SIZE, body, size, err);
+    if (status == CASK_OK) {
+        uint32_t skip = record_expiry_size(&record->header);
+
+        if (!record_verify(record->bytes, crc32c(0, body, size),
+                           record->seed)) {
+            status = not_verified(store, place, "the checksum is wrong", err);
+        } else if (record->header.key_size != key.size ||
+                   memcmp(body + skip, key.data, key.size) != 0) {
+            status = CASK_NOT_FOUND;
+        }
+    }
+    free(body);
+    return status;
+}
+
+static void describe(const located *record, uint64_t expires_at_ms,
+                     cask_info *ret_info)
+{
+    *ret_info = (cask_info){.sequence = record->header.sequence,
+                            .expires_at_ms = expires_at_ms,
+                            .time_s = record->header.time_s,
+                            .value_bytes = record->header.value_size};
+}
+
+/* CASK_NOT_FOUND: the place holds another key's record. */
+static cask_status read_place(store_handle *store, uint64_t place,
+                              cask_slice key, cask_buffer *value,
+                              hash_found *ret_found, cask_error *err)
+{
+    uint64_t expires_at_ms = 0;
+    uint32_t skip;
+    located record;
+    cask_status status = locate(store, place, &record, err);
+
+    if (status != CASK_OK) {
+        return status;
+    }
+    if (record.header.key_size != key.size) {
+        ret_found->other_key = true;
+        return examine_other(store, place, &record, key, err);
+    }
+    skip = record_expiry_size(&record.header);
+    status = buffer_reserve(value, record.header.value_size, err);
+    if (status == CASK_OK && skip != 0) {
+        status = fetch(store, place, &record, RECORD_HEADER_SIZE,
+                       &expires_at_ms, sizeof(expires_at_ms), err);
+    }
+    if (status == CASK_OK) {
+        status = fetch(store, place, &record,
+                       RECORD_HEADER_SIZE + skip + key.size, value->data,
+                       record.header.value_size, err);
+    }
+    if (status != CASK_OK) {
+        return status;
+    }
+    if (!proves(&record, expires_at_ms, key, value->data)) {
+        status = examine_other(store, place, &record, key, err);
+        ret_found->other_key = status == CASK_NOT_FOUND;
+        return status == CASK_OK
+                   ? not_verified(store, place, "it changed while read", err)
+                   : status;
+    }
+    value->size = record.header.value_size;
+    describe(&record, expires_at_ms, &ret_found->info);
+    return CASK_OK;
+}
+
+/* ---- Look-up ------------------------------------------------------------------- */
+
+static void count_get(store_handle *store, bool found)
+{
+    store_stripe *stripe = store_stripe_of(store);
+    uint64_t gets = atomic_load_explicit(&stripe->gets, memory_order_relaxed);
+
+    atomic_store_explicit(&stripe->gets, gets + 1, memory_order_relaxed);
+    if (!found) {
+        uint64_t misses =
+            atomic_load_explicit(&stripe->get_misses, memory_order_relaxed);
+
+        atomic_store_explicit(&stripe->get_misses, misses + 1,
+                              memory_order_relaxed);
+    }
+}
+
+/* Look up, and look again if the place went out of date meanwhile. */
+static cask_status look(store_handle *store, cask_slice key,
+                        siphash_value hash, cask_buffer *value,
+                        hash_found *ret_found, cask_error *err)
+{
+    keydir_hash slot = keydir_hash_of(hash);
+    cask_status status = CASK_NOT_FOUND;
+
+    *ret_found = (hash_found){.place = 0};
+    for (int i = 0; i < LOOKS; i++) {
+        uint64_t before = ret_found->place;
+        uint64_t place = 0;
+
+        if (!keydir_find(&store->region, slot, &place) ||
+            !place_is_live(place)) {
+            ret_found->place = 0;
+            ret_found->other_key = false;
+            return CASK_NOT_FOUND;
+        }
+        if (i > 0 && place == before) {
+            return status; /* looked twice at one place: it is so */
+        }
+        ret_found->place = place;
+        ret_found->other_key = false;
+        status = read_place(store, place, key, value, ret_found, err);
+        if (status == CASK_OK || status == CASK_NO_MEMORY) {
+            break;
+        }
+    }
+    return status;
+}
+
+cask_status hash_get_hashed(store_handle *store, cask_slice key,
+                            siphash_value hash, cask_buffer *value,
+                            hash_found *ret_found, cask_error *err)
+{
+    cask_buffer unwanted = {0};
+    cask_status status =
+        look(store, key, hash, value != NULL ? value : &unwanted, ret_found,
+             err);
+
+    cask_buffer_free(&unwanted);
+    if (status == CASK_OK &&
+        hash_is_expired(store, ret_found->info.time_s,
+                        ret_found->info.expires_at_ms)) {
+        status = CASK_NOT_FOUND;
+    }
+    return status;
+}
+
+cask_status hash_get(store_handle *store, cask_slice key, cask_buffer *value,
+                     hash_found *ret_found, cask_error *err)
+{
+    siphash_value hash =
+        siphash(store->identity.hash_key, key.data, key.size);
+    cask_status status =
+        hash_get_hashed(store, key, hash, value, ret_found, err);
+
+    count_get(store, status == CASK_OK);
+    return status;
+}
+
+/* ---- Many -------------------------------------------------------------------------- */
+
+enum { MANY = 16 };
+
+static void prefetch_record(store_handle *store, siphash_value hash)
+{
+    uint64_t place;
+    store_map *map;
+
+    if (!keydir_find(&store->region, keydir_hash_of(hash), &place)) {
+        return;
+    }
+    map = store_map_peek(store, place_row(place));
+    if (map != NULL && place_offset(place) + 128 < map->size) {
+        const uint8_t *at = map->data + place_offset(place);
+
+        __builtin_prefetch(at);
+        __builtin_prefetch(at + 64);
+        __builtin_prefetch(at + 128);
+    }
+}
+
+static cask_status get_some(store_handle *store, const cask_slice *keys,
+                            size_t count, cask_buffer *values,
+                            cask_status *statuses, cask_error *err)
+{
+    cask_status worst = CASK_OK;
+    siphash_value hashes[MANY];
+
+    for (size_t i = 0; i < count; i++) {
+        hashes[i] =
+            siphash(store->identity.hash_key, keys[i].data, keys[i].size);
+        keydir_prefetch(&store->region, keydir_hash_of(hashes[i]));
+    }
+    for (size_t i = 0; i < count; i++) {
+        prefetch_record(store, hashes[i]);
+    }
+    for (size_t i = 0; i < count; i++) {
+        hash_found found;
+
+        statuses[i] = hash_get_hashed(store, keys[i], hashes[i], &values[i],
+                                      &found, worst == CASK_OK ? err : NULL);
+        count_get(store, statuses[i] == CASK_OK);
+        if (worst == CASK_OK && statuses[i] != CASK_NOT_FOUND) {
+            worst = statuses[i];
+        }
+    }
+    return worst;
+}
+
+cask_status hash_get_many(store_handle *store, const cask_slice *keys,
+                          size_t count, cask_buffer *values,
+                          cask_status *statuses, cask_error *err)
+{
+    cask_status worst = CASK_OK;
+
+    for (size_t i = 0; i < count; i += MANY) {
+        size_t some = count - i < MANY ? count - i : MANY;
+        cask_status status =
+            get_some(store, keys + i, some, values + i, statuses + i,
+                     worst == CASK_OK ? err : NULL);
+
+        if (worst == CASK_OK) {
+            worst = status;
+        }
+    }
+    return worst;
+}
+
+/* ---- Views --------------------------------------------------------------------------- */
+
+static cask_status view_copy(store_handle *store, cask_slice key,
+                             cask_view *ret_view, cask_error *err)
+{
+    cask_buffer value = {0};
+    hash_found found;
+    cask_status status = hash_get(store, key, &value, &found, err);
+
+    if (status != CASK_OK) {
+        cask_buffer_free(&value);
+        return status;
+    }
+    *ret_view = (cask_view){.value = {value.data, value.size},
+                            .info = found.info,
+                            .owned = value.data};
+    return CASK_OK;
+}
+
+cask_status hash_view(store_handle *store, cask_slice key,
+                      cask_view *ret_view, cask_error *err)
+{
+    siphash_value hash =
+        siphash(store->identity.hash_key, key.data, key.size);
+    uint64_t expires_at_ms = 0;
+    uint64_t place = 0;
+    uint32_t skip;
+    located record;
+    const uint8_t *value;
+
+    /* In place where that is right at once; by copy in every other case:
+     * misses, damage, expiry are told there. */
+    if (store->options.io != CASK_IO_MAP ||
+        !keydir_find(&store->region, keydir_hash_of(hash), &place) ||
+        !place_is_live(place) ||
+        locate(store, place, &record, NULL) != CASK_OK ||
+        record.header.key_size != key.size) {
+        return view_copy(store, key, ret_view, err);
+    }
+    skip = record_expiry_size(&record.header);
+    value = record.at + RECORD_HEADER_SIZE + skip + key.size;
+    if (skip != 0) {
+        expires_at_ms = load_u64(record.at + RECORD_HEADER_SIZE);
+    }
+    /* Pinned before it is verified: what is verified is then what stays. */
+    atomic_fetch_add(&record.map->pins, 1);
+    if (!proves(&record, expires_at_ms, key, value) ||
+        hash_is_expired(store, record.header.time_s, expires_at_ms)) {
+        atomic_fetch_sub(&record.map->pins, 1);
+        return view_copy(store, key, ret_view, err);
+    }
+    *ret_view = (cask_view){.value = {value, record.header.value_size},
+                            .pin = &record.map->pins};
+    describe(&record, expires_at_ms, &ret_view->info);
+    count_get(store, true);
+    return CASK_OK;
+}
+
+void hash_unview(cask_view *view)
+{
+    if (view->pin != NULL) {
+        atomic_fetch_sub((_Atomic uint32_t *)view->pin, 1);
+    }
+    free(view->owned);
+    *view = (cask_view){.pin = NULL};
+}

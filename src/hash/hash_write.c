@@ -1,0 +1,255 @@
+/*
+ * Writing: the long part of the checksum, the hash and the cache misses of the
+ * index come before the lock; under it only copies and stores.
+ */
+#include "hash/hash.h"
+
+#include <string.h>
+
+#include "base/bytes.h"
+#include "base/crc32c.h"
+#include "hash/keydir.h"
+#include "region/place.h"
+
+/* How often room is made before somebody else's use of it is an error. */
+enum { ROOM_ATTEMPTS = 1000 };
+
+void hash_prepare(const store_handle *store, uint8_t kind, cask_slice key,
+                  cask_slice value, uint64_t expires_at_ms,
+                  store_record *ret_record)
+{
+    uint32_t crc = 0;
+
+    ret_record->header = (record_header){
+        .time_s = (uint32_t)(store->os->ops->wall_ms(store->os) / 1000),
+        .value_size = (uint32_t)value.size,
+        .key_size = (uint16_t)key.size,
+        .type = kind};
+    ret_record->key = key;
+    ret_record->value = value;
+    ret_record->expires_at_ms = expires_at_ms;
+    if (expires_at_ms != 0) {
+        uint8_t bytes[RECORD_EXPIRY_SIZE];
+
+        ret_record->header.type |= RECORD_EXPIRES;
+        store_u64(bytes, expires_at_ms);
+        crc = crc32c(crc, bytes, sizeof(bytes));
+    }
+    crc = crc32c(crc, key.data, key.size);
+    ret_record->body_crc = crc32c(crc, value.data, value.size);
+    ret_record->hash = siphash(store->identity.hash_key, key.data, key.size);
+    keydir_prefetch(&store->region, keydir_hash_of(ret_record->hash));
+}
+
+/*
+ * Take the write lock with room for the operation in segment and index; no call
+ * to the kernel is made while it is held.
+ */
+static cask_status lock_with_room(store_handle *store, uint64_t bytes,
+                                  size_t count, cask_error *err)
+{
+    for (int i = 0; i < ROOM_ATTEMPTS; i++) {
+        cask_status status = store->engine->reserve(store, count, err);
+
+        if (status == CASK_OK && !store_fits_locked(store, bytes)) {
+            status = store_make_room(store, bytes, err);
+        }
+        if (status == CASK_OK) {
+            status = store_lock(store, err);
+        }
+        if (status != CASK_OK) {
+            return status;
+        }
+        status = store_open_active_locked(store, err);
+        if (status == CASK_OK && store_fits_locked(store, bytes) &&
+            store->engine->has_room_locked(store, count)) {
+            return CASK_OK;
+        }
+        store_unlock(store);
+        if (status != CASK_OK) {
+            return status;
+        }
+    }
+    return fail(err, CASK_TIMEOUT, 0,
+                "%s: other writers used up the room made %d times; nothing "
+                "was written",
+                store->path, ROOM_ATTEMPTS);
+}
+
+/* Counted under the lock, exactly, over all processes. */
+static void count_operations(store_handle *store, const store_record *records,
+                             size_t count)
+{
+    region_header *header = store->region.header;
+    uint64_t deletes = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        deletes += record_kind(&records[i].header) == RECORD_DELETE ? 1 : 0;
+    }
+    atomic_store_explicit(
+        &header->puts,
+        atomic_load_explicit(&header->puts, memory_order_relaxed) + count -
+            deletes,
+        memory_order_relaxed);
+    if (deletes > 0) {
+        atomic_fetch_add_explicit(&header->deletes, deletes,
+                                  memory_order_relaxed);
+    }
+    if (count > 1) {
+        atomic_fetch_add_explicit(&header->batches, 1, memory_order_relaxed);
+    }
+}
+
+static cask_status append(store_handle *store, store_record *records,
+                          size_t count, uint64_t *ret_sequence,
+                          cask_error *err)
+{
+    cask_status status =
+        store_append_locked(store, records, count, ret_sequence, err);
+
+    if (status == CASK_OK) {
+        count_operations(store, records, count);
+    }
+    return status;
+}
+
+/* After the lock: wait for the device, if the policy says so. */
+static cask_status settle(store_handle *store, uint64_t sequence,
+                          cask_error *err)
+{
+    return store->options.sync == CASK_SYNC_COMMIT
+               ? store_sync_to(store, sequence, err)
+               : CASK_OK;
+}
+
+static cask_status fail_same_hash(const store_handle *store, cask_error *err)
+{
+    return fail(err, CASK_UNSUPPORTED, 0,
+                "%s: this key has the same hash as another key of the store; "
+                "nothing was written",
+                store->path);
+}
+
+/* Two keys of one hash: see verify_overwrite in caskade.h. */
+static cask_status check_same_key(store_handle *store,
+                                  const store_record *record, cask_error *err)
+{
+    hash_found found = {.other_key = false};
+
+    if (!store->options.verify_overwrite) {
+        return CASK_OK;
+    }
+    (void)hash_get_hashed(store, record->key, record->hash, NULL, &found,
+                          NULL);
+    return found.other_key ? fail_same_hash(store, err) : CASK_OK;
+}
+
+cask_status hash_write(store_handle *store, store_record *records,
+                       size_t count, uint64_t *ret_sequence, cask_error *err)
+{
+    uint64_t bytes = store_records_size(records, count);
+    cask_status status = CASK_OK;
+
+    for (size_t i = 0; i < count && status == CASK_OK; i++) {
+        status = check_same_key(store, &records[i], err);
+    }
+    if (status == CASK_OK) {
+        status = lock_with_room(store, bytes, count, err);
+    }
+    if (status != CASK_OK) {
+        return status;
+    }
+    status = append(store, records, count, ret_sequence, err);
+    store_unlock(store);
+    return status == CASK_OK ? settle(store, *ret_sequence, err) : status;
+}
+
+/* ---- Conditional writes ---------------------------------------------------------- */
+
+static bool holds(const cask_write_options *options, bool exists,
+                  const hash_found *found)
+{
+    switch (options->condition) {
+    case CASK_ALWAYS:
+        return true;
+    case CASK_IF_ABSENT:
+        return !exists;
+    case CASK_IF_PRESENT:
+        return exists;
+    case CASK_IF_SEQUENCE:
+        return exists && found->info.sequence == options->expected_sequence;
+    }
+    return false;
+}
+
+/* The place that the index names for a key; 0 if none is live. */
+static uint64_t live_place(const store_handle *store, siphash_value hash)
+{
+    uint64_t place = 0;
+
+    if (!keydir_find(&store->region, keydir_hash_of(hash), &place) ||
+        !place_is_live(place)) {
+        return 0;
+    }
+    return place;
+}
+
+/* CASK_BUSY: the key was written between look-up and lock; look again. */
+static cask_status write_at(store_handle *store, store_record *record,
+                            uint64_t expected_place, uint64_t *ret_sequence,
+                            cask_error *err)
+{
+    cask_status status = lock_with_room(
+        store, store_records_size(record, 1), 1, err);
+
+    if (status != CASK_OK) {
+        return status;
+    }
+    if (live_place(store, record->hash) != expected_place) {
+        status = CASK_BUSY;
+    } else {
+        status = append(store, record, 1, ret_sequence, err);
+    }
+    store_unlock(store);
+    return status;
+}
+
+cask_status hash_write_if(store_handle *store, store_record *record,
+                          const cask_write_options *options,
+                          uint64_t *ret_sequence, bool *ret_existed,
+                          cask_error *err)
+{
+    bool is_delete = record_kind(&record->header) == RECORD_DELETE;
+    cask_status status;
+
+    do {
+        uint64_t place = live_place(store, record->hash);
+        hash_found found = {.place = 0};
+        cask_status seen = CASK_NOT_FOUND;
+        bool exists;
+
+        if (place != 0) {
+            seen = hash_get_hashed(store, record->key, record->hash, NULL,
+                                   &found, err);
+        }
+        exists = seen == CASK_OK;
+        if (seen != CASK_OK && seen != CASK_NOT_FOUND &&
+            !(seen == CASK_CORRUPT && options->condition == CASK_ALWAYS)) {
+            return seen;
+        }
+        if (!holds(options, exists, &found)) {
+            return fail(err, CASK_CONDITION, 0,
+                        "the condition was not met; nothing was written");
+        }
+        *ret_existed = exists || seen == CASK_CORRUPT;
+        if (is_delete && (place == 0 || found.other_key)) {
+            *ret_sequence = 0;
+            return CASK_OK;
+        }
+        if (found.other_key) {
+            return fail_same_hash(store, err);
+        }
+        status = write_at(store, record, place, ret_sequence, err);
+    } while (status == CASK_BUSY);
+    return status == CASK_OK ? settle(store, *ret_sequence, err) : status;
+}

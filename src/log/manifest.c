@@ -1,0 +1,376 @@
+/*
+ * Load, append to and rewrite the MANIFEST.
+ */
+#include "log/manifest.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buffer.h"
+#include "log/segment.h"
+
+/* Far above 65,536 segments with all their edits. */
+#define MANIFEST_BYTES_MOST (UINT64_C(64) << 20)
+
+void manifest_free(manifest_state *manifest)
+{
+    free(manifest->segments);
+    *manifest = (manifest_state){0};
+}
+
+cask_status manifest_add(manifest_state *manifest, const manifest_segment *segment,
+                         cask_error *err)
+{
+    if (manifest->count == manifest->capacity) {
+        size_t capacity =
+            manifest->capacity == 0 ? 16 : manifest->capacity * 2;
+        void *grown = realloc(manifest->segments,
+                              capacity * sizeof(manifest_segment));
+
+        if (grown == NULL) {
+            return fail_memory(err, capacity * sizeof(manifest_segment));
+        }
+        manifest->segments = grown;
+        manifest->capacity = capacity;
+    }
+    manifest->segments[manifest->count++] = *segment;
+    return CASK_OK;
+}
+
+/* ---- Load ---------------------------------------------------------------- */
+
+static manifest_segment *find_segment(manifest_state *manifest, uint64_t id)
+{
+    for (size_t i = manifest->count; i > 0; i--) {
+        if (manifest->segments[i - 1].id == id) {
+            return &manifest->segments[i - 1];
+        }
+    }
+    return NULL;
+}
+
+static cask_status apply_open(manifest_state *manifest, const manifest_edit *edit,
+                              cask_error *err)
+{
+    manifest_segment segment = {.id = edit->open.segment_id,
+                                .nonce = edit->open.nonce,
+                                .kind = edit->open.kind};
+
+    if (manifest->count > 0 &&
+        manifest->segments[manifest->count - 1].id >= segment.id) {
+        return fail(err, CASK_CORRUPT, 0,
+                    MANIFEST_NAME ": edit %" PRIu64 " opens segment %016" PRIx64
+                                  " after a later one",
+                    edit->number, segment.id);
+    }
+    if (manifest->next_id <= segment.id) {
+        manifest->next_id = segment.id + 1;
+    }
+    return manifest_add(manifest, &segment, err);
+}
+
+static cask_status apply_edit(manifest_state *manifest, const manifest_edit *edit,
+                              cask_error *err)
+{
+    manifest_segment *segment;
+    uint64_t id = 0;
+
+    switch (edit->type) {
+    case MANIFEST_OPEN:
+        return apply_open(manifest, edit, err);
+    case MANIFEST_NEXT:
+        manifest->next_id = edit->next.segment_id;
+        manifest->next_sequence = edit->next.sequence;
+        return CASK_OK;
+    case MANIFEST_SEAL:
+        id = edit->seal.segment_id;
+        break;
+    case MANIFEST_DROP:
+        id = edit->drop.segment_id;
+        break;
+    }
+    segment = find_segment(manifest, id);
+    if (segment == NULL) {
+        return fail(err, CASK_CORRUPT, 0,
+                    MANIFEST_NAME ": edit %" PRIu64
+                                  " names segment %016" PRIx64
+                                  ", which is not in it",
+                    edit->number, id);
+    }
+    if (edit->type == MANIFEST_DROP) {
+        size_t behind = manifest->count -
+                        (size_t)(segment - manifest->segments) - 1;
+
+        memmove(segment, segment + 1, behind * sizeof(*segment));
+        manifest->count--;
+        return CASK_OK;
+    }
+    segment->sealed = true;
+    segment->length = edit->seal.length;
+    segment->last_sequence = edit->seal.last_sequence;
+    segment->damaged_bytes = edit->seal.damaged_bytes;
+    return CASK_OK;
+}
+
+/*
+ * Edits are appended and synced one by one, so only the last can be torn: a
+ * valid one behind an invalid one means that the file is damaged.
+ */
+static cask_status check_torn(manifest_state *manifest, const uint8_t *bytes,
+                              size_t size, size_t torn_at, cask_error *err)
+{
+    uint64_t number = manifest->number + 1;
+    size_t at = torn_at + MANIFEST_EDIT_SIZE;
+
+    manifest->torn = size > torn_at;
+    for (; at < size && size - at >= MANIFEST_EDIT_SIZE;
+         at += MANIFEST_EDIT_SIZE) {
+        manifest_seed seed = {manifest->header.nonce, at};
+        manifest_edit edit;
+
+        number++;
+        if (manifest_edit_decode(bytes + at, MANIFEST_NAME, seed, &edit,
+                                 NULL) == CASK_OK &&
+            edit.number == number) {
+            return fail(err, CASK_CORRUPT, 0,
+                        MANIFEST_NAME ": offset %zu: edit %" PRIu64
+                                      " is damaged, a valid one follows at "
+                                      "offset %zu; run caskade verify",
+                        torn_at, number - 1, at);
+        }
+    }
+    return CASK_OK;
+}
+
+static cask_status apply_edits(manifest_state *manifest, const uint8_t *bytes,
+                               size_t size, cask_error *err)
+{
+    size_t at = MANIFEST_HEADER_SIZE;
+
+    for (; size - at >= MANIFEST_EDIT_SIZE; at += MANIFEST_EDIT_SIZE) {
+        manifest_seed seed = {manifest->header.nonce, at};
+        manifest_edit edit;
+        cask_status status = manifest_edit_decode(bytes + at, MANIFEST_NAME,
+                                                  seed, &edit, err);
+
+        if (status == CASK_CORRUPT || (status == CASK_OK &&
+                                       edit.number != manifest->number + 1)) {
+            break; /* torn, or of an earlier life of these bytes */
+        }
+        if (status == CASK_OK) {
+            status = apply_edit(manifest, &edit, err);
+        }
+        if (status != CASK_OK) {
+            return status;
+        }
+        manifest->number = edit.number;
+    }
+    manifest->tail = at;
+    return check_torn(manifest, bytes, size, at, err);
+}
+
+static cask_status read_all(os_file *dir, cask_buffer *bytes, cask_error *err)
+{
+    const os_ops *ops = dir->os->ops;
+    os_file *file;
+    os_stat stat;
+    cask_status status =
+        file_open(dir, MANIFEST_NAME, OS_READ, &file, &stat, err);
+    int os_errno;
+
+    if (status != CASK_OK) {
+        return status;
+    }
+    if (stat.size > MANIFEST_BYTES_MOST) {
+        ops->close(file);
+        return fail(err, CASK_CORRUPT, 0,
+                    MANIFEST_NAME ": %" PRIu64 " bytes, at most %" PRIu64
+                                  " expected",
+                    stat.size, MANIFEST_BYTES_MOST);
+    }
+    status = buffer_reserve(bytes, (size_t)stat.size, err);
+    if (status == CASK_OK) {
+        os_errno = ops->read_at(file, bytes->data, (size_t)stat.size, 0,
+                                &bytes->size);
+        if (os_errno != 0) {
+            status = fail_os(err, os_errno, "cannot read " MANIFEST_NAME);
+        }
+    }
+    ops->close(file);
+    return status;
+}
+
+cask_status manifest_load(os_file *dir, const uint8_t uuid[16],
+                          manifest_state *ret_manifest, cask_error *err)
+{
+    cask_error local = {CASK_OK, 0, ""};
+    cask_buffer bytes = {0};
+    cask_status status;
+
+    *ret_manifest = (manifest_state){.next_id = 1, .next_sequence = 1};
+    if (err == NULL) {
+        err = &local;
+    }
+    status = read_all(dir, &bytes, err);
+    if (status != CASK_OK) {
+        if (err->os_errno == ENOENT) {
+            status = fail(err, CASK_NOT_FOUND, 0, MANIFEST_NAME ": missing");
+        }
+        goto done;
+    }
+    if (bytes.size < MANIFEST_HEADER_SIZE) {
+        status = fail(err, CASK_CORRUPT, 0,
+                      MANIFEST_NAME ": offset 0: header of %d bytes expected, "
+                                    "found %zu",
+                      MANIFEST_HEADER_SIZE, bytes.size);
+        goto done;
+    }
+    status = manifest_header_decode(bytes.data, MANIFEST_NAME,
+                                    &ret_manifest->header, err);
+    if (status != CASK_OK) {
+        goto done;
+    }
+    if (memcmp(ret_manifest->header.uuid, uuid, 16) != 0) {
+        status = fail(err, CASK_CORRUPT, 0,
+                      MANIFEST_NAME ": offset 16: belongs to another store");
+        goto done;
+    }
+    status = apply_edits(ret_manifest, bytes.data, bytes.size, err);
+
+done:
+    cask_buffer_free(&bytes);
+    return status;
+}
+
+/* ---- Write --------------------------------------------------------------- */
+
+cask_status manifest_append(os_file *dir, uint64_t *tail, uint64_t *number,
+                            manifest_edit *edits, size_t count,
+                            cask_error *err)
+{
+    const os_ops *ops = dir->os->ops;
+    uint8_t header_bytes[MANIFEST_HEADER_SIZE];
+    uint8_t bytes[4 * MANIFEST_EDIT_SIZE];
+    os_span span = {bytes, count * MANIFEST_EDIT_SIZE};
+    manifest_header header;
+    cask_status status;
+    os_file *file;
+    os_stat stat;
+    size_t got = 0;
+    int os_errno;
+
+    status = file_open(dir, MANIFEST_NAME, OS_READ | OS_WRITE, &file, &stat,
+                       err);
+    if (status != CASK_OK) {
+        return status;
+    }
+    os_errno = ops->read_at(file, header_bytes, sizeof(header_bytes), 0, &got);
+    if (os_errno != 0 || got < sizeof(header_bytes)) {
+        status = fail_os(err, os_errno != 0 ? os_errno : EIO,
+                         "cannot read " MANIFEST_NAME);
+        goto done;
+    }
+    status = manifest_header_decode(header_bytes, MANIFEST_NAME, &header, err);
+    if (status != CASK_OK) {
+        goto done;
+    }
+    for (size_t i = 0; i < count; i++) {
+        size_t at = i * MANIFEST_EDIT_SIZE;
+
+        edits[i].number = *number + 1 + i;
+        manifest_edit_encode(&edits[i],
+                             (manifest_seed){header.nonce, *tail + at},
+                             bytes + at);
+    }
+    os_errno = ops->write_at(file, &span, 1, *tail);
+    if (os_errno == 0) {
+        os_errno = ops->sync(file);
+    }
+    if (os_errno != 0) {
+        status = fail_os(err, os_errno, "cannot append to " MANIFEST_NAME);
+        goto done;
+    }
+    *tail += count * MANIFEST_EDIT_SIZE;
+    *number += count;
+
+done:
+    ops->close(file);
+    return status;
+}
+
+static cask_status add_edit(manifest_state *manifest, cask_buffer *bytes,
+                            manifest_edit edit, cask_error *err)
+{
+    uint8_t encoded[MANIFEST_EDIT_SIZE];
+    manifest_seed seed = {manifest->header.nonce, bytes->size};
+
+    edit.number = ++manifest->number;
+    manifest_edit_encode(&edit, seed, encoded);
+    return buffer_append(bytes, encoded, sizeof(encoded), err);
+}
+
+static cask_status add_segment(manifest_state *manifest, cask_buffer *bytes,
+                               const manifest_segment *segment,
+                               cask_error *err)
+{
+    manifest_edit open = {.type = MANIFEST_OPEN};
+    manifest_edit seal = {.type = MANIFEST_SEAL};
+    cask_status status;
+
+    open.open.segment_id = segment->id;
+    open.open.nonce = segment->nonce;
+    open.open.kind = segment->kind;
+    status = add_edit(manifest, bytes, open, err);
+    if (status == CASK_OK && segment->sealed) {
+        seal.seal.segment_id = segment->id;
+        seal.seal.length = segment->length;
+        seal.seal.last_sequence = segment->last_sequence;
+        seal.seal.damaged_bytes = segment->damaged_bytes;
+        status = add_edit(manifest, bytes, seal, err);
+    }
+    return status;
+}
+
+static cask_status encode_all(manifest_state *manifest, cask_buffer *bytes,
+                              cask_error *err)
+{
+    uint8_t header[MANIFEST_HEADER_SIZE];
+    manifest_edit next = {.type = MANIFEST_NEXT};
+    cask_status status;
+
+    manifest_header_encode(&manifest->header, header);
+    status = buffer_append(bytes, header, sizeof(header), err);
+    for (size_t i = 0; i < manifest->count && status == CASK_OK; i++) {
+        status = add_segment(manifest, bytes, &manifest->segments[i], err);
+    }
+    if (status == CASK_OK) {
+        next.next.segment_id = manifest->next_id;
+        next.next.sequence = manifest->next_sequence;
+        status = add_edit(manifest, bytes, next, err);
+    }
+    return status;
+}
+
+cask_status manifest_rewrite(os_file *dir, manifest_state *manifest, uint32_t mode,
+                             cask_error *err)
+{
+    cask_buffer bytes = {0};
+    cask_status status;
+    int os_errno = dir->os->ops->random(dir->os, &manifest->header.nonce,
+                                        sizeof(manifest->header.nonce));
+
+    if (os_errno != 0) {
+        return fail_os(err, os_errno, "cannot get random bytes");
+    }
+    manifest->number = 0;
+    status = encode_all(manifest, &bytes, err);
+    if (status == CASK_OK) {
+        status = file_publish(dir, MANIFEST_NAME, bytes.data, bytes.size, mode,
+                              err);
+    }
+    manifest->tail = bytes.size;
+    cask_buffer_free(&bytes);
+    return status;
+}

@@ -1,0 +1,67 @@
+/*
+ * The MANIFEST: which segments are the store. Loaded by every open that finds
+ * no living process, appended to when a segment is opened or sealed.
+ */
+#ifndef CASKADE_MANIFEST_H
+#define CASKADE_MANIFEST_H
+
+#include "log/manifest_format.h"
+#include "os/os.h"
+
+typedef struct manifest_segment {
+    uint64_t id;
+    uint64_t nonce;
+    segment_kind kind;
+    bool sealed;
+    uint64_t length;        /* of a sealed one, footer not included */
+    uint64_t last_sequence; /* of a sealed one */
+    uint64_t damaged_bytes; /* known when it was sealed */
+} manifest_segment;
+
+typedef struct manifest_state {
+    manifest_header header;
+    manifest_segment *segments; /* by ascending id; owned */
+    size_t count;
+    size_t capacity;
+    uint64_t next_id;       /* ids at or above it were never used */
+    uint64_t next_sequence; /* at least this, when last written */
+    uint64_t tail;          /* bytes of valid edits */
+    uint64_t number;        /* of the last edit */
+    bool torn;              /* bytes that are no edit follow the last one */
+} manifest_state;
+
+/*
+ * Read MANIFEST. An edit that does not verify ends it: it was being written
+ * when its writer died.
+ *
+ * Returns CASK_OK; CASK_NOT_FOUND if there is no such file; CASK_CORRUPT;
+ * CASK_UNSUPPORTED; CASK_NO_MEMORY; CASK_IO. Free with manifest_free() in any
+ * case.
+ */
+cask_status manifest_load(os_file *dir, const uint8_t uuid[16],
+                          manifest_state *ret_manifest, cask_error *err);
+
+void manifest_free(manifest_state *manifest);
+
+/* Add a segment at the end. CASK_OK or CASK_NO_MEMORY. */
+cask_status manifest_add(manifest_state *manifest, const manifest_segment *segment,
+                         cask_error *err);
+
+/*
+ * Write the whole state anew, in a file that replaces the old one at once:
+ * also sets header.nonce, tail and number. Durable on return.
+ */
+cask_status manifest_rewrite(os_file *dir, manifest_state *manifest, uint32_t mode,
+                             cask_error *err);
+
+/*
+ * Append edits at `*tail` and sync. The caller holds the maintenance lock.
+ *
+ *   tail, number  in and out: of the file; unchanged on failure
+ *   edits         their numbers are set here
+ */
+cask_status manifest_append(os_file *dir, uint64_t *tail, uint64_t *number,
+                            manifest_edit *edits, size_t count,
+                            cask_error *err);
+
+#endif

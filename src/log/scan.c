@@ -1,0 +1,145 @@
+/*
+ * The scanner of segments. It trusts no size before the header's check is
+ * right, and no record before its checksum is.
+ */
+#include "log/scan.h"
+
+#include "base/crc32c.h"
+#include "log/segment_format.h"
+
+bool scan_parse(const uint8_t *data, uint64_t size, uint64_t nonce,
+                uint64_t offset, scan_item *ret_item)
+{
+    record_seed seed = {nonce, offset};
+    const uint8_t *at = data + offset;
+    const uint8_t *body = at + RECORD_HEADER_SIZE;
+    record_header *header = &ret_item->header;
+    uint64_t left;
+    uint32_t skip;
+
+    if (size < RECORD_HEADER_SIZE || offset > size - RECORD_HEADER_SIZE ||
+        !record_decode_header(at, seed, header)) {
+        return false;
+    }
+    left = size - offset;
+    if (record_size(header) > left ||
+        !record_verify(at, crc32c(0, body, record_body_size(header)), seed)) {
+        return false;
+    }
+    skip = record_expiry_size(header);
+    ret_item->offset = offset;
+    ret_item->size = record_size(header);
+    ret_item->expires_at_ms = skip != 0 ? load_u64(body) : 0;
+    ret_item->key = body + skip;
+    ret_item->value = body + skip + header->key_size;
+    return true;
+}
+
+void scan_begin(segment_scan *scan, const uint8_t *data, uint64_t size,
+                uint64_t nonce, uint64_t offset)
+{
+    *scan = (segment_scan){.data = data,
+                           .size = size,
+                           .nonce = nonce,
+                           .trusted_end = offset,
+                           .offset = offset};
+}
+
+/* The first offset from `from` on, below `end`, where a record verifies. */
+static uint64_t resynchronise(const segment_scan *scan, uint64_t from,
+                              uint64_t end)
+{
+    scan_item item;
+
+    for (uint64_t at = from; at < end; at += 8) {
+        if (at + 8 <= scan->size && load_u64(scan->data + at) != 0 &&
+            scan_parse(scan->data, scan->size, scan->nonce, at, &item)) {
+            return at;
+        }
+    }
+    return end;
+}
+
+/* Whether the batch that begins with `item` has all of its records. */
+static bool batch_is_whole(segment_scan *scan, const scan_item *item)
+{
+    scan_item next = *item;
+    uint64_t sequence;
+
+    while ((next.header.type & RECORD_MEMBER) != 0) {
+        sequence = next.header.sequence;
+        if (!scan_parse(scan->data, scan->size, scan->nonce,
+                        next.offset + next.size, &next) ||
+            next.header.sequence <= sequence) {
+            return false;
+        }
+    }
+    scan->batch_end = next.offset + next.size;
+    return true;
+}
+
+static bool is_known(const record_header *header)
+{
+    uint8_t kind = record_kind(header);
+    uint8_t flags = header->type & RECORD_FLAG_MASK;
+
+    return kind >= RECORD_PUT && kind <= RECORD_MARK &&
+           (flags & ~(RECORD_EXPIRES | RECORD_MEMBER)) == 0;
+}
+
+scan_result scan_next(segment_scan *scan, scan_item *ret_item)
+{
+    uint64_t offset = scan->offset;
+    bool good = offset < scan->size &&
+                scan_parse(scan->data, scan->size, scan->nonce, offset,
+                           ret_item);
+
+    if (!good && offset < scan->trusted_end) {
+        scan->offset = resynchronise(scan, offset + 8, scan->trusted_end);
+        ret_item->offset = offset;
+        ret_item->size = scan->offset - offset;
+        return SCAN_DAMAGE;
+    }
+    if (!good) {
+        return SCAN_END;
+    }
+    if (offset >= scan->trusted_end &&
+        ret_item->header.sequence <= scan->last_sequence) {
+        return SCAN_END; /* bytes of an earlier life of this place */
+    }
+    if (!is_known(&ret_item->header)) {
+        return SCAN_UNSUPPORTED;
+    }
+    if (offset >= scan->trusted_end && offset >= scan->batch_end &&
+        !batch_is_whole(scan, ret_item)) {
+        return SCAN_END;
+    }
+    scan->offset = offset + ret_item->size;
+    scan->last_sequence = ret_item->header.sequence;
+    return SCAN_RECORD;
+}
+
+uint64_t scan_trusted_end(const uint8_t *data, uint64_t size, uint64_t nonce)
+{
+    uint64_t trusted = SEGMENT_HEADER_SIZE;
+    uint64_t at = SEGMENT_HEADER_SIZE;
+    scan_item item;
+
+    while (at + RECORD_HEADER_SIZE <= size) {
+        if (load_u64(data + at) == 0 ||
+            !scan_parse(data, size, nonce, at, &item)) {
+            at += 8;
+            continue;
+        }
+        if (record_kind(&item.header) == RECORD_MARK &&
+            item.header.value_size == RECORD_MARK_VALUE_SIZE) {
+            uint64_t named = load_u64(item.value);
+
+            if (named > trusted && named <= item.offset) {
+                trusted = named;
+            }
+        }
+        at += item.size;
+    }
+    return trusted;
+}

@@ -1,0 +1,61 @@
+/*
+ * Read the records of a segment from memory, in order, each wholly verified.
+ *
+ * Below `trusted_end` everything was synced once, so a record that does not
+ * verify is damage: it is reported and stepped over. From there on it is the
+ * torn end of the log: the scan stops at the first record that does not verify,
+ * does not raise the sequence, or belongs to a batch without its end.
+ */
+#ifndef CASKADE_SCAN_H
+#define CASKADE_SCAN_H
+
+#include "log/record_format.h"
+
+typedef struct segment_scan {
+    const uint8_t *data; /* the file, from its first byte */
+    uint64_t size;       /* bytes of it that may be read */
+    uint64_t nonce;
+    uint64_t trusted_end;   /* see above */
+    uint64_t offset;        /* of the next record; after the end: the tail */
+    uint64_t last_sequence; /* of the records so far */
+    uint64_t batch_end;     /* records below it belong to a whole batch */
+} segment_scan;
+
+typedef enum scan_result {
+    SCAN_END,
+    SCAN_RECORD,
+    SCAN_DAMAGE,     /* offset and size say which bytes */
+    SCAN_UNSUPPORTED /* a verified record of a kind that is not known */
+} scan_result;
+
+/* One record; points into the scanned memory. */
+typedef struct scan_item {
+    record_header header;
+    uint64_t offset;
+    uint64_t size; /* bytes in the file */
+    uint64_t expires_at_ms;
+    const uint8_t *key;
+    const uint8_t *value;
+} scan_item;
+
+/* Begin at `offset`, with sequences above `last_sequence`. */
+void scan_begin(segment_scan *scan, const uint8_t *data, uint64_t size,
+                uint64_t nonce, uint64_t offset);
+
+/* The next record, damage, or the end. Marks are records too. */
+scan_result scan_next(segment_scan *scan, scan_item *ret_item);
+
+/*
+ * The highest durable offset that a valid mark names, also behind damage;
+ * SEGMENT_HEADER_SIZE if there is none. Looks at the whole file.
+ */
+uint64_t scan_trusted_end(const uint8_t *data, uint64_t size, uint64_t nonce);
+
+/*
+ * Whether the record at `offset` verifies; fills `ret_item` if so.
+ * Never reads at or beyond data + size.
+ */
+bool scan_parse(const uint8_t *data, uint64_t size, uint64_t nonce,
+                uint64_t offset, scan_item *ret_item);
+
+#endif

@@ -1,0 +1,193 @@
+/*
+ * Segment files, and the way small files come into being.
+ */
+#include "log/segment.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+cask_status file_open(os_file *dir, const char *name, uint32_t flags,
+                      os_file **ret_file, os_stat *ret_stat, cask_error *err)
+{
+    const os_ops *ops = dir->os->ops;
+    os_file *file;
+    int os_errno = ops->open(dir, name, flags, 0, &file);
+
+    if (os_errno != 0) {
+        return fail_os(err, os_errno, "cannot open %s", name);
+    }
+    os_errno = ops->stat(file, ret_stat);
+    if (os_errno != 0) {
+        ops->close(file);
+        return fail_os(err, os_errno, "cannot examine %s", name);
+    }
+    *ret_file = file;
+    return CASK_OK;
+}
+
+cask_status file_publish(os_file *dir, const char *name, const void *data,
+                         size_t size, uint32_t mode, cask_error *err)
+{
+    const os_ops *ops = dir->os->ops;
+    const os_span span = {data, size};
+    const char *step = "create";
+    os_file *file = NULL;
+    char aside[64];
+    int os_errno;
+
+    (void)snprintf(aside, sizeof(aside), "%s.new", name);
+    (void)ops->remove(dir, aside);
+    os_errno = ops->open(dir, aside, OS_WRITE | OS_CREATE | OS_EXCL, mode,
+                         &file);
+    if (os_errno != 0) {
+        file = NULL;
+        goto fail;
+    }
+    step = "write";
+    os_errno = ops->write_at(file, &span, 1, 0);
+    if (os_errno != 0) {
+        goto fail;
+    }
+    step = "sync";
+    os_errno = ops->sync(file);
+    if (os_errno != 0) {
+        goto fail;
+    }
+    step = "rename";
+    os_errno = ops->rename(dir, aside, name);
+    if (os_errno != 0) {
+        goto fail;
+    }
+    step = "sync the directory of";
+    os_errno = ops->sync_dir(dir);
+    if (os_errno != 0) {
+        goto fail;
+    }
+    ops->close(file);
+    return CASK_OK;
+
+fail:
+    ops->close(file);
+    /* Best effort: recovery also deletes every "*.new" it meets. */
+    (void)ops->remove(dir, aside);
+    return fail_os(err, os_errno, "cannot %s %s", step, aside);
+}
+
+cask_status segment_create(os_file *dir, const segment_header *header,
+                           uint64_t capacity, uint32_t mode,
+                           os_file **ret_file, cask_error *err)
+{
+    const os_ops *ops = dir->os->ops;
+    uint8_t bytes[SEGMENT_HEADER_SIZE];
+    const os_span span = {bytes, sizeof(bytes)};
+    char name[SEGMENT_NAME_SIZE];
+    const char *step = "create";
+    os_file *file = NULL;
+    int os_errno;
+
+    segment_name_format(header->id, name);
+    segment_header_encode(header, bytes);
+    os_errno = ops->open(dir, name, OS_READ | OS_WRITE | OS_CREATE | OS_EXCL,
+                         mode, &file);
+    if (os_errno != 0) {
+        return fail_os(err, os_errno, "cannot create %s", name);
+    }
+    step = "allocate";
+    os_errno = ops->allocate(file, 0, capacity);
+    if (os_errno != 0) {
+        goto fail;
+    }
+    step = "write";
+    os_errno = ops->write_at(file, &span, 1, 0);
+    if (os_errno != 0) {
+        goto fail;
+    }
+    step = "sync";
+    os_errno = ops->sync(file);
+    if (os_errno != 0) {
+        goto fail;
+    }
+    step = "sync the directory of";
+    os_errno = ops->sync_dir(dir);
+    if (os_errno != 0) {
+        goto fail;
+    }
+    *ret_file = file;
+    return CASK_OK;
+
+fail:
+    ops->close(file);
+    (void)ops->remove(dir, name);
+    return fail_os(err, os_errno, "cannot %s %s", step, name);
+}
+
+static cask_status check_header(os_file *file, const char *name,
+                                const segment_header *expected,
+                                segment_header *ret_header, cask_error *err)
+{
+    uint8_t bytes[SEGMENT_HEADER_SIZE];
+    segment_header header;
+    cask_status status;
+    size_t got = 0;
+    int os_errno =
+        file->os->ops->read_at(file, bytes, sizeof(bytes), 0, &got);
+
+    if (os_errno != 0) {
+        return fail_os(err, os_errno, "cannot read %s", name);
+    }
+    if (got < sizeof(bytes)) {
+        return fail(err, CASK_CORRUPT, 0,
+                    "%s: offset 0: header of %d bytes expected, found %zu",
+                    name, SEGMENT_HEADER_SIZE, got);
+    }
+    status = segment_header_decode(bytes, name, &header, err);
+    if (status != CASK_OK) {
+        return status;
+    }
+    if (header.id != expected->id ||
+        memcmp(header.uuid, expected->uuid, sizeof(header.uuid)) != 0) {
+        return fail(err, CASK_CORRUPT, 0,
+                    "%s: offset 16: belongs to another store or file (id "
+                    "%016" PRIx64 ")",
+                    name, header.id);
+    }
+    if (expected->nonce != 0 && header.nonce != expected->nonce) {
+        return fail(err, CASK_CORRUPT, 0,
+                    "%s: offset 40: nonce is %016" PRIx64
+                    ", MANIFEST says %016" PRIx64,
+                    name, header.nonce, expected->nonce);
+    }
+    if (ret_header != NULL) {
+        *ret_header = header;
+    }
+    return CASK_OK;
+}
+
+cask_status segment_open(os_file *dir, const segment_header *expected,
+                         uint32_t flags, os_file **ret_file,
+                         segment_header *ret_header, os_stat *ret_stat,
+                         cask_error *err)
+{
+    char name[SEGMENT_NAME_SIZE];
+    cask_status status;
+    os_file *file;
+
+    segment_name_format(expected->id, name);
+    status = file_open(dir, name, flags, &file, ret_stat, err);
+    if (status != CASK_OK) {
+        if (err != NULL && err->os_errno == ENOENT) {
+            status = fail(err, CASK_CORRUPT, 0,
+                          "%s: is missing, but MANIFEST lists it", name);
+        }
+        return status;
+    }
+    status = check_header(file, name, expected, ret_header, err);
+    if (status != CASK_OK) {
+        dir->os->ops->close(file);
+        return status;
+    }
+    *ret_file = file;
+    return CASK_OK;
+}

@@ -1,0 +1,367 @@
+/*
+ * Appending: reserve, write, apply, in this order. Whoever dies in between
+ * leaves either bytes above applied_tail that the next owner applies or zeroes,
+ * or a half-done application that it does again.
+ */
+#include "log/segment.h"
+#include "store/store.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/crc32c.h"
+#include "region/place.h"
+
+/* How far ahead of the tail pages are made present; by the writer, under the
+ * lock but in one system call for many records. */
+enum { PREFAULT_BYTES = 256 << 10 };
+
+/* ---- The active segment ---------------------------------------------------- */
+
+store_active *store_active_acquire_locked(store_handle *store)
+{
+    atomic_fetch_add(&store->active->references, 1);
+    return store->active;
+}
+
+void store_active_release(store_handle *store, store_active *active)
+{
+    if (active == NULL || atomic_fetch_sub(&active->references, 1) != 1) {
+        return;
+    }
+    store->os->ops->unmap(store->os, active->data, active->size);
+    store->os->ops->close(active->file);
+    free(active);
+}
+
+static bool uses_map(const store_handle *store)
+{
+    cask_append append = store->options.append;
+
+    return append == CASK_APPEND_MAP ||
+           (append == CASK_APPEND_AUTO &&
+            store->options.sync != CASK_SYNC_COMMIT);
+}
+
+static cask_status open_active(store_handle *store, uint32_t row_index,
+                               store_active **ret_active, cask_error *err)
+{
+    const os_ops *ops = store->os->ops;
+    const region_row *row = &store->region.rows[row_index];
+    segment_header expected = {.id = atomic_load(&row->file_id),
+                               .nonce = atomic_load(&row->nonce)};
+    store_active *active = calloc(1, sizeof(*active));
+    cask_status status;
+    os_stat stat;
+
+    if (active == NULL) {
+        return fail_memory(err, sizeof(*active));
+    }
+    memcpy(expected.uuid, store->identity.uuid, sizeof(expected.uuid));
+    active->references = 1;
+    active->row = row_index;
+    active->file_id = expected.id;
+    active->nonce = expected.nonce;
+    /* Read before the open: a sync that fails after it is told to this
+     * descriptor too. */
+    active->sync_epoch = atomic_load(&store->region.header->commit.sync_epoch);
+    status = segment_open(store->dir, &expected, OS_READ | OS_WRITE,
+                          &active->file, NULL, &stat, err);
+    if (status == CASK_OK && uses_map(store)) {
+        void *memory = NULL;
+        uint64_t size = atomic_load(&row->capacity);
+        int os_errno;
+
+        if (size < store->options.segment_max_bytes) {
+            size = store->options.segment_max_bytes;
+        }
+        os_errno = ops->map(active->file, 0, size, true, &memory);
+        if (os_errno != 0) {
+            status = fail_os(err, os_errno, "cannot map %016" PRIx64 ".log",
+                             active->file_id);
+            ops->close(active->file);
+        }
+        active->data = memory;
+        active->size = size;
+    }
+    if (status != CASK_OK) {
+        free(active);
+        return status;
+    }
+    *ret_active = active;
+    return CASK_OK;
+}
+
+cask_status store_open_active_locked(store_handle *store, cask_error *err)
+{
+    uint32_t row = atomic_load(&store->region.header->active_row);
+    uint64_t file_id = atomic_load(&store->region.rows[row].file_id);
+    store_active *active = store->active;
+    cask_status status;
+
+    if (active != NULL && active->row == row && active->file_id == file_id) {
+        return CASK_OK;
+    }
+    status = open_active(store, row, &active, err);
+    if (status == CASK_OK) {
+        store_active_release(store, store->active);
+        store->active = active;
+    }
+    return status;
+}
+
+/* ---- Writing bytes ----------------------------------------------------------- */
+
+uint64_t store_records_size(const store_record *records, size_t count)
+{
+    uint64_t bytes = RECORD_MARK_SIZE;
+
+    for (size_t i = 0; i < count; i++) {
+        bytes += record_size(&records[i].header);
+    }
+    return bytes;
+}
+
+bool store_fits_locked(const store_handle *store, uint64_t bytes)
+{
+    const region_header *header = store->region.header;
+    uint64_t tail = atomic_load_explicit(&header->applied_tail,
+                                         memory_order_relaxed);
+    const region_row *row = &store->region.rows[region_tail_row(tail)];
+    uint64_t offset = region_tail_offset(tail);
+    uint64_t capacity =
+        atomic_load_explicit(&row->capacity, memory_order_relaxed);
+
+    return offset < PLACE_OFFSET_LIMIT && offset <= capacity &&
+           bytes <= capacity - offset;
+}
+
+/* Make pages ahead of the tail present: 256 KiB by one call cost less than by
+ * 64 faults. */
+static void prefault(store_handle *store, uint64_t end)
+{
+    store_active *active = store->active;
+    uint64_t capacity = atomic_load_explicit(
+        &store->region.rows[active->row].capacity, memory_order_relaxed);
+    uint64_t from = active->prefaulted;
+    uint64_t to = round_up(end + 1, PREFAULT_BYTES);
+
+    if (end <= from) {
+        return;
+    }
+    if (from < end - end % PREFAULT_BYTES) {
+        from = end - end % PREFAULT_BYTES;
+    }
+    if (to > capacity) {
+        to = capacity;
+    }
+    if (to > active->size) {
+        to = active->size;
+    }
+    if (to > from) {
+        store->os->ops->prefault(store->os, active->data + from, to - from);
+        active->prefaulted = to;
+    }
+}
+
+static const uint8_t zeros[8192];
+
+int store_zero_active(store_handle *store, uint64_t offset, uint64_t size)
+{
+    while (size > 0) {
+        uint64_t piece = size < sizeof(zeros) ? size : sizeof(zeros);
+        os_span span = {zeros, piece};
+        int os_errno = store->os->ops->write_at(store->active->file, &span, 1,
+                                                offset);
+
+        if (os_errno != 0) {
+            return os_errno;
+        }
+        offset += piece;
+        size -= piece;
+    }
+    return 0;
+}
+
+static void fill_map(store_handle *store, uint64_t offset, const uint8_t *header,
+                     const store_record *record)
+{
+    uint8_t *to = store->active->data + offset;
+    uint64_t end = record_size(&record->header);
+    uint64_t at = RECORD_HEADER_SIZE;
+
+    prefault(store, offset + end);
+    memcpy(to, header, RECORD_HEADER_SIZE);
+    if (record_expiry_size(&record->header) != 0) {
+        store_u64(to + at, record->expires_at_ms);
+        at += RECORD_EXPIRY_SIZE;
+    }
+    if (record->key.size > 0) {
+        memcpy(to + at, record->key.data, record->key.size);
+        at += record->key.size;
+    }
+    if (record->value.size > 0) {
+        memcpy(to + at, record->value.data, record->value.size);
+        at += record->value.size;
+    }
+    memset(to + at, 0, end - at);
+}
+
+static int write_file(store_handle *store, uint64_t offset, const uint8_t *header,
+                      const store_record *record)
+{
+    uint8_t expiry[RECORD_EXPIRY_SIZE];
+    uint64_t body = RECORD_HEADER_SIZE + record_body_size(&record->header);
+    const os_span spans[5] = {
+        {header, RECORD_HEADER_SIZE},
+        {expiry, record_expiry_size(&record->header)},
+        {record->key.data, record->key.size},
+        {record->value.data, record->value.size},
+        {zeros, record_size(&record->header) - body},
+    };
+
+    store_u64(expiry, record->expires_at_ms);
+    return store->os->ops->write_at(store->active->file, spans, 5, offset);
+}
+
+/* Write one record with its sequence at `offset`. */
+static int write_record(store_handle *store, store_record *record, uint64_t offset)
+{
+    record_seed seed = {store->active->nonce, offset};
+    uint64_t size = record_size(&record->header);
+    uint8_t header[RECORD_HEADER_SIZE];
+
+    record_encode_header(&record->header, record->body_crc, seed, header);
+    if (store->active->data == NULL || size >= STORE_LARGE_RECORD ||
+        offset + size > store->active->size) {
+        return write_file(store, offset, header, record);
+    }
+    fill_map(store, offset, header, record);
+    return 0;
+}
+
+/* ---- One operation -------------------------------------------------------------- */
+
+/* The mark that tells what a finished sync made durable. */
+static store_record make_mark(const store_handle *store, uint8_t value[8])
+{
+    const region_header *header = store->region.header;
+    store_record mark = {
+        .header = {.time_s = (uint32_t)(store->os->ops->wall_ms(store->os) /
+                                        1000),
+                   .value_size = RECORD_MARK_VALUE_SIZE,
+                   .type = RECORD_MARK},
+        .value = {value, RECORD_MARK_VALUE_SIZE}};
+
+    store_u64(value, header->commit.durable_offset);
+    mark.body_crc = crc32c(0, value, RECORD_MARK_VALUE_SIZE);
+    return mark;
+}
+
+/* Give the next sequence and write. */
+static int write_next(store_handle *store, store_record *record, uint64_t *offset)
+{
+    region_header *header = store->region.header;
+    uint64_t sequence =
+        atomic_load_explicit(&header->next_sequence, memory_order_relaxed);
+    int os_errno;
+
+    /* A failed append burns its sequences: they never name two records. */
+    atomic_store_explicit(&header->next_sequence, sequence + 1,
+                          memory_order_relaxed);
+    record->header.sequence = sequence;
+    os_errno = write_record(store, record, *offset);
+    *offset += record_size(&record->header);
+    return os_errno;
+}
+
+static int write_all(store_handle *store, store_record *records, size_t count,
+                     uint64_t *offset)
+{
+    int os_errno = 0;
+
+    for (size_t i = 0; i < count && os_errno == 0; i++) {
+        os_errno = write_next(store, &records[i], offset);
+    }
+    return os_errno;
+}
+
+static void apply_all(store_handle *store, const store_record *records, size_t count,
+                      uint64_t offset)
+{
+    uint32_t row = store->active->row;
+
+    for (size_t i = 0; i < count; i++) {
+        uint64_t size = record_size(&records[i].header);
+        bool live = record_kind(&records[i].header) == RECORD_PUT;
+
+        store->engine->apply_locked(
+            store, records[i].hash, &records[i].header,
+            place_make((uint16_t)row, offset, size, live),
+            region_tail_make(row, offset + size));
+        offset += size;
+    }
+}
+
+static cask_status take_back(store_handle *store, uint64_t start, uint64_t end,
+                             int os_errno, cask_error *err)
+{
+    /* If even that fails the bytes stay above applied_tail: the next append
+     * overwrites them. */
+    if (store_zero_active(store, start, end - start) == 0) {
+        atomic_store(&store->region.rows[store->active->row].reserved_tail,
+                     start);
+    }
+    return fail_os(err, os_errno,
+                   "cannot append to %016" PRIx64
+                   ".log; nothing was written; the store works on when this "
+                   "is mended",
+                   store->active->file_id);
+}
+
+cask_status store_append_locked(store_handle *store, store_record *records,
+                                size_t count, uint64_t *ret_sequence,
+                                cask_error *err)
+{
+    region_header *header = store->region.header;
+    uint64_t tail = atomic_load_explicit(&header->applied_tail,
+                                         memory_order_relaxed);
+    region_row *row = &store->region.rows[region_tail_row(tail)];
+    uint64_t start = region_tail_offset(tail);
+    uint64_t bytes = store_records_size(records, count);
+    bool mark_due = atomic_load_explicit(&header->commit.mark_due,
+                                         memory_order_relaxed) != 0;
+    uint64_t end = start + bytes - (mark_due ? 0 : RECORD_MARK_SIZE);
+    uint64_t offset = start;
+    uint8_t mark_value[8];
+    int os_errno = 0;
+
+    atomic_store_explicit(&row->reserved_tail, end, memory_order_release);
+    if (mark_due) {
+        store_record mark = make_mark(store, mark_value);
+
+        os_errno = write_next(store, &mark, &offset);
+    }
+    if (os_errno == 0) {
+        uint64_t first = offset;
+
+        os_errno = write_all(store, records, count, &offset);
+        offset = first;
+    }
+    if (os_errno != 0) {
+        return take_back(store, start, end, os_errno, err);
+    }
+    if (mark_due) {
+        atomic_store_explicit(&header->applied_tail,
+                              region_tail_make(store->active->row, offset),
+                              memory_order_release);
+        atomic_store_explicit(&header->commit.mark_due, 0,
+                              memory_order_relaxed);
+    }
+    apply_all(store, records, count, offset);
+    atomic_fetch_add_explicit(&header->bytes_written, end - start,
+                              memory_order_relaxed);
+    *ret_sequence = count > 0 ? records[count - 1].header.sequence : 0;
+    return CASK_OK;
+}

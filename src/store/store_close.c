@@ -1,0 +1,263 @@
+/*
+ * Closing a store. The last writer syncs the log and writes a mark, so that the
+ * next open finds a clean end; the last handle of all removes the region.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "log/segment.h"
+#include "store/store_open.h"
+
+cask_status store_fail_busy(store_handle *store, cask_error *err)
+{
+    uint64_t now = store->os->ops->wall_ms(store->os);
+
+    for (uint32_t slot = 0; slot < REGION_PROCESSES; slot++) {
+        const region_process *process = &store->region.processes[slot];
+
+        if (process->in_use != 0 && process->writer != 0 &&
+            store_slot_is_alive(store, slot)) {
+            return fail(err, CASK_BUSY, 0,
+                        "%s: process %" PRIu32 " has been writing to it for "
+                        "%" PRIu64 " s; %s",
+                        store->path, process->pid,
+                        (now - process->start_ms) / 1000,
+                        store->options.exclusive
+                            ? "open it without exclusive, or wait"
+                            : "it holds the store exclusively: wait");
+        }
+    }
+    return fail(err, CASK_BUSY, 0,
+                "%s: another process writes to it; try again", store->path);
+}
+
+/* ---- The last writer ---------------------------------------------------------- */
+
+/* Whether the log ends with what the last mark names. */
+static bool ends_clean(const store_handle *store)
+{
+    const region_header *header = store->region.header;
+
+    return region_tail_offset(atomic_load(&header->applied_tail)) ==
+           header->commit.durable_offset;
+}
+
+static cask_status append_mark(store_handle *store, cask_error *err)
+{
+    region_header *header = store->region.header;
+    uint64_t unused;
+    cask_status status = store_make_room(store, RECORD_MARK_SIZE, err);
+
+    if (status == CASK_OK) {
+        status = store_lock(store, err);
+    }
+    if (status != CASK_OK) {
+        return status;
+    }
+    status = store_open_active_locked(store, err);
+    if (status == CASK_OK) {
+        header->commit.durable_offset =
+            region_tail_offset(atomic_load(&header->applied_tail));
+        atomic_store(&header->commit.mark_due, 1);
+        status = store_append_locked(store, NULL, 0, &unused, err);
+    }
+    if (status == CASK_OK) {
+        int os_errno = store->os->ops->sync(store->active->file);
+
+        if (os_errno != 0) {
+            store_poison(store, os_errno, "the log");
+            status = fail_os(err, os_errno, "cannot sync %s", store->path);
+        }
+        header->commit.durable_offset =
+            region_tail_offset(atomic_load(&header->applied_tail));
+    }
+    store_unlock(store);
+    return status;
+}
+
+/* A large segment is sealed, a small one goes on with the next open. */
+static cask_status settle_active(store_handle *store, cask_error *err)
+{
+    region_header *header = store->region.header;
+    uint32_t index = atomic_load(&header->active_row);
+    region_row *row = &store->region.rows[index];
+    uint64_t tail = region_tail_offset(atomic_load(&header->applied_tail));
+
+    row->tail = tail;
+    if (tail > store->options.small_file_threshold_bytes &&
+        !store->options.linger) {
+        atomic_store(&row->state, ROW_SEALED);
+        return store_seal_row(store, index, err);
+    }
+    if (store->active != NULL && atomic_load(&row->reserved_tail) == tail &&
+        store->os->ops->truncate(store->active->file, tail) == 0) {
+        atomic_store(&row->capacity, tail);
+    }
+    return CASK_OK;
+}
+
+/* The prepared segment has taken no record: it goes. */
+static cask_status drop_next(store_handle *store, cask_error *err)
+{
+    region_header *header = store->region.header;
+    uint32_t next = atomic_load(&header->next_row);
+    manifest_edit drop = {.type = MANIFEST_DROP};
+    char name[SEGMENT_NAME_SIZE];
+    cask_status status;
+    region_row *row;
+
+    if (next == 0) {
+        return CASK_OK;
+    }
+    row = &store->region.rows[next - 1];
+    drop.drop.segment_id = atomic_load(&row->file_id);
+    status = manifest_append(store->dir, &header->manifest_tail,
+                             &header->manifest_number, &drop, 1, err);
+    if (status == CASK_OK) {
+        atomic_store(&header->next_row, 0);
+        atomic_store(&row->state, ROW_FREE);
+        atomic_store(&row->file_id, 0);
+        segment_name_format(drop.drop.segment_id, name);
+        (void)store->os->ops->remove(store->dir, name);
+    }
+    return status;
+}
+
+/* The next open is fast if every sealed segment has a hint. */
+static void write_missing_hints(store_handle *store)
+{
+    uint32_t count = atomic_load(&store->region.header->row_count);
+
+    for (uint32_t i = 0; i < count; i++) {
+        region_row *row = &store->region.rows[i];
+        cask_error err = {CASK_OK, 0, ""};
+
+        if (atomic_load(&row->state) == ROW_SEALED &&
+            atomic_load(&row->has_hint) == 0 && row->records > 0 &&
+            store_write_hint(store, i, &err) != CASK_OK) {
+            store_event(store, CASK_EVENT_HINT, err.status, "%s", err.message);
+        }
+    }
+}
+
+static cask_status finish_log(store_handle *store, cask_error *err)
+{
+    cask_status status;
+
+    if (atomic_load(&store->region.header->poisoned) != 0) {
+        return fail(err, CASK_POISONED, 0,
+                    "%s: a sync failed while it was open; what was written "
+                    "last may be lost; the next open tells",
+                    store->path);
+    }
+    /* A dead writer's work first: the lock does it. */
+    status = store_lock(store, err);
+    if (status != CASK_OK) {
+        return status;
+    }
+    store_unlock(store);
+    if (!ends_clean(store)) {
+        status = store_sync_all(store, err);
+        if (status == CASK_OK) {
+            status = append_mark(store, err);
+        }
+        if (status == CASK_OK) {
+            status = store_maintain_begin(store, err);
+        }
+        if (status == CASK_OK) {
+            status = settle_active(store, err);
+            store_maintain_end(store);
+        }
+    }
+    if (status == CASK_OK) {
+        status = store_maintain_begin(store, err);
+    }
+    if (status == CASK_OK) {
+        status = drop_next(store, err);
+        write_missing_hints(store);
+        store_maintain_end(store);
+    }
+    return status;
+}
+
+/* ---- The last handle ------------------------------------------------------------- */
+
+static void leave_region(store_handle *store, bool clean)
+{
+    bool others = true;
+
+    if (store->os->ops->is_locked(store->region.file, 0, 1, &others) != 0 ||
+        others) {
+        return;
+    }
+    if (clean && store->options.linger) {
+        atomic_store(&store->region.header->state, REGION_CLEAN);
+        return;
+    }
+    if (store->options.read_only && store->region.dir == store->dir) {
+        return; /* nothing in the directory changes; the next open sees to it */
+    }
+    atomic_store(&store->region.header->state, REGION_DEAD);
+    region_remove(&store->region);
+}
+
+static cask_status leave(store_handle *store, cask_error *err)
+{
+    cask_status status = store_lock_byte(store, LOCK_OPEN, err);
+    bool clean = false;
+
+    if (status != CASK_OK) {
+        return status; /* as if this process had died: that is survived */
+    }
+    if (store->writer && !store_has_other_writer(store)) {
+        status = finish_log(store, err);
+        clean = status == CASK_OK;
+    }
+    store_release_slot(store);
+    leave_region(store, clean);
+    return status;
+}
+
+static void free_store(store_handle *store)
+{
+    const os_ops *ops = store->os->ops;
+
+    if (store->region.header != NULL) {
+        store_unmap_all(store);
+    }
+    store_pread_close_all(store);
+    store_active_release(store, store->active);
+    region_detach(&store->region);
+    ops->close(store->region_dir);
+    ops->close(store->lock_file);
+    ops->close(store->dir);
+    if (store->fork_word != NULL) {
+        ops->fork_word_free(store->os, store->fork_word);
+    }
+    free(store->maps);
+    free(store->path);
+    free(store);
+}
+
+cask_status store_close(store_handle *store, cask_error *err)
+{
+    cask_status status = CASK_OK;
+
+    if (store->fork_word != NULL && store_is_forked(store)) {
+        /* The descriptors are copies: closing them drops no lock of the
+         * parent's. The worker thread exists there only. */
+        free_store(store);
+        return fail(err, CASK_FORKED, 0,
+                    "this handle belongs to the parent process");
+    }
+    store_worker_stop(store);
+    if (store->has_slot) {
+        status = leave(store, err);
+    } else if (store->region.file != NULL) {
+        leave_region(store, false);
+    }
+    free_store(store);
+    return status;
+}

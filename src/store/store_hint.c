@@ -1,0 +1,203 @@
+/*
+ * Hint files: written for sealed segments from a scan of their data, in the
+ * background; read by the next open instead of the data.
+ */
+#include "log/hint_format.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/crc32c.h"
+#include "log/segment.h"
+#include "store/store.h"
+
+/* Rows are collected in pieces of this size before they are written. */
+enum { PIECE_ROWS = 8192 };
+
+typedef struct hint_writer {
+    os_file *file;
+    hint_header header;
+    uint64_t offset; /* of the next piece */
+    size_t rows;     /* in the piece */
+    uint8_t piece[PIECE_ROWS * HINT_ROW_SIZE];
+} hint_writer;
+
+static int flush_rows(hint_writer *writer)
+{
+    const os_span span = {writer->piece, writer->rows * HINT_ROW_SIZE};
+    int os_errno = writer->file->os->ops->write_at(writer->file, &span, 1,
+                                                   writer->offset);
+
+    writer->header.rows_crc =
+        crc32c(writer->header.rows_crc, span.data, span.size);
+    writer->offset += span.size;
+    writer->rows = 0;
+    return os_errno;
+}
+
+static int add_row(hint_writer *writer, const store_handle *store,
+                   const scan_item *item)
+{
+    bool live = record_kind(&item->header) == RECORD_PUT;
+    hint_row row = {.hash = siphash(store->identity.hash_key, item->key,
+                                    item->header.key_size),
+                    .place = hint_place(item->offset, item->size, live),
+                    .sequence = item->header.sequence,
+                    .type = item->header.type};
+    hint_header *header = &writer->header;
+
+    hint_row_encode(&row, writer->piece + writer->rows * HINT_ROW_SIZE);
+    writer->rows++;
+    header->row_count++;
+    header->tombstones += live ? 0 : 1;
+    return writer->rows == PIECE_ROWS ? flush_rows(writer) : 0;
+}
+
+static void count(hint_header *header, const scan_item *item)
+{
+    header->records++;
+    header->data_bytes += item->size;
+    if (header->first_sequence == 0) {
+        header->first_sequence = item->header.sequence;
+    }
+    header->last_sequence = item->header.sequence;
+}
+
+/* All rows, then the header. A segment with damage gets no hint: the next open
+ * must see the damage again. */
+static int write_rows(hint_writer *writer, const store_handle *store,
+                      segment_scan *scan, bool *ret_damaged)
+{
+    scan_result result;
+    scan_item item;
+    int os_errno = 0;
+
+    *ret_damaged = false;
+    while (os_errno == 0 &&
+           (result = scan_next(scan, &item)) != SCAN_END) {
+        if (result != SCAN_RECORD) {
+            *ret_damaged = true;
+            return 0;
+        }
+        count(&writer->header, &item);
+        if (record_kind(&item.header) != RECORD_MARK) {
+            os_errno = add_row(writer, store, &item);
+        }
+    }
+    if (os_errno == 0 && writer->rows > 0) {
+        os_errno = flush_rows(writer);
+    }
+    return os_errno;
+}
+
+static int write_header(hint_writer *writer)
+{
+    uint8_t bytes[HINT_HEADER_SIZE];
+    const os_span span = {bytes, sizeof(bytes)};
+    int os_errno;
+
+    hint_header_encode(&writer->header, bytes);
+    os_errno = writer->file->os->ops->write_at(writer->file, &span, 1, 0);
+    /* Synced, or a power cut could leave a whole name with holes inside; the
+     * checksum would tell, but the next open would be slow. */
+    return os_errno != 0 ? os_errno
+                         : writer->file->os->ops->sync(writer->file);
+}
+
+static cask_status write_file(store_handle *store, hint_writer *writer,
+                              segment_scan *scan, cask_error *err)
+{
+    const os_ops *ops = store->os->ops;
+    char name[SEGMENT_NAME_SIZE];
+    char aside[SEGMENT_NAME_SIZE + 4];
+    bool damaged = false;
+    int os_errno;
+
+    hint_name_format(writer->header.segment_id, name);
+    (void)snprintf(aside, sizeof(aside), "%s.new", name);
+    (void)ops->remove(store->dir, aside);
+    os_errno = ops->open(store->dir, aside, OS_WRITE | OS_CREATE | OS_EXCL,
+                         store->options.file_mode, &writer->file);
+    if (os_errno != 0) {
+        return fail_os(err, os_errno, "cannot create %s", aside);
+    }
+    os_errno = write_rows(writer, store, scan, &damaged);
+    if (os_errno == 0 && !damaged) {
+        os_errno = write_header(writer);
+    }
+    ops->close(writer->file);
+    if (os_errno == 0 && !damaged) {
+        os_errno = ops->rename(store->dir, aside, name);
+    }
+    if (os_errno != 0 || damaged) {
+        (void)ops->remove(store->dir, aside);
+    }
+    if (damaged) {
+        return fail(err, CASK_CORRUPT, 0,
+                    "%016" PRIx64 ".log: damaged, so it gets no hint file",
+                    writer->header.segment_id);
+    }
+    if (os_errno != 0) {
+        return fail_os(err, os_errno, "cannot write %s", aside);
+    }
+    return CASK_OK;
+}
+
+static void begin_header(const store_handle *store, const region_row *row,
+                         hint_header *ret_header)
+{
+    *ret_header = (hint_header){
+        .segment_id = atomic_load(&row->file_id),
+        .segment_nonce = atomic_load(&row->nonce),
+        .segment_length = row->tail,
+        .key_check = hint_key_check(store->identity.hash_key)};
+    memcpy(ret_header->uuid, store->identity.uuid, 16);
+}
+
+cask_status store_write_hint(store_handle *store, uint32_t row_index,
+                             cask_error *err)
+{
+    region_row *row = &store->region.rows[row_index];
+    hint_writer *writer = malloc(sizeof(*writer));
+    segment_header expected = {.id = atomic_load(&row->file_id),
+                               .nonce = atomic_load(&row->nonce)};
+    char name[SEGMENT_NAME_SIZE];
+    store_bytes bytes = {NULL, 0, 0};
+    os_file *file = NULL;
+    segment_scan scan;
+    cask_status status;
+    os_stat stat;
+
+    if (writer == NULL) {
+        return fail_memory(err, sizeof(*writer));
+    }
+    begin_header(store, row, &writer->header);
+    writer->offset = HINT_HEADER_SIZE;
+    writer->rows = 0;
+    segment_name_format(expected.id, name);
+    memcpy(expected.uuid, store->identity.uuid, 16);
+    status = segment_open(store->dir, &expected, OS_READ, &file, NULL, &stat,
+                          err);
+    if (status != CASK_OK) {
+        free(writer);
+        return status;
+    }
+    status = store_bytes_load(store, file, stat.size, name, &bytes, err);
+    if (status == CASK_OK) {
+        uint64_t size = bytes.size < row->tail ? bytes.size : row->tail;
+
+        scan_begin(&scan, bytes.data, size, expected.nonce,
+                   SEGMENT_HEADER_SIZE);
+        scan.trusted_end = row->tail;
+        status = write_file(store, writer, &scan, err);
+    }
+    if (status == CASK_OK) {
+        atomic_store(&row->has_hint, 1);
+    }
+    store_bytes_free(store, &bytes);
+    store->os->ops->close(file);
+    free(writer);
+    return status;
+}

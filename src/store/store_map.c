@@ -1,0 +1,189 @@
+/*
+ * Segments mapped for reading. A mapping is made when a place first leads to
+ * its segment, published by one pointer, and stays until the handle is closed,
+ * so that a reader never loses it under its hands.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "log/segment.h"
+#include "store/store.h"
+
+/* Address space for a segment that still grows. */
+static uint64_t map_size_of(const store_handle *store, const region_row *row)
+{
+    uint64_t tail = atomic_load(&row->reserved_tail);
+    uint64_t size = atomic_load(&row->capacity);
+
+    if (size < tail) {
+        size = tail;
+    }
+    if (atomic_load(&row->state) != ROW_SEALED &&
+        size < store->options.segment_max_bytes) {
+        size = store->options.segment_max_bytes;
+    }
+    return size;
+}
+
+static cask_status make_map(store_handle *store, uint32_t index, store_map **ret_map,
+                            cask_error *err)
+{
+    const os_ops *ops = store->os->ops;
+    const region_row *row = &store->region.rows[index];
+    segment_header expected = {.id = atomic_load(&row->file_id),
+                               .nonce = atomic_load(&row->nonce)};
+    store_map *map = calloc(1, sizeof(*map));
+    os_file *file = NULL;
+    void *memory = NULL;
+    cask_status status;
+    os_stat stat;
+
+    if (map == NULL) {
+        return fail_memory(err, sizeof(*map));
+    }
+    memcpy(expected.uuid, store->identity.uuid, sizeof(expected.uuid));
+    status = segment_open(store->dir, &expected, OS_READ, &file, NULL, &stat,
+                          err);
+    if (status != CASK_OK) {
+        free(map);
+        return status;
+    }
+    map->file_id = expected.id;
+    map->nonce = expected.nonce;
+    map->size = map_size_of(store, row);
+    status = CASK_OK;
+    if (stat.size < atomic_load(&row->reserved_tail)) {
+        /* Touching what is gone would be a SIGBUS. */
+        status = fail(err, CASK_CORRUPT, 0,
+                      "%016" PRIx64 ".log: %" PRIu64
+                      " bytes, at least %" PRIu64 " expected",
+                      map->file_id, stat.size,
+                      atomic_load(&row->reserved_tail));
+    } else {
+        int os_errno = ops->map(file, 0, map->size, false, &memory);
+
+        if (os_errno != 0) {
+            status = fail_os(err, os_errno, "cannot map %016" PRIx64 ".log",
+                             map->file_id);
+        }
+    }
+    ops->close(file);
+    if (status != CASK_OK) {
+        free(map);
+        return status;
+    }
+    map->data = memory;
+    *ret_map = map;
+    return CASK_OK;
+}
+
+static bool covers(const store_handle *store, uint32_t row, const store_map *map)
+{
+    return map != NULL &&
+           map->size >= atomic_load(&store->region.rows[row].reserved_tail);
+}
+
+cask_status store_map_row(store_handle *store, uint32_t row, store_map **ret_map,
+                          cask_error *err)
+{
+    const os_ops *ops = store->os->ops;
+    cask_status status = CASK_OK;
+    store_map *map = store_map_peek(store, row);
+    store_map *fresh = NULL;
+
+    if (covers(store, row, map)) {
+        *ret_map = map;
+        return CASK_OK;
+    }
+    (void)ops->mutex_lock(store->os, &store->map_mutex, UINT32_MAX);
+    map = store_map_peek(store, row);
+    if (!covers(store, row, map)) {
+        status = make_map(store, row, &fresh, err);
+        if (status == CASK_OK) {
+            fresh->older = atomic_load(&store->maps[row]);
+            atomic_store_explicit(&store->maps[row], fresh,
+                                  memory_order_release);
+            map = fresh;
+        }
+    }
+    ops->mutex_unlock(store->os, &store->map_mutex);
+    if (status == CASK_OK) {
+        *ret_map = map;
+    }
+    return status;
+}
+
+uint32_t store_pins(const store_handle *store)
+{
+    uint32_t count = atomic_load(&store->region.header->row_count);
+    uint32_t pins = 0;
+
+    for (uint32_t row = 0; row < count && row < REGION_SEGMENTS; row++) {
+        const store_map *map = atomic_load(&store->maps[row]);
+
+        for (; map != NULL; map = map->older) {
+            pins += atomic_load(&map->pins);
+        }
+    }
+    return pins;
+}
+
+void store_unmap_all(store_handle *store)
+{
+    uint32_t count = atomic_load(&store->region.header->row_count);
+
+    for (uint32_t row = 0; row < count && row < REGION_SEGMENTS; row++) {
+        store_map *map = atomic_load(&store->maps[row]);
+
+        while (map != NULL) {
+            store_map *older = map->older;
+
+            store->os->ops->unmap(store->os, (void *)(uintptr_t)map->data,
+                                  map->size);
+            free(map);
+            map = older;
+        }
+        atomic_store(&store->maps[row], NULL);
+    }
+}
+
+cask_status store_bytes_load(store_handle *store, os_file *file,
+                             uint64_t size, const char *name,
+                             store_bytes *ret_bytes, cask_error *err)
+{
+    const os_ops *ops = store->os->ops;
+    bool by_read = store->options.io == CASK_IO_PREAD;
+    void *memory = NULL;
+    size_t got = size;
+    int os_errno;
+
+    *ret_bytes = (store_bytes){NULL, 0, 0};
+    if (size == 0) {
+        return CASK_OK;
+    }
+    if (by_read) {
+        os_errno = ops->map_private(store->os, size, &memory);
+        if (os_errno == 0) {
+            os_errno = ops->read_at(file, memory, size, 0, &got);
+        }
+    } else {
+        os_errno = ops->map(file, 0, size, false, &memory);
+    }
+    if (os_errno != 0) {
+        ops->unmap(store->os, memory, size);
+        return fail_os(err, os_errno, "cannot read %s", name);
+    }
+    *ret_bytes = (store_bytes){memory, got, size};
+    return CASK_OK;
+}
+
+void store_bytes_free(store_handle *store, store_bytes *bytes)
+{
+    if (bytes->data != NULL) {
+        store->os->ops->unmap(store->os, (void *)(uintptr_t)bytes->data,
+                              bytes->map_size);
+    }
+    *bytes = (store_bytes){NULL, 0, 0};
+}

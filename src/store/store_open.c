@@ -1,0 +1,635 @@
+/*
+ * Opening a store: find the directory, its identity, its living region or build
+ * one. All of it happens under the open lock, so that of many processes that
+ * start together one does the work and the others find it done.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "log/segment.h"
+#include "store/store_open.h"
+
+#define LOCK_NAME "LOCK"
+#define REGION_FILE_NAME "REGION"
+#define DEFAULT_REGION_DIR "/dev/shm"
+
+enum { FIRST_HEAP_BYTES = 256 << 10, REGION_LEAST_BYTES = 1 << 20 };
+
+/* ---- The directory -------------------------------------------------------------- */
+
+/* The name of a new directory must survive too. */
+static int sync_parent(store_handle *store)
+{
+    const os_ops *ops = store->os->ops;
+    char *parent = malloc(strlen(store->path) + 4);
+    os_file *dir = NULL;
+    int os_errno;
+
+    if (parent == NULL) {
+        return ENOMEM;
+    }
+    (void)sprintf(parent, "%s/..", store->path);
+    os_errno = ops->open_dir(store->os, parent, &dir);
+    free(parent);
+    if (os_errno == 0) {
+        os_errno = ops->sync_dir(dir);
+        ops->close(dir);
+    }
+    return os_errno;
+}
+
+static uint32_t directory_mode(uint32_t file_mode)
+{
+    return file_mode | ((file_mode & 0444) >> 2);
+}
+
+static cask_status make_directory(store_handle *store, cask_error *err)
+{
+    const os_ops *ops = store->os->ops;
+    int os_errno = ops->make_dir(store->os, store->path,
+                                 directory_mode(store->options.file_mode));
+
+    if (os_errno != 0 && os_errno != EEXIST) {
+        return fail_os(err, os_errno, "cannot create directory %s",
+                       store->path);
+    }
+    os_errno = ops->open_dir(store->os, store->path, &store->dir);
+    if (os_errno == 0) {
+        os_errno = sync_parent(store);
+    }
+    if (os_errno != 0) {
+        return fail_os(err, os_errno, "cannot create directory %s",
+                       store->path);
+    }
+    return CASK_OK;
+}
+
+static cask_status open_directory(store_handle *store, cask_error *err)
+{
+    const os_ops *ops = store->os->ops;
+    int os_errno = ops->open_dir(store->os, store->path, &store->dir);
+    os_space space;
+
+    if (os_errno == ENOENT) {
+        if (!store->options.create_if_missing || store->options.read_only) {
+            return fail(err, CASK_NOT_FOUND, 0,
+                        "%s: no such store; create it first", store->path);
+        }
+        return make_directory(store, err);
+    }
+    if (os_errno == ENOTDIR) {
+        return fail(err, CASK_INVALID, 0,
+                    "%s: is not a directory; a store is a directory",
+                    store->path);
+    }
+    if (os_errno != 0) {
+        return fail_os(err, os_errno, "cannot open directory %s", store->path);
+    }
+    if (!store->options.read_only && !store->options.allow_remote &&
+        ops->space(store->dir, &space) == 0 && space.remote) {
+        return fail(err, CASK_UNSUPPORTED, 0,
+                    "%s: is on a network file system, whose locks and maps "
+                    "are not to be trusted; open it read-only, or set "
+                    "allow_remote if one host alone uses it",
+                    store->path);
+    }
+    return CASK_OK;
+}
+
+/* ---- LOCK -------------------------------------------------------------------------- */
+
+/* Take the open lock of the file that is named LOCK now. */
+static cask_status take_open_lock(store_handle *store, cask_error *err)
+{
+    const os_ops *ops = store->os->ops;
+    uint32_t create = store->options.read_only ? 0 : OS_CREATE;
+
+    for (;;) {
+        os_stat here = {0};
+        os_stat there = {0};
+        cask_status status;
+        int os_errno = ops->open(store->dir, LOCK_NAME,
+                                 OS_READ | OS_WRITE | create,
+                                 store->options.file_mode, &store->lock_file);
+
+        if (os_errno != 0) {
+            store->lock_file = NULL;
+            return fail_os(err, os_errno,
+                           "cannot open %s/" LOCK_NAME "; without write "
+                           "access the store can be opened read-only",
+                           store->path);
+        }
+        status = store_lock_byte(store, LOCK_OPEN, err);
+        if (status != CASK_OK) {
+            return status;
+        }
+        if (ops->stat(store->lock_file, &here) == 0 &&
+            ops->stat_name(store->dir, LOCK_NAME, &there) == 0 &&
+            here.inode == there.inode) {
+            return CASK_OK;
+        }
+        ops->close(store->lock_file); /* it was replaced meanwhile */
+        store->lock_file = NULL;
+    }
+}
+
+/* ---- CASKADE ------------------------------------------------------------------------- */
+
+static bool is_foreign(void *context, const char *name)
+{
+    if (strcmp(name, LOCK_NAME) != 0 &&
+        strcmp(name, REGION_FILE_NAME) != 0 &&
+        strcmp(name, IDENTITY_NAME ".new") != 0) {
+        (void)snprintf(context, 64, "%s", name);
+        return false;
+    }
+    return true;
+}
+
+static cask_status create_identity(store_handle *store, cask_error *err)
+{
+    const os_ops *ops = store->os->ops;
+    store_identity *identity = &store->identity;
+    uint8_t bytes[IDENTITY_SIZE];
+    char foreign[64] = "";
+    int os_errno;
+
+    if (!store->options.create_if_missing || store->options.read_only) {
+        return fail(err, CASK_NOT_FOUND, 0,
+                    "%s: no store in this directory; create it first",
+                    store->path);
+    }
+    os_errno = ops->list(store->dir, is_foreign, foreign);
+    if (os_errno != 0) {
+        return fail_os(err, os_errno, "cannot list %s", store->path);
+    }
+    if (foreign[0] != 0) {
+        return fail(err, CASK_INVALID, 0,
+                    "%s: is not a store and not empty (it holds %s); choose "
+                    "another directory",
+                    store->path, foreign);
+    }
+    identity->engine = store->options.engine;
+    identity->created_ms = ops->wall_ms(store->os);
+    os_errno = ops->random(store->os, identity->uuid, sizeof(identity->uuid));
+    if (os_errno == 0) {
+        os_errno = ops->random(store->os, &identity->hash_key,
+                               sizeof(identity->hash_key));
+    }
+    if (os_errno != 0) {
+        return fail_os(err, os_errno, "cannot get random bytes");
+    }
+    identity->uuid[6] = (uint8_t)((identity->uuid[6] & 0x0f) | 0x40);
+    identity->uuid[8] = (uint8_t)((identity->uuid[8] & 0x3f) | 0x80);
+    identity_encode(identity, bytes);
+    return file_publish(store->dir, IDENTITY_NAME, bytes, sizeof(bytes),
+                        store->options.file_mode, err);
+}
+
+cask_status store_read_identity(os_file *dir, const char *path,
+                                store_identity *ret_identity, cask_error *err)
+{
+    uint8_t bytes[IDENTITY_SIZE + 1];
+    os_file *file = NULL;
+    cask_status status;
+    os_stat stat;
+    size_t got = 0;
+    int os_errno =
+        dir->os->ops->open(dir, IDENTITY_NAME, OS_READ, 0, &file);
+
+    if (os_errno == ENOENT) {
+        return fail(err, CASK_NOT_FOUND, 0, "%s: no store in this directory",
+                    path);
+    }
+    if (os_errno != 0) {
+        return fail_os(err, os_errno, "cannot open %s/" IDENTITY_NAME, path);
+    }
+    os_errno = dir->os->ops->read_at(file, bytes, sizeof(bytes), 0, &got);
+    if (os_errno == 0) {
+        os_errno = dir->os->ops->stat(file, &stat);
+    }
+    dir->os->ops->close(file);
+    if (os_errno != 0) {
+        return fail_os(err, os_errno, "cannot read %s/" IDENTITY_NAME, path);
+    }
+    if (got < IDENTITY_SIZE) {
+        return fail(err, CASK_CORRUPT, 0,
+                    "%s/" IDENTITY_NAME ": %zu bytes, %d expected; restore it "
+                    "from a backup",
+                    path, got, IDENTITY_SIZE);
+    }
+    status = identity_decode(bytes, IDENTITY_NAME, ret_identity, err);
+    if (status == CASK_OK && got > IDENTITY_SIZE) {
+        status = fail(err, CASK_CORRUPT, 0,
+                      "%s/" IDENTITY_NAME ": longer than %d bytes", path,
+                      IDENTITY_SIZE);
+    }
+    return status;
+}
+
+static cask_status settle_identity(store_handle *store, cask_error *err)
+{
+    cask_status status =
+        store_read_identity(store->dir, store->path, &store->identity, err);
+
+    if (status == CASK_NOT_FOUND) {
+        return create_identity(store, err);
+    }
+    if (status == CASK_OK && store->options.error_if_exists) {
+        status = fail(err, CASK_INVALID, 0,
+                      "%s: there is a store already", store->path);
+    }
+    return status;
+}
+
+/* ---- The region ----------------------------------------------------------------------- */
+
+static cask_status identify(const store_handle *store,
+                            region_identity *ret_identity, cask_error *err)
+{
+    os_stat stat;
+    int os_errno = store->os->ops->stat(store->dir, &stat);
+
+    if (os_errno != 0) {
+        return fail_os(err, os_errno, "cannot examine %s", store->path);
+    }
+    memcpy(ret_identity->uuid, store->identity.uuid, 16);
+    ret_identity->directory_device = stat.device;
+    ret_identity->directory_inode = stat.inode;
+    ret_identity->engine = store->identity.engine;
+    return CASK_OK;
+}
+
+/* Aim the region at a directory: `path`, or the store's own if it is NULL. */
+static cask_status aim(store_handle *store, const region_identity *identity,
+                       const char *path, cask_error *err)
+{
+    region_handle *region = &store->region;
+    const os_ops *ops = store->os->ops;
+    int os_errno;
+
+    ops->close(store->region_dir);
+    store->region_dir = NULL;
+    *region = (region_handle){.os = store->os,
+                              .huge_pages = store->options.huge_pages};
+    if (path == NULL) {
+        region->dir = store->dir;
+        (void)snprintf(region->name, sizeof(region->name), REGION_FILE_NAME);
+        (void)snprintf(region->path, sizeof(region->path), "%s/%s",
+                       store->path, region->name);
+        return CASK_OK;
+    }
+    os_errno = ops->open_dir(store->os, path, &store->region_dir);
+    if (os_errno != 0) {
+        store->region_dir = NULL;
+        return fail_os(err, os_errno, "cannot open region_dir %s", path);
+    }
+    region->dir = store->region_dir;
+    region_name(identity, region->name);
+    (void)snprintf(region->path, sizeof(region->path), "%s/%s", path,
+                   region->name);
+    return CASK_OK;
+}
+
+/* Whether the files are what a clean region says of them. */
+static bool matches_files(store_handle *store)
+{
+    const region_header *header = store->region.header;
+    uint32_t count = atomic_load(&header->row_count);
+    os_stat stat;
+
+    if (store->os->ops->stat_name(store->dir, MANIFEST_NAME, &stat) != 0 ||
+        stat.size != header->manifest_tail || count > REGION_SEGMENTS) {
+        return false;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        const region_row *row = &store->region.rows[i];
+        char name[SEGMENT_NAME_SIZE];
+
+        if (atomic_load(&row->state) == ROW_FREE) {
+            continue;
+        }
+        segment_name_format(atomic_load(&row->file_id), name);
+        if (store->os->ops->stat_name(store->dir, name, &stat) != 0 ||
+            stat.inode != row->inode ||
+            stat.size < atomic_load(&row->reserved_tail)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* CASK_NOT_FOUND: there is no region to join. */
+static cask_status join(store_handle *store, const region_identity *identity,
+                        const char *path, cask_error *err)
+{
+    bool alive = false;
+    cask_status status = aim(store, identity, path, err);
+    uint32_t state;
+
+    if (status == CASK_OK) {
+        status = region_attach(&store->region, identity, true, &alive, err);
+    }
+    if (status != CASK_OK) {
+        return status;
+    }
+    state = atomic_load(&store->region.header->state);
+    if (alive && state == REGION_LIVE) {
+        return CASK_OK;
+    }
+    if (!alive && state == REGION_CLEAN && !store->options.read_only &&
+        matches_files(store)) {
+        atomic_store(&store->region.header->state, REGION_LIVE);
+        return CASK_OK;
+    }
+    region_detach(&store->region);
+    return fail(err, CASK_NOT_FOUND, 0, "%s: no living region", store->path);
+}
+
+static const char *region_dir_of(const store_handle *store)
+{
+    return store->options.region_dir != NULL ? store->options.region_dir
+                                             : DEFAULT_REGION_DIR;
+}
+
+static cask_status join_any(store_handle *store,
+                            const region_identity *identity, cask_error *err)
+{
+    cask_status status = join(store, identity, region_dir_of(store), err);
+
+    if (status != CASK_OK && status != CASK_NAMESPACE) {
+        status = join(store, identity, NULL, err);
+    }
+    return status;
+}
+
+static cask_status build(store_handle *store, const region_identity *identity,
+                         const char *path, cask_error *err)
+{
+    cask_status status = aim(store, identity, path, err);
+    os_space space;
+
+    if (status == CASK_OK &&
+        store->os->ops->space(store->region.dir, &space) == 0 &&
+        space.free < REGION_LEAST_BYTES) {
+        status = fail(err, CASK_NO_SPACE, 0,
+                      "%s: %" PRIu64 " bytes free, at least %d needed",
+                      path == NULL ? store->path : path, space.free,
+                      REGION_LEAST_BYTES);
+    }
+    if (status == CASK_OK) {
+        status = region_create(&store->region, identity, FIRST_HEAP_BYTES,
+                               err);
+    }
+    if (status == CASK_OK) {
+        status = store_recover(store, err);
+        if (status == CASK_OK) {
+            atomic_store(&store->region.header->state, REGION_LIVE);
+        } else {
+            region_remove(&store->region);
+            region_detach(&store->region);
+        }
+    }
+    return status;
+}
+
+/* In memory if there is room, else in the store's directory. */
+static cask_status build_any(store_handle *store,
+                             const region_identity *identity, cask_error *err)
+{
+    cask_status status = build(store, identity, region_dir_of(store), err);
+    bool shm_failed = status == CASK_NO_SPACE || status == CASK_IO ||
+                      status == CASK_READ_ONLY || status == CASK_INVALID;
+
+    if (shm_failed && store->options.region_dir == NULL &&
+        store->region.header == NULL) {
+        cask_error first = *err;
+
+        status = build(store, identity, NULL, err);
+        if (status == CASK_OK) {
+            store_event(store, CASK_EVENT_REGION, CASK_OK,
+                        "the index is in %s: %s", store->region.path,
+                        first.message);
+        }
+    }
+    return status;
+}
+
+static cask_status build_private(store_handle *store,
+                                 const region_identity *identity,
+                                 cask_error *err)
+{
+    cask_status status;
+
+    store->private_index = true;
+    store->region = (region_handle){.os = store->os};
+    status = region_create_private(&store->region, identity, err);
+    if (status == CASK_OK) {
+        status = store_recover(store, err);
+    }
+    if (status == CASK_OK) {
+        atomic_store(&store->region.header->state, REGION_LIVE);
+    }
+    return status;
+}
+
+/* Processes live that use this store and cannot be seen through a region. */
+static cask_status check_elsewhere(store_handle *store, cask_error *err)
+{
+    bool used = false;
+
+    if (store->os->ops->is_locked(store->lock_file, LOCK_PROCESSES,
+                                  REGION_PROCESSES, &used) == 0 &&
+        used) {
+        return fail(err, CASK_NAMESPACE, 0,
+                    "%s: in use by a process whose region is not visible here "
+                    "(another container, or another region_dir); use the same "
+                    "region_dir there and here",
+                    store->path);
+    }
+    return CASK_OK;
+}
+
+/* ---- Roles ------------------------------------------------------------------------------ */
+
+static cask_status take_write_role(store_handle *store, cask_error *err)
+{
+    const os_ops *ops = store->os->ops;
+    os_lock kind = store->options.exclusive ? OS_EXCLUSIVE : OS_SHARED;
+    int os_errno = ops->lock(store->lock_file, LOCK_WRITE_ROLE, 1, kind);
+
+    if (os_errno == EAGAIN) {
+        return store_fail_busy(store, err);
+    }
+    if (os_errno != 0) {
+        return fail_os(err, os_errno, "%s: cannot lock LOCK", store->path);
+    }
+    store->writer = true;
+    return CASK_OK;
+}
+
+/* The open lock is held. */
+static cask_status join_or_build(store_handle *store, cask_error *err)
+{
+    region_identity identity;
+    cask_status status = settle_identity(store, err);
+
+    if (status == CASK_OK) {
+        status = identify(store, &identity, err);
+    }
+    if (status != CASK_OK) {
+        return status;
+    }
+    status = join_any(store, &identity, err);
+    if (status != CASK_OK && status != CASK_NAMESPACE) {
+        status = check_elsewhere(store, err);
+        if (status == CASK_OK && store->options.read_only) {
+            return build_private(store, &identity, err);
+        }
+        if (status == CASK_OK) {
+            status = build_any(store, &identity, err);
+        }
+    }
+    if (status == CASK_OK && !store->options.read_only) {
+        status = take_write_role(store, err);
+    }
+    if (status == CASK_OK) {
+        status = store_claim_slot(store, err);
+    }
+    return status;
+}
+
+static cask_status open_locked(store_handle *store, cask_error *err)
+{
+    cask_status status = take_open_lock(store, err);
+
+    if (status != CASK_OK) {
+        return status;
+    }
+    status = join_or_build(store, err);
+    if (status == CASK_OK || store->lock_file != NULL) {
+        store_unlock_byte(store, LOCK_OPEN);
+    }
+    return status;
+}
+
+/* No write access to LOCK, or none to the directory: an index of its own. */
+static cask_status open_private(store_handle *store, cask_error *err)
+{
+    region_identity identity;
+    cask_status status = store_read_identity(store->dir, store->path,
+                                             &store->identity, err);
+
+    if (status == CASK_OK) {
+        status = identify(store, &identity, err);
+    }
+    return status == CASK_OK ? build_private(store, &identity, err) : status;
+}
+
+cask_status store_refresh(store_handle *store, cask_error *err)
+{
+    region_handle old = store->region;
+    region_handle fresh;
+    region_identity identity;
+    cask_status status;
+
+    if (!store->private_index) {
+        return CASK_OK;
+    }
+    status = identify(store, &identity, err);
+    if (status != CASK_OK) {
+        return status;
+    }
+    status = build_private(store, &identity, err);
+    if (status != CASK_OK) {
+        region_detach(&store->region);
+        store->region = old;
+        return status;
+    }
+    /* Rows mean other segments now. */
+    fresh = store->region;
+    store->region = old;
+    store_unmap_all(store);
+    region_detach(&store->region);
+    store->region = fresh;
+    return CASK_OK;
+}
+
+/* ---- Open ------------------------------------------------------------------------------- */
+
+static cask_status set_up(store_handle *store, const char *path,
+                          cask_error *err)
+{
+    const os_ops *ops = store->os->ops;
+    int os_errno;
+
+    store->path = strdup(path);
+    store->maps = calloc(REGION_SEGMENTS, sizeof(*store->maps));
+    if (store->path == NULL || store->maps == NULL) {
+        return fail_memory(err, REGION_SEGMENTS * sizeof(*store->maps));
+    }
+    os_errno = ops->fork_word(store->os, &store->fork_word);
+    if (os_errno == 0) {
+        os_errno = ops->mutex_init(store->os, &store->maintenance_mutex);
+    }
+    if (os_errno == 0) {
+        os_errno = ops->mutex_init(store->os, &store->map_mutex);
+    }
+    if (os_errno != 0) {
+        return fail_os(err, os_errno, "cannot set up a handle");
+    }
+    return CASK_OK;
+}
+
+static cask_status open_store(store_handle *store, const char *path,
+                              cask_error *err)
+{
+    cask_status status = set_up(store, path, err);
+
+    if (status == CASK_OK) {
+        status = open_directory(store, err);
+    }
+    if (status != CASK_OK) {
+        return status;
+    }
+    status = open_locked(store, err);
+    if (store->options.read_only && store->lock_file == NULL) {
+        status = open_private(store, err);
+    }
+    if (status == CASK_OK && store->writer) {
+        status = store_worker_start(store, err);
+    }
+    return status;
+}
+
+cask_status store_open(os *kernel, const char *path,
+                       const cask_options *options, const store_engine *engine,
+                       store_handle **ret_store, cask_error *err)
+{
+    store_handle *store = aligned_alloc(
+        REGION_LINE, round_up(sizeof(store_handle), REGION_LINE));
+    cask_error local;
+    cask_status status;
+
+    if (err == NULL) {
+        err = &local;
+    }
+    if (store == NULL) {
+        return fail_memory(err, sizeof(*store));
+    }
+    memset(store, 0, sizeof(*store));
+    store->os = kernel;
+    store->engine = engine;
+    store->options = *options;
+    store->region.os = kernel;
+    status = open_store(store, path, err);
+    if (status != CASK_OK) {
+        (void)store_close(store, NULL);
+        return status;
+    }
+    *ret_store = store;
+    return CASK_OK;
+}

@@ -1,0 +1,17 @@
+/*
+ * Parts of opening and closing that others share.
+ */
+#ifndef CASKADE_STORE_OPEN_H
+#define CASKADE_STORE_OPEN_H
+
+#include "store/store.h"
+
+/* Read the file CASKADE. CASK_OK; CASK_NOT_FOUND; CASK_CORRUPT;
+ * CASK_UNSUPPORTED; CASK_IO. */
+cask_status store_read_identity(os_file *dir, const char *path,
+                                store_identity *ret_identity, cask_error *err);
+
+/* CASK_BUSY, with a message that names who holds the write role. */
+cask_status store_fail_busy(store_handle *store, cask_error *err);
+
+#endif

@@ -1,0 +1,158 @@
+/*
+ * Who is alive, and who may do what: bytes of the file LOCK, held by open file
+ * description, so that the kernel drops them when a process dies. PIDs are for
+ * messages only.
+ */
+#include <errno.h>
+#include <inttypes.h>
+
+#include "store/store.h"
+
+enum { POLL_MS = 1, POLL_MOST_MS = 20 };
+
+cask_status store_lock_byte(store_handle *store, uint64_t byte, cask_error *err)
+{
+    const os_ops *ops = store->os->ops;
+    uint64_t deadline = ops->now_ns(store->os) +
+                        store->options.lock_timeout_ms * UINT64_C(1000000);
+    uint64_t pause_ms = POLL_MS;
+
+    for (;;) {
+        int os_errno = ops->lock(store->lock_file, byte, 1, OS_EXCLUSIVE);
+
+        if (os_errno == 0) {
+            return CASK_OK;
+        }
+        if (os_errno != EAGAIN) {
+            return fail_os(err, os_errno, "%s: cannot lock LOCK", store->path);
+        }
+        if (ops->now_ns(store->os) >= deadline) {
+            return fail(err, CASK_TIMEOUT, 0,
+                        "%s: waited %" PRIu32 " ms for a process that is "
+                        "opening, closing or tidying the store; nothing was "
+                        "written",
+                        store->path, store->options.lock_timeout_ms);
+        }
+        ops->sleep_ms(store->os, pause_ms);
+        pause_ms = pause_ms * 2 > POLL_MOST_MS ? POLL_MOST_MS : pause_ms * 2;
+    }
+}
+
+void store_unlock_byte(store_handle *store, uint64_t byte)
+{
+    (void)store->os->ops->lock(store->lock_file, byte, 1, OS_UNLOCK);
+}
+
+bool store_slot_is_alive(store_handle *store, uint32_t slot)
+{
+    bool locked = false;
+
+    if (store->has_slot && slot == store->process_slot) {
+        return true;
+    }
+    /* If the kernel cannot tell, nothing is taken from anybody. */
+    return store->os->ops->is_locked(store->lock_file, LOCK_PROCESSES + slot,
+                                     1, &locked) != 0 ||
+           locked;
+}
+
+/* What a dead handle counted is kept. */
+static void bury(region_header *header, region_process *process)
+{
+    atomic_fetch_add(&header->past_gets, atomic_load(&process->gets));
+    atomic_fetch_add(&header->past_get_misses,
+                     atomic_load(&process->get_misses));
+    atomic_store(&process->gets, 0);
+    atomic_store(&process->get_misses, 0);
+    process->in_use = 0;
+}
+
+static void fill_slot(store_handle *store, uint32_t slot)
+{
+    region_process *process = &store->region.processes[slot];
+
+    if (process->in_use != 0) {
+        bury(store->region.header, process);
+    }
+    store->generation = atomic_fetch_add(&process->generation, 1) + 1;
+    process->pid = store->os->ops->pid(store->os);
+    process->start_ms = store->os->ops->wall_ms(store->os);
+    process->writer = store->writer ? 1 : 0;
+    process->in_use = 1;
+    store->process_slot = slot;
+    store->has_slot = true;
+}
+
+cask_status store_claim_slot(store_handle *store, cask_error *err)
+{
+    const os_ops *ops = store->os->ops;
+
+    for (uint32_t slot = 0; slot < REGION_PROCESSES; slot++) {
+        int os_errno = ops->lock(store->lock_file, LOCK_PROCESSES + slot, 1,
+                                 OS_EXCLUSIVE);
+
+        if (os_errno == 0) {
+            fill_slot(store, slot);
+            return CASK_OK;
+        }
+        if (os_errno != EAGAIN) {
+            return fail_os(err, os_errno, "%s: cannot lock LOCK", store->path);
+        }
+    }
+    return fail(err, CASK_BUSY, 0,
+                "%s: %d handles are open already; close some", store->path,
+                REGION_PROCESSES);
+}
+
+void store_release_slot(store_handle *store)
+{
+    if (!store->has_slot) {
+        return;
+    }
+    store_publish_counters(store);
+    bury(store->region.header, &store->region.processes[store->process_slot]);
+    store->has_slot = false;
+    store_unlock_byte(store, LOCK_PROCESSES + store->process_slot);
+}
+
+bool store_has_other_writer(store_handle *store)
+{
+    for (uint32_t slot = 0; slot < REGION_PROCESSES; slot++) {
+        const region_process *process = &store->region.processes[slot];
+
+        if (process->in_use != 0 && process->writer != 0 &&
+            slot != store->process_slot && store_slot_is_alive(store, slot)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+cask_status store_maintain_begin(store_handle *store, cask_error *err)
+{
+    const os_ops *ops = store->os->ops;
+    cask_status status;
+    int os_errno = ops->mutex_lock(store->os, &store->maintenance_mutex,
+                                   store->options.lock_timeout_ms);
+
+    if (os_errno == ETIMEDOUT) {
+        return fail(err, CASK_TIMEOUT, 0,
+                    "%s: another thread has been tidying the store for %" PRIu32
+                    " ms; nothing was written",
+                    store->path, store->options.lock_timeout_ms);
+    }
+    if (os_errno != 0) {
+        return fail_os(err, os_errno, "%s: cannot lock", store->path);
+    }
+    status = store_lock_byte(store, LOCK_MAINTENANCE, err);
+    if (status != CASK_OK) {
+        ops->mutex_unlock(store->os, &store->maintenance_mutex);
+    }
+    return status;
+}
+
+void store_maintain_end(store_handle *store)
+{
+    store_unlock_byte(store, LOCK_MAINTENANCE);
+    store->os->ops->mutex_unlock(store->os, &store->maintenance_mutex);
+}

@@ -1,0 +1,566 @@
+/*
+ * Recovery: fill a new region from MANIFEST, hints and segments. May be killed
+ * at any point and begun again: nothing that was there is changed before the
+ * new MANIFEST replaces the old one, and all that it adds is synced by then.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "log/segment.h"
+#include "region/place.h"
+#include "store/store.h"
+
+/* Sequences skipped after an unclean end: some that were given out may have
+ * been lost with the bytes that bore them, and must not come again. */
+#define SEQUENCE_GAP (UINT64_C(1) << 24)
+
+/* Room that a new or moved segment has to begin with. */
+enum { FIRST_CAPACITY = 1 << 20 };
+
+typedef struct recovery {
+    store_handle *store;
+    manifest_state manifest;
+    bool rewrite;          /* the MANIFEST no longer says what is */
+    bool unclean;          /* the last writer did not close the store */
+    uint64_t highest;      /* sequence seen */
+    uint32_t rows;         /* set up so far */
+    size_t listed;         /* segments in the MANIFEST as it was */
+    size_t taken_up;       /* 1: a segment is active already */
+} recovery;
+
+/* ---- Files that are not the store's ------------------------------------------- */
+
+static bool in_manifest(const manifest_state *manifest, uint64_t id)
+{
+    for (size_t i = 0; i < manifest->count; i++) {
+        if (manifest->segments[i].id == id) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static uint64_t last_listed_sequence(recovery *r)
+{
+    uint64_t last = 0;
+
+    for (size_t i = 0; i < r->manifest.count; i++) {
+        const manifest_segment *segment = &r->manifest.segments[i];
+        store_tail tail;
+
+        if (segment->sealed) {
+            last = segment->last_sequence > last ? segment->last_sequence
+                                                 : last;
+        } else if (store_tail_examine(r->store, segment, &tail, NULL) ==
+                   CASK_OK) {
+            last = tail.last_sequence > last ? tail.last_sequence : last;
+            store_tail_free(r->store, &tail);
+        }
+    }
+    return last;
+}
+
+/*
+ * A segment that MANIFEST does not list: prepared and never used, or the output
+ * of a recovery that was killed; its records are then in a listed segment too.
+ * If it holds anything newer, MANIFEST is the one that is wrong.
+ */
+static cask_status judge_records(recovery *r, const segment_header *header,
+                                 cask_error *err)
+{
+    manifest_segment segment = {.id = header->id, .nonce = header->nonce};
+    store_tail tail;
+    cask_status status =
+        store_tail_examine(r->store, &segment, &tail, err);
+
+    if (status == CASK_OK && tail.last_sequence > last_listed_sequence(r)) {
+        status = fail(err, CASK_CORRUPT, 0,
+                      "%016" PRIx64 ".log holds records up to sequence %" PRIu64
+                      ", but MANIFEST does not list it; restore MANIFEST, or "
+                      "move the file away",
+                      header->id, tail.last_sequence);
+    }
+    store_tail_free(r->store, &tail);
+    return status;
+}
+
+static cask_status judge_unlisted(recovery *r, uint64_t id, bool *ret_remove,
+                                  cask_error *err)
+{
+    static const uint8_t zeros[SEGMENT_HEADER_SIZE];
+    store_handle *store = r->store;
+    uint8_t bytes[SEGMENT_HEADER_SIZE] = {0};
+    char name[SEGMENT_NAME_SIZE];
+    segment_header header;
+    os_file *file = NULL;
+    os_stat stat;
+    size_t got = 0;
+    int os_errno;
+
+    *ret_remove = false;
+    segment_name_format(id, name);
+    if (file_open(store->dir, name, OS_READ, &file, &stat, NULL) != CASK_OK) {
+        return CASK_OK; /* a directory, a link: not ours */
+    }
+    os_errno = store->os->ops->read_at(file, bytes, sizeof(bytes), 0, &got);
+    store->os->ops->close(file);
+    if (os_errno != 0) {
+        return fail_os(err, os_errno, "cannot read %s", name);
+    }
+    if (memcmp(bytes, zeros, sizeof(bytes)) == 0) {
+        *ret_remove = true; /* its header was never written */
+        return CASK_OK;
+    }
+    if (segment_header_decode(bytes, name, &header, NULL) != CASK_OK ||
+        header.id != id ||
+        memcmp(header.uuid, store->identity.uuid, 16) != 0) {
+        return CASK_OK; /* another store's */
+    }
+    *ret_remove = true;
+    return judge_records(r, &header, err);
+}
+
+typedef struct sweep {
+    recovery *r;
+    cask_error *err;
+    cask_status status;
+    /* Removed after the listing, one listing for each few. */
+    char names[64][SEGMENT_NAME_SIZE + 8];
+    size_t count;
+} sweep;
+
+static bool ends_with(const char *name, const char *suffix)
+{
+    size_t size = strlen(name);
+    size_t tail = strlen(suffix);
+
+    return size > tail && strcmp(name + size - tail, suffix) == 0;
+}
+
+static bool sweep_name(void *context, const char *name)
+{
+    sweep *s = context;
+    bool leftover = false;
+    uint64_t id;
+
+    if (segment_name_parse(name, &id)) {
+        if (!in_manifest(&s->r->manifest, id)) {
+            s->status = judge_unlisted(s->r, id, &leftover, s->err);
+        }
+    } else if (hint_name_parse(name, &id)) {
+        leftover = !in_manifest(&s->r->manifest, id);
+    } else {
+        leftover = ends_with(name, ".hint.new") ||
+                   strcmp(name, MANIFEST_NAME ".new") == 0 ||
+                   strcmp(name, IDENTITY_NAME ".new") == 0;
+    }
+    if (leftover) {
+        (void)snprintf(s->names[s->count], sizeof(s->names[0]), "%s", name);
+        s->count++;
+    }
+    return s->status == CASK_OK && s->count < 64;
+}
+
+static cask_status sweep_leftovers(recovery *r, cask_error *err)
+{
+    store_handle *store = r->store;
+    sweep s;
+    int os_errno;
+
+    do {
+        s = (sweep){.r = r, .err = err, .status = CASK_OK};
+        os_errno = store->os->ops->list(store->dir, sweep_name, &s);
+        if (os_errno != 0) {
+            return fail_os(err, os_errno, "cannot list %s", store->path);
+        }
+        for (size_t i = 0; i < s.count && s.status == CASK_OK &&
+                           !store->private_index;
+             i++) {
+            /* Never through a link, never a directory: remove() is unlink. */
+            if (store->os->ops->remove(store->dir, s.names[i]) == 0) {
+                store_event(store, CASK_EVENT_LEFTOVER, CASK_OK,
+                            "removed %s, left by a process that died",
+                            s.names[i]);
+            }
+        }
+    } while (s.count == 64 && s.status == CASK_OK && !store->private_index);
+    return s.status;
+}
+
+static bool is_segment(void *context, const char *name)
+{
+    uint64_t id;
+
+    if (segment_name_parse(name, &id)) {
+        *(bool *)context = true;
+        return false;
+    }
+    return true;
+}
+
+static cask_status load_manifest(recovery *r, cask_error *err)
+{
+    store_handle *store = r->store;
+    bool has_segments = false;
+    cask_status status = manifest_load(store->dir, store->identity.uuid,
+                                       &r->manifest, err);
+
+    if (status != CASK_NOT_FOUND) {
+        return status;
+    }
+    (void)store->os->ops->list(store->dir, is_segment, &has_segments);
+    if (has_segments) {
+        return fail(err, CASK_CORRUPT, 0,
+                    "%s: MANIFEST is missing, but there are segments; restore "
+                    "it from a backup",
+                    store->path);
+    }
+    memcpy(r->manifest.header.uuid, store->identity.uuid, 16);
+    r->manifest.header.engine = store->identity.engine;
+    r->rewrite = true;
+    if (store->private_index) {
+        return CASK_OK;
+    }
+    return manifest_rewrite(store->dir, &r->manifest,
+                            store->options.file_mode, err);
+}
+
+/* ---- Segments ------------------------------------------------------------------- */
+
+static cask_status load(recovery *r, const manifest_segment *segment,
+                        cask_error *err)
+{
+    region_header *header = r->store->region.header;
+    uint64_t last = 0;
+    cask_status status;
+
+    if (r->rows >= REGION_SEGMENTS) {
+        return fail(err, CASK_CORRUPT, 0,
+                    MANIFEST_NAME ": more than %d segments", REGION_SEGMENTS);
+    }
+    status = region_allocate_row(&r->store->region, r->rows, err);
+    if (status == CASK_OK) {
+        status = store_load_segment(r->store, r->rows, segment, &last, err);
+    }
+    if (status == CASK_OK) {
+        r->rows++;
+        atomic_store(&header->row_count, r->rows);
+        r->highest = last > r->highest ? last : r->highest;
+    }
+    return status;
+}
+
+/* The next unsealed segment behind `i` that holds a record; `listed` if none. */
+static size_t next_used(const recovery *r, const store_tail *tails, size_t i)
+{
+    for (i = i + 1; i < r->listed; i++) {
+        if (tails[i].first_sequence != 0) {
+            break;
+        }
+    }
+    return i;
+}
+
+/*
+ * An unsealed segment that another follows was synced before that took its
+ * first record, whatever its marks say: it is sealed now, up to its last record
+ * older than the follower's first.
+ */
+static uint64_t end_before(const store_tail *tail, uint64_t nonce,
+                           uint64_t sequence)
+{
+    uint64_t end = SEGMENT_HEADER_SIZE;
+    segment_scan scan;
+    scan_result result;
+    scan_item item;
+
+    scan_begin(&scan, tail->bytes.data, tail->bytes.size, nonce,
+               SEGMENT_HEADER_SIZE);
+    scan.trusted_end = tail->bytes.size;
+    while ((result = scan_next(&scan, &item)) != SCAN_END) {
+        if (result == SCAN_RECORD && item.header.sequence < sequence) {
+            end = item.offset + item.size;
+        }
+    }
+    return end;
+}
+
+static void copied(store_handle *store, const scan_item *item,
+                   uint64_t from_place, uint64_t to_place, uint64_t to_tail)
+{
+    (void)from_place;
+    store->engine->apply_locked(
+        store,
+        siphash(store->identity.hash_key, item->key, item->header.key_size),
+        &item->header, to_place, to_tail);
+}
+
+static void activate(store_handle *store, uint32_t row, uint64_t end)
+{
+    region_header *header = store->region.header;
+
+    atomic_store(&store->region.rows[row].state, ROW_ACTIVE);
+    atomic_store(&store->region.rows[row].reserved_tail, end);
+    atomic_store(&header->active_row, row);
+    atomic_store(&header->applied_tail, region_tail_make(row, end));
+    header->commit.durable_offset = end;
+}
+
+/* Create a segment, put copies of [from.trusted_end, from.end) into it, and
+ * make it the active one. `from` may be NULL. */
+static cask_status begin_segment(recovery *r, const store_tail *from,
+                                 const manifest_segment *source,
+                                 cask_error *err)
+{
+    store_handle *store = r->store;
+    store_copy copy = {.from = r->rows - 1, .copied = copied};
+    segment_header expected = {0};
+    manifest_segment segment;
+    uint64_t end = SEGMENT_HEADER_SIZE;
+    uint64_t capacity = FIRST_CAPACITY;
+    cask_status status;
+    os_stat stat;
+
+    if (capacity > store->options.segment_max_bytes) {
+        capacity = store->options.segment_max_bytes;
+    }
+    if (from != NULL) {
+        capacity += from->end - from->trusted_end;
+    }
+    status = store_create_row(store, capacity, &copy.to, err);
+    if (status != CASK_OK) {
+        return status;
+    }
+    expected.id = atomic_load(&store->region.rows[copy.to].file_id);
+    expected.nonce = atomic_load(&store->region.rows[copy.to].nonce);
+    memcpy(expected.uuid, store->identity.uuid, 16);
+    if (from != NULL) {
+        status = segment_open(store->dir, &expected, OS_READ | OS_WRITE,
+                              &copy.file, NULL, &stat, err);
+        if (status == CASK_OK) {
+            scan_begin(&copy.scan, from->bytes.data, from->end, source->nonce,
+                       from->trusted_end);
+            status = store->engine->reserve(
+                store,
+                (from->end - from->trusted_end) / RECORD_HEADER_SIZE + 1, err);
+        }
+        if (status == CASK_OK) {
+            status = store_copy_records(store, &copy, &end, err);
+        }
+        store->os->ops->close(copy.file);
+    }
+    segment = (manifest_segment){.id = expected.id,
+                                 .nonce = expected.nonce,
+                                 .kind = SEGMENT_LOG};
+    if (status == CASK_OK) {
+        status = manifest_add(&r->manifest, &segment, err);
+    }
+    if (status == CASK_OK) {
+        activate(store, copy.to, end);
+        r->rewrite = true;
+    }
+    return status;
+}
+
+/* The last segment with records: go on behind its mark, or move its tail. */
+static cask_status take_up(recovery *r, size_t i, store_tail *tail,
+                           cask_error *err)
+{
+    manifest_segment segment = r->manifest.segments[i];
+    store_handle *store = r->store;
+    cask_status status;
+
+    r->highest =
+        tail->last_sequence > r->highest ? tail->last_sequence : r->highest;
+    r->unclean = !tail->clean;
+    r->taken_up = 1;
+    segment.length = tail->clean || store->private_index ? tail->end
+                                                         : tail->trusted_end;
+    status = load(r, &segment, err);
+    if (status != CASK_OK) {
+        return status;
+    }
+    if (tail->clean || store->private_index) {
+        activate(store, r->rows - 1, tail->end);
+        return CASK_OK;
+    }
+    segment.sealed = true;
+    segment.last_sequence = store->region.rows[r->rows - 1].last_sequence;
+    segment.damaged_bytes = store->region.rows[r->rows - 1].damaged_bytes;
+    r->manifest.segments[i] = segment;
+    if (segment.length == SEGMENT_HEADER_SIZE) {
+        /* Nothing stays in it: it leaves MANIFEST, and then the disk. */
+        atomic_store(&store->region.rows[r->rows - 1].file_id, 0);
+        atomic_store(&store->region.rows[r->rows - 1].state, ROW_FREE);
+    }
+    return begin_segment(r, tail, &segment, err);
+}
+
+static cask_status load_unsealed(recovery *r, size_t i, store_tail *tails,
+                                 bool *ret_keep, cask_error *err)
+{
+    manifest_segment *segment = &r->manifest.segments[i];
+    size_t listed = r->listed;
+    size_t next = next_used(r, tails, i);
+    cask_status status;
+
+    *ret_keep = true;
+    if (tails[i].first_sequence == 0) {
+        if (i + 1 == listed && tails[i].clean && r->taken_up == 0) {
+            return take_up(r, i, &tails[i], err); /* a new store's first */
+        }
+        r->rewrite = true;
+        *ret_keep = false; /* prepared, never used */
+        return CASK_OK;
+    }
+    if (next == listed) {
+        status = take_up(r, i, &tails[i], err);
+        *ret_keep = r->manifest.segments[i].length > SEGMENT_HEADER_SIZE ||
+                    !r->manifest.segments[i].sealed;
+        return status;
+    }
+    r->rewrite = true;
+    segment->length =
+        end_before(&tails[i], segment->nonce, tails[next].first_sequence);
+    segment->sealed = true;
+    status = load(r, segment, err);
+    segment->last_sequence = r->highest;
+    return status;
+}
+
+static cask_status examine_all(recovery *r, store_tail *tails,
+                               cask_error *err)
+{
+    cask_status status = CASK_OK;
+
+    for (size_t i = 0; i < r->manifest.count && status == CASK_OK; i++) {
+        if (!r->manifest.segments[i].sealed) {
+            status = store_tail_examine(r->store, &r->manifest.segments[i],
+                                        &tails[i], err);
+        }
+    }
+    return status;
+}
+
+static cask_status load_all(recovery *r, store_tail *tails, cask_error *err)
+{
+    size_t listed = r->listed; /* a moved tail adds one */
+    cask_status status = examine_all(r, tails, err);
+    size_t kept = 0;
+
+    for (size_t i = 0; i < listed && status == CASK_OK; i++) {
+        bool keep = true;
+
+        if (r->manifest.segments[i].sealed) {
+            status = load(r, &r->manifest.segments[i], err);
+        } else {
+            status = load_unsealed(r, i, tails, &keep, err);
+        }
+        /* Kept ones close ranks; the files of the others go after the new
+         * MANIFEST is there, by the next sweep. */
+        if (keep) {
+            r->manifest.segments[kept++] = r->manifest.segments[i];
+        }
+    }
+    if (status == CASK_OK) {
+        size_t added = r->manifest.count - listed;
+
+        memmove(&r->manifest.segments[kept], &r->manifest.segments[listed],
+                added * sizeof(manifest_segment));
+        r->manifest.count = kept + added;
+    }
+    return status;
+}
+
+/* ---- The whole ------------------------------------------------------------------- */
+
+static cask_status finish(recovery *r, cask_error *err)
+{
+    store_handle *store = r->store;
+    region_header *header = store->region.header;
+    manifest_state *manifest = &r->manifest;
+    uint64_t next = r->highest + 1;
+    cask_status status;
+
+    if (next < manifest->next_sequence) {
+        next = manifest->next_sequence;
+    }
+    if (r->unclean) {
+        next += SEQUENCE_GAP;
+    }
+    atomic_store(&header->next_sequence, next);
+    atomic_store(&header->commit.durable_sequence, next - 1);
+    if (store->private_index) {
+        return CASK_OK;
+    }
+    if (r->rewrite || manifest->torn || r->unclean) {
+        manifest->next_id = header->reserved_id;
+        manifest->next_sequence = next;
+        status = manifest_rewrite(store->dir, manifest,
+                                  store->options.file_mode, err);
+        if (status != CASK_OK) {
+            return status;
+        }
+        header->manifest_tail = manifest->tail;
+        header->manifest_number = manifest->number;
+        status = sweep_leftovers(r, err);
+        if (status != CASK_OK) {
+            return status;
+        }
+    }
+    store_event(store, CASK_EVENT_RECOVERED, CASK_OK,
+                "%s: index rebuilt: %" PRIu64 " keys in %" PRIu32
+                " segments%s",
+                store->path, atomic_load(&header->key_count), r->rows,
+                r->unclean ? "; the last writer had not closed it" : "");
+    return CASK_OK;
+}
+
+static cask_status recover(recovery *r, cask_error *err)
+{
+    region_header *header = r->store->region.header;
+    store_tail *tails;
+    cask_status status = load_manifest(r, err);
+
+    if (status == CASK_OK) {
+        status = sweep_leftovers(r, err);
+    }
+    if (status != CASK_OK) {
+        return status;
+    }
+    header->manifest_tail = r->manifest.tail;
+    header->manifest_number = r->manifest.number;
+    header->reserved_id = r->manifest.next_id;
+    atomic_store(&header->next_id, r->manifest.next_id);
+    atomic_store(&header->next_sequence, r->manifest.next_sequence);
+    tails = calloc(r->manifest.count + 1, sizeof(*tails));
+    if (tails == NULL) {
+        return fail_memory(err, r->manifest.count * sizeof(*tails));
+    }
+    r->listed = r->manifest.count;
+    status = load_all(r, tails, err);
+    for (size_t i = 0; i < r->listed; i++) {
+        store_tail_free(r->store, &tails[i]);
+    }
+    free(tails);
+    if (status == CASK_OK && !r->store->private_index &&
+        atomic_load(&header->applied_tail) == 0) {
+        status = begin_segment(r, NULL, NULL, err);
+    }
+    return status == CASK_OK ? finish(r, err) : status;
+}
+
+cask_status store_recover(store_handle *store, cask_error *err)
+{
+    recovery r = {.store = store};
+    cask_status status = store->engine->create_index(store, err);
+
+    if (status == CASK_OK) {
+        status = recover(&r, err);
+    }
+    manifest_free(&r.manifest);
+    return status;
+}

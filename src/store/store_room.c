@@ -1,0 +1,397 @@
+/*
+ * Room for records: the active segment grows by steps, and when it is full the
+ * next one takes over. All system calls happen before the write lock is taken,
+ * but one: the last sync of a full segment, of at most what was written since
+ * the sync before, because its successor may take no record before it.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include "log/segment.h"
+#include "region/place.h"
+#include "store/store.h"
+
+enum {
+    GROW_FIRST = 1 << 20, /* bytes; then as much again, up to GROW_MOST */
+    GROW_MOST = 64 << 20,
+    SYNC_AHEAD = 4 << 20, /* rotate when less than this is unsynced ... */
+    SYNC_ROUNDS = 4,      /* ... or after so many syncs */
+    IDS_RESERVED = 64     /* segment ids promised by one MANIFEST edit */
+};
+
+/* ---- New segments --------------------------------------------------------- */
+
+cask_status store_take_id(store_handle *store, uint64_t *ret_id,
+                          cask_error *err)
+{
+    region_header *header = store->region.header;
+    uint64_t id = atomic_load(&header->next_id);
+    manifest_edit next = {.type = MANIFEST_NEXT};
+    cask_status status;
+
+    if (id >= header->reserved_id) {
+        /* Durable before the id names a file: an id never returns. */
+        next.next.segment_id = id + IDS_RESERVED;
+        next.next.sequence = atomic_load(&header->next_sequence);
+        status = manifest_append(store->dir, &header->manifest_tail,
+                                 &header->manifest_number, &next, 1, err);
+        if (status != CASK_OK) {
+            return status;
+        }
+        header->reserved_id = id + IDS_RESERVED;
+    }
+    atomic_store(&header->next_id, id + 1);
+    *ret_id = id;
+    return CASK_OK;
+}
+
+static cask_status free_row(store_handle *store, uint32_t *ret_row,
+                            cask_error *err)
+{
+    uint32_t count = atomic_load(&store->region.header->row_count);
+
+    if (count >= REGION_SEGMENTS) {
+        return fail(err, CASK_NO_SPACE, 0,
+                    "%s: %d segments, the most there can be; use a larger "
+                    "segment_max_bytes",
+                    store->path, REGION_SEGMENTS);
+    }
+    *ret_row = count;
+    return region_allocate_row(&store->region, count, err);
+}
+
+cask_status store_create_row(store_handle *store, uint64_t capacity,
+                             uint32_t *ret_row, cask_error *err)
+{
+    segment_header header = {.kind = SEGMENT_LOG};
+    os_file *file = NULL;
+    cask_status status;
+    region_row *row;
+    os_stat stat;
+    uint32_t index = 0;
+
+    status = free_row(store, &index, err);
+    if (status == CASK_OK) {
+        status = store_take_id(store, &header.id, err);
+    }
+    if (status != CASK_OK) {
+        return status;
+    }
+    memcpy(header.uuid, store->identity.uuid, sizeof(header.uuid));
+    if (store->os->ops->random(store->os, &header.nonce,
+                               sizeof(header.nonce)) != 0) {
+        return fail(err, CASK_IO, 0, "cannot get random bytes");
+    }
+    header.nonce |= 1; /* never 0: 0 means "any" elsewhere */
+    status = segment_create(store->dir, &header, capacity,
+                            store->options.file_mode, &file, err);
+    if (status != CASK_OK) {
+        return status;
+    }
+    if (store->os->ops->stat(file, &stat) != 0) {
+        stat.inode = 0;
+    }
+    store->os->ops->close(file);
+    row = &store->region.rows[index];
+    memset(row, 0, sizeof(*row));
+    row->kind = SEGMENT_LOG;
+    row->inode = stat.inode;
+    row->tail = SEGMENT_HEADER_SIZE;
+    atomic_store(&row->nonce, header.nonce);
+    atomic_store(&row->reserved_tail, SEGMENT_HEADER_SIZE);
+    atomic_store(&row->capacity, capacity);
+    atomic_store(&row->state, ROW_PREPARED);
+    atomic_store_explicit(&row->file_id, header.id, memory_order_release);
+    atomic_store(&store->region.header->row_count, index + 1);
+    *ret_row = index;
+    return CASK_OK;
+}
+
+/* Create the next segment and enter it into the MANIFEST. */
+cask_status store_ensure_next(store_handle *store, uint64_t bytes,
+                              cask_error *err)
+{
+    region_header *header = store->region.header;
+    uint64_t capacity = round_up(SEGMENT_HEADER_SIZE + bytes, GROW_FIRST);
+    manifest_edit open = {.type = MANIFEST_OPEN};
+    cask_status status;
+    uint32_t row;
+
+    if (atomic_load(&header->next_row) != 0) {
+        return CASK_OK;
+    }
+    if (capacity > store->options.segment_max_bytes &&
+        SEGMENT_HEADER_SIZE + bytes <= store->options.segment_max_bytes) {
+        capacity = store->options.segment_max_bytes;
+    }
+    status = store_create_row(store, capacity, &row, err);
+    if (status != CASK_OK) {
+        return status;
+    }
+    open.open.segment_id = atomic_load(&store->region.rows[row].file_id);
+    open.open.nonce = atomic_load(&store->region.rows[row].nonce);
+    open.open.kind = SEGMENT_LOG;
+    status = manifest_append(store->dir, &header->manifest_tail,
+                             &header->manifest_number, &open, 1, err);
+    if (status == CASK_OK) {
+        atomic_store(&header->next_row, row + 1);
+    }
+    return status;
+}
+
+bool store_wants_next(const store_handle *store)
+{
+    const region_header *header = store->region.header;
+    uint64_t tail = region_tail_offset(atomic_load(&header->applied_tail));
+
+    return atomic_load(&header->next_row) == 0 &&
+           tail > store->options.segment_max_bytes / 2;
+}
+
+cask_status store_prepare_next(store_handle *store, cask_error *err)
+{
+    cask_status status = store_maintain_begin(store, err);
+
+    if (status == CASK_OK) {
+        if (store_wants_next(store)) {
+            status = store_ensure_next(store, 0, err);
+        }
+        store_maintain_end(store);
+    }
+    return status;
+}
+
+/* ---- Sealing ------------------------------------------------------------------ */
+
+static void write_footer(store_handle *store, uint32_t index)
+{
+    const region_row *row = &store->region.rows[index];
+    segment_footer footer = {.records = row->records,
+                             .first_sequence = row->first_sequence,
+                             .last_sequence = row->last_sequence,
+                             .length = row->tail,
+                             .tombstones = row->tombstones,
+                             .nonce = atomic_load(&row->nonce)};
+    segment_header expected = {.id = atomic_load(&row->file_id),
+                               .nonce = atomic_load(&row->nonce)};
+    uint8_t bytes[SEGMENT_FOOTER_SIZE];
+    const os_span span = {bytes, sizeof(bytes)};
+    os_file *file = NULL;
+    os_stat stat;
+
+    memcpy(expected.uuid, store->identity.uuid, sizeof(expected.uuid));
+    if (segment_open(store->dir, &expected, OS_READ | OS_WRITE, &file, NULL,
+                     &stat, NULL) != CASK_OK) {
+        return; /* information only: the MANIFEST decides */
+    }
+    segment_footer_encode(&footer, bytes);
+    if (store->os->ops->write_at(file, &span, 1, footer.length) == 0) {
+        uint64_t end = footer.length + sizeof(bytes);
+
+        /* Readers are bounded by reserved_tail; only what no record ever
+         * reached is given back. */
+        if (atomic_load(&row->reserved_tail) < end) {
+            (void)store->os->ops->truncate(file, end);
+        }
+    }
+    store->os->ops->close(file);
+}
+
+cask_status store_seal_row(store_handle *store, uint32_t index,
+                           cask_error *err)
+{
+    region_header *header = store->region.header;
+    region_row *row = &store->region.rows[index];
+    manifest_edit seal = {.type = MANIFEST_SEAL};
+    cask_status status;
+
+    seal.seal.segment_id = atomic_load(&row->file_id);
+    seal.seal.length = row->tail;
+    seal.seal.last_sequence = row->last_sequence;
+    seal.seal.damaged_bytes = row->damaged_bytes;
+    status = manifest_append(store->dir, &header->manifest_tail,
+                             &header->manifest_number, &seal, 1, err);
+    if (status == CASK_OK) {
+        write_footer(store, index);
+    }
+    return status;
+}
+
+/* ---- Rotation -------------------------------------------------------------------- */
+
+/* Sync what is unsynced, again and again, until little is left. */
+static cask_status sync_ahead(store_handle *store, cask_error *err)
+{
+    region_header *header = store->region.header;
+
+    for (int round = 0; round < SYNC_ROUNDS; round++) {
+        uint64_t before = atomic_load(&header->bytes_written);
+        cask_status status = store_sync_all(store, err);
+
+        if (status != CASK_OK) {
+            return status;
+        }
+        if (atomic_load(&header->bytes_written) - before < SYNC_AHEAD) {
+            break;
+        }
+    }
+    return CASK_OK;
+}
+
+uint32_t store_switch_locked(store_handle *store, uint64_t tail,
+                             uint64_t next_tail)
+{
+    region_header *header = store->region.header;
+    uint32_t old = atomic_load(&header->active_row);
+    uint32_t next = atomic_load(&header->next_row) - 1;
+
+    store->region.rows[old].tail = tail;
+    atomic_store(&store->region.rows[old].state, ROW_SEALED);
+    atomic_store(&store->region.rows[next].state, ROW_ACTIVE);
+    atomic_store(&header->commit.mark_due, 0);
+    header->commit.durable_offset = next_tail;
+    atomic_store(&header->active_row, next);
+    atomic_store(&header->applied_tail, region_tail_make(next, next_tail));
+    atomic_store(&header->next_row, 0);
+    atomic_store(&header->commit.durable_sequence,
+                 atomic_load(&header->next_sequence) - 1);
+    return old;
+}
+
+/* The write lock is held: sync the rest and let the next row take over. */
+static cask_status switch_locked(store_handle *store, uint32_t *ret_old,
+                                 cask_error *err)
+{
+    region_header *header = store->region.header;
+    cask_status status = store_open_active_locked(store, err);
+    int os_errno;
+
+    if (status != CASK_OK) {
+        return status;
+    }
+    os_errno = store->os->ops->sync(store->active->file);
+    if (os_errno != 0) {
+        store_poison(store, os_errno, "a full segment");
+        return fail(err, CASK_POISONED, os_errno,
+                    "cannot sync %016" PRIx64
+                    ".log; nothing was written; reopen the store",
+                    store->active->file_id);
+    }
+    *ret_old = store_switch_locked(
+        store, region_tail_offset(atomic_load(&header->applied_tail)),
+        SEGMENT_HEADER_SIZE);
+    return CASK_OK;
+}
+
+/* Maintenance lock held. */
+static cask_status rotate(store_handle *store, uint64_t bytes, cask_error *err)
+{
+    cask_status status = store_ensure_next(store, bytes, err);
+    uint32_t old = 0;
+
+    if (status == CASK_OK) {
+        status = sync_ahead(store, err);
+    }
+    if (status == CASK_OK) {
+        status = store_lock(store, err);
+    }
+    if (status != CASK_OK) {
+        return status;
+    }
+    status = switch_locked(store, &old, err);
+    store_unlock(store);
+    if (status == CASK_OK) {
+        status = store_seal_row(store, old, err);
+    }
+    if (status == CASK_OK) {
+        store_event(store, CASK_EVENT_ROTATED, CASK_OK,
+                    "%016" PRIx64 ".log is full, %016" PRIx64 ".log is next",
+                    atomic_load(&store->region.rows[old].file_id),
+                    atomic_load(
+                        &store->region
+                             .rows[atomic_load(
+                                 &store->region.header->active_row)]
+                             .file_id));
+        store_worker_wake(store);
+    }
+    return status;
+}
+
+/* ---- Growth ----------------------------------------------------------------------- */
+
+/* Allocate more of the active segment; maintenance lock held, so that it is
+ * not sealed meanwhile. */
+static cask_status grow(store_handle *store, region_row *row, uint64_t needed,
+                        cask_error *err)
+{
+    segment_header expected = {.id = atomic_load(&row->file_id),
+                               .nonce = atomic_load(&row->nonce)};
+    uint64_t capacity = atomic_load(&row->capacity);
+    uint64_t step = capacity < GROW_FIRST ? GROW_FIRST : capacity;
+    uint64_t wanted;
+    cask_status status;
+    os_file *file;
+    os_stat stat;
+    int os_errno;
+
+    if (step > GROW_MOST) {
+        step = GROW_MOST;
+    }
+    wanted = capacity + step;
+    if (wanted > store->options.segment_max_bytes) {
+        wanted = store->options.segment_max_bytes;
+    }
+    if (wanted < needed) {
+        wanted = needed;
+    }
+    memcpy(expected.uuid, store->identity.uuid, sizeof(expected.uuid));
+    status = segment_open(store->dir, &expected, OS_READ | OS_WRITE, &file,
+                          NULL, &stat, err);
+    if (status != CASK_OK) {
+        return status;
+    }
+    os_errno = store->os->ops->allocate(file, capacity, wanted - capacity);
+    if (os_errno != 0 && wanted > needed) {
+        wanted = needed; /* a nearly full disk may have this much */
+        os_errno =
+            store->os->ops->allocate(file, capacity, wanted - capacity);
+    }
+    store->os->ops->close(file);
+    if (os_errno != 0) {
+        return fail_os(err, os_errno,
+                       "cannot grow %016" PRIx64 ".log to %" PRIu64
+                       " bytes; nothing was written; free space and try "
+                       "again",
+                       expected.id, wanted);
+    }
+    atomic_store(&row->capacity, wanted);
+    return CASK_OK;
+}
+
+cask_status store_make_room(store_handle *store, uint64_t bytes,
+                            cask_error *err)
+{
+    region_header *header = store->region.header;
+    cask_status status = store_maintain_begin(store, err);
+
+    if (status != CASK_OK) {
+        return status;
+    }
+    if (!store_fits_locked(store, bytes)) {
+        uint64_t tail = atomic_load(&header->applied_tail);
+        uint64_t offset = region_tail_offset(tail);
+        region_row *row = &store->region.rows[region_tail_row(tail)];
+
+        if ((offset == SEGMENT_HEADER_SIZE ||
+             offset + bytes <= store->options.segment_max_bytes) &&
+            offset < PLACE_OFFSET_LIMIT) {
+            /* A record larger than a segment gets one of its own. */
+            status = grow(store, row, offset + bytes, err);
+        } else {
+            status = rotate(store, bytes, err);
+        }
+    }
+    store_maintain_end(store);
+    return status;
+}

@@ -1,0 +1,302 @@
+/*
+ * The end of the log when its writer is gone: redo what was appended and not
+ * applied, and move what was never known to be synced.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buffer.h"
+#include "base/crc32c.h"
+#include "log/segment.h"
+#include "region/place.h"
+#include "store/store.h"
+
+/* ---- Redo ------------------------------------------------------------------ */
+
+static void redo_record(store_handle *store, uint32_t row,
+                        const scan_item *item)
+{
+    region_header *header = store->region.header;
+    uint64_t tail = region_tail_make(row, item->offset + item->size);
+    bool live = record_kind(&item->header) == RECORD_PUT;
+
+    if (record_kind(&item->header) == RECORD_MARK) {
+        atomic_store(&header->applied_tail, tail);
+        return;
+    }
+    store->engine->apply_locked(
+        store,
+        siphash(store->identity.hash_key, item->key, item->header.key_size),
+        &item->header,
+        place_make((uint16_t)row, item->offset, item->size, live), tail);
+}
+
+/* Apply every whole operation behind applied_tail, oldest first. */
+static cask_status redo_all(store_handle *store, uint32_t row,
+                            const store_map *map, uint64_t *ret_end,
+                            cask_error *err)
+{
+    region_header *header = store->region.header;
+    uint64_t tail = atomic_load(&header->applied_tail);
+    cask_status status = CASK_OK;
+    segment_scan scan;
+    scan_item item;
+
+    scan_begin(&scan, map->data,
+               atomic_load(&store->region.rows[row].reserved_tail), map->nonce,
+               region_tail_offset(tail));
+    scan.last_sequence = store->region.rows[row].last_sequence;
+    while (status == CASK_OK && scan_next(&scan, &item) == SCAN_RECORD) {
+        status = store->engine->reserve(store, 1, err);
+        if (status == CASK_OK) {
+            redo_record(store, row, &item);
+        }
+    }
+    if (atomic_load(&header->next_sequence) <= scan.last_sequence) {
+        atomic_store(&header->next_sequence, scan.last_sequence + 1);
+    }
+    *ret_end = scan.offset;
+    return status;
+}
+
+cask_status store_redo_locked(store_handle *store, cask_error *err)
+{
+    region_header *header = store->region.header;
+    uint32_t row_index = region_tail_row(atomic_load(&header->applied_tail));
+    region_row *row = &store->region.rows[row_index];
+    store_map *map = NULL;
+    uint64_t end = 0;
+    cask_status status;
+
+    /* The owner died between two stores of a switch: they are repeated. */
+    if (atomic_load(&header->active_row) != row_index) {
+        atomic_store(&header->active_row, row_index);
+    }
+    store->engine->finish_locked(store);
+    status = store_open_active_locked(store, err);
+    if (status == CASK_OK) {
+        status = store_map_row(store, row_index, &map, err);
+    }
+    if (status == CASK_OK) {
+        status = redo_all(store, row_index, map, &end, err);
+    }
+    if (status == CASK_OK) {
+        uint64_t reserved = atomic_load(&row->reserved_tail);
+        int os_errno = 0;
+
+        /* Only now: before, the bytes were what redo reads. */
+        if (reserved > end) {
+            os_errno = store_zero_active(store, end, reserved - end);
+        }
+        if (os_errno != 0) {
+            return fail_os(err, os_errno, "cannot zero %016" PRIx64 ".log",
+                           store->active->file_id);
+        }
+        atomic_store(&row->reserved_tail, end);
+        atomic_store(&header->redo_needed, 0);
+    }
+    return status;
+}
+
+/* ---- Copy -------------------------------------------------------------------- */
+
+enum { PIECE_BYTES = 1 << 20 };
+
+typedef struct copy_writer {
+    os_file *file;
+    cask_buffer piece;
+    uint64_t offset; /* in the file, of the piece */
+    uint64_t nonce;  /* of the copy */
+} copy_writer;
+
+static int flush_piece(copy_writer *writer)
+{
+    const os_span span = {writer->piece.data, writer->piece.size};
+    int os_errno = writer->file->os->ops->write_at(writer->file, &span, 1,
+                                                   writer->offset);
+
+    writer->offset += writer->piece.size;
+    writer->piece.size = 0;
+    return os_errno;
+}
+
+static cask_status copy_record(copy_writer *writer, const scan_item *item,
+                               cask_error *err)
+{
+    record_seed seed = {writer->nonce, writer->offset + writer->piece.size};
+    uint32_t skip = record_expiry_size(&item->header);
+    const uint8_t *body = item->key - skip;
+    uint64_t body_size = record_body_size(&item->header);
+    static const uint8_t padding[8];
+    uint8_t header[RECORD_HEADER_SIZE];
+    cask_status status;
+    int os_errno;
+
+    record_encode_header(&item->header, crc32c(0, body, body_size), seed,
+                         header);
+    status = buffer_append(&writer->piece, header, sizeof(header), err);
+    if (status == CASK_OK) {
+        status = buffer_append(&writer->piece, body, body_size, err);
+    }
+    if (status == CASK_OK) {
+        status = buffer_append(&writer->piece, padding,
+                               item->size - sizeof(header) - body_size, err);
+    }
+    if (status == CASK_OK && writer->piece.size >= PIECE_BYTES) {
+        os_errno = flush_piece(writer);
+        if (os_errno != 0) {
+            status = fail_os(err, os_errno, "cannot copy the log's tail");
+        }
+    }
+    return status;
+}
+
+static cask_status write_copies(const store_copy *copy, copy_writer *writer,
+                                cask_error *err)
+{
+    segment_scan scan = copy->scan;
+    cask_status status = CASK_OK;
+    scan_item item;
+    int os_errno;
+
+    while (status == CASK_OK && scan_next(&scan, &item) == SCAN_RECORD) {
+        if (record_kind(&item.header) != RECORD_MARK) {
+            status = copy_record(writer, &item, err);
+        }
+    }
+    if (status != CASK_OK) {
+        return status;
+    }
+    os_errno = flush_piece(writer);
+    if (os_errno == 0) {
+        os_errno = writer->file->os->ops->sync(writer->file);
+    }
+    if (os_errno != 0) {
+        return fail_os(err, os_errno, "cannot copy the log's tail");
+    }
+    return CASK_OK;
+}
+
+cask_status store_copy_records(store_handle *store, const store_copy *copy,
+                               uint64_t *ret_end, cask_error *err)
+{
+    region_row *row = &store->region.rows[copy->to];
+    copy_writer writer = {.file = copy->file,
+                          .offset = SEGMENT_HEADER_SIZE,
+                          .nonce = atomic_load(&row->nonce)};
+    segment_scan scan = copy->scan;
+    uint64_t offset = SEGMENT_HEADER_SIZE;
+    cask_status status = write_copies(copy, &writer, err);
+    scan_item item;
+
+    cask_buffer_free(&writer.piece);
+    if (status != CASK_OK) {
+        return status;
+    }
+    atomic_store(&row->reserved_tail, writer.offset);
+    while (scan_next(&scan, &item) == SCAN_RECORD) {
+        bool live = record_kind(&item.header) == RECORD_PUT;
+
+        if (record_kind(&item.header) != RECORD_MARK) {
+            copy->copied(store, &item,
+                         place_make((uint16_t)copy->from, item.offset,
+                                    item.size, live),
+                         place_make((uint16_t)copy->to, offset, item.size,
+                                    live),
+                         region_tail_make(copy->to, offset + item.size));
+            offset += item.size;
+        }
+    }
+    *ret_end = offset;
+    return CASK_OK;
+}
+
+/* ---- Move ---------------------------------------------------------------------- */
+
+static void moved(store_handle *store, const scan_item *item,
+                  uint64_t from_place, uint64_t to_place, uint64_t to_tail)
+{
+    (void)to_tail;
+    store->engine->move_locked(
+        store,
+        siphash(store->identity.hash_key, item->key, item->header.key_size),
+        &item->header, from_place, to_place);
+}
+
+/* Both locks are held, and there is a next row with room. */
+static cask_status move_locked(store_handle *store, uint32_t *ret_old,
+                               cask_error *err)
+{
+    region_header *header = store->region.header;
+    uint32_t from = atomic_load(&header->active_row);
+    uint32_t to = atomic_load(&header->next_row) - 1;
+    uint64_t tail = region_tail_offset(atomic_load(&header->applied_tail));
+    segment_header expected = {
+        .id = atomic_load(&store->region.rows[to].file_id),
+        .nonce = atomic_load(&store->region.rows[to].nonce)};
+    store_copy copy = {.from = from, .to = to, .copied = moved};
+    store_map *map = NULL;
+    uint64_t end = 0;
+    cask_status status;
+    os_stat stat;
+
+    memcpy(expected.uuid, store->identity.uuid, 16);
+    status = store_map_row(store, from, &map, err);
+    if (status == CASK_OK) {
+        status = segment_open(store->dir, &expected, OS_READ | OS_WRITE,
+                              &copy.file, NULL, &stat, err);
+    }
+    if (status != CASK_OK) {
+        return status;
+    }
+    scan_begin(&copy.scan, map->data, tail, map->nonce,
+               header->commit.durable_offset);
+    status = store_copy_records(store, &copy, &end, err);
+    store->os->ops->close(copy.file);
+    if (status == CASK_OK) {
+        *ret_old = store_switch_locked(store, header->commit.durable_offset,
+                                       end);
+        atomic_store(&header->commit.mark_due, 1);
+        atomic_store(&header->commit.sync_running, 0);
+    }
+    return status;
+}
+
+cask_status store_move_tail(store_handle *store, cask_error *err)
+{
+    region_header *header = store->region.header;
+    uint64_t tail = region_tail_offset(atomic_load(&header->applied_tail));
+    uint32_t old = 0;
+    cask_status status = store_maintain_begin(store, err);
+
+    if (status != CASK_OK) {
+        return status;
+    }
+    /* What others append until the lock is taken must fit too: twice. */
+    status = store_ensure_next(store, tail, err);
+    if (status == CASK_OK) {
+        status = store_lock(store, err);
+    }
+    if (status == CASK_OK) {
+        uint32_t next = atomic_load(&header->next_row) - 1;
+
+        tail = region_tail_offset(atomic_load(&header->applied_tail));
+        if (atomic_load(&store->region.rows[next].capacity) <
+            tail - header->commit.durable_offset + SEGMENT_HEADER_SIZE) {
+            status = fail(err, CASK_TIMEOUT, 0,
+                          "%s: the log grew while its tail was to be moved; "
+                          "try again",
+                          store->path);
+        } else {
+            status = move_locked(store, &old, err);
+        }
+        store_unlock(store);
+        if (status == CASK_OK) {
+            status = store_seal_row(store, old, err);
+        }
+    }
+    store_maintain_end(store);
+    return status;
+}

@@ -1,0 +1,120 @@
+/*
+ * The background thread of a handle that writes: syncs by interval, prepares
+ * the next segment, writes hints, publishes counters. Everything it does can
+ * also happen later, or in another process; it owns nothing.
+ */
+#include "store/store.h"
+
+enum { TICK_MS = 1000 };
+
+void store_worker_wake(store_handle *store)
+{
+    __atomic_fetch_add(&store->worker_wake, 1, __ATOMIC_SEQ_CST);
+    store->os->ops->futex_wake(store->os, &store->worker_wake);
+}
+
+static void report(store_handle *store, cask_status status,
+                   const cask_error *err)
+{
+    if (status != CASK_OK) {
+        store_event(store, CASK_EVENT_HINT, status, "%s", err->message);
+    }
+}
+
+/* Whether any process has synced within the interval. */
+static bool sync_is_due(store_handle *store)
+{
+    const region_commit *commit = &store->region.header->commit;
+    uint64_t now = store->os->ops->now_ns(store->os);
+    uint64_t interval = store->options.sync_interval_ms * UINT64_C(1000000);
+
+    return store->options.sync != CASK_SYNC_NONE &&
+           atomic_load(&commit->durable_sequence) + 1 <
+               atomic_load(&store->region.header->next_sequence) &&
+           now - atomic_load(&commit->last_sync_ns) >= interval * 9 / 10;
+}
+
+/* One hint for a segment that another process sealed and left without. */
+static void write_hints(store_handle *store, cask_error *err)
+{
+    uint32_t count = atomic_load(&store->region.header->row_count);
+
+    for (uint32_t i = 0; i < count && !atomic_load(&store->worker_stop); i++) {
+        region_row *row = &store->region.rows[i];
+
+        if (atomic_load(&row->state) == ROW_SEALED &&
+            atomic_load(&row->has_hint) == 0) {
+            cask_status status = store_maintain_begin(store, err);
+
+            if (status == CASK_OK) {
+                if (atomic_load(&row->has_hint) == 0) {
+                    /* Tried once: a segment that cannot have one is not tried
+                     * again and again. */
+                    atomic_store(&row->has_hint, 2);
+                    status = store_write_hint(store, i, err);
+                }
+                store_maintain_end(store);
+            }
+            report(store, status, err);
+        }
+    }
+}
+
+static void tick(store_handle *store)
+{
+    cask_error err = {CASK_OK, 0, ""};
+
+    store_publish_counters(store);
+    if (atomic_load(&store->region.header->poisoned) != 0) {
+        return;
+    }
+    if (sync_is_due(store)) {
+        report(store, store_sync_all(store, &err), &err);
+    }
+    if (store_wants_next(store)) {
+        report(store, store_prepare_next(store, &err), &err);
+    }
+    write_hints(store, &err);
+}
+
+static void run(void *argument)
+{
+    store_handle *store = argument;
+    uint64_t pause_ms = store->options.sync_interval_ms < TICK_MS
+                            ? store->options.sync_interval_ms
+                            : TICK_MS;
+
+    while (!atomic_load(&store->worker_stop)) {
+        uint32_t wake =
+            __atomic_load_n(&store->worker_wake, __ATOMIC_SEQ_CST);
+
+        tick(store);
+        if (!atomic_load(&store->worker_stop)) {
+            (void)store->os->ops->futex_wait(store->os, &store->worker_wake,
+                                             wake, pause_ms);
+        }
+    }
+}
+
+cask_status store_worker_start(store_handle *store, cask_error *err)
+{
+    int os_errno =
+        store->os->ops->thread_start(store->os, run, store, &store->worker);
+
+    if (os_errno != 0) {
+        store->worker = NULL;
+        return fail_os(err, os_errno, "cannot start the background thread");
+    }
+    return CASK_OK;
+}
+
+void store_worker_stop(store_handle *store)
+{
+    if (store->worker == NULL) {
+        return;
+    }
+    atomic_store(&store->worker_stop, true);
+    store_worker_wake(store);
+    store->os->ops->thread_join(store->os, store->worker);
+    store->worker = NULL;
+}
