@@ -177,7 +177,7 @@ after_kill=$(($(acknowledged "$work/journal2") - at_kill))
 echo "   writer 2 went on: $(group "$after_kill") more writes acknowledged"
 
 step '4. The store, while it is in use'
-"$caskade" stat "$store" | sed 's/^/   /' || die 'cannot show the store'
+"$caskade" stat "$store" | sed 's/^./   &/' || die 'cannot show the store'
 
 kill -TERM "$writer2"
 wait "$writer2" || die 'writer 2 failed'
@@ -196,11 +196,11 @@ check() {
     missing=$(value missing "$work/check")
     open_us=$(value open_us "$work/check")
     keys=$(value keys "$work/check")
-    echo "   $1: opened in $(duration "$open_us")," \
-        "$(group "$written") acknowledged writes, $missing missing"
+    printf '   %-31s %s\n' "$1:" "opened in $(duration "$open_us"),\
+ $(group "$written") acknowledged writes, $missing missing"
     return $status
 }
-check 'while the reader has it open    '
+check 'while the reader has it open'
 failed=$?
 first_missing=$missing
 first_open_us=$open_us
@@ -209,7 +209,7 @@ wait "$reader"
 reader_status=$?
 pids=()
 reads=$(value reads "$work/read")
-check 'closed by all, and opened again '
+check 'closed by all, opened again'
 failed=$((failed + $?))
 missing=$((missing + first_missing))
 start=$(now_us)

@@ -43,7 +43,8 @@ expect 0 load store paths
 output_says '^missing=0$'
 entry() {
     # index 7, edit 1, a put, acknowledged or not: four little-endian words
-    printf '\7\0\0\0\1\0\0\0\0\0\0\0\%o\0\0\0' "$1"
+    # shellcheck disable=SC2059 # an octal digit
+    printf "\\7\\0\\0\\0\\1\\0\\0\\0\\0\\0\\0\\0\\$1\\0\\0\\0"
 }
 entry 0 >journal
 "$client" check store paths journal >out || fail 'check of an edit begun'

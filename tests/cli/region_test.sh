@@ -19,7 +19,7 @@ done
 expect 0 region list --region-dir regions
 output_says '^in use  .* regions/'
 path=$(awk '{ print $NF }' out)
-uuid=$("$caskade" stat --json store | sed -nE 's/.*"uuid":"([^"]*)".*/\1/p')
+uuid=$("$caskade" stat --json --region-dir regions store | sed -nE 's/.*"uuid":"([^"]*)".*/\1/p')
 expect 0 region list --json --region-dir regions
 python3 - "$path" "$uuid" <<'END' || fail 'region list --json'
 import json, sys
