@@ -8,6 +8,7 @@
  * twice, and readers find the old or the new group, both complete.
  */
 #include <assert.h>
+#include <string.h>
 
 #include "base/bytes.h"
 #include "hash/keydir_layout.h"
@@ -74,52 +75,56 @@ cask_status keydir_create(region_handle *region, cask_error *err)
 
 /* ---- Filling a group ---------------------------------------------------- */
 
-static void clear_group(region_handle *region, new_group group)
-{
-    _Atomic uint64_t *word = region_line(region, group.line);
-    size_t words = (size_t)keydir_class_lines[group.class] * (REGION_LINE / 8);
+/* Where each live slot will go, found before memory is taken or touched. */
+typedef struct layout {
+    uint8_t line[LIVE_MOST];
+    uint8_t fill[LAST_CLASS_LINES]; /* slots taken of each line */
+} layout;
 
-    /* Release: see heap_give(). */
-    for (size_t i = 0; i < words; i++) {
-        atomic_store_explicit(&word[i], 0, memory_order_release);
-    }
-}
-
-/* Put one slot into an unpublished group; false if its probe run is full. */
-static bool place_slot(keydir_line *group, uint32_t lines, uint64_t tag,
-                       uint64_t place)
+/* False if the probe run of some key is full. */
+static bool lay_out(const live_slots *live, uint32_t lines, layout *ret_layout)
 {
-    uint32_t at = home_line(tag, lines);
     uint32_t probes = lines < PROBE_LINES ? lines : PROBE_LINES;
+    uint8_t *fill = ret_layout->fill;
 
-    for (uint32_t i = 0; i < probes; i++) {
-        for (int j = 0; j < LINE_SLOTS; j++) {
-            keydir_slot *slot = &group[at].slot[j];
-
-            if (atomic_load_explicit(&slot->tag, memory_order_relaxed) == 0) {
-                atomic_store_explicit(&slot->place, place,
-                                      memory_order_release);
-                atomic_store_explicit(&slot->tag, tag, memory_order_release);
-                return true;
-            }
-        }
-        at = at + 1 == lines ? 0 : at + 1;
-    }
-    return false;
-}
-
-static bool fill_group(region_handle *region, new_group group, const live_slots *live)
-{
-    keydir_line *lines = region_line(region, group.line);
-
-    clear_group(region, group);
+    memset(fill, 0, lines);
     for (uint32_t i = 0; i < live->count; i++) {
-        if (!place_slot(lines, keydir_class_lines[group.class],
-                        live->slot[i].tag, live->slot[i].place)) {
-            return false;
+        uint32_t at = home_line(live->slot[i].tag, lines);
+        uint32_t left = probes;
+
+        while (fill[at] == LINE_SLOTS) {
+            if (--left == 0) {
+                return false;
+            }
+            at = at + 1 == lines ? 0 : at + 1;
         }
+        ret_layout->line[i] = (uint8_t)at;
+        fill[at]++;
     }
     return true;
+}
+
+/* Release order: see heap_give(). */
+static void fill_slot(keydir_slot *slot, uint64_t tag, uint64_t place)
+{
+    atomic_store_explicit(&slot->place, place, memory_order_release);
+    atomic_store_explicit(&slot->tag, tag, memory_order_release);
+}
+
+static void fill_group(keydir_line *group, uint32_t lines,
+                       const live_slots *live, layout *plan)
+{
+    for (uint32_t line = 0; line < lines; line++) {
+        for (uint32_t j = plan->fill[line]; j < LINE_SLOTS; j++) {
+            fill_slot(&group[line].slot[j], 0, 0);
+        }
+    }
+    for (uint32_t i = live->count; i > 0; i--) {
+        uint8_t line = plan->line[i - 1];
+
+        fill_slot(&group[line].slot[--plan->fill[line]],
+                  live->slot[i - 1].tag, live->slot[i - 1].place);
+    }
 }
 
 /* The smallest class that leaves some room, not below `least`. */
@@ -142,15 +147,17 @@ static new_group build_group(region_handle *region, const live_slots *live,
     for (unsigned class = class_for(live->count, least); class <= LAST_CLASS;
          class++) {
         uint32_t lines = keydir_class_lines[class];
-        new_group group = {heap_take(region, class, lines), class};
+        layout plan;
 
-        if (group.line == 0) {
-            break; /* cannot happen: the caller reserved enough */
-        }
-        if (fill_group(region, group, live)) {
+        if (lay_out(live, lines, &plan)) {
+            new_group group = {heap_take(region, class, lines), class};
+
+            if (group.line != 0) { /* always: the caller reserved enough */
+                fill_group(region_line(region, group.line), lines, live,
+                           &plan);
+            }
             return group;
         }
-        heap_give(region, class, group.line, lines);
     }
     return (new_group){0, 0};
 }

@@ -109,6 +109,10 @@ typedef struct os_ops {
     void (*unmap)(os *os, void *memory, size_t size); /* accepts NULL */
     /* Make pages present and writable ahead of use; best effort. */
     void (*prefault)(os *os, void *memory, size_t size);
+    /* Take these pages of a file out of this mapping; their content stays in
+     * the file, and touching them brings them back. Best effort. A sync then
+     * need not take write access from them one by one. */
+    void (*unfault)(os *os, void *memory, size_t size);
     /* Ask for huge pages now; best effort, pages must be allocated. */
     void (*collapse)(os *os, void *memory, size_t size);
 

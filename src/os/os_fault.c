@@ -178,6 +178,11 @@ static void unmap(os *self, void *memory, size_t size)
     inner_of(self)->ops->unmap(inner_of(self), memory, size);
 }
 
+static void unfault(os *self, void *memory, size_t size)
+{
+    inner_of(self)->ops->unfault(inner_of(self), memory, size);
+}
+
 static void prefault(os *self, void *memory, size_t size)
 {
     inner_of(self)->ops->prefault(inner_of(self), memory, size);
@@ -337,6 +342,7 @@ static const os_ops table = {
     .map_private = map_private,
     .unmap = unmap,
     .prefault = prefault,
+    .unfault = unfault,
     .collapse = collapse,
     .lock = fault_lock,
     .is_locked = fault_is_locked,

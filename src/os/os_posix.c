@@ -205,6 +205,7 @@ os *os_posix(void)
         .map_private = posix_map_private,
         .unmap = posix_unmap,
         .prefault = posix_prefault,
+        .unfault = posix_unfault,
         .collapse = posix_collapse,
         .lock = posix_lock,
         .is_locked = posix_is_locked,

@@ -149,6 +149,12 @@ void posix_prefault(os *self, void *memory, size_t size)
     advise(memory, size, MADV_POPULATE_WRITE);
 }
 
+void posix_unfault(os *self, void *memory, size_t size)
+{
+    (void)self;
+    (void)madvise(memory, size, MADV_DONTNEED);
+}
+
 void posix_collapse(os *self, void *memory, size_t size)
 {
     (void)self;

@@ -137,31 +137,35 @@ bool store_fits_locked(const store_handle *store, uint64_t bytes)
            bytes <= capacity - offset;
 }
 
-/* Make pages ahead of the tail present: 256 KiB by one call cost less than by
- * 64 faults. */
+/*
+ * Make pages ahead of the tail present: 256 KiB by one call cost less than by
+ * 64 faults. And let go of those behind it: a sync takes write access from every
+ * page that is still mapped, and interrupts this processor for each.
+ */
 static void prefault(store_handle *store, uint64_t end)
 {
+    const os_ops *ops = store->os->ops;
     store_active *active = store->active;
     uint64_t capacity = atomic_load_explicit(
         &store->region.rows[active->row].capacity, memory_order_relaxed);
     uint64_t from = active->prefaulted;
     uint64_t to = round_up(end + 1, PREFAULT_BYTES);
+    uint64_t piece = end - end % PREFAULT_BYTES;
 
     if (end <= from) {
         return;
     }
-    if (from < end - end % PREFAULT_BYTES) {
-        from = end - end % PREFAULT_BYTES;
+    from = from < piece ? piece : from;
+    to = to > capacity ? capacity : to;
+    to = to > active->size ? active->size : to;
+    if (to <= from) {
+        return;
     }
-    if (to > capacity) {
-        to = capacity;
-    }
-    if (to > active->size) {
-        to = active->size;
-    }
-    if (to > from) {
-        store->os->ops->prefault(store->os, active->data + from, to - from);
-        active->prefaulted = to;
+    ops->prefault(store->os, active->data + from, to - from);
+    active->prefaulted = to;
+    if (piece >= 2 * PREFAULT_BYTES) {
+        ops->unfault(store->os, active->data + piece - 2 * PREFAULT_BYTES,
+                     PREFAULT_BYTES);
     }
 }
 
