@@ -35,7 +35,8 @@ static uint64_t size_at(store_handle *store, uint64_t place)
     return size != 0 ? size : large_size(store, place);
 }
 
-static void save(store_handle *store, uint64_t place, uint64_t old_place)
+static void save(store_handle *store, uint64_t place, uint64_t old_place,
+                 const keydir_slot *slot)
 {
     region_header *header = store->region.header;
     region_apply_intent *intent = &header->apply;
@@ -51,6 +52,9 @@ static void save(store_handle *store, uint64_t place, uint64_t old_place)
     intent->new_live_records = row->live_records;
     intent->new_tombstones = row->tombstones;
     intent->new_records = row->records;
+    intent->new_first_sequence = row->first_sequence;
+    intent->new_last_sequence = row->last_sequence;
+    intent->slot = (uint64_t)((const uint8_t *)slot - store->region.base);
     intent->old_live_bytes = old->live_bytes;
     intent->old_live_records = old->live_records;
     atomic_signal_fence(memory_order_seq_cst);
@@ -73,6 +77,22 @@ static void restore(store_handle *store)
     row->live_records = intent->new_live_records;
     row->tombstones = intent->new_tombstones;
     row->records = intent->new_records;
+    row->first_sequence = intent->new_first_sequence;
+    row->last_sequence = intent->new_last_sequence;
+}
+
+/* Whether the writer died between the first and the last store of applying the
+ * record at applied_tail. */
+static bool is_half_applied(const store_handle *store)
+{
+    const region_header *header = store->region.header;
+    uint64_t tail = atomic_load(&header->applied_tail);
+    uint64_t place = header->apply.new_place;
+
+    return place != 0 && place_row(place) == region_tail_row(tail) &&
+           place_offset(place) == region_tail_offset(tail) &&
+           header->apply.slot <
+               atomic_load(&header->heap.end) * REGION_LINE;
 }
 
 static void count_new(store_handle *store, uint64_t place,
@@ -106,15 +126,18 @@ static void apply(store_handle *store, siphash_value hash,
 {
     region_header *header = store->region.header;
     keydir_hash key = keydir_hash_of(hash);
+    keydir_slot *slot;
     uint64_t old = 0;
-    keydir_slot *slot = keydir_slot_locked(&store->region, key, &old);
     uint64_t keys;
 
-    if (header->apply.new_place == place) {
-        restore(store);
+    if (header->apply.new_place == place && is_half_applied(store)) {
+        /* The same slot again: it may bear the new place and the old tag. */
+        slot = (void *)(store->region.base + header->apply.slot);
         old = header->apply.old_place;
+        restore(store);
     } else {
-        save(store, place, old);
+        slot = keydir_slot_locked(&store->region, key, &old);
+        save(store, place, old, slot);
     }
     atomic_signal_fence(memory_order_seq_cst);
     keydir_store_locked(slot, key, place);
@@ -171,6 +194,9 @@ static void prefetch(const store_handle *store, siphash_value hash)
 static void finish(store_handle *store)
 {
     keydir_finish_locked(&store->region);
+    if (is_half_applied(store)) {
+        restore(store); /* redo looks for sequences above the last applied */
+    }
 }
 
 static cask_status reserve(store_handle *store, uint64_t count,

@@ -18,6 +18,10 @@
  * have to overwrite the key between two looks each time. */
 enum { LOOKS = 100 };
 
+/* Of a record, before it is read; the rest comes by the processor's own
+ * prefetching of streams. */
+enum { PREFETCH_BYTES = 512 };
+
 bool hash_is_expired(const store_handle *store, uint32_t time_s,
                      uint64_t expires_at_ms)
 {
@@ -70,6 +74,16 @@ static cask_status not_verified(const store_handle *store, uint64_t place,
                 place_offset(place), what);
 }
 
+/* The lines of a record are fetched together, not each when it is reached. */
+static void prefetch_lines(const uint8_t *at, uint64_t place)
+{
+    uint64_t size = place_size(place);
+
+    for (uint64_t i = 0; i < size && i < PREFETCH_BYTES; i += REGION_LINE) {
+        __builtin_prefetch(at + i);
+    }
+}
+
 /* CASK_CORRUPT: there is no such record; perhaps the place is out of date. */
 static cask_status locate(store_handle *store, uint64_t place,
                           located *ret_record, cask_error *err)
@@ -94,6 +108,7 @@ static cask_status locate(store_handle *store, uint64_t place,
             }
         }
         ret_record->at = map->data + offset;
+        prefetch_lines(ret_record->at, place);
     }
     ret_record->map = map;
     ret_record->seed = (record_seed){
@@ -297,12 +312,8 @@ static void prefetch_record(store_handle *store, siphash_value hash)
         return;
     }
     map = store_map_peek(store, place_row(place));
-    if (map != NULL && place_offset(place) + 128 < map->size) {
-        const uint8_t *at = map->data + place_offset(place);
-
-        __builtin_prefetch(at);
-        __builtin_prefetch(at + 64);
-        __builtin_prefetch(at + 128);
+    if (map != NULL && store->options.io == CASK_IO_MAP) {
+        prefetch_lines(map->data + place_offset(place), place);
     }
 }
 

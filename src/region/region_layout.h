@@ -96,6 +96,9 @@ typedef struct region_apply_intent {
     uint32_t new_tombstones;
     uint32_t unused;
     uint64_t new_records;
+    uint64_t new_first_sequence;
+    uint64_t new_last_sequence;
+    uint64_t slot; /* of the index, bytes from the region's start */
 } region_apply_intent;
 
 /* A change of directory words that must be finished once begun; see

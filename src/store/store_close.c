@@ -78,7 +78,8 @@ static cask_status append_mark(store_handle *store, cask_error *err)
 }
 
 /* A large segment is sealed, a small one goes on with the next open. */
-static cask_status settle_active(store_handle *store, cask_error *err)
+static cask_status settle_active(store_handle *store, bool last,
+                                 cask_error *err)
 {
     region_header *header = store->region.header;
     uint32_t index = atomic_load(&header->active_row);
@@ -86,7 +87,7 @@ static cask_status settle_active(store_handle *store, cask_error *err)
     uint64_t tail = region_tail_offset(atomic_load(&header->applied_tail));
 
     row->tail = tail;
-    if (tail > store->options.small_file_threshold_bytes &&
+    if (tail > store->options.small_file_threshold_bytes && last &&
         !store->options.linger) {
         atomic_store(&row->state, ROW_SEALED);
         return store_seal_row(store, index, err);
@@ -142,6 +143,15 @@ static void write_missing_hints(store_handle *store)
     }
 }
 
+/* Whether no other handle holds the region: readers keep it alive too. */
+static bool is_last(const store_handle *store)
+{
+    bool others = true;
+
+    return store->os->ops->is_locked(store->region.file, 0, 1, &others) == 0 &&
+           !others;
+}
+
 static cask_status finish_log(store_handle *store, cask_error *err)
 {
     cask_status status;
@@ -167,7 +177,7 @@ static cask_status finish_log(store_handle *store, cask_error *err)
             status = store_maintain_begin(store, err);
         }
         if (status == CASK_OK) {
-            status = settle_active(store, err);
+            status = settle_active(store, is_last(store), err);
             store_maintain_end(store);
         }
     }
@@ -186,10 +196,7 @@ static cask_status finish_log(store_handle *store, cask_error *err)
 
 static void leave_region(store_handle *store, bool clean)
 {
-    bool others = true;
-
-    if (store->os->ops->is_locked(store->region.file, 0, 1, &others) != 0 ||
-        others) {
+    if (!is_last(store)) {
         return;
     }
     if (clean && store->options.linger) {

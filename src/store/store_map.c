@@ -101,7 +101,7 @@ cask_status store_map_row(store_handle *store, uint32_t row, store_map **ret_map
     map = store_map_peek(store, row);
     if (!covers(store, row, map)) {
         status = make_map(store, row, &fresh, err);
-        if (status == CASK_OK) {
+        if (fresh != NULL) {
             fresh->older = atomic_load(&store->maps[row]);
             atomic_store_explicit(&store->maps[row], fresh,
                                   memory_order_release);

@@ -113,7 +113,7 @@ cask_status store_pread(store_handle *store, uint32_t row, void *data,
     (void)ops->mutex_lock(store->os, &store->map_mutex, UINT32_MAX);
     status = borrow(store, row, &slot, err);
     ops->mutex_unlock(store->os, &store->map_mutex);
-    if (status != CASK_OK) {
+    if (slot == NULL) {
         return status;
     }
     os_errno = ops->read_at(slot->file, data, size, offset, &got);

@@ -246,13 +246,15 @@ uint32_t store_switch_locked(store_handle *store, uint64_t tail,
     uint32_t old = atomic_load(&header->active_row);
     uint32_t next = atomic_load(&header->next_row) - 1;
 
+    /* In this order: the store of applied_tail decides, what follows it is
+     * finished by store_redo_locked() if this process dies. */
     store->region.rows[old].tail = tail;
-    atomic_store(&store->region.rows[old].state, ROW_SEALED);
-    atomic_store(&store->region.rows[next].state, ROW_ACTIVE);
-    atomic_store(&header->commit.mark_due, 0);
     header->commit.durable_offset = next_tail;
-    atomic_store(&header->active_row, next);
+    atomic_store(&header->commit.mark_due, 0);
+    atomic_store(&store->region.rows[next].state, ROW_ACTIVE);
     atomic_store(&header->applied_tail, region_tail_make(next, next_tail));
+    atomic_store(&header->active_row, next);
+    atomic_store(&store->region.rows[old].state, ROW_SEALED);
     atomic_store(&header->next_row, 0);
     atomic_store(&header->commit.durable_sequence,
                  atomic_load(&header->next_sequence) - 1);

@@ -61,6 +61,29 @@ static cask_status redo_all(store_handle *store, uint32_t row,
     return status;
 }
 
+/* The owner may have died between two stores of store_switch_locked(). */
+static void finish_switch(store_handle *store, uint32_t active)
+{
+    region_header *header = store->region.header;
+    uint32_t count = atomic_load(&header->row_count);
+
+    if (atomic_load(&header->next_row) == active + 1) {
+        atomic_store(&header->next_row, 0);
+    }
+    atomic_store(&header->active_row, active);
+    for (uint32_t i = 0; i < count; i++) {
+        region_row *row = &store->region.rows[i];
+
+        if (i != active && atomic_load(&row->state) == ROW_ACTIVE) {
+            atomic_store(&row->state,
+                         atomic_load(&header->next_row) == i + 1
+                             ? ROW_PREPARED
+                             : ROW_SEALED);
+        }
+    }
+    atomic_store(&store->region.rows[active].state, ROW_ACTIVE);
+}
+
 cask_status store_redo_locked(store_handle *store, cask_error *err)
 {
     region_header *header = store->region.header;
@@ -70,10 +93,7 @@ cask_status store_redo_locked(store_handle *store, cask_error *err)
     uint64_t end = 0;
     cask_status status;
 
-    /* The owner died between two stores of a switch: they are repeated. */
-    if (atomic_load(&header->active_row) != row_index) {
-        atomic_store(&header->active_row, row_index);
-    }
+    finish_switch(store, row_index);
     store->engine->finish_locked(store);
     status = store_open_active_locked(store, err);
     if (status == CASK_OK) {
