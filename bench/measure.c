@@ -12,6 +12,8 @@
 
 #include "engine.h"
 
+#define HUGE_PAGE (UINT64_C(2) << 20)
+
 uint64_t now_ns(void)
 {
     struct timespec now;
@@ -42,21 +44,20 @@ static uint64_t proc_bytes(const char *path, const char *name)
 void memory_warm(uint64_t bytes)
 {
     uint64_t limit = proc_bytes("/proc/meminfo", "MemAvailable") / 2;
-    if (bytes > limit) {
-        bytes = limit;
-    }
-    if (bytes == 0) {
-        return;
-    }
-    char *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+    bytes = (bytes < limit ? bytes : limit) & ~(HUGE_PAGE - 1);
+    char *memory = mmap(NULL, bytes + HUGE_PAGE, PROT_READ | PROT_WRITE,
                         MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (memory == MAP_FAILED) {
         bench_die("cannot map %" PRIu64 " bytes to warm up", bytes);
     }
+    char *aligned = memory + (-(uintptr_t)memory & (HUGE_PAGE - 1));
+    /* In whole huge pages: the kernel hands out large pieces that were freed
+     * last first, but prefers small pieces of anywhere to breaking them up. */
+    (void)madvise(aligned, bytes, MADV_HUGEPAGE);
     for (uint64_t at = 0; at < bytes; at += 4096) {
-        *(volatile char *)(memory + at) = 1;
+        *(volatile char *)(aligned + at) = 1;
     }
-    munmap(memory, bytes);
+    munmap(memory, bytes + HUGE_PAGE);
 }
 
 void memory_peak_reset(void)

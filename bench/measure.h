@@ -11,9 +11,10 @@ uint64_t now_ns(void);
 
 /*
  * Touch `bytes` of fresh memory (at most half of what is available) and give
- * it back. In a virtual machine the first touch of a page that the guest has
- * not used lately is a fault of the host, several times slower than the work
- * that is measured; after this the pages that the work will get are backed.
+ * it back. A virtual machine hands memory that it has not used for two seconds
+ * back to its host, and touching it again costs several times what is measured
+ * here. After this call the pages that the work will get are backed, for about
+ * two seconds.
  */
 void memory_warm(uint64_t bytes);
 

@@ -153,7 +153,7 @@ static void print_row(FILE *out, const bench_settings *settings,
             results_ratio(results, &engine_caskade, peer, work, keys);
         snprintf(text, sizeof(text), "-");
         if (!isnan(ratio)) {
-            snprintf(text, sizeof(text), "%.2f x", ratio);
+            snprintf(text, sizeof(text), "%.*f x", ratio < 0.1 ? 3 : 2, ratio);
         }
         fprintf(out, " %9s", text);
     }

@@ -116,7 +116,11 @@ static void measure_reopen(scale *self)
     self->opening = 0;
     process_wait(process_start(open_store, self));
     uint64_t elapsed_ns = self->times->open_ns[0];
-    run_report_rate(run, WORK_REOPEN, run->keys, elapsed_ns);
+    if (run->engine->index_bytes != NULL) {
+        run_report_rate(run, WORK_REOPEN, run->keys, elapsed_ns);
+    } else {
+        run_report_note(run, WORK_REOPEN, NAN, "its open loads no index");
+    }
     run_report(run, WORK_REOPEN_MS, (double)elapsed_ns / 1e6);
 }
 
