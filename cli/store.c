@@ -227,6 +227,9 @@ exit_status store_open(const store_settings *settings, const char *directory,
     cask_options options = settings->options;
     cask_error err = {0};
 
+    if (directory[0] == '\0') {
+        return report(EXIT_USAGE, "DIR is empty; name the store's directory");
+    }
     options.create_if_missing = create;
     options.read_only =
         settings->read_only || (settings->use == STORE_READ && !options.linger);

@@ -57,6 +57,20 @@ expect 1 get 'no
 store' key
 is "$(wc -l <err)" 1 'number of lines'
 
+# Things that are no stores.
+expect 2 put '' key value
+error_says 'DIR is empty'
+echo text >file
+expect 2 put file key value
+error_says 'file: is not a directory'
+mkdir other
+echo text >other/document
+expect 2 put other key value
+error_says 'other: .*choose another directory'
+expect 1 get other key
+expect 5 put missing/parent key value
+error_says 'missing/parent'
+
 # Nothing of all this made a store.
 [ ! -e store ] || fail 'wrong usage made a store'
 
