@@ -320,7 +320,8 @@ cask_delete_with(cask_db *db, cask_slice key,
 
 /*
  * Return when all that was written before the call, by any process, is
- * durable. Returns CASK_OK; CASK_POISONED; CASK_TIMEOUT; CASK_IO.
+ * durable. Returns CASK_OK; CASK_POISONED; CASK_TIMEOUT; CASK_IO;
+ * CASK_READ_ONLY on a read-only handle.
  */
 CASK_API CASK_CHECKED cask_status cask_sync(cask_db *db, cask_error *err);
 
@@ -576,7 +577,7 @@ typedef struct cask_region_info {
     const char *store_uuid; /* text */
     uint64_t size_bytes;
     bool in_use;         /* some process holds it */
-    bool orphan;         /* nobody holds it and its store is gone */
+    bool orphan;         /* nobody holds it and it was not left clean */
     bool clean;          /* left by `linger` */
 } cask_region_info;
 

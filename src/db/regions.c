@@ -9,7 +9,6 @@
 #include "log/identity_format.h"
 
 #define DEFAULT_REGION_DIR "/dev/shm"
-#define REGION_PREFIX "caskade-"
 
 /* A region file, its constant part mapped. */
 typedef struct region_look {

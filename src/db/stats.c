@@ -78,6 +78,20 @@ static void add_processes(store_handle *store, cask_stats *stats)
     }
 }
 
+/* Counters of segments change under the write lock only; a private index has
+ * no other user. */
+static cask_status begin_counting(store_handle *store, cask_error *err)
+{
+    return store->has_slot ? store_lock_always(store, err) : CASK_OK;
+}
+
+static void end_counting(store_handle *store)
+{
+    if (store->has_slot) {
+        store_unlock(store);
+    }
+}
+
 typedef struct disk_usage {
     const store_handle *store;
     uint64_t bytes;
@@ -134,7 +148,12 @@ cask_status cask_stat(cask_db *db, cask_stats *ret_stats, cask_error *err)
         (void)snprintf(stats.region_path, sizeof(stats.region_path), "%s",
                        store->region.path);
     }
+    status = begin_counting(store, err);
+    if (status != CASK_OK) {
+        return status;
+    }
     add_segments(store, &stats);
+    end_counting(store);
     add_processes(store, &stats);
     (void)store->os->ops->list(store->dir, add_file, &usage);
     stats.disk_bytes = usage.bytes;
@@ -188,11 +207,17 @@ cask_status cask_segments(cask_db *db, cask_segment_stats **ret_segments,
     if (segments == NULL) {
         return fail_memory(err, rows * sizeof(*segments));
     }
+    status = begin_counting(db->store, err);
+    if (status != CASK_OK) {
+        free(segments);
+        return status;
+    }
     for (uint32_t i = 0; i < rows; i++) {
         if (is_listed(&db->store->region.rows[i])) {
             segments[count++] = segment_stats(db->store, i);
         }
     }
+    end_counting(db->store);
     *ret_segments = segments;
     *ret_count = count;
     return CASK_OK;

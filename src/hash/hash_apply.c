@@ -35,8 +35,7 @@ static uint64_t size_at(store_handle *store, uint64_t place)
     return size != 0 ? size : large_size(store, place);
 }
 
-static void save(store_handle *store, uint64_t place, uint64_t old_place,
-                 const keydir_slot *slot)
+static void save(store_handle *store, uint64_t place, uint64_t old_place)
 {
     region_header *header = store->region.header;
     region_apply_intent *intent = &header->apply;
@@ -54,7 +53,6 @@ static void save(store_handle *store, uint64_t place, uint64_t old_place,
     intent->new_records = row->records;
     intent->new_first_sequence = row->first_sequence;
     intent->new_last_sequence = row->last_sequence;
-    intent->slot = (uint64_t)((const uint8_t *)slot - store->region.base);
     intent->old_live_bytes = old->live_bytes;
     intent->old_live_records = old->live_records;
     atomic_signal_fence(memory_order_seq_cst);
@@ -90,9 +88,7 @@ static bool is_half_applied(const store_handle *store)
     uint64_t place = header->apply.new_place;
 
     return place != 0 && place_row(place) == region_tail_row(tail) &&
-           place_offset(place) == region_tail_offset(tail) &&
-           header->apply.slot <
-               atomic_load(&header->heap.end) * REGION_LINE;
+           place_offset(place) == region_tail_offset(tail);
 }
 
 static void count_new(store_handle *store, uint64_t place,
@@ -126,18 +122,15 @@ static void apply(store_handle *store, siphash_value hash,
 {
     region_header *header = store->region.header;
     keydir_hash key = keydir_hash_of(hash);
-    keydir_slot *slot;
     uint64_t old = 0;
+    keydir_slot *slot = keydir_slot_locked(&store->region, key, &old);
     uint64_t keys;
 
     if (header->apply.new_place == place && is_half_applied(store)) {
-        /* The same slot again: it may bear the new place and the old tag. */
-        slot = (void *)(store->region.base + header->apply.slot);
         old = header->apply.old_place;
         restore(store);
     } else {
-        slot = keydir_slot_locked(&store->region, key, &old);
-        save(store, place, old, slot);
+        save(store, place, old);
     }
     atomic_signal_fence(memory_order_seq_cst);
     keydir_store_locked(slot, key, place);
@@ -155,30 +148,21 @@ static void apply(store_handle *store, siphash_value hash,
     atomic_store_explicit(&header->applied_tail, tail, memory_order_release);
 }
 
-static void move(store_handle *store, siphash_value hash,
-                 const record_header *record, uint64_t from, uint64_t to)
+static uint64_t place_of(store_handle *store, siphash_value hash)
 {
-    region_row *old = &store->region.rows[place_row(from)];
-    keydir_hash key = keydir_hash_of(hash);
-    keydir_slot *slot;
-    uint64_t place = 0;
+    uint64_t found = 0;
 
-    if (old->records > 0) {
-        old->records--;
-    }
-    if (!place_is_live(from) && old->tombstones > 0) {
-        old->tombstones--;
-    }
-    count_new(store, to, record);
-    if (keydir_find(&store->region, key, &place) && place == from) {
-        slot = keydir_slot_locked(&store->region, key, &place);
-        keydir_store_locked(slot, key, to);
-        if (place_is_live(from)) {
-            count_old(store, from);
-        }
-    } else if (place_is_live(to)) {
-        count_old(store, to); /* it was overwritten already */
-    }
+    (void)keydir_find(&store->region, keydir_hash_of(hash), &found);
+    return found;
+}
+
+static void move(store_handle *store, siphash_value hash, uint64_t to)
+{
+    keydir_hash key = keydir_hash_of(hash);
+    uint64_t old;
+
+    keydir_store_locked(keydir_slot_locked(&store->region, key, &old), key,
+                        to);
 }
 
 static cask_status create_index(store_handle *store, cask_error *err)
@@ -219,5 +203,6 @@ const store_engine hash_engine = {
     .reserve = reserve,
     .has_room_locked = has_room,
     .apply_locked = apply,
+    .place_locked = place_of,
     .move_locked = move,
 };

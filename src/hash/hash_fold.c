@@ -245,13 +245,29 @@ static cask_status visit_open(fold *f, cask_error *err)
 static uint64_t end_of_row(const fold *f, uint32_t row)
 {
     const region_row *r = &f->store->region.rows[row];
-    uint64_t readable = atomic_load(&r->reserved_tail);
-    uint64_t end = row == f->last_row ? f->last_end : r->tail;
 
     if (atomic_load(&r->state) == ROW_FREE || row > f->last_row) {
         return 0;
     }
-    return end < readable ? end : readable;
+    return row == f->last_row ? f->last_end : r->tail;
+}
+
+/* Walk what can be read of a row; what was cut off is damage. */
+static cask_status fold_row(fold *f, uint32_t row, uint64_t end,
+                            cask_error *err)
+{
+    uint64_t readable =
+        atomic_load(&f->store->region.rows[row].reserved_tail);
+    scan_item missing = {.offset = readable, .size = end - readable};
+    cask_status status = CASK_OK;
+
+    if (readable > SEGMENT_HEADER_SIZE) {
+        status = walk_row(f, row, end < readable ? end : readable, err);
+    }
+    if (status == CASK_OK && end > readable) {
+        status = note_damage(f, row, &missing, err);
+    }
+    return status;
 }
 
 cask_status hash_fold(store_handle *store, bool keys_only, cask_fold_fn visit,
@@ -269,7 +285,7 @@ cask_status hash_fold(store_handle *store, bool keys_only, cask_fold_fn visit,
         uint64_t end = end_of_row(&f, row);
 
         if (end > SEGMENT_HEADER_SIZE) {
-            status = walk_row(&f, row, end, err);
+            status = fold_row(&f, row, end, err);
         }
     }
     if (status == CASK_OK && !f.stopped) {

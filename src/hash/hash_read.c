@@ -160,7 +160,8 @@ static cask_status examine_other(store_handle *store, uint64_t place,
                            record->seed)) {
             status = not_verified(store, place, "the checksum is wrong", err);
         } else if (record->header.key_size != key.size ||
-                   memcmp(body + skip, key.data, key.size) != 0) {
+                   (key.size > 0 &&
+                    memcmp(body + skip, key.data, key.size) != 0)) {
             status = CASK_NOT_FOUND;
         }
     }

@@ -221,11 +221,14 @@ keydir_slot *keydir_slot_locked(region_handle *region, keydir_hash hash,
 
 void keydir_store_locked(keydir_slot *slot, keydir_hash hash, uint64_t place)
 {
-    /* Place first: a reader that sees the tag sees its place. A reader of a
-     * reused slot's old tag may see the new place: the record tells it that
-     * the key is another. */
-    atomic_store_explicit(&slot->place, place, memory_order_release);
+    /*
+     * Tag first. The place beside it is then of no live record, 0 or of a
+     * tombstone, so that a reader of this key finds nothing yet, and one of the
+     * key that had the slot finds nothing any more. Who dies between the two
+     * stores leaves a slot that redo finds by its tag.
+     */
     if (atomic_load_explicit(&slot->tag, memory_order_relaxed) != hash.tag) {
         atomic_store_explicit(&slot->tag, hash.tag, memory_order_release);
     }
+    atomic_store_explicit(&slot->place, place, memory_order_release);
 }

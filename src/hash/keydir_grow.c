@@ -57,7 +57,7 @@ uint64_t keydir_reserve_lines(const region_handle *region, uint64_t count)
                    REGION_HEAP_OFFSET / REGION_LINE;
 
     all = 2 * all + count * 2 + split * KEYDIR_SHARDS;
-    return (each < all ? each : all) + 4 * directory_lines(depth);
+    return (each < all ? each : all) + 2 * directory_lines(depth);
 }
 
 cask_status keydir_create(region_handle *region, cask_error *err)

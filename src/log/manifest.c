@@ -285,11 +285,14 @@ cask_status manifest_append(os_file *dir, uint64_t *tail, uint64_t *number,
                              bytes + at);
     }
     os_errno = ops->write_at(file, &span, 1, *tail);
-    if (os_errno == 0) {
-        os_errno = ops->sync(file);
-    }
     if (os_errno != 0) {
         status = fail_os(err, os_errno, "cannot append to " MANIFEST_NAME);
+        goto done;
+    }
+    os_errno = ops->sync(file);
+    if (os_errno != 0) {
+        status = fail(err, CASK_POISONED, os_errno,
+                      "cannot sync " MANIFEST_NAME "; reopen the store");
         goto done;
     }
     *tail += count * MANIFEST_EDIT_SIZE;

@@ -56,6 +56,7 @@ cask_status manifest_rewrite(os_file *dir, manifest_state *manifest, uint32_t mo
 
 /*
  * Append edits at `*tail` and sync. The caller holds the maintenance lock.
+ * CASK_POISONED: the sync failed, and must not be tried again.
  *
  *   tail, number  in and out: of the file; unchanged on failure
  *   edits         their numbers are set here

@@ -51,8 +51,8 @@ static uint64_t resynchronise(const segment_scan *scan, uint64_t from,
 {
     scan_item item;
 
-    for (uint64_t at = from; at < end; at += 8) {
-        if (at + 8 <= scan->size && load_u64(scan->data + at) != 0 &&
+    for (uint64_t at = from; at < end && at + 8 <= scan->size; at += 8) {
+        if (load_u64(scan->data + at) != 0 &&
             scan_parse(scan->data, scan->size, scan->nonce, at, &item)) {
             return at;
         }

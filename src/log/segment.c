@@ -120,6 +120,10 @@ cask_status segment_create(os_file *dir, const segment_header *header,
 fail:
     ops->close(file);
     (void)ops->remove(dir, name);
+    if (strncmp(step, "sync", 4) == 0) {
+        return fail(err, CASK_POISONED, os_errno,
+                    "cannot %s %s; reopen the store", step, name);
+    }
     return fail_os(err, os_errno, "cannot %s %s", step, name);
 }
 

@@ -29,7 +29,7 @@ void region_name(const region_identity *identity,
                  char ret_name[REGION_NAME_SIZE])
 {
     int used = snprintf(ret_name, REGION_NAME_SIZE,
-                        "caskade-%" PRIx64 "-%" PRIx64 "-",
+                        REGION_PREFIX "%" PRIx64 "-%" PRIx64 "-",
                         identity->directory_device,
                         identity->directory_inode);
 
@@ -201,6 +201,34 @@ cask_status region_attach(region_handle *region, const region_identity *identity
         region_detach(region);
     }
     return status;
+}
+
+bool region_is_orphan(const region_handle *region)
+{
+    const os_ops *ops = region->os->ops;
+    region_handle look = *region;
+    bool held = true;
+    void *memory = NULL;
+    bool orphan = false;
+    os_stat stat;
+
+    if (ops->open(look.dir, look.name, OS_READ | OS_WRITE, 0, &look.file) !=
+        0) {
+        return false;
+    }
+    /* A creator locks before it allocates: what has its size and no lock has
+     * lost its creator. */
+    if (ops->stat(look.file, &stat) == 0 && stat.size >= REGION_HEAP_OFFSET &&
+        stat.owner == ops->user(look.os) &&
+        ops->is_locked(look.file, LOCK_AT, LOCK_BYTES, &held) == 0 && !held &&
+        ops->map(look.file, 0, sizeof(region_header), false, &memory) == 0) {
+        const region_header *header = memory;
+
+        orphan = atomic_load(&header->state) != REGION_CLEAN;
+        ops->unmap(look.os, memory, sizeof(region_header));
+    }
+    ops->close(look.file);
+    return orphan;
 }
 
 /* ---- Create ------------------------------------------------------------ */

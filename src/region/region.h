@@ -12,6 +12,9 @@
 #include "os/os.h"
 #include "region/region_layout.h"
 
+/* Names of region files begin with it. */
+#define REGION_PREFIX "caskade-"
+
 enum { REGION_NAME_SIZE = 96, REGION_PATH_SIZE = 256 };
 
 /* Who the store is: what a region must agree with. */
@@ -67,6 +70,10 @@ cask_status region_create(region_handle *region, const region_identity *identity
 cask_status region_create_private(region_handle *region,
                                   const region_identity *identity,
                                   cask_error *err);
+
+/* Whether the file is a region of this user that no process holds and that was
+ * not left clean. Only os, dir and name of the handle are used. */
+bool region_is_orphan(const region_handle *region);
 
 /* Unmap, close, forget; accepts a region that holds nothing. */
 void region_detach(region_handle *region);

@@ -98,7 +98,6 @@ typedef struct region_apply_intent {
     uint64_t new_records;
     uint64_t new_first_sequence;
     uint64_t new_last_sequence;
-    uint64_t slot; /* of the index, bytes from the region's start */
 } region_apply_intent;
 
 /* A change of directory words that must be finished once begun; see
@@ -161,6 +160,8 @@ typedef struct region_header {
     _Atomic uint32_t active_row;
     _Atomic uint32_t next_row;    /* prepared row + 1; 0: none */
     _Atomic uint32_t redo_needed; /* an owner died; redo before any write */
+    _Atomic uint32_t moving; /* the unsynced tail is copied to the next row,
+                                and the index is following */
     _Atomic uint32_t row_count;   /* rows ever used */
     _Atomic uint32_t lock_holder; /* process slot + 1 of the last owner */
     _Atomic uint64_t next_id;     /* of the next segment file */

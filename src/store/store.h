@@ -3,8 +3,9 @@
  * and its segments. What both engines need and neither owns. An engine adds an
  * index and is called back to apply records to it.
  *
- * Lock order: open lock (byte of LOCK) > maintenance lock (handle's mutex, then
- * byte of LOCK) > write lock (mutex in the region) > map lock (handle's mutex).
+ * Lock order: open lock (byte of LOCK) > leadership of syncs (word in the
+ * region) > maintenance lock (handle's mutex, then byte of LOCK) > write lock
+ * (mutex in the region) > map lock (handle's mutex).
  */
 #ifndef CASKADE_STORE_H
 #define CASKADE_STORE_H
@@ -81,11 +82,10 @@ typedef struct store_engine {
     void (*apply_locked)(store_handle *store, siphash_value hash,
                          const record_header *header, uint64_t place,
                          uint64_t tail);
-    /* If the index names `from` for this key, let it name `to`, the same
-     * record elsewhere; write lock held. */
-    void (*move_locked)(store_handle *store, siphash_value hash,
-                        const record_header *header, uint64_t from,
-                        uint64_t to);
+    /* The place that the index names for a key, 0 if none; write lock held. */
+    uint64_t (*place_locked)(store_handle *store, siphash_value hash);
+    /* Let it name another, of the same record; counters stay. */
+    void (*move_locked)(store_handle *store, siphash_value hash, uint64_t to);
 } store_engine;
 
 struct store_handle {
@@ -301,6 +301,11 @@ cask_status store_make_room(store_handle *store, uint64_t bytes, cask_error *err
 bool store_wants_next(const store_handle *store);
 cask_status store_prepare_next(store_handle *store, cask_error *err);
 
+/* Append one edit to the MANIFEST; maintenance lock held. A failed sync poisons
+ * the store. */
+cask_status store_edit(store_handle *store, manifest_edit *edit,
+                       cask_error *err);
+
 /* Take an id for a new segment file; maintenance lock held. */
 cask_status store_take_id(store_handle *store, uint64_t *ret_id, cask_error *err);
 
@@ -330,6 +335,22 @@ cask_status store_sync_to(store_handle *store, uint64_t sequence, cask_error *er
 /* Sync everything written so far. */
 cask_status store_sync_all(store_handle *store, cask_error *err);
 
+/*
+ * Be the one that syncs, until store_lead_end(): waits for whoever leads, and
+ * takes over from the dead. Comes before the maintenance lock.
+ */
+cask_status store_lead_begin(store_handle *store, cask_error *err);
+void store_lead_end(store_handle *store);
+
+/* Sync what was written so far; the caller leads and holds the maintenance
+ * lock. */
+cask_status store_sync_leading(store_handle *store, cask_error *err);
+
+/* Whether this handle's descriptor of the active segment hears of every failure
+ * there was to sync it; else its tail must be moved. Write lock held, active
+ * segment open. */
+bool store_can_vouch_locked(const store_handle *store);
+
 /* ---- Recovery (store_recover.c, store_load.c, store_tail.c) ------------------------ */
 
 /* Redo what the dead owner of the write lock had appended; the lock is held. */
@@ -339,8 +360,11 @@ cask_status store_redo_locked(store_handle *store, cask_error *err);
  * Move the unsynced tail of the active segment to the next one and let that
  * take over, because nobody can tell whether a sync of the old one succeeded.
  * Syncs under the write lock: rare, and short of an alternative.
+ *
+ *   maintained  the maintenance lock is held already
  */
-cask_status store_move_tail(store_handle *store, cask_error *err);
+cask_status store_move_tail(store_handle *store, bool maintained,
+                            cask_error *err);
 
 /* What becomes of one copied record; see store_copy_records(). */
 typedef void (*store_copied_fn)(store_handle *store, const scan_item *item,

@@ -311,11 +311,13 @@ static void apply_all(store_handle *store, const store_record *records, size_t c
 static cask_status take_back(store_handle *store, uint64_t start, uint64_t end,
                              int os_errno, cask_error *err)
 {
-    /* If even that fails the bytes stay above applied_tail: the next append
-     * overwrites them. */
+    /* If even that fails a redo might apply what was refused: nobody may
+     * write any more. */
     if (store_zero_active(store, start, end - start) == 0) {
         atomic_store(&store->region.rows[store->active->row].reserved_tail,
                      start);
+    } else {
+        store_poison(store, os_errno, "the log, and undoing it,");
     }
     return fail_os(err, os_errno,
                    "cannot append to %016" PRIx64

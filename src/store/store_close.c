@@ -114,8 +114,7 @@ static cask_status drop_next(store_handle *store, cask_error *err)
     }
     row = &store->region.rows[next - 1];
     drop.drop.segment_id = atomic_load(&row->file_id);
-    status = manifest_append(store->dir, &header->manifest_tail,
-                             &header->manifest_number, &drop, 1, err);
+    status = store_edit(store, &drop, err);
     if (status == CASK_OK) {
         atomic_store(&header->next_row, 0);
         atomic_store(&row->state, ROW_FREE);
@@ -262,7 +261,9 @@ cask_status store_close(store_handle *store, cask_error *err)
     store_worker_stop(store);
     if (store->has_slot) {
         status = leave(store, err);
-    } else if (store->region.file != NULL) {
+    } else if (store->region.file != NULL &&
+               store_lock_byte(store, LOCK_OPEN, NULL) == CASK_OK) {
+        /* The open failed after it had joined the region. */
         leave_region(store, false);
     }
     free_store(store);

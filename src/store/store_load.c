@@ -257,6 +257,11 @@ cask_status store_load_segment(store_handle *store, uint32_t index,
         store->region.header->damaged_bytes += segment->length;
         stat = (os_stat){0};
         fill_row(row, segment, &stat);
+        *ret_last_sequence = segment->last_sequence;
+        if (segment->sealed && load_hint(store, index, segment,
+                                         ret_last_sequence, err) == CASK_OK) {
+            atomic_store(&row->has_hint, 1);
+        }
         return CASK_OK;
     }
     if (status != CASK_OK) {
@@ -313,6 +318,7 @@ static void examine(store_tail *tail, uint64_t nonce)
             tail->first_sequence = item.header.sequence;
         }
         tail->clean = record_kind(&item.header) == RECORD_MARK &&
+                      item.header.value_size == RECORD_MARK_VALUE_SIZE &&
                       load_u64(item.value) == item.offset;
     }
     tail->last_sequence = scan.last_sequence;

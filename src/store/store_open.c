@@ -20,18 +20,40 @@ enum { FIRST_HEAP_BYTES = 256 << 10, REGION_LEAST_BYTES = 1 << 20 };
 
 /* ---- The directory -------------------------------------------------------------- */
 
+/* The directory above `path`, in memory to be freed; NULL: none left. */
+static char *parent_of(const char *path)
+{
+    char *parent = malloc(strlen(path) + 2);
+    size_t size = strlen(path);
+
+    if (parent == NULL) {
+        return NULL;
+    }
+    while (size > 1 && path[size - 1] == '/') {
+        size--;
+    }
+    while (size > 0 && path[size - 1] != '/') {
+        size--;
+    }
+    if (size == 0) {
+        (void)snprintf(parent, 2, ".");
+    } else {
+        (void)snprintf(parent, size + 1, "%s", path);
+    }
+    return parent;
+}
+
 /* The name of a new directory must survive too. */
 static int sync_parent(store_handle *store)
 {
     const os_ops *ops = store->os->ops;
-    char *parent = malloc(strlen(store->path) + 4);
+    char *parent = parent_of(store->path);
     os_file *dir = NULL;
     int os_errno;
 
     if (parent == NULL) {
         return ENOMEM;
     }
-    (void)sprintf(parent, "%s/..", store->path);
     os_errno = ops->open_dir(store->os, parent, &dir);
     free(parent);
     if (os_errno == 0) {
@@ -359,11 +381,42 @@ static cask_status join_any(store_handle *store,
                             const region_identity *identity, cask_error *err)
 {
     cask_status status = join(store, identity, region_dir_of(store), err);
+    cask_error first = *err;
 
-    if (status != CASK_OK && status != CASK_NAMESPACE) {
-        status = join(store, identity, NULL, err);
+    if (status == CASK_OK || status == CASK_NAMESPACE) {
+        return status;
     }
+    if (join(store, identity, NULL, err) == CASK_OK) {
+        return CASK_OK;
+    }
+    *err = first;
     return status;
+}
+
+/* A region that nobody holds is of no use, unless it was left clean. */
+static bool remove_orphan(void *context, const char *name)
+{
+    store_handle *store = context;
+    region_handle orphan = {.os = store->os, .dir = store->region.dir};
+
+    if (strncmp(name, REGION_PREFIX, strlen(REGION_PREFIX)) == 0 &&
+        strcmp(name, store->region.name) != 0 &&
+        strlen(name) < sizeof(orphan.name)) {
+        (void)snprintf(orphan.name, sizeof(orphan.name), "%s", name);
+        if (region_is_orphan(&orphan)) {
+            region_remove(&orphan);
+            store_event(store, CASK_EVENT_REGION, CASK_OK,
+                        "removed the region %s, which no process holds", name);
+        }
+    }
+    return true;
+}
+
+static void remove_orphans(store_handle *store)
+{
+    if (store->region_dir != NULL) {
+        (void)store->os->ops->list(store->region_dir, remove_orphan, store);
+    }
 }
 
 static cask_status build(store_handle *store, const region_identity *identity,
@@ -381,6 +434,7 @@ static cask_status build(store_handle *store, const region_identity *identity,
                       REGION_LEAST_BYTES);
     }
     if (status == CASK_OK) {
+        remove_orphans(store);
         status = region_create(&store->region, identity, FIRST_HEAP_BYTES,
                                err);
     }
@@ -437,13 +491,17 @@ static cask_status build_private(store_handle *store,
 }
 
 /* Processes live that use this store and cannot be seen through a region. */
-static cask_status check_elsewhere(store_handle *store, cask_error *err)
+static cask_status check_elsewhere(store_handle *store, cask_status joined,
+                                   cask_error *err)
 {
     bool used = false;
 
     if (store->os->ops->is_locked(store->lock_file, LOCK_PROCESSES,
                                   REGION_PROCESSES, &used) == 0 &&
         used) {
+        if (joined == CASK_INVALID) {
+            return joined; /* its region is there: another user's */
+        }
         return fail(err, CASK_NAMESPACE, 0,
                     "%s: in use by a process whose region is not visible here "
                     "(another container, or another region_dir); use the same "
@@ -484,11 +542,11 @@ static cask_status join_or_build(store_handle *store, cask_error *err)
         return status;
     }
     status = join_any(store, &identity, err);
+    if (status != CASK_OK && store->options.read_only) {
+        return build_private(store, &identity, err);
+    }
     if (status != CASK_OK && status != CASK_NAMESPACE) {
-        status = check_elsewhere(store, err);
-        if (status == CASK_OK && store->options.read_only) {
-            return build_private(store, &identity, err);
-        }
+        status = check_elsewhere(store, status, err);
         if (status == CASK_OK) {
             status = build_any(store, &identity, err);
         }

@@ -253,11 +253,15 @@ static cask_status load(recovery *r, const manifest_segment *segment,
     return status;
 }
 
-/* The next unsealed segment behind `i` that holds a record; `listed` if none. */
+/* The next segment behind `i` that holds a record, sealed or not; `listed` if
+ * there is none. */
 static size_t next_used(const recovery *r, const store_tail *tails, size_t i)
 {
     for (i = i + 1; i < r->listed; i++) {
-        if (tails[i].first_sequence != 0) {
+        const manifest_segment *segment = &r->manifest.segments[i];
+
+        if (tails[i].first_sequence != 0 ||
+            (segment->sealed && segment->length > SEGMENT_HEADER_SIZE)) {
             break;
         }
     }
@@ -360,8 +364,10 @@ static cask_status begin_segment(recovery *r, const store_tail *from,
     }
     if (status == CASK_OK) {
         activate(store, copy.to, end);
+        r->rows = copy.to + 1;
         r->rewrite = true;
     }
+    atomic_store(&store->region.header->moving, 0);
     return status;
 }
 
@@ -423,6 +429,13 @@ static cask_status load_unsealed(recovery *r, size_t i, store_tail *tails,
         return status;
     }
     r->rewrite = true;
+    if (tails[next].file == NULL) { /* a sealed one: not looked at so far */
+        status = store_tail_examine(r->store, &r->manifest.segments[next],
+                                    &tails[next], err);
+        if (status != CASK_OK) {
+            return status;
+        }
+    }
     segment->length =
         end_before(&tails[i], segment->nonce, tails[next].first_sequence);
     segment->sealed = true;
@@ -549,6 +562,15 @@ static cask_status recover(recovery *r, cask_error *err)
     if (status == CASK_OK && !r->store->private_index &&
         atomic_load(&header->applied_tail) == 0) {
         status = begin_segment(r, NULL, NULL, err);
+    }
+    if (status == CASK_OK && r->rows > 0 &&
+        atomic_load(&header->applied_tail) == 0) {
+        /* A private index of sealed segments: its log ends with the last. */
+        uint32_t last = r->rows - 1;
+
+        atomic_store(&header->active_row, last);
+        atomic_store(&header->applied_tail,
+                     region_tail_make(last, r->store->region.rows[last].tail));
     }
     return status == CASK_OK ? finish(r, err) : status;
 }

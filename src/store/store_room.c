@@ -20,7 +20,72 @@ enum {
     IDS_RESERVED = 64     /* segment ids promised by one MANIFEST edit */
 };
 
+/* ---- Growth ----------------------------------------------------------------------- */
+
+/* Allocate more of the active or the next segment; maintenance lock held, so
+ * that it is not sealed meanwhile. */
+static cask_status grow(store_handle *store, region_row *row, uint64_t needed,
+                        cask_error *err)
+{
+    segment_header expected = {.id = atomic_load(&row->file_id),
+                               .nonce = atomic_load(&row->nonce)};
+    uint64_t capacity = atomic_load(&row->capacity);
+    uint64_t step = capacity < GROW_FIRST ? GROW_FIRST : capacity;
+    uint64_t wanted;
+    cask_status status;
+    os_file *file;
+    os_stat stat;
+    int os_errno;
+
+    if (step > GROW_MOST) {
+        step = GROW_MOST;
+    }
+    wanted = capacity + step;
+    if (wanted > store->options.segment_max_bytes) {
+        wanted = store->options.segment_max_bytes;
+    }
+    if (wanted < needed) {
+        wanted = needed;
+    }
+    memcpy(expected.uuid, store->identity.uuid, sizeof(expected.uuid));
+    status = segment_open(store->dir, &expected, OS_READ | OS_WRITE, &file,
+                          NULL, &stat, err);
+    if (status != CASK_OK) {
+        return status;
+    }
+    os_errno = store->os->ops->allocate(file, capacity, wanted - capacity);
+    if (os_errno != 0 && wanted > needed) {
+        wanted = needed; /* a nearly full disk may have this much */
+        os_errno =
+            store->os->ops->allocate(file, capacity, wanted - capacity);
+    }
+    store->os->ops->close(file);
+    if (os_errno != 0) {
+        return fail_os(err, os_errno,
+                       "cannot grow %016" PRIx64 ".log to %" PRIu64
+                       " bytes; nothing was written; free space and try "
+                       "again",
+                       expected.id, wanted);
+    }
+    atomic_store(&row->capacity, wanted);
+    return CASK_OK;
+}
+
 /* ---- New segments --------------------------------------------------------- */
+
+cask_status store_edit(store_handle *store, manifest_edit *edit,
+                       cask_error *err)
+{
+    region_header *header = store->region.header;
+    cask_status status =
+        manifest_append(store->dir, &header->manifest_tail,
+                        &header->manifest_number, edit, 1, err);
+
+    if (status == CASK_POISONED) {
+        store_poison(store, 0, MANIFEST_NAME);
+    }
+    return status;
+}
 
 cask_status store_take_id(store_handle *store, uint64_t *ret_id,
                           cask_error *err)
@@ -34,8 +99,7 @@ cask_status store_take_id(store_handle *store, uint64_t *ret_id,
         /* Durable before the id names a file: an id never returns. */
         next.next.segment_id = id + IDS_RESERVED;
         next.next.sequence = atomic_load(&header->next_sequence);
-        status = manifest_append(store->dir, &header->manifest_tail,
-                                 &header->manifest_number, &next, 1, err);
+        status = store_edit(store, &next, err);
         if (status != CASK_OK) {
             return status;
         }
@@ -86,6 +150,9 @@ cask_status store_create_row(store_handle *store, uint64_t capacity,
     header.nonce |= 1; /* never 0: 0 means "any" elsewhere */
     status = segment_create(store->dir, &header, capacity,
                             store->options.file_mode, &file, err);
+    if (status == CASK_POISONED) {
+        store_poison(store, 0, "a new segment or the directory");
+    }
     if (status != CASK_OK) {
         return status;
     }
@@ -108,6 +175,19 @@ cask_status store_create_row(store_handle *store, uint64_t capacity,
     return CASK_OK;
 }
 
+/* A segment that did not get into the MANIFEST: its room is needed. */
+static void take_back_row(store_handle *store, uint32_t index)
+{
+    region_row *row = &store->region.rows[index];
+    char name[SEGMENT_NAME_SIZE];
+
+    segment_name_format(atomic_load(&row->file_id), name);
+    (void)store->os->ops->remove(store->dir, name);
+    atomic_store(&row->state, ROW_FREE);
+    atomic_store(&row->file_id, 0);
+    atomic_store(&store->region.header->row_count, index);
+}
+
 /* Create the next segment and enter it into the MANIFEST. */
 cask_status store_ensure_next(store_handle *store, uint64_t bytes,
                               cask_error *err)
@@ -118,8 +198,13 @@ cask_status store_ensure_next(store_handle *store, uint64_t bytes,
     cask_status status;
     uint32_t row;
 
-    if (atomic_load(&header->next_row) != 0) {
-        return CASK_OK;
+    row = atomic_load(&header->next_row);
+    if (row != 0) {
+        region_row *next = &store->region.rows[row - 1];
+
+        return atomic_load(&next->capacity) >= SEGMENT_HEADER_SIZE + bytes
+                   ? CASK_OK
+                   : grow(store, next, SEGMENT_HEADER_SIZE + bytes, err);
     }
     if (capacity > store->options.segment_max_bytes &&
         SEGMENT_HEADER_SIZE + bytes <= store->options.segment_max_bytes) {
@@ -132,10 +217,11 @@ cask_status store_ensure_next(store_handle *store, uint64_t bytes,
     open.open.segment_id = atomic_load(&store->region.rows[row].file_id);
     open.open.nonce = atomic_load(&store->region.rows[row].nonce);
     open.open.kind = SEGMENT_LOG;
-    status = manifest_append(store->dir, &header->manifest_tail,
-                             &header->manifest_number, &open, 1, err);
+    status = store_edit(store, &open, err);
     if (status == CASK_OK) {
         atomic_store(&header->next_row, row + 1);
+    } else {
+        take_back_row(store, row);
     }
     return status;
 }
@@ -201,7 +287,6 @@ static void write_footer(store_handle *store, uint32_t index)
 cask_status store_seal_row(store_handle *store, uint32_t index,
                            cask_error *err)
 {
-    region_header *header = store->region.header;
     region_row *row = &store->region.rows[index];
     manifest_edit seal = {.type = MANIFEST_SEAL};
     cask_status status;
@@ -210,8 +295,7 @@ cask_status store_seal_row(store_handle *store, uint32_t index,
     seal.seal.length = row->tail;
     seal.seal.last_sequence = row->last_sequence;
     seal.seal.damaged_bytes = row->damaged_bytes;
-    status = manifest_append(store->dir, &header->manifest_tail,
-                             &header->manifest_number, &seal, 1, err);
+    status = store_edit(store, &seal, err);
     if (status == CASK_OK) {
         write_footer(store, index);
     }
@@ -227,7 +311,7 @@ static cask_status sync_ahead(store_handle *store, cask_error *err)
 
     for (int round = 0; round < SYNC_ROUNDS; round++) {
         uint64_t before = atomic_load(&header->bytes_written);
-        cask_status status = store_sync_all(store, err);
+        cask_status status = store_sync_leading(store, err);
 
         if (status != CASK_OK) {
             return status;
@@ -261,7 +345,8 @@ uint32_t store_switch_locked(store_handle *store, uint64_t tail,
     return old;
 }
 
-/* The write lock is held: sync the rest and let the next row take over. */
+/* The write lock is held: sync the rest and let the next row take over.
+ * CASK_BUSY: this handle cannot vouch for the sync. */
 static cask_status switch_locked(store_handle *store, uint32_t *ret_old,
                                  cask_error *err)
 {
@@ -271,6 +356,9 @@ static cask_status switch_locked(store_handle *store, uint32_t *ret_old,
 
     if (status != CASK_OK) {
         return status;
+    }
+    if (!store_can_vouch_locked(store)) {
+        return CASK_BUSY;
     }
     os_errno = store->os->ops->sync(store->active->file);
     if (os_errno != 0) {
@@ -286,7 +374,7 @@ static cask_status switch_locked(store_handle *store, uint32_t *ret_old,
     return CASK_OK;
 }
 
-/* Maintenance lock held. */
+/* The caller leads and holds the maintenance lock. */
 static cask_status rotate(store_handle *store, uint64_t bytes, cask_error *err)
 {
     cask_status status = store_ensure_next(store, bytes, err);
@@ -303,6 +391,9 @@ static cask_status rotate(store_handle *store, uint64_t bytes, cask_error *err)
     }
     status = switch_locked(store, &old, err);
     store_unlock(store);
+    if (status == CASK_BUSY) {
+        return store_move_tail(store, true, err);
+    }
     if (status == CASK_OK) {
         status = store_seal_row(store, old, err);
     }
@@ -320,80 +411,52 @@ static cask_status rotate(store_handle *store, uint64_t bytes, cask_error *err)
     return status;
 }
 
-/* ---- Growth ----------------------------------------------------------------------- */
+/* ---- Room ------------------------------------------------------------------------- */
 
-/* Allocate more of the active segment; maintenance lock held, so that it is
- * not sealed meanwhile. */
-static cask_status grow(store_handle *store, region_row *row, uint64_t needed,
-                        cask_error *err)
+/* Whether `bytes` may be added to the active segment at all. A record larger
+ * than a segment gets one of its own. */
+static bool may_grow(const store_handle *store, uint64_t bytes)
 {
-    segment_header expected = {.id = atomic_load(&row->file_id),
-                               .nonce = atomic_load(&row->nonce)};
-    uint64_t capacity = atomic_load(&row->capacity);
-    uint64_t step = capacity < GROW_FIRST ? GROW_FIRST : capacity;
-    uint64_t wanted;
-    cask_status status;
-    os_file *file;
-    os_stat stat;
-    int os_errno;
+    uint64_t offset = region_tail_offset(
+        atomic_load(&store->region.header->applied_tail));
 
-    if (step > GROW_MOST) {
-        step = GROW_MOST;
+    return (offset == SEGMENT_HEADER_SIZE ||
+            offset + bytes <= store->options.segment_max_bytes) &&
+           offset < PLACE_OFFSET_LIMIT;
+}
+
+static cask_status make_room(store_handle *store, uint64_t bytes, bool leads,
+                             cask_error *err)
+{
+    uint64_t tail = atomic_load(&store->region.header->applied_tail);
+
+    if (store_fits_locked(store, bytes)) {
+        return CASK_OK;
     }
-    wanted = capacity + step;
-    if (wanted > store->options.segment_max_bytes) {
-        wanted = store->options.segment_max_bytes;
+    if (may_grow(store, bytes)) {
+        return grow(store, &store->region.rows[region_tail_row(tail)],
+                    region_tail_offset(tail) + bytes, err);
     }
-    if (wanted < needed) {
-        wanted = needed;
-    }
-    memcpy(expected.uuid, store->identity.uuid, sizeof(expected.uuid));
-    status = segment_open(store->dir, &expected, OS_READ | OS_WRITE, &file,
-                          NULL, &stat, err);
-    if (status != CASK_OK) {
-        return status;
-    }
-    os_errno = store->os->ops->allocate(file, capacity, wanted - capacity);
-    if (os_errno != 0 && wanted > needed) {
-        wanted = needed; /* a nearly full disk may have this much */
-        os_errno =
-            store->os->ops->allocate(file, capacity, wanted - capacity);
-    }
-    store->os->ops->close(file);
-    if (os_errno != 0) {
-        return fail_os(err, os_errno,
-                       "cannot grow %016" PRIx64 ".log to %" PRIu64
-                       " bytes; nothing was written; free space and try "
-                       "again",
-                       expected.id, wanted);
-    }
-    atomic_store(&row->capacity, wanted);
-    return CASK_OK;
+    /* Without the lead: it filled up meanwhile; the caller comes again. */
+    return leads ? rotate(store, bytes, err) : CASK_OK;
 }
 
 cask_status store_make_room(store_handle *store, uint64_t bytes,
                             cask_error *err)
 {
-    region_header *header = store->region.header;
-    cask_status status = store_maintain_begin(store, err);
+    bool leads = !may_grow(store, bytes);
+    cask_status status = leads ? store_lead_begin(store, err) : CASK_OK;
 
     if (status != CASK_OK) {
         return status;
     }
-    if (!store_fits_locked(store, bytes)) {
-        uint64_t tail = atomic_load(&header->applied_tail);
-        uint64_t offset = region_tail_offset(tail);
-        region_row *row = &store->region.rows[region_tail_row(tail)];
-
-        if ((offset == SEGMENT_HEADER_SIZE ||
-             offset + bytes <= store->options.segment_max_bytes) &&
-            offset < PLACE_OFFSET_LIMIT) {
-            /* A record larger than a segment gets one of its own. */
-            status = grow(store, row, offset + bytes, err);
-        } else {
-            status = rotate(store, bytes, err);
-        }
+    status = store_maintain_begin(store, err);
+    if (status == CASK_OK) {
+        status = make_room(store, bytes, leads, err);
+        store_maintain_end(store);
     }
-    store_maintain_end(store);
+    if (leads) {
+        store_lead_end(store);
+    }
     return status;
 }

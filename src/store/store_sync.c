@@ -42,24 +42,18 @@ static bool leader_is_dead(store_handle *store, uint64_t word)
            !store_slot_is_alive(store, slot);
 }
 
-/* Become the leader. *ret_dead: the one before died in office. */
-static bool take_lead(store_handle *store, bool *ret_dead)
+/* Become the leader, unless one lives. */
+static bool take_lead(store_handle *store)
 {
     region_commit *commit = &store->region.header->commit;
     uint64_t leader = atomic_load(&commit->leader);
 
-    *ret_dead = false;
-    if (leader != 0) {
-        if (!leader_is_dead(store, leader)) {
-            return false;
-        }
-        *ret_dead = true;
-    }
-    return atomic_compare_exchange_strong(&commit->leader, &leader,
+    return (leader == 0 || leader_is_dead(store, leader)) &&
+           atomic_compare_exchange_strong(&commit->leader, &leader,
                                           my_leader_word(store));
 }
 
-static void leave_lead(store_handle *store)
+void store_lead_end(store_handle *store)
 {
     region_commit *commit = &store->region.header->commit;
 
@@ -75,28 +69,29 @@ typedef struct sync_target {
     uint64_t offset;
 } sync_target;
 
-/* Whether this handle's descriptor would have been told of a failure of the
- * sync that the dead leader had begun. */
-static bool can_vouch(const store_handle *store)
+bool store_can_vouch_locked(const store_handle *store)
 {
     uint64_t running =
         atomic_load(&store->region.header->commit.sync_running);
 
+    /* Only a leader that died leaves a sync running for the next. */
     return running == 0 || store->active->sync_epoch < running;
 }
 
-static cask_status sample(store_handle *store, bool after_death,
-                          sync_target *ret_target, bool *ret_vouched,
-                          cask_error *err)
+static cask_status sample(store_handle *store, sync_target *ret_target,
+                          bool *ret_vouched, cask_error *err)
 {
     region_header *header = store->region.header;
     cask_status status = store_lock(store, err);
 
+    *ret_vouched = true;
     if (status != CASK_OK) {
         return status;
     }
     status = store_open_active_locked(store, err);
-    *ret_vouched = !after_death || status != CASK_OK || can_vouch(store);
+    if (status == CASK_OK) {
+        *ret_vouched = store_can_vouch_locked(store);
+    }
     if (status == CASK_OK && *ret_vouched) {
         ret_target->active = store_active_acquire_locked(store);
         ret_target->sequence = atomic_load(&header->next_sequence) - 1;
@@ -133,19 +128,18 @@ static cask_status note_durable(store_handle *store,
     return CASK_OK;
 }
 
-static cask_status lead(store_handle *store, bool after_death,
-                        cask_error *err)
+static cask_status lead(store_handle *store, bool maintained, cask_error *err)
 {
     region_header *header = store->region.header;
     const os_ops *ops = store->os->ops;
     sync_target target = {NULL, 0, 0};
     bool vouched = true;
-    cask_status status = sample(store, after_death, &target, &vouched, err);
+    cask_status status = sample(store, &target, &vouched, err);
     uint64_t start;
     int os_errno;
 
     if (!vouched) {
-        return store_move_tail(store, err);
+        return store_move_tail(store, maintained, err);
     }
 
     if (status != CASK_OK) {
@@ -183,18 +177,65 @@ static cask_status check_poison(store_handle *store, cask_error *err)
                 store->path);
 }
 
+/* Wait for the leader to finish. A leader that is stopped or dead wakes nobody:
+ * not for long. CASK_TIMEOUT after the deadline. */
+static cask_status follow(store_handle *store, uint32_t wake,
+                          uint64_t deadline, cask_error *err)
+{
+    region_commit *commit = &store->region.header->commit;
+
+    if (store->os->ops->now_ns(store->os) >= deadline) {
+        return fail(err, CASK_TIMEOUT, 0,
+                    "%s: waited %" PRIu32 " ms for the log to be synced; what "
+                    "was written is visible, its durability unknown",
+                    store->path, store->options.lock_timeout_ms);
+    }
+    (void)store->os->ops->futex_wait(store->os, futex_of(commit), wake,
+                                     FOLLOWER_MS);
+    return CASK_OK;
+}
+
+static uint64_t deadline_of(const store_handle *store)
+{
+    return store->os->ops->now_ns(store->os) +
+           store->options.lock_timeout_ms * UINT64_C(1000000);
+}
+
+cask_status store_lead_begin(store_handle *store, cask_error *err)
+{
+    region_commit *commit = &store->region.header->commit;
+    uint64_t deadline = deadline_of(store);
+
+    for (;;) {
+        uint32_t wake = atomic_load(&commit->wake);
+        cask_status status;
+
+        if (take_lead(store)) {
+            return CASK_OK;
+        }
+        status = follow(store, wake, deadline, err);
+        if (status != CASK_OK) {
+            return status;
+        }
+    }
+}
+
+cask_status store_sync_leading(store_handle *store, cask_error *err)
+{
+    cask_status status = check_poison(store, err);
+
+    return status == CASK_OK ? lead(store, true, err) : status;
+}
+
 cask_status store_sync_to(store_handle *store, uint64_t sequence,
                           cask_error *err)
 {
     region_commit *commit = &store->region.header->commit;
-    const os_ops *ops = store->os->ops;
-    uint64_t deadline = ops->now_ns(store->os) +
-                        store->options.lock_timeout_ms * UINT64_C(1000000);
+    uint64_t deadline = deadline_of(store);
 
     while (atomic_load(&commit->durable_sequence) < sequence) {
         uint32_t wake = atomic_load(&commit->wake);
         cask_status status = check_poison(store, err);
-        bool after_death;
 
         if (status != CASK_OK) {
             return status;
@@ -202,23 +243,18 @@ cask_status store_sync_to(store_handle *store, uint64_t sequence,
         if (atomic_load(&commit->durable_sequence) >= sequence) {
             break;
         }
-        if (take_lead(store, &after_death)) {
-            status = lead(store, after_death, err);
-            leave_lead(store);
+        if (take_lead(store)) {
+            status = lead(store, false, err);
+            store_lead_end(store);
             if (status != CASK_OK) {
                 return status;
             }
             continue;
         }
-        if (ops->now_ns(store->os) >= deadline) {
-            return fail(err, CASK_TIMEOUT, 0,
-                        "%s: waited %" PRIu32 " ms for the log to be synced; "
-                        "the write is visible, its durability unknown",
-                        store->path, store->options.lock_timeout_ms);
+        status = follow(store, wake, deadline, err);
+        if (status != CASK_OK) {
+            return status;
         }
-        /* A leader that is stopped or dead wakes nobody: look again. */
-        (void)ops->futex_wait(store->os, futex_of(commit),
-                              wake, FOLLOWER_MS);
     }
     return CASK_OK;
 }

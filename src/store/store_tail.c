@@ -13,6 +13,9 @@
 #include "region/place.h"
 #include "store/store.h"
 
+static cask_status move_locked(store_handle *store, uint32_t *ret_old,
+                               cask_error *err);
+
 /* ---- Redo ------------------------------------------------------------------ */
 
 static void redo_record(store_handle *store, uint32_t row,
@@ -61,6 +64,25 @@ static cask_status redo_all(store_handle *store, uint32_t row,
     return status;
 }
 
+/* The owner died while the index followed the copies of the tail. Its segment
+ * gets no SEAL edit: recovery sees by its follower that it is whole. */
+static cask_status finish_move(store_handle *store, cask_error *err)
+{
+    region_header *header = store->region.header;
+    cask_status status = CASK_OK;
+    uint32_t old;
+
+    if (atomic_load(&header->next_row) != 0) {
+        status = move_locked(store, &old, err);
+    } else {
+        atomic_store(&header->moving, 0); /* it had switched already */
+    }
+    if (status == CASK_OK) {
+        atomic_store(&header->redo_needed, 0);
+    }
+    return status;
+}
+
 /* The owner may have died between two stores of store_switch_locked(). */
 static void finish_switch(store_handle *store, uint32_t active)
 {
@@ -101,6 +123,9 @@ cask_status store_redo_locked(store_handle *store, cask_error *err)
     }
     if (status == CASK_OK) {
         status = redo_all(store, row_index, map, &end, err);
+    }
+    if (status == CASK_OK && atomic_load(&header->moving) != 0) {
+        return finish_move(store, err);
     }
     if (status == CASK_OK) {
         uint64_t reserved = atomic_load(&row->reserved_tail);
@@ -216,6 +241,7 @@ cask_status store_copy_records(store_handle *store, const store_copy *copy,
         return status;
     }
     atomic_store(&row->reserved_tail, writer.offset);
+    atomic_store(&store->region.header->moving, 1);
     while (scan_next(&scan, &item) == SCAN_RECORD) {
         bool live = record_kind(&item.header) == RECORD_PUT;
 
@@ -233,19 +259,84 @@ cask_status store_copy_records(store_handle *store, const store_copy *copy,
     return CASK_OK;
 }
 
+/* Room made beyond what is to be moved. */
+enum { MOVE_SLACK = 64 << 10, MOVE_SLACK_MOST = 64 << 20 };
+
 /* ---- Move ---------------------------------------------------------------------- */
+
+static siphash_value hash_of(const store_handle *store, const scan_item *item)
+{
+    return siphash(store->identity.hash_key, item->key,
+                   item->header.key_size);
+}
 
 static void moved(store_handle *store, const scan_item *item,
                   uint64_t from_place, uint64_t to_place, uint64_t to_tail)
 {
+    siphash_value hash = hash_of(store, item);
+
     (void)to_tail;
-    store->engine->move_locked(
-        store,
-        siphash(store->identity.hash_key, item->key, item->header.key_size),
-        &item->header, from_place, to_place);
+    if (store->engine->place_locked(store, hash) == from_place) {
+        store->engine->move_locked(store, hash, to_place);
+    }
 }
 
-/* Both locks are held, and there is a next row with room. */
+static void count_item(store_handle *store, uint32_t index,
+                       const scan_item *item)
+{
+    region_row *row = &store->region.rows[index];
+    bool live = record_kind(&item->header) == RECORD_PUT;
+
+    row->records++;
+    row->tombstones += live ? 0 : 1;
+    row->last_sequence = item->header.sequence;
+    if (row->first_sequence == 0) {
+        row->first_sequence = item->header.sequence;
+    }
+    if (live && store->engine->place_locked(store, hash_of(store, item)) ==
+                    place_make((uint16_t)index, item->offset, item->size,
+                               live)) {
+        row->live_bytes += item->size;
+        row->live_records++;
+    }
+}
+
+/* Count a row anew: after a move nobody knows how far an earlier one came. */
+static cask_status recount(store_handle *store, uint32_t index, uint64_t end,
+                           cask_error *err)
+{
+    region_row *row = &store->region.rows[index];
+    store_map *map = NULL;
+    cask_status status = store_map_row(store, index, &map, err);
+    scan_result result;
+    segment_scan scan;
+    scan_item item;
+
+    if (status != CASK_OK) {
+        return status;
+    }
+    row->records = 0;
+    row->live_bytes = 0;
+    row->live_records = 0;
+    row->tombstones = 0;
+    row->first_sequence = 0;
+    scan_begin(&scan, map->data, end, map->nonce, SEGMENT_HEADER_SIZE);
+    scan.trusted_end = end;
+    while ((result = scan_next(&scan, &item)) != SCAN_END) {
+        if (result == SCAN_RECORD &&
+            record_kind(&item.header) != RECORD_MARK) {
+            count_item(store, index, &item);
+        }
+    }
+    return CASK_OK;
+}
+
+/*
+ * Copy the tail to the next row and let the index follow. Who dies in it before
+ * `moving` is set has changed nothing that is used; who dies afterwards leaves
+ * it to the next owner of the lock, who does all of it again: the same bytes in
+ * the same places. The write lock is held.
+ */
 static cask_status move_locked(store_handle *store, uint32_t *ret_old,
                                cask_error *err)
 {
@@ -253,6 +344,7 @@ static cask_status move_locked(store_handle *store, uint32_t *ret_old,
     uint32_t from = atomic_load(&header->active_row);
     uint32_t to = atomic_load(&header->next_row) - 1;
     uint64_t tail = region_tail_offset(atomic_load(&header->applied_tail));
+    uint64_t durable = header->commit.durable_offset;
     segment_header expected = {
         .id = atomic_load(&store->region.rows[to].file_id),
         .nonce = atomic_load(&store->region.rows[to].nonce)};
@@ -271,52 +363,87 @@ static cask_status move_locked(store_handle *store, uint32_t *ret_old,
     if (status != CASK_OK) {
         return status;
     }
-    scan_begin(&copy.scan, map->data, tail, map->nonce,
-               header->commit.durable_offset);
+    scan_begin(&copy.scan, map->data, tail, map->nonce, durable);
     status = store_copy_records(store, &copy, &end, err);
     store->os->ops->close(copy.file);
     if (status == CASK_OK) {
-        *ret_old = store_switch_locked(store, header->commit.durable_offset,
-                                       end);
+        status = recount(store, from, durable, err);
+    }
+    if (status == CASK_OK) {
+        status = recount(store, to, end, err);
+    }
+    if (status == CASK_OK) {
+        *ret_old = store_switch_locked(store, durable, end);
         atomic_store(&header->commit.mark_due, 1);
         atomic_store(&header->commit.sync_running, 0);
+        atomic_store(&header->moving, 0);
     }
     return status;
 }
 
-cask_status store_move_tail(store_handle *store, cask_error *err)
+/* What is unsynced fits into the next row; write lock held. */
+static bool next_has_room_locked(const store_handle *store)
 {
-    region_header *header = store->region.header;
+    const region_header *header = store->region.header;
+    uint32_t next = atomic_load(&header->next_row);
     uint64_t tail = region_tail_offset(atomic_load(&header->applied_tail));
+
+    return next != 0 && atomic_load(&store->region.rows[next - 1].capacity) >=
+                            tail - header->commit.durable_offset +
+                                SEGMENT_HEADER_SIZE;
+}
+
+/* Take the write lock with a next row that has room, though others append
+ * while it is made. */
+static cask_status lock_with_next(store_handle *store, cask_error *err)
+{
+    for (uint64_t slack = MOVE_SLACK; slack < MOVE_SLACK_MOST; slack *= 2) {
+        uint64_t tail = region_tail_offset(
+            atomic_load(&store->region.header->applied_tail));
+        cask_status status = store_ensure_next(store, tail + slack, err);
+
+        if (status == CASK_OK) {
+            status = store_lock(store, err);
+        }
+        if (status != CASK_OK || next_has_room_locked(store)) {
+            return status;
+        }
+        store_unlock(store);
+    }
+    return fail(err, CASK_TIMEOUT, 0,
+                "%s: the log grew faster than room for its tail was made; try "
+                "again",
+                store->path);
+}
+
+static cask_status move_and_seal(store_handle *store, cask_error *err)
+{
     uint32_t old = 0;
-    cask_status status = store_maintain_begin(store, err);
+    cask_status status = lock_with_next(store, err);
 
     if (status != CASK_OK) {
         return status;
     }
-    /* What others append until the lock is taken must fit too: twice. */
-    status = store_ensure_next(store, tail, err);
-    if (status == CASK_OK) {
-        status = store_lock(store, err);
-    }
-    if (status == CASK_OK) {
-        uint32_t next = atomic_load(&header->next_row) - 1;
-
-        tail = region_tail_offset(atomic_load(&header->applied_tail));
-        if (atomic_load(&store->region.rows[next].capacity) <
-            tail - header->commit.durable_offset + SEGMENT_HEADER_SIZE) {
-            status = fail(err, CASK_TIMEOUT, 0,
-                          "%s: the log grew while its tail was to be moved; "
-                          "try again",
-                          store->path);
-        } else {
-            status = move_locked(store, &old, err);
-        }
+    if (store->active != NULL && store_can_vouch_locked(store)) {
         store_unlock(store);
-        if (status == CASK_OK) {
-            status = store_seal_row(store, old, err);
+        return CASK_OK; /* another has moved it already */
+    }
+    status = move_locked(store, &old, err);
+    store_unlock(store);
+    return status == CASK_OK ? store_seal_row(store, old, err) : status;
+}
+
+cask_status store_move_tail(store_handle *store, bool maintained,
+                            cask_error *err)
+{
+    cask_status status =
+        maintained ? CASK_OK : store_maintain_begin(store, err);
+
+    if (status == CASK_OK) {
+        status = move_and_seal(store, err);
+        if (!maintained) {
+            store_maintain_end(store);
         }
     }
-    store_maintain_end(store);
     return status;
 }

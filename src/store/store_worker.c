@@ -31,7 +31,7 @@ static bool sync_is_due(store_handle *store)
     return store->options.sync != CASK_SYNC_NONE &&
            atomic_load(&commit->durable_sequence) + 1 <
                atomic_load(&store->region.header->next_sequence) &&
-           now - atomic_load(&commit->last_sync_ns) >= interval * 9 / 10;
+           now - atomic_load(&commit->last_sync_ns) >= interval / 2;
 }
 
 /* One hint for a segment that another process sealed and left without. */
@@ -80,10 +80,11 @@ static void tick(store_handle *store)
 static void run(void *argument)
 {
     store_handle *store = argument;
-    uint64_t pause_ms = store->options.sync_interval_ms < TICK_MS
-                            ? store->options.sync_interval_ms
-                            : TICK_MS;
+    /* Half the interval: what was written just after a sync waits for the
+     * next tick but one at most. */
+    uint64_t pause_ms = store->options.sync_interval_ms / 2 + 1;
 
+    pause_ms = pause_ms < TICK_MS ? pause_ms : TICK_MS;
     while (!atomic_load(&store->worker_stop)) {
         uint32_t wake =
             __atomic_load_n(&store->worker_wake, __ATOMIC_SEQ_CST);
