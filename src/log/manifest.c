@@ -59,6 +59,11 @@ static cask_status apply_open(manifest_state *manifest, const manifest_edit *edi
                                 .kind = edit->open.kind};
 
     if (manifest->count > 0 &&
+        manifest->segments[manifest->count - 1].id == segment.id &&
+        manifest->segments[manifest->count - 1].nonce == segment.nonce) {
+        return CASK_OK; /* its writer died before it knew, another repeated it */
+    }
+    if (manifest->count > 0 &&
         manifest->segments[manifest->count - 1].id >= segment.id) {
         return fail(err, CASK_CORRUPT, 0,
                     MANIFEST_NAME ": edit %" PRIu64 " opens segment %016" PRIx64
@@ -92,6 +97,9 @@ static cask_status apply_edit(manifest_state *manifest, const manifest_edit *edi
         break;
     }
     segment = find_segment(manifest, id);
+    if (segment == NULL && edit->type == MANIFEST_DROP) {
+        return CASK_OK; /* repeated likewise */
+    }
     if (segment == NULL) {
         return fail(err, CASK_CORRUPT, 0,
                     MANIFEST_NAME ": edit %" PRIu64

@@ -35,13 +35,14 @@ cask_status store_fail_busy(store_handle *store, cask_error *err)
 
 /* ---- The last writer ---------------------------------------------------------- */
 
-/* Whether the log ends with what the last mark names. */
+/* Whether the log ends with a mark that names all of it, or is empty. */
 static bool ends_clean(const store_handle *store)
 {
     const region_header *header = store->region.header;
 
     return region_tail_offset(atomic_load(&header->applied_tail)) ==
-           header->commit.durable_offset;
+               header->commit.durable_offset &&
+           atomic_load(&header->commit.mark_due) == 0;
 }
 
 static cask_status append_mark(store_handle *store, cask_error *err)

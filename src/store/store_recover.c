@@ -367,7 +367,7 @@ static cask_status begin_segment(recovery *r, const store_tail *from,
         r->rows = copy.to + 1;
         r->rewrite = true;
     }
-    atomic_store(&store->region.header->moving, 0);
+
     return status;
 }
 
@@ -435,6 +435,14 @@ static cask_status load_unsealed(recovery *r, size_t i, store_tail *tails,
         if (status != CASK_OK) {
             return status;
         }
+    }
+    if (!r->manifest.segments[next].sealed &&
+        tails[next].last_sequence < tails[i].last_sequence) {
+        /* The copy of this one's tail, begun by a process that died: all of
+         * it is here as well, and more. */
+        tails[next].first_sequence = 0;
+        tails[next].clean = false;
+        return load_unsealed(r, i, tails, ret_keep, err);
     }
     segment->length =
         end_before(&tails[i], segment->nonce, tails[next].first_sequence);

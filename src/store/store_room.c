@@ -175,42 +175,55 @@ cask_status store_create_row(store_handle *store, uint64_t capacity,
     return CASK_OK;
 }
 
-/* A segment that did not get into the MANIFEST: its room is needed. */
-static void take_back_row(store_handle *store, uint32_t index)
+/* Create the next segment and enter it into the MANIFEST. */
+/* Room for at least `bytes` in a prepared row. */
+static cask_status enlarge(store_handle *store, uint32_t index, uint64_t bytes,
+                           cask_error *err)
 {
     region_row *row = &store->region.rows[index];
-    char name[SEGMENT_NAME_SIZE];
 
-    segment_name_format(atomic_load(&row->file_id), name);
-    (void)store->os->ops->remove(store->dir, name);
-    atomic_store(&row->state, ROW_FREE);
-    atomic_store(&row->file_id, 0);
-    atomic_store(&store->region.header->row_count, index);
+    return atomic_load(&row->capacity) >= SEGMENT_HEADER_SIZE + bytes
+               ? CASK_OK
+               : grow(store, row, SEGMENT_HEADER_SIZE + bytes, err);
 }
 
-/* Create the next segment and enter it into the MANIFEST. */
-cask_status store_ensure_next(store_handle *store, uint64_t bytes,
-                              cask_error *err)
+/* A row that exists and is not in the MANIFEST: left by an attempt that failed
+ * or died, or new. It is not removed when its edit fails: the edit may have
+ * reached the file all the same. */
+static cask_status unlisted_row(store_handle *store, uint64_t bytes,
+                                uint32_t *ret_row, cask_error *err)
 {
     region_header *header = store->region.header;
     uint64_t capacity = round_up(SEGMENT_HEADER_SIZE + bytes, GROW_FIRST);
-    manifest_edit open = {.type = MANIFEST_OPEN};
     cask_status status;
-    uint32_t row;
 
-    row = atomic_load(&header->next_row);
-    if (row != 0) {
-        region_row *next = &store->region.rows[row - 1];
-
-        return atomic_load(&next->capacity) >= SEGMENT_HEADER_SIZE + bytes
-                   ? CASK_OK
-                   : grow(store, next, SEGMENT_HEADER_SIZE + bytes, err);
+    if (atomic_load(&header->unlisted_row) != 0) {
+        *ret_row = atomic_load(&header->unlisted_row) - 1;
+        return enlarge(store, *ret_row, bytes, err);
     }
     if (capacity > store->options.segment_max_bytes &&
         SEGMENT_HEADER_SIZE + bytes <= store->options.segment_max_bytes) {
         capacity = store->options.segment_max_bytes;
     }
-    status = store_create_row(store, capacity, &row, err);
+    status = store_create_row(store, capacity, ret_row, err);
+    if (status == CASK_OK) {
+        atomic_store(&header->unlisted_row, *ret_row + 1);
+    }
+    return status;
+}
+
+cask_status store_ensure_next(store_handle *store, uint64_t bytes,
+                              cask_error *err)
+{
+    region_header *header = store->region.header;
+    manifest_edit open = {.type = MANIFEST_OPEN};
+    cask_status status;
+    uint32_t row = atomic_load(&header->next_row);
+
+    if (row != 0) {
+        return enlarge(store, row - 1, bytes, err);
+    }
+    status = unlisted_row(store, bytes, &row, err);
     if (status != CASK_OK) {
         return status;
     }
@@ -220,8 +233,7 @@ cask_status store_ensure_next(store_handle *store, uint64_t bytes,
     status = store_edit(store, &open, err);
     if (status == CASK_OK) {
         atomic_store(&header->next_row, row + 1);
-    } else {
-        take_back_row(store, row);
+        atomic_store(&header->unlisted_row, 0);
     }
     return status;
 }
@@ -388,6 +400,11 @@ static cask_status rotate(store_handle *store, uint64_t bytes, cask_error *err)
     }
     if (status != CASK_OK) {
         return status;
+    }
+    if (atomic_load(&store->region.header->next_row) == 0) {
+        /* A tail was moved meanwhile, which is a rotation too. */
+        store_unlock(store);
+        return CASK_OK;
     }
     status = switch_locked(store, &old, err);
     store_unlock(store);

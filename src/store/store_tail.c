@@ -241,7 +241,6 @@ cask_status store_copy_records(store_handle *store, const store_copy *copy,
         return status;
     }
     atomic_store(&row->reserved_tail, writer.offset);
-    atomic_store(&store->region.header->moving, 1);
     while (scan_next(&scan, &item) == SCAN_RECORD) {
         bool live = record_kind(&item.header) == RECORD_PUT;
 
@@ -331,14 +330,8 @@ static cask_status recount(store_handle *store, uint32_t index, uint64_t end,
     return CASK_OK;
 }
 
-/*
- * Copy the tail to the next row and let the index follow. Who dies in it before
- * `moving` is set has changed nothing that is used; who dies afterwards leaves
- * it to the next owner of the lock, who does all of it again: the same bytes in
- * the same places. The write lock is held.
- */
-static cask_status move_locked(store_handle *store, uint32_t *ret_old,
-                               cask_error *err)
+static cask_status move(store_handle *store, uint32_t *ret_old,
+                        cask_error *err)
 {
     region_header *header = store->region.header;
     uint32_t from = atomic_load(&header->active_row);
@@ -376,7 +369,28 @@ static cask_status move_locked(store_handle *store, uint32_t *ret_old,
         *ret_old = store_switch_locked(store, durable, end);
         atomic_store(&header->commit.mark_due, 1);
         atomic_store(&header->commit.sync_running, 0);
+    }
+    return status;
+}
+
+/*
+ * Copy the tail to the next row and let the index follow. Once begun it must be
+ * completed before anything else is written: whoever fails or dies in it leaves
+ * it to the next owner of the lock, who does all of it again, the same bytes to
+ * the same places. The write lock is held.
+ */
+static cask_status move_locked(store_handle *store, uint32_t *ret_old,
+                               cask_error *err)
+{
+    region_header *header = store->region.header;
+    cask_status status;
+
+    atomic_store(&header->moving, 1);
+    status = move(store, ret_old, err);
+    if (status == CASK_OK) {
         atomic_store(&header->moving, 0);
+    } else {
+        atomic_store(&header->redo_needed, 1);
     }
     return status;
 }
