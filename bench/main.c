@@ -210,6 +210,13 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
     }
 }
 
+static int compare_keys(const void *a, const void *b)
+{
+    uint64_t left = *(const uint64_t *)a;
+    uint64_t right = *(const uint64_t *)b;
+    return (left > right) - (left < right);
+}
+
 /* Fill in what the command line left open. */
 static void complete_settings(bench_settings *settings)
 {
@@ -230,6 +237,8 @@ static void complete_settings(bench_settings *settings)
     } else if (settings->scale_count == 0) {
         settings->scales[settings->scale_count++] = settings->keys;
     }
+    qsort(settings->scales, settings->scale_count, sizeof(settings->scales[0]),
+          compare_keys);
 }
 
 int main(int argc, char **argv)

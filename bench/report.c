@@ -197,8 +197,9 @@ static void print_settings(FILE *out, const bench_settings *settings)
             settings->repeats);
     fprintf(out, "engines:");
     for (size_t i = 0; settings->engines[i] != NULL; i++) {
-        fprintf(out, "%s %s %s", i == 0 ? "" : ",", settings->engines[i]->name,
-                settings->engines[i]->version());
+        const char *version = settings->engines[i]->version();
+        fprintf(out, "%s %s%s%s", i == 0 ? "" : ",", settings->engines[i]->name,
+                version[0] != '\0' ? " " : "", version);
     }
     for (size_t i = 0; bench_missing_engines[i] != NULL; i++) {
         fprintf(out, ", %s not built", bench_missing_engines[i]);
