@@ -1,0 +1,256 @@
+/*
+ * Power loss: a history runs on a simulated disk; before each of its mutating
+ * operations the power fails, in several ways, and each time the store is
+ * opened again and must be in a state that the history allows. See sim_store.h.
+ * Also: the power fails again while the store recovers, and again after it
+ * did; what recovery once showed stays.
+ *
+ *   CASK_TEST_SECONDS  how long (20)
+ *   CASK_TEST_STATES   or: how many crashes (no limit)
+ *   CASK_TEST_SEED     the first history; the next is one more
+ */
+#define _GNU_SOURCE
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "db/db.h"
+#include "sim_store.h"
+
+enum { STEPS = 40, SEEDS = 3, SESSIONS = 3 };
+
+typedef struct power {
+    sim_history history;
+    sim_machine *disk;    /* on which the history runs */
+    sim_machine *crashed; /* copies of it, unplugged */
+    sim_machine *again;   /* unplugged once more */
+    test_random random;
+    uint64_t states;
+    uint64_t deep;    /* of these, in or after a recovery */
+    uint64_t operation;
+    uint64_t start_ns;
+    bool is_open;     /* the history's store: else cuts are in open or close */
+} power;
+
+static uint64_t now_ns(void)
+{
+    struct timespec now;
+
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+_Noreturn static void wrong(const power *p, uint64_t seed, const char *when,
+                            const char *message)
+{
+    printf("FAILED: history %" PRIu64 ", operation %" PRIu64
+           ", crash seed %" PRIu64 ", %s: %s\n",
+           p->history.seed, p->operation, seed, when, message);
+    exit(1);
+}
+
+/* Open what is left, find its state; the handle is left open. */
+static int64_t open_and_look(const power *p, sim_machine *disk, uint64_t seed,
+                             const char *when, cask_db **ret_db)
+{
+    cask_options options = sim_options(&p->history);
+    cask_error err = {CASK_OK, 0, ""};
+    char message[256] = "";
+    cask_status status =
+        db_open_on(sim_os(disk), SIM_PATH, &options, ret_db, &err);
+    int64_t state;
+
+    if (status != CASK_OK) {
+        (void)snprintf(message, sizeof(message), "open: %.200s", err.message);
+        wrong(p, seed, when, message);
+    }
+    state = sim_state_of(&p->history, *ret_db, message);
+    if (state < 0) {
+        wrong(p, seed, when, message);
+    }
+    return state;
+}
+
+/* Another history's hash tells the states apart; one more put after recovery
+ * must work and be found again. */
+static void write_and_reopen(power *p, cask_db *db, uint64_t seed)
+{
+    cask_error err = {CASK_OK, 0, ""};
+    cask_slice key = cask_slice_of("after");
+    cask_buffer value = {NULL, 0, 0};
+    cask_options options = sim_options(&p->history);
+    cask_status status = cask_put(db, key, key, &err);
+
+    if (status == CASK_OK) {
+        status = cask_sync(db, &err);
+    }
+    if (status != CASK_OK) {
+        wrong(p, seed, "put after recovery", err.message);
+    }
+    os_sim_cut(sim_disk(p->crashed));
+    (void)cask_close(db, NULL);
+    sim_machine_crash(p->crashed, seed);
+    status = db_open_on(sim_os(p->crashed), SIM_PATH, &options, &db, &err);
+    if (status == CASK_OK) {
+        status = cask_get(db, key, &value, &err);
+    }
+    if (status != CASK_OK) {
+        wrong(p, seed, "synced after recovery", err.message);
+    }
+    cask_buffer_free(&value);
+    (void)cask_close(db, NULL);
+}
+
+/* The power fails at some operation of the recovery itself. */
+static void crash_in_recovery(power *p, uint64_t seed)
+{
+    cask_options options = sim_options(&p->history);
+    cask_error err = {CASK_OK, 0, ""};
+    cask_db *db = NULL;
+    uint64_t cut = test_random_next(&p->random, 24);
+
+    sim_machine_copy(p->crashed, p->again);
+    sim_machine_crash(p->again, seed);
+    os_sim_cut_at(sim_disk(p->again),
+                  os_sim_operations(sim_disk(p->again)) + cut);
+    if (db_open_on(sim_os(p->again), SIM_PATH, &options, &db, &err) ==
+        CASK_OK) {
+        os_sim_cut(sim_disk(p->again));
+        (void)cask_close(db, NULL);
+    } else if (!os_sim_is_cut(sim_disk(p->again))) {
+        wrong(p, seed, "open", err.message);
+    }
+    sim_machine_crash(p->again, seed + 1);
+    (void)open_and_look(p, p->again, seed, "crash in recovery", &db);
+    (void)cask_close(db, NULL);
+    p->states++;
+    p->deep++;
+}
+
+/* Recovery shows only what it has made durable. */
+static void crash_after_recovery(power *p, cask_db *db, int64_t state,
+                                 uint64_t seed)
+{
+    char message[64];
+    int64_t found;
+
+    os_sim_cut(sim_disk(p->crashed));
+    (void)cask_close(db, NULL);
+    sim_machine_crash(p->crashed, seed + 2);
+    found = open_and_look(p, p->crashed, seed, "crash after recovery", &db);
+    (void)cask_close(db, NULL);
+    if (p->history.state[found] != p->history.state[state]) {
+        (void)snprintf(message, sizeof(message),
+                       "state %" PRId64 ", before it was %" PRId64, found,
+                       state);
+        wrong(p, seed, "crash after recovery", message);
+    }
+    p->states++;
+    p->deep++;
+}
+
+/* What the disk would be if the power failed now. */
+static void crash_now(power *p, uint64_t seed)
+{
+    uint64_t kind = test_random_next(&p->random, 8);
+    cask_db *db = NULL;
+    int64_t state;
+
+    sim_machine_copy(p->disk, p->crashed);
+    if (kind == 0) {
+        crash_in_recovery(p, seed);
+        return;
+    }
+    sim_machine_crash(p->crashed, seed);
+    state = open_and_look(p, p->crashed, seed, "crash", &db);
+    p->states++;
+    if (kind == 1) {
+        crash_after_recovery(p, db, state, seed);
+    } else if (kind == 2) {
+        write_and_reopen(p, db, seed);
+    } else {
+        (void)cask_close(db, NULL);
+    }
+}
+
+static void before_operation(void *context, os_sim *disk)
+{
+    power *p = context;
+
+    (void)disk;
+    p->operation++;
+    for (unsigned i = 0; i < SEEDS; i++) {
+        crash_now(p, test_random_next(&p->random, 0) >> 16);
+    }
+}
+
+/* ---- Histories ------------------------------------------------------------------ */
+
+static cask_db *open_history(power *p)
+{
+    cask_options options = sim_options(&p->history);
+    cask_error err = {CASK_OK, 0, ""};
+    cask_db *db = NULL;
+
+    if (db_open_on(sim_os(p->disk), SIM_PATH, &options, &db, &err) !=
+        CASK_OK) {
+        wrong(p, 0, "open", err.message);
+    }
+    return db;
+}
+
+static void run_history(power *p, uint64_t seed)
+{
+    cask_error err = {CASK_OK, 0, ""};
+    cask_db *db;
+
+    sim_begin_history(&p->history, seed);
+    p->random = test_random_make(seed, 2);
+    p->operation = 0;
+    p->disk = sim_machine_create(seed, seed % 3 == 0 ? 30 : 0, seed % 2 == 0);
+    p->crashed = sim_machine_create(seed, 0, seed % 2 == 0);
+    p->again = sim_machine_create(seed, 0, seed % 2 == 0);
+    db = open_history(p);
+    os_sim_set_hook(sim_disk(p->disk), before_operation, p);
+    for (unsigned session = 0; session < SESSIONS; session++) {
+        for (unsigned i = 0; i < STEPS; i++) {
+            if (sim_step(&p->history, db, &err) != CASK_OK) {
+                wrong(p, 0, "step", err.message);
+            }
+        }
+        if (cask_close(db, &err) != CASK_OK) {
+            wrong(p, 0, "close", err.message);
+        }
+        p->history.durable = p->history.acked;
+        db = open_history(p);
+    }
+    os_sim_set_hook(sim_disk(p->disk), NULL, NULL);
+    (void)cask_close(db, NULL);
+    sim_machine_free(p->disk);
+    sim_machine_free(p->crashed);
+    sim_machine_free(p->again);
+}
+
+int main(void)
+{
+    uint64_t limit_ns = test_number("CASK_TEST_SECONDS", 20) * 1000000000;
+    uint64_t most = test_number("CASK_TEST_STATES", UINT64_MAX);
+    uint64_t seed = test_seed();
+    uint64_t histories = 0;
+    static power p;
+    double seconds;
+
+    p.start_ns = now_ns();
+    do {
+        run_history(&p, seed + histories);
+        histories++;
+    } while (now_ns() - p.start_ns < limit_ns && p.states < most);
+    seconds = (double)(now_ns() - p.start_ns) / 1e9;
+    printf("%" PRIu64 " crashes (%" PRIu64 " in or after a recovery) of %" PRIu64
+           " histories in %.1f s, %.0f per second: each left an allowed "
+           "state\n",
+           p.states, p.deep, histories, seconds, (double)p.states / seconds);
+    return 0;
+}

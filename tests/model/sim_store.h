@@ -1,0 +1,76 @@
+/*
+ * A store on a simulated disk, and what its history says must be left of it.
+ *
+ * A history is a list of units: a put, a delete or a batch each. After unit n
+ * the store is in state n, told by a hash over all keys and values. After any
+ * crash it must be in one of the states from the last one known to be durable
+ * to the last one begun: a prefix of the commit order, batches whole, nothing
+ * acknowledged and synced lost, nothing deleted back.
+ */
+#ifndef CASKADE_TESTS_SIM_STORE_H
+#define CASKADE_TESTS_SIM_STORE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "caskade.h"
+#include "os/os_sim.h"
+#include "support/random.h"
+
+enum {
+    SIM_KEYS = 24,
+    SIM_UNITS = 4096,         /* most units of a history */
+    SIM_VALUE_BYTES = 24000,  /* the largest value */
+    SIM_FILE_BYTES = 2 << 20, /* the largest file */
+    SIM_SHM_BYTES = 1 << 30,
+    SIM_NAME = 16
+};
+
+#define SIM_PATH "/store"
+
+typedef struct sim_history {
+    uint64_t seed;
+    test_random random;
+    uint64_t version[SIM_KEYS]; /* unit that wrote the value; 0: none */
+    uint64_t state[SIM_UNITS];  /* hash after each unit; 0: the empty store */
+    uint64_t now;               /* hash */
+    uint64_t begun;             /* units that may be in the store */
+    uint64_t acked;             /* units that were acknowledged */
+    uint64_t durable;           /* units that must be in the store */
+} sim_history;
+
+/* How a store of this history is opened. */
+cask_options sim_options(const sim_history *history);
+
+/* Start an empty history. */
+void sim_begin_history(sim_history *history, uint64_t seed);
+
+/*
+ * Do one more thing to the store: write a unit, or sync, or look.
+ * CASK_OK, or what the store said: then the unit may be there or not.
+ */
+cask_status sim_step(sim_history *history, cask_db *db, cask_error *err);
+
+/* The state that a store is in: its number in [durable, begun], or -1 with a
+ * message that tells what is wrong. */
+int64_t sim_state_of(const sim_history *history, cask_db *db,
+                     char ret_message[256]);
+
+/* A machine with a disk to unplug, and with shared memory that is lost then.
+ * Stores on it have no background thread. At most 8 at once. */
+typedef struct sim_machine sim_machine;
+
+sim_machine *sim_machine_create(uint64_t seed, unsigned writeback_percent,
+                                bool torn);
+void sim_machine_free(sim_machine *machine);
+os_sim *sim_disk(sim_machine *machine);
+os *sim_os(sim_machine *machine);
+
+/* The power fails, if it has not yet, and comes back. */
+void sim_machine_crash(sim_machine *machine, uint64_t seed);
+
+/* Make `to` what `from` would be if the power failed now; see os_sim_copy();
+ * to be followed by sim_machine_crash(). */
+void sim_machine_copy(sim_machine *from, sim_machine *to);
+
+#endif
