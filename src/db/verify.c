@@ -137,6 +137,19 @@ static void check_footer(verification *v, const mapped *file,
     }
 }
 
+/* Up to where everything must verify. */
+static uint64_t trusted_end(const mapped *file,
+                            const manifest_segment *segment)
+{
+    uint64_t marked;
+
+    if (segment->sealed) {
+        return segment->length;
+    }
+    marked = scan_trusted_end(file->memory, file->size, segment->nonce);
+    return marked > segment->synced ? marked : segment->synced;
+}
+
 static void check_records(verification *v, const mapped *file,
                           const manifest_segment *segment)
 {
@@ -148,10 +161,7 @@ static void check_records(verification *v, const mapped *file,
     scan_item item;
 
     scan_begin(&scan, file->memory, end, segment->nonce, SEGMENT_HEADER_SIZE);
-    scan.trusted_end =
-        segment->sealed
-            ? segment->length
-            : scan_trusted_end(file->memory, file->size, segment->nonce);
+    scan.trusted_end = trusted_end(file, segment);
     while ((result = scan_next(&scan, &item)) != SCAN_END) {
         if (result == SCAN_UNSUPPORTED) {
             problem(v, file->name, item.offset, 0,

@@ -90,6 +90,7 @@ static cask_status apply_edit(manifest_state *manifest, const manifest_edit *edi
         manifest->next_sequence = edit->next.sequence;
         return CASK_OK;
     case MANIFEST_SEAL:
+    case MANIFEST_SYNCED:
         id = edit->seal.segment_id;
         break;
     case MANIFEST_DROP:
@@ -113,6 +114,10 @@ static cask_status apply_edit(manifest_state *manifest, const manifest_edit *edi
 
         memmove(segment, segment + 1, behind * sizeof(*segment));
         manifest->count--;
+        return CASK_OK;
+    }
+    if (edit->type == MANIFEST_SYNCED) {
+        segment->synced = edit->seal.length;
         return CASK_OK;
     }
     segment->sealed = true;
@@ -334,6 +339,12 @@ static cask_status add_segment(manifest_state *manifest, cask_buffer *bytes,
     open.open.nonce = segment->nonce;
     open.open.kind = segment->kind;
     status = add_edit(manifest, bytes, open, err);
+    if (status == CASK_OK && !segment->sealed && segment->synced > 0) {
+        seal.type = MANIFEST_SYNCED;
+        seal.seal.segment_id = segment->id;
+        seal.seal.length = segment->synced;
+        return add_edit(manifest, bytes, seal, err);
+    }
     if (status == CASK_OK && segment->sealed) {
         seal.seal.segment_id = segment->id;
         seal.seal.length = segment->length;

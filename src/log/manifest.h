@@ -16,6 +16,7 @@ typedef struct manifest_segment {
     uint64_t length;        /* of a sealed one, footer not included */
     uint64_t last_sequence; /* of a sealed one */
     uint64_t damaged_bytes; /* known when it was sealed */
+    uint64_t synced;        /* of one not sealed: bytes known to be synced */
 } manifest_segment;
 
 typedef struct manifest_state {

@@ -98,6 +98,7 @@ static edit_operands operands_of(const manifest_edit *edit)
         word[3] = (uint64_t)edit->open.kind;
         break;
     case MANIFEST_SEAL:
+    case MANIFEST_SYNCED:
         word[0] = edit->seal.segment_id;
         word[1] = edit->seal.length;
         word[2] = edit->seal.last_sequence;
@@ -166,17 +167,17 @@ static cask_status check_crc(const edit_input *input, manifest_seed seed,
 /* Type and number. */
 static cask_status check_head(const edit_input *input, cask_error *err)
 {
-    if (input->type > MANIFEST_DROP) {
+    if (input->type > MANIFEST_SYNCED) {
         return fail(err, CASK_UNSUPPORTED, 0,
                     "%s: offset %" PRIu64 ": type of edit is %" PRIu32
-                    ", this program knows 1 to 4; use a newer Caskade",
+                    ", this program knows 1 to 5; use a newer Caskade",
                     input->name, input->offset + EDIT_AT_TYPE, input->type);
     }
     /* One chance in 2^32 lets zeros through the checksum: never an edit. */
     if (input->type == 0) {
         return fail(err, CASK_CORRUPT, 0,
                     "%s: offset %" PRIu64 ": type of edit is 0, expected 1 "
-                    "to 4",
+                    "to 5",
                     input->name, input->offset + EDIT_AT_TYPE);
     }
     if (load_u64(input->bytes + EDIT_AT_NUMBER) == 0) {
@@ -196,6 +197,7 @@ static cask_status check_unused(const edit_input *input, cask_error *err)
         [MANIFEST_SEAL] = {true, true, true, true},
         [MANIFEST_NEXT] = {true, false, true, false},
         [MANIFEST_DROP] = {true, false, false, false},
+        [MANIFEST_SYNCED] = {true, true, true, true},
     };
 
     for (int i = 0; i < EDIT_OPERANDS; i++) {
@@ -270,6 +272,7 @@ static cask_status decode_operands(const edit_input *input, manifest_edit *edit,
     case MANIFEST_OPEN:
         return decode_open(input, edit, err);
     case MANIFEST_SEAL:
+    case MANIFEST_SYNCED:
         return decode_seal(input, edit, err);
     case MANIFEST_NEXT:
         return decode_next(input, edit, err);

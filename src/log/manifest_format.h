@@ -27,7 +27,9 @@ typedef enum manifest_edit_type {
     MANIFEST_OPEN = 1, /* the segment is part of the store, and growing */
     MANIFEST_SEAL = 2, /* it is synced and will not change any more */
     MANIFEST_NEXT = 3, /* ids and sequences below these are taken */
-    MANIFEST_DROP = 4  /* the segment is no longer part of the store */
+    MANIFEST_DROP = 4, /* the segment is no longer part of the store */
+    MANIFEST_SYNCED = 5 /* closed cleanly: it is synced up to a length, and may
+                           grow again */
 } manifest_edit_type;
 
 typedef struct manifest_edit {
@@ -39,7 +41,7 @@ typedef struct manifest_edit {
             uint64_t nonce;
             segment_kind kind;
         } open;
-        struct {
+        struct { /* of MANIFEST_SYNCED too */
             uint64_t segment_id;
             uint64_t length; /* bytes before the footer, header included */
             uint64_t last_sequence;

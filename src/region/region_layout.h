@@ -164,6 +164,7 @@ typedef struct region_header {
     _Atomic uint32_t redo_needed; /* an owner died; redo before any write */
     _Atomic uint32_t moving; /* the unsynced tail is copied to the next row,
                                 and the index is following */
+    uint64_t move_offset;    /* where that tail begins */
     _Atomic uint32_t row_count;   /* rows ever used */
     _Atomic uint32_t lock_holder; /* process slot + 1 of the last owner */
     _Atomic uint64_t next_id;     /* of the next segment file */

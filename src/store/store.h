@@ -391,7 +391,8 @@ typedef struct store_tail {
     store_bytes bytes;
     uint64_t trusted_end; /* synced up to here */
     uint64_t end;         /* of the last verified operation */
-    uint64_t first_sequence, last_sequence; /* 0: no records */
+    uint64_t first_sequence, last_sequence; /* 0: no records verify */
+    bool used;  /* it holds records, or did */
     bool clean; /* ends with a mark of everything before it */
 } store_tail;
 

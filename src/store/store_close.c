@@ -86,6 +86,7 @@ static cask_status settle_active(store_handle *store, bool last,
     uint32_t index = atomic_load(&header->active_row);
     region_row *row = &store->region.rows[index];
     uint64_t tail = region_tail_offset(atomic_load(&header->applied_tail));
+    manifest_edit synced = {.type = MANIFEST_SYNCED};
 
     row->tail = tail;
     if (tail > store->options.small_file_threshold_bytes && last &&
@@ -97,7 +98,11 @@ static cask_status settle_active(store_handle *store, bool last,
         store->os->ops->truncate(store->active->file, tail) == 0) {
         atomic_store(&row->capacity, tail);
     }
-    return CASK_OK;
+    /* Marks tell how far a file was synced, unless it is cut before them. */
+    synced.seal.segment_id = atomic_load(&row->file_id);
+    synced.seal.length = tail;
+    synced.seal.last_sequence = row->last_sequence;
+    return store_edit(store, &synced, err);
 }
 
 /* The prepared segment has taken no record: it goes. */

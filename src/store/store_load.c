@@ -296,14 +296,18 @@ static bool is_zero_from(const store_bytes *bytes, uint64_t offset)
     return offset >= bytes->size;
 }
 
-static void examine(store_tail *tail, uint64_t nonce)
+static void examine(store_tail *tail, const manifest_segment *segment)
 {
+    uint64_t nonce = segment->nonce;
     segment_scan scan;
     scan_result result;
     scan_item item;
 
     tail->trusted_end =
         scan_trusted_end(tail->bytes.data, tail->bytes.size, nonce);
+    if (tail->trusted_end < segment->synced) {
+        tail->trusted_end = segment->synced; /* the marks there are gone */
+    }
     scan_begin(&scan, tail->bytes.data, tail->bytes.size, nonce,
                SEGMENT_HEADER_SIZE);
     scan.trusted_end = tail->trusted_end;
@@ -323,6 +327,8 @@ static void examine(store_tail *tail, uint64_t nonce)
     }
     tail->last_sequence = scan.last_sequence;
     tail->end = scan.offset;
+    tail->used = tail->first_sequence != 0 ||
+                 tail->trusted_end > SEGMENT_HEADER_SIZE;
     tail->clean = tail->clean && result == SCAN_END &&
                   is_zero_from(&tail->bytes, scan.offset);
 }
@@ -347,7 +353,7 @@ cask_status store_tail_examine(store_handle *store,
                                   &ret_tail->bytes, err);
     }
     if (status == CASK_OK) {
-        examine(ret_tail, segment->nonce);
+        examine(ret_tail, segment);
     }
     return status;
 }

@@ -34,6 +34,8 @@ static cask_status make_map(store_handle *store, uint32_t index, store_map **ret
     const region_row *row = &store->region.rows[index];
     segment_header expected = {.id = atomic_load(&row->file_id),
                                .nonce = atomic_load(&row->nonce)};
+    /* Before the size of the file is asked for: files grow first. */
+    uint64_t tail = atomic_load(&row->reserved_tail);
     store_map *map = calloc(1, sizeof(*map));
     os_file *file = NULL;
     void *memory = NULL;
@@ -54,13 +56,12 @@ static cask_status make_map(store_handle *store, uint32_t index, store_map **ret
     map->nonce = expected.nonce;
     map->size = map_size_of(store, row);
     status = CASK_OK;
-    if (stat.size < atomic_load(&row->reserved_tail)) {
+    if (stat.size < tail) {
         /* Touching what is gone would be a SIGBUS. */
         status = fail(err, CASK_CORRUPT, 0,
                       "%016" PRIx64 ".log: %" PRIu64
                       " bytes, at least %" PRIu64 " expected",
-                      map->file_id, stat.size,
-                      atomic_load(&row->reserved_tail));
+                      map->file_id, stat.size, tail);
     } else {
         int os_errno = ops->map(file, 0, map->size, false, &memory);
 

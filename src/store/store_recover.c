@@ -20,6 +20,9 @@
 /* Room that a new or moved segment has to begin with. */
 enum { FIRST_CAPACITY = 1 << 20 };
 
+/* A MANIFEST with this many edits more than it needs is written anew. */
+enum { EDITS_SPARE = 64 };
+
 typedef struct recovery {
     store_handle *store;
     manifest_state manifest;
@@ -260,7 +263,7 @@ static size_t next_used(const recovery *r, const store_tail *tails, size_t i)
     for (i = i + 1; i < r->listed; i++) {
         const manifest_segment *segment = &r->manifest.segments[i];
 
-        if (tails[i].first_sequence != 0 ||
+        if (tails[i].used ||
             (segment->sealed && segment->length > SEGMENT_HEADER_SIZE)) {
             break;
         }
@@ -358,7 +361,8 @@ static cask_status begin_segment(recovery *r, const store_tail *from,
     }
     segment = (manifest_segment){.id = expected.id,
                                  .nonce = expected.nonce,
-                                 .kind = SEGMENT_LOG};
+                                 .kind = SEGMENT_LOG,
+                                 .synced = end};
     if (status == CASK_OK) {
         status = manifest_add(&r->manifest, &segment, err);
     }
@@ -414,7 +418,7 @@ static cask_status load_unsealed(recovery *r, size_t i, store_tail *tails,
     cask_status status;
 
     *ret_keep = true;
-    if (tails[i].first_sequence == 0) {
+    if (!tails[i].used) {
         if (i + 1 == listed && tails[i].clean && r->taken_up == 0) {
             return take_up(r, i, &tails[i], err); /* a new store's first */
         }
@@ -440,12 +444,14 @@ static cask_status load_unsealed(recovery *r, size_t i, store_tail *tails,
         tails[next].last_sequence < tails[i].last_sequence) {
         /* The copy of this one's tail, begun by a process that died: all of
          * it is here as well, and more. */
-        tails[next].first_sequence = 0;
+        tails[next].used = false;
         tails[next].clean = false;
         return load_unsealed(r, i, tails, ret_keep, err);
     }
     segment->length =
-        end_before(&tails[i], segment->nonce, tails[next].first_sequence);
+        end_before(&tails[i], segment->nonce,
+                   tails[next].first_sequence != 0 ? tails[next].first_sequence
+                                                   : UINT64_MAX);
     segment->sealed = true;
     status = load(r, segment, err);
     segment->last_sequence = r->highest;
@@ -517,7 +523,8 @@ static cask_status finish(recovery *r, cask_error *err)
     if (store->private_index) {
         return CASK_OK;
     }
-    if (r->rewrite || manifest->torn || r->unclean) {
+    if (r->rewrite || manifest->torn || r->unclean ||
+        manifest->number > 4 * (uint64_t)manifest->count + EDITS_SPARE) {
         manifest->next_id = header->reserved_id;
         manifest->next_sequence = next;
         status = manifest_rewrite(store->dir, manifest,

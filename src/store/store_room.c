@@ -278,6 +278,10 @@ static void write_footer(store_handle *store, uint32_t index)
     os_file *file = NULL;
     os_stat stat;
 
+    /* Where a tail was moved away, a fold that began before still reads it. */
+    if (atomic_load(&row->reserved_tail) > footer.length) {
+        return;
+    }
     memcpy(expected.uuid, store->identity.uuid, sizeof(expected.uuid));
     if (segment_open(store->dir, &expected, OS_READ | OS_WRITE, &file, NULL,
                      &stat, NULL) != CASK_OK) {
@@ -285,13 +289,7 @@ static void write_footer(store_handle *store, uint32_t index)
     }
     segment_footer_encode(&footer, bytes);
     if (store->os->ops->write_at(file, &span, 1, footer.length) == 0) {
-        uint64_t end = footer.length + sizeof(bytes);
-
-        /* Readers are bounded by reserved_tail; only what no record ever
-         * reached is given back. */
-        if (atomic_load(&row->reserved_tail) < end) {
-            (void)store->os->ops->truncate(file, end);
-        }
+        (void)store->os->ops->truncate(file, footer.length + sizeof(bytes));
     }
     store->os->ops->close(file);
 }
@@ -347,6 +345,7 @@ uint32_t store_switch_locked(store_handle *store, uint64_t tail,
     store->region.rows[old].tail = tail;
     header->commit.durable_offset = next_tail;
     atomic_store(&header->commit.mark_due, 0);
+    atomic_store(&header->commit.sync_running, 0);
     atomic_store(&store->region.rows[next].state, ROW_ACTIVE);
     atomic_store(&header->applied_tail, region_tail_make(next, next_tail));
     atomic_store(&header->active_row, next);

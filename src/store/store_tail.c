@@ -337,7 +337,7 @@ static cask_status move(store_handle *store, uint32_t *ret_old,
     uint32_t from = atomic_load(&header->active_row);
     uint32_t to = atomic_load(&header->next_row) - 1;
     uint64_t tail = region_tail_offset(atomic_load(&header->applied_tail));
-    uint64_t durable = header->commit.durable_offset;
+    uint64_t durable = header->move_offset;
     segment_header expected = {
         .id = atomic_load(&store->region.rows[to].file_id),
         .nonce = atomic_load(&store->region.rows[to].nonce)};
@@ -385,7 +385,11 @@ static cask_status move_locked(store_handle *store, uint32_t *ret_old,
     region_header *header = store->region.header;
     cask_status status;
 
-    atomic_store(&header->moving, 1);
+    if (atomic_load(&header->moving) == 0) {
+        /* Kept apart: a switch that is not completed has changed the other. */
+        header->move_offset = header->commit.durable_offset;
+        atomic_store(&header->moving, 1);
+    }
     status = move(store, ret_old, err);
     if (status == CASK_OK) {
         atomic_store(&header->moving, 0);
