@@ -1,0 +1,236 @@
+/*
+ * Files of a small store cut, lengthened, lost, swapped, and replaced by those
+ * of another store or of another time; see damage.h for what must hold.
+ */
+#include "crash/damage.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Behind the records of a segment that was not closed lie 64 KiB of zeros. */
+enum { ZEROS_SWEPT = 64, ZEROS_STRIDE = 997, MOST_ADDED = 4096 };
+
+/* ---- Cut ----------------------------------------------------------------- */
+
+static void cut_file(damage_bench *bench, image_file *file)
+{
+    uint64_t end = bench->past.steps[bench->past.count - 1].end;
+    damage what = {.label = "cut", .is_cut = true};
+    uint64_t size = 0;
+
+    while (size < file->size) {
+        bool is_zeros = strcmp(file->name, bench->past.tail_file) == 0 &&
+                        size >= end + ZEROS_SWEPT;
+
+        damage_replace(bench, file, &what, file->data, size);
+        size += is_zeros ? ZEROS_STRIDE : 1;
+    }
+}
+
+static void cut_all(history_end end)
+{
+    damage_bench bench;
+
+    damage_begin(&bench, end);
+    for (size_t i = 0; i < bench.image.count; i++) {
+        cut_file(&bench, &bench.image.files[i]);
+    }
+    damage_end(&bench);
+    assert_true(bench.refused > 0 && bench.unharmed > 0);
+}
+
+static void test_every_prefix_of_a_store_that_was_closed(void **state)
+{
+    (void)state;
+    cut_all(HISTORY_CLOSED);
+}
+
+static void test_every_prefix_of_what_a_dead_writer_left(void **state)
+{
+    (void)state;
+    cut_all(HISTORY_KILLED);
+}
+
+static void test_every_prefix_of_a_sealed_store(void **state)
+{
+    (void)state;
+    cut_all(HISTORY_SEALED);
+}
+
+/* ---- Lengthened ---------------------------------------------------------- */
+
+/* Bytes that a file may have behind its end. */
+typedef enum addition { ADD_ZEROS, ADD_GARBAGE, ADD_ITSELF, ADDITIONS } addition;
+
+static void lengthen(damage_bench *bench, image_file *file, addition kind,
+                     size_t added)
+{
+    static const char *const labels[ADDITIONS] = {
+        "lengthened by zeros", "lengthened by garbage",
+        "lengthened by its own bytes"};
+    damage what = {.label = labels[kind]};
+    uint8_t *longer = calloc(1, file->size + added);
+    uint64_t random = crash_seed() + added;
+
+    assert_non_null(longer);
+    memcpy(longer, file->data, file->size);
+    for (size_t i = 0; i < added && kind != ADD_ZEROS; i++) {
+        longer[file->size + i] = kind == ADD_GARBAGE
+                                     ? (uint8_t)crash_random(&random)
+                                     : file->data[i % file->size];
+    }
+    damage_replace(bench, file, &what, longer, file->size + added);
+    free(longer);
+}
+
+static void test_what_lies_behind_the_end_of_a_file_is_not_read(void **state)
+{
+    static const size_t sizes[] = {1, 7, 8, 48, 64, 512, MOST_ADDED};
+
+    (void)state;
+    for (int end = HISTORY_SEALED; end <= HISTORY_KILLED; end++) {
+        damage_bench bench;
+
+        damage_begin(&bench, (history_end)end);
+        for (size_t i = 0; i < bench.image.count; i++) {
+            for (int kind = ADD_ZEROS; kind < ADDITIONS; kind++) {
+                for (size_t j = 0; j < sizeof(sizes) / sizeof(sizes[0]);
+                     j++) {
+                    lengthen(&bench, &bench.image.files[i], (addition)kind,
+                             sizes[j]);
+                }
+            }
+        }
+        damage_end(&bench);
+        assert_int_equal(bench.cut + bench.missing + bench.outdated +
+                             bench.returned,
+                         0);
+    }
+}
+
+/* ---- Lost, swapped ------------------------------------------------------- */
+
+static void test_a_file_that_is_lost_is_missed(void **state)
+{
+    (void)state;
+    for (int end = HISTORY_SEALED; end <= HISTORY_KILLED; end++) {
+        damage_bench bench;
+
+        damage_begin(&bench, (history_end)end);
+        for (size_t i = 0; i < bench.image.count; i++) {
+            damage what = {.label = "lost"};
+
+            damage_replace(&bench, &bench.image.files[i], &what, NULL, 0);
+        }
+        damage_end(&bench);
+    }
+}
+
+static void swap(damage_bench *bench, image_file *a, image_file *b)
+{
+    damage what = {.label = "swapped with the next"};
+    image_file first = *a;
+
+    (void)snprintf(what.other, sizeof(what.other), "%s", b->name);
+    a->data = b->data;
+    a->size = b->size;
+    b->data = first.data;
+    b->size = first.size;
+    /* Both differ; the first one leads. */
+    damage_aim(bench, a, &what);
+    what.hint_remains = false;
+    damage_judge(bench, &what);
+    b->data = a->data;
+    b->size = a->size;
+    *a = first;
+}
+
+static void test_two_files_that_are_swapped_are_told(void **state)
+{
+    (void)state;
+    for (int end = HISTORY_SEALED; end <= HISTORY_KILLED; end++) {
+        damage_bench bench;
+
+        damage_begin(&bench, (history_end)end);
+        for (size_t i = 0; i < bench.image.count; i++) {
+            for (size_t j = i + 1; j < bench.image.count; j++) {
+                swap(&bench, &bench.image.files[i], &bench.image.files[j]);
+            }
+        }
+        damage_end(&bench);
+    }
+}
+
+/* ---- Of another store, of an earlier time --------------------------------- */
+
+/* Each file by the one of the same name of `from`, if it is another. */
+static void replace_from(damage_bench *bench, image *from, const char *label)
+{
+    for (size_t i = 0; i < bench->image.count; i++) {
+        image_file *file = &bench->image.files[i];
+        image_file *other = image_find(from, file->name);
+        damage what = {.label = label, .is_cut = true};
+
+        if (other == NULL || (other->size == file->size &&
+                              memcmp(other->data, file->data, file->size) ==
+                                  0)) {
+            continue;
+        }
+        if (strcmp(file->name, "CASKADE") == 0) {
+            (void)snprintf(what.other, sizeof(what.other), "MANIFEST");
+        }
+        damage_replace(bench, file, &what, other->data, other->size);
+    }
+}
+
+static void test_files_of_another_store_are_refused(void **state)
+{
+    (void)state;
+    for (int end = HISTORY_SEALED; end <= HISTORY_KILLED; end++) {
+        damage_bench bench;
+        history other;
+
+        damage_begin(&bench, (history_end)end);
+        history_make(&other, (history_end)end, crash_seed() + 1);
+        replace_from(&bench, &other.image, "of another store");
+        history_free(&other);
+        damage_end(&bench);
+    }
+}
+
+static void test_files_of_an_earlier_time_are_no_silent_loss(void **state)
+{
+    (void)state;
+    for (int end = HISTORY_SEALED; end <= HISTORY_KILLED; end++) {
+        damage_bench bench;
+        history other;
+
+        damage_begin(&bench, (history_end)end);
+        for (int time = HISTORY_SEALED; time < end; time++) {
+            if (end == HISTORY_ROTATED || time == HISTORY_ROTATED) {
+                continue; /* that one is made up */
+            }
+            history_make(&other, (history_end)time, crash_seed());
+            replace_from(&bench, &other.image, "of an earlier time");
+            history_free(&other);
+        }
+        damage_end(&bench);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_every_prefix_of_a_store_that_was_closed),
+        cmocka_unit_test(test_every_prefix_of_what_a_dead_writer_left),
+        cmocka_unit_test(test_every_prefix_of_a_sealed_store),
+        cmocka_unit_test(test_what_lies_behind_the_end_of_a_file_is_not_read),
+        cmocka_unit_test(test_a_file_that_is_lost_is_missed),
+        cmocka_unit_test(test_two_files_that_are_swapped_are_told),
+        cmocka_unit_test(test_files_of_another_store_are_refused),
+        cmocka_unit_test(test_files_of_an_earlier_time_are_no_silent_loss),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

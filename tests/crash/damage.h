@@ -1,0 +1,69 @@
+/*
+ * What a damaged store may answer. Each case damages one file of a history's
+ * image, opens it in several ways, asks for everything, and judges:
+ *
+ *   - an open or look-up that fails says CASK_CORRUPT or the like, in a message
+ *     that names the file (and the offset);
+ *   - a value is exactly what some step put under that key, and what the newest
+ *     step put, unless one of these two is the case:
+ *   - TAIL: the damage lies wholly behind the bytes that the last mark of the
+ *     undamaged file names; or the file was cut, marks and all, behind what
+ *     MANIFEST has of its last proper close. Nobody can tell it from a crash,
+ *     so the log may be cut there: the store is then exactly as it was after
+ *     some step, at or behind the last whole operation in front of the damage;
+ *   - SERVED: opened with damage=serve, CASK_EVENT_DAMAGE was raised, and no
+ *     hint says which keys were lost: those answer as before, or as missing;
+ *   - fold and count agree with the look-ups, verify sees what they see;
+ *   - an open that fails changes nothing: with the damage undone all is there;
+ *   - whatever was answered is answered again after writing and reopening.
+ */
+#ifndef CASKADE_TESTS_CRASH_DAMAGE_H
+#define CASKADE_TESTS_CRASH_DAMAGE_H
+
+#include "crash/history.h"
+
+/* What one file looks like instead. */
+typedef struct damage {
+    const char *label; /* what was done, for messages */
+    char file[IMAGE_NAME];
+    char other[IMAGE_NAME]; /* may be named in messages as well; or "" */
+    uint64_t start;         /* first byte that differs */
+    bool file_is_gone;      /* missing */
+    bool is_cut;            /* the file ends at `start` */
+    bool is_flip;           /* the error must name an offset */
+    bool hint_remains;      /* a sealed segment whose hint is whole */
+} damage;
+
+typedef struct damage_bench {
+    history past;
+    image image; /* with the damage in it */
+    os_sim *sim;
+    os *kernel;
+    uint64_t cases;
+    /* How often each outcome was seen: a sweep that never sees one of them
+     * proves less than it seems to. */
+    uint64_t refused;  /* opens that failed */
+    uint64_t unharmed; /* all values right, nothing to tell */
+    uint64_t told;     /* look-ups that failed */
+    uint64_t cut;      /* TAIL */
+    uint64_t missing;  /* SERVED, with keys that answer as if never put, */
+    uint64_t outdated; /* or with a value that was replaced, */
+    uint64_t returned; /* or with one that was deleted */
+} damage_bench;
+
+/* Make a store and the disk on which copies of it are damaged. */
+void damage_begin(damage_bench *bench, history_end end);
+void damage_end(damage_bench *bench);
+
+/* Fill in what->file and what->hint_remains. */
+void damage_aim(damage_bench *bench, const image_file *file, damage *what);
+
+/* Judge bench->image, which differs from bench->past.image by `what`. */
+void damage_judge(damage_bench *bench, const damage *what);
+
+/* As damage_judge() for a file that is replaced, in bench->image, by other
+ * bytes (NULL: by nothing), and put back afterwards. */
+void damage_replace(damage_bench *bench, image_file *file, damage *what,
+                    const uint8_t *data, size_t size);
+
+#endif
