@@ -129,7 +129,7 @@ static void put_expiring(cask_db *db, history *past, int key, bool expired)
     char buffer[128];
     int i = add_step(past, expired ? STEP_EXPIRED_PUT : STEP_PUT, key, false);
     cask_write_options options = {
-        .expires_at_ms = expired ? HISTORY_NOW_MS - 1 : HISTORY_NOW_MS + 1};
+        .expires_at_ms = expired ? HISTORY_NOW_MS - 1 : UINT64_MAX};
 
     assert_int_equal(cask_put_with(db, history_key(key),
                                    history_value(i, buffer), &options, NULL,
