@@ -137,14 +137,39 @@ static void check_footer(verification *v, const mapped *file,
     }
 }
 
+/* The first sequence in a segment's file; 0 if there is none. */
+static uint64_t first_sequence(verification *v,
+                               const manifest_segment *segment)
+{
+    mapped file = {.size = 0};
+    uint64_t sequence = 0;
+
+    segment_name_format(segment->id, file.name);
+    if (map_file(v, &file, NULL) == CASK_OK) {
+        v->report.files--; /* it has its own turn */
+        sequence = scan_first_sequence(file.memory, file.size, segment->nonce);
+        unmap(v, &file);
+    }
+    return sequence;
+}
+
 /* Up to where everything must verify. */
-static uint64_t trusted_end(const mapped *file,
+static uint64_t trusted_end(verification *v, const mapped *file,
                             const manifest_segment *segment)
 {
+    const manifest_segment *end = v->manifest.segments + v->manifest.count;
     uint64_t marked;
 
     if (segment->sealed) {
         return segment->length;
+    }
+    for (const manifest_segment *next = segment + 1; next < end; next++) {
+        uint64_t sequence = first_sequence(v, next);
+
+        if (sequence != 0) {
+            return scan_end_before(file->memory, file->size, segment->nonce,
+                                   sequence);
+        }
     }
     marked = scan_trusted_end(file->memory, file->size, segment->nonce);
     return marked > segment->synced ? marked : segment->synced;
@@ -161,7 +186,7 @@ static void check_records(verification *v, const mapped *file,
     scan_item item;
 
     scan_begin(&scan, file->memory, end, segment->nonce, SEGMENT_HEADER_SIZE);
-    scan.trusted_end = trusted_end(file, segment);
+    scan.trusted_end = trusted_end(v, file, segment);
     while ((result = scan_next(&scan, &item)) != SCAN_END) {
         if (result == SCAN_UNSUPPORTED) {
             problem(v, file->name, item.offset, 0,

@@ -143,3 +143,64 @@ uint64_t scan_trusted_end(const uint8_t *data, uint64_t size, uint64_t nonce)
     }
     return trusted;
 }
+
+/* The end of the last byte that is not zero, rounded up to 8. */
+static uint64_t used_end(const uint8_t *data, uint64_t size)
+{
+    while (size > SEGMENT_HEADER_SIZE && data[size - 1] == 0) {
+        size--;
+    }
+    return round_up_8(size);
+}
+
+static bool has_footer(const uint8_t *data, uint64_t size, uint64_t nonce,
+                       uint64_t end)
+{
+    segment_footer footer;
+
+    return end <= size && size - end >= SEGMENT_FOOTER_SIZE &&
+           segment_footer_decode(data + end, "", end, &footer, NULL) ==
+               CASK_OK &&
+           footer.nonce == nonce;
+}
+
+uint64_t scan_end_before(const uint8_t *data, uint64_t size, uint64_t nonce,
+                         uint64_t sequence)
+{
+    uint64_t end = SEGMENT_HEADER_SIZE;
+    bool copied = false; /* records that the follower has too */
+    segment_scan scan;
+    scan_result result;
+    scan_item item;
+
+    scan_begin(&scan, data, size, nonce, SEGMENT_HEADER_SIZE);
+    scan.trusted_end = size;
+    while ((result = scan_next(&scan, &item)) != SCAN_END &&
+           result != SCAN_UNSUPPORTED) {
+        if (result == SCAN_RECORD && item.header.sequence < sequence) {
+            end = item.offset + item.size;
+        } else if (result == SCAN_RECORD) {
+            copied = true;
+        }
+    }
+    if (!copied && !has_footer(data, size, nonce, end) &&
+        used_end(data, size) > end) {
+        end = used_end(data, size);
+    }
+    return end;
+}
+
+uint64_t scan_first_sequence(const uint8_t *data, uint64_t size,
+                             uint64_t nonce)
+{
+    segment_scan scan;
+    scan_result result;
+    scan_item item;
+
+    scan_begin(&scan, data, size, nonce, SEGMENT_HEADER_SIZE);
+    scan.trusted_end = size;
+    do {
+        result = scan_next(&scan, &item);
+    } while (result == SCAN_DAMAGE);
+    return result == SCAN_RECORD ? item.header.sequence : 0;
+}

@@ -52,6 +52,19 @@ scan_result scan_next(segment_scan *scan, scan_item *ret_item);
 uint64_t scan_trusted_end(const uint8_t *data, uint64_t size, uint64_t nonce);
 
 /*
+ * Where a segment ends that another follows. It was synced before its follower
+ * took a record, so all of it must be there: up to its last record older than
+ * `sequence`, the follower's first, or, if something that is no record comes
+ * behind that, up to the end of it.
+ */
+uint64_t scan_end_before(const uint8_t *data, uint64_t size, uint64_t nonce,
+                         uint64_t sequence);
+
+/* The sequence of the first record that verifies; 0 if none does. */
+uint64_t scan_first_sequence(const uint8_t *data, uint64_t size,
+                             uint64_t nonce);
+
+/*
  * Whether the record at `offset` verifies; fills `ret_item` if so.
  * Never reads at or beyond data + size.
  */

@@ -328,7 +328,9 @@ static void examine(store_tail *tail, const manifest_segment *segment)
     tail->last_sequence = scan.last_sequence;
     tail->end = scan.offset;
     tail->used = tail->first_sequence != 0 ||
-                 tail->trusted_end > SEGMENT_HEADER_SIZE;
+                 tail->trusted_end > SEGMENT_HEADER_SIZE ||
+                 scan_first_sequence(tail->bytes.data, tail->bytes.size,
+                                     nonce) != 0;
     tail->clean = tail->clean && result == SCAN_END &&
                   is_zero_from(&tail->bytes, scan.offset);
 }

@@ -170,6 +170,7 @@ static bool sweep_name(void *context, const char *name)
 static cask_status sweep_leftovers(recovery *r, cask_error *err)
 {
     store_handle *store = r->store;
+    os_stat stat;
     sweep s;
     int os_errno;
 
@@ -182,8 +183,11 @@ static cask_status sweep_leftovers(recovery *r, cask_error *err)
         for (size_t i = 0; i < s.count && s.status == CASK_OK &&
                            !store->private_index;
              i++) {
-            /* Never through a link, never a directory: remove() is unlink. */
-            if (store->os->ops->remove(store->dir, s.names[i]) == 0) {
+            /* A link, a fifo or a directory of such a name is not ours. */
+            if (store->os->ops->stat_name(store->dir, s.names[i], &stat) ==
+                    0 &&
+                stat.kind == OS_REGULAR &&
+                store->os->ops->remove(store->dir, s.names[i]) == 0) {
                 store_event(store, CASK_EVENT_LEFTOVER, CASK_OK,
                             "removed %s, left by a process that died",
                             s.names[i]);
@@ -269,30 +273,6 @@ static size_t next_used(const recovery *r, const store_tail *tails, size_t i)
         }
     }
     return i;
-}
-
-/*
- * An unsealed segment that another follows was synced before that took its
- * first record, whatever its marks say: it is sealed now, up to its last record
- * older than the follower's first.
- */
-static uint64_t end_before(const store_tail *tail, uint64_t nonce,
-                           uint64_t sequence)
-{
-    uint64_t end = SEGMENT_HEADER_SIZE;
-    segment_scan scan;
-    scan_result result;
-    scan_item item;
-
-    scan_begin(&scan, tail->bytes.data, tail->bytes.size, nonce,
-               SEGMENT_HEADER_SIZE);
-    scan.trusted_end = tail->bytes.size;
-    while ((result = scan_next(&scan, &item)) != SCAN_END) {
-        if (result == SCAN_RECORD && item.header.sequence < sequence) {
-            end = item.offset + item.size;
-        }
-    }
-    return end;
 }
 
 static void copied(store_handle *store, const scan_item *item,
@@ -448,10 +428,11 @@ static cask_status load_unsealed(recovery *r, size_t i, store_tail *tails,
         tails[next].clean = false;
         return load_unsealed(r, i, tails, ret_keep, err);
     }
-    segment->length =
-        end_before(&tails[i], segment->nonce,
-                   tails[next].first_sequence != 0 ? tails[next].first_sequence
-                                                   : UINT64_MAX);
+    /* Sealed now: all of it was synced before the next took a record. */
+    segment->length = scan_end_before(
+        tails[i].bytes.data, tails[i].bytes.size, segment->nonce,
+        tails[next].first_sequence != 0 ? tails[next].first_sequence
+                                        : UINT64_MAX);
     segment->sealed = true;
     status = load(r, segment, err);
     segment->last_sequence = r->highest;
