@@ -183,12 +183,12 @@ typedef struct cask_options {
     cask_append append;        /* default CASK_APPEND_AUTO */
 
     /* Reading. */
-    cask_io io;                /* default CASK_IO_MAP */
-    uint32_t max_descriptors;  /* default 256; 8 .. 65536; CASK_IO_PREAD */
-    cask_damage damage;        /* default CASK_DAMAGE_FAIL */
+    cask_io io;               /* default CASK_IO_MAP */
+    uint32_t max_descriptors; /* default 256; 8 .. 65536; CASK_IO_PREAD */
+    cask_damage damage;       /* default CASK_DAMAGE_FAIL */
 
     /* Files. */
-    uint64_t segment_max_bytes; /* default 256 MiB; 64 KiB .. 1 GiB */
+    uint64_t segment_max_bytes;          /* default 256 MiB; 64 KiB .. 1 GiB */
     uint64_t small_file_threshold_bytes; /* default 10 MiB; a segment at most
                                             this large is not sealed by close */
 
@@ -265,10 +265,10 @@ typedef enum cask_condition {
 } cask_condition;
 
 typedef struct cask_write_options {
-    cask_condition condition;    /* else CASK_CONDITION, nothing written */
-    uint64_t expected_sequence;  /* for CASK_IF_SEQUENCE */
-    uint64_t expires_at_ms;      /* milliseconds since 1970, 0 = never */
-    uint64_t ttl_ms;             /* from now; not with expires_at_ms */
+    cask_condition condition;   /* else CASK_CONDITION, nothing written */
+    uint64_t expected_sequence; /* for CASK_IF_SEQUENCE */
+    uint64_t expires_at_ms;     /* milliseconds since 1970, 0 = never */
+    uint64_t ttl_ms;            /* from now; not with expires_at_ms */
 } cask_write_options;
 
 /*
@@ -296,10 +296,9 @@ CASK_API CASK_CHECKED cask_status cask_put(cask_db *db, cask_slice key,
  *
  * As cask_put(); also CASK_CONDITION (nothing written).
  */
-CASK_API CASK_CHECKED cask_status
-cask_put_with(cask_db *db, cask_slice key, cask_slice value,
-              const cask_write_options *options, uint64_t *ret_sequence,
-              cask_error *err);
+CASK_API CASK_CHECKED cask_status cask_put_with(
+    cask_db *db, cask_slice key, cask_slice value,
+    const cask_write_options *options, uint64_t *ret_sequence, cask_error *err);
 
 /*
  * Delete `key`. Writes nothing if it does not exist.
@@ -314,9 +313,8 @@ CASK_API CASK_CHECKED cask_status cask_delete(cask_db *db, cask_slice key,
 
 /* cask_delete() with a condition (options: expiry fields must be 0). */
 CASK_API CASK_CHECKED cask_status
-cask_delete_with(cask_db *db, cask_slice key,
-                 const cask_write_options *options, bool *ret_existed,
-                 cask_error *err);
+cask_delete_with(cask_db *db, cask_slice key, const cask_write_options *options,
+                 bool *ret_existed, cask_error *err);
 
 /*
  * Return when all that was written before the call, by any process, is
@@ -428,8 +426,7 @@ typedef struct cask_view {
  * Look up `key` and lend its value. The checksum is verified. As cask_get().
  * Release every view before cask_close().
  */
-CASK_API CASK_CHECKED cask_status cask_view_acquire(cask_db *db,
-                                                    cask_slice key,
+CASK_API CASK_CHECKED cask_status cask_view_acquire(cask_db *db, cask_slice key,
                                                     cask_view *ret_view,
                                                     cask_error *err);
 /* Give it back; accepts a view that is {0}. */
@@ -447,7 +444,7 @@ typedef struct cask_fold_options {
 } cask_fold_options;
 
 typedef struct cask_entry {
-    cask_slice key;   /* both valid during the callback only */
+    cask_slice key; /* both valid during the callback only */
     cask_slice value;
     cask_info info;
 } cask_entry;
@@ -483,9 +480,9 @@ typedef struct cask_histogram {
 
 typedef struct cask_stats {
     cask_engine engine;
-    char uuid[37];          /* of the store, text with NUL */
-    uint64_t key_count;     /* as cask_count() */
-    uint64_t sequence;      /* newest written */
+    char uuid[37];             /* of the store, text with NUL */
+    uint64_t key_count;        /* as cask_count() */
+    uint64_t sequence;         /* newest written */
     uint64_t durable_sequence; /* everything up to it is on the device */
     uint64_t segment_count;
     uint64_t data_bytes;    /* records of all segments */
@@ -497,8 +494,8 @@ typedef struct cask_stats {
     uint64_t region_bytes;  /* region memory allocated */
     uint32_t handle_count;  /* open handles of all processes */
     bool poisoned;
-    bool private_index;     /* this handle has an index of its own */
-    char region_path[256];  /* where the region is; empty if private */
+    bool private_index;    /* this handle has an index of its own */
+    char region_path[256]; /* where the region is; empty if private */
 
     /* Since the region was created, over all processes; read operations of
      * other processes arrive here once a second. */
@@ -530,8 +527,8 @@ typedef struct cask_segment_stats {
  * List the segments in order of age. Free `*ret_segments` with cask_free().
  */
 CASK_API CASK_CHECKED cask_status
-cask_segments(cask_db *db, cask_segment_stats **ret_segments,
-              size_t *ret_count, cask_error *err);
+cask_segments(cask_db *db, cask_segment_stats **ret_segments, size_t *ret_count,
+              cask_error *err);
 
 /* Free memory that the library returned; accepts NULL. */
 CASK_API void cask_free(void *memory);
@@ -576,9 +573,9 @@ typedef struct cask_region_info {
     const char *path;       /* of the region file */
     const char *store_uuid; /* text */
     uint64_t size_bytes;
-    bool in_use;         /* some process holds it */
-    bool orphan;         /* nobody holds it and it was not left clean */
-    bool clean;          /* left by `linger` */
+    bool in_use; /* some process holds it */
+    bool orphan; /* nobody holds it and it was not left clean */
+    bool clean;  /* left by `linger` */
 } cask_region_info;
 
 /*

@@ -27,7 +27,6 @@ cask_status fail_os(cask_error *err, int os_errno, const char *format, ...)
     __attribute__((format(printf, 3, 4), cold));
 
 /* fail() for memory that could not be allocated. */
-cask_status fail_memory(cask_error *err, size_t bytes)
-    __attribute__((cold));
+cask_status fail_memory(cask_error *err, size_t bytes) __attribute__((cold));
 
 #endif

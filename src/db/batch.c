@@ -74,8 +74,8 @@ uint64_t cask_batch_bytes(const cask_batch *batch)
 static cask_status add(cask_batch *batch, batch_entry entry, cask_slice key,
                        cask_slice value, cask_error *err)
 {
-    record_header header = {.type = entry.expires_at_ms != 0 ? RECORD_EXPIRES
-                                                             : 0,
+    record_header header = {.type =
+                                entry.expires_at_ms != 0 ? RECORD_EXPIRES : 0,
                             .key_size = (uint16_t)key.size,
                             .value_size = (uint32_t)value.size};
     size_t before;
@@ -107,9 +107,8 @@ static cask_status add(cask_batch *batch, batch_entry entry, cask_slice key,
     return CASK_OK;
 }
 
-cask_status cask_batch_put(cask_batch *batch, cask_slice key,
-                           cask_slice value, uint64_t expires_at_ms,
-                           cask_error *err)
+cask_status cask_batch_put(cask_batch *batch, cask_slice key, cask_slice value,
+                           uint64_t expires_at_ms, cask_error *err)
 {
     batch_entry entry = {.expires_at_ms = expires_at_ms, .kind = RECORD_PUT};
 

@@ -9,8 +9,10 @@
 #include <string.h>
 
 #include "hash/hash.h"
+#include "store/store_read.h"
 
-/* ---- Checks ------------------------------------------------------------------- */
+/* ---- Checks
+ * ------------------------------------------------------------------- */
 
 cask_status db_check(const cask_db *db, cask_error *err)
 {
@@ -61,8 +63,7 @@ cask_status db_check_sizes(cask_slice key, cask_slice value, cask_error *err)
                     value.size, CASK_VALUE_MAX_BYTES);
     }
     if (value.data == NULL && value.size > 0) {
-        return fail(err, CASK_INVALID, 0,
-                    "value: data is NULL, size is not 0");
+        return fail(err, CASK_INVALID, 0, "value: data is NULL, size is not 0");
     }
     return CASK_OK;
 }
@@ -70,12 +71,12 @@ cask_status db_check_sizes(cask_slice key, cask_slice value, cask_error *err)
 static cask_status check_output(const void *output, const char *name,
                                 cask_error *err)
 {
-    return output != NULL
-               ? CASK_OK
-               : fail(err, CASK_INVALID, 0, "%s is NULL", name);
+    return output != NULL ? CASK_OK
+                          : fail(err, CASK_INVALID, 0, "%s is NULL", name);
 }
 
-/* ---- Open, close ----------------------------------------------------------------- */
+/* ---- Open, close
+ * ----------------------------------------------------------------- */
 
 cask_status db_open_on(os *kernel, const char *path,
                        const cask_options *options, cask_db **ret_db,
@@ -144,7 +145,8 @@ cask_status cask_refresh(cask_db *db, cask_error *err)
     return status == CASK_OK ? store_refresh(db->store, err) : status;
 }
 
-/* ---- Write ------------------------------------------------------------------------- */
+/* ---- Write
+ * ------------------------------------------------------------------------- */
 
 cask_status cask_put(cask_db *db, cask_slice key, cask_slice value,
                      cask_error *err)
@@ -178,9 +180,8 @@ static cask_status expiry_of(const cask_db *db,
         return fail(err, CASK_INVALID, 0,
                     "expires_at_ms and ttl_ms exclude each other");
     }
-    *ret_expires_at_ms = options->ttl_ms > UINT64_MAX - now
-                             ? UINT64_MAX
-                             : now + options->ttl_ms;
+    *ret_expires_at_ms =
+        options->ttl_ms > UINT64_MAX - now ? UINT64_MAX : now + options->ttl_ms;
     return CASK_OK;
 }
 
@@ -223,8 +224,8 @@ cask_status cask_put_with(cask_db *db, cask_slice key, cask_slice value,
     if (options->condition == CASK_ALWAYS) {
         status = hash_write(db->store, &record, 1, &sequence, err);
     } else {
-        status = hash_write_if(db->store, &record, options, &sequence,
-                               &existed, err);
+        status = hash_write_if(db->store, &record, options, &sequence, &existed,
+                               err);
     }
     if (status == CASK_OK && ret_sequence != NULL) {
         *ret_sequence = sequence;
@@ -258,8 +259,8 @@ cask_status cask_delete_with(cask_db *db, cask_slice key,
     }
     hash_prepare(db->store, RECORD_DELETE, key, (cask_slice){NULL, 0}, 0,
                  &record);
-    status = hash_write_if(db->store, &record, options, &sequence, &existed,
-                           err);
+    status =
+        hash_write_if(db->store, &record, options, &sequence, &existed, err);
     if (status == CASK_OK && ret_existed != NULL) {
         *ret_existed = existed;
     }
@@ -279,7 +280,9 @@ cask_status cask_sync(cask_db *db, cask_error *err)
     return status == CASK_OK ? store_sync_all(db->store, err) : status;
 }
 
-/* ---- Read ---------------------------------------------------------------------------- */
+/* ---- Read
+ * ----------------------------------------------------------------------------
+ */
 
 static cask_status check_read(const cask_db *db, cask_slice key,
                               const void *output, cask_error *err)
@@ -289,8 +292,7 @@ static cask_status check_read(const cask_db *db, cask_slice key,
     if (status == CASK_OK) {
         status = check_key(key, err);
     }
-    return status == CASK_OK ? check_output(output, "the output", err)
-                             : status;
+    return status == CASK_OK ? check_output(output, "the output", err) : status;
 }
 
 cask_status cask_get(cask_db *db, cask_slice key, cask_buffer *ret_value,
@@ -299,9 +301,8 @@ cask_status cask_get(cask_db *db, cask_slice key, cask_buffer *ret_value,
     cask_status status = check_read(db, key, ret_value, err);
     hash_found found;
 
-    return status == CASK_OK
-               ? hash_get(db->store, key, ret_value, &found, err)
-               : status;
+    return status == CASK_OK ? hash_get(db->store, key, ret_value, &found, err)
+                             : status;
 }
 
 cask_status cask_get_with(cask_db *db, cask_slice key, cask_buffer *ret_value,
@@ -349,13 +350,13 @@ cask_status cask_get_many(cask_db *db, const cask_slice *keys, size_t count,
     for (size_t i = 0; i < count && status == CASK_OK; i++) {
         status = check_key(keys[i], err);
     }
-    return status == CASK_OK ? hash_get_many(db->store, keys, count, values,
-                                             statuses, err)
-                             : status;
+    return status == CASK_OK
+               ? hash_get_many(db->store, keys, count, values, statuses, err)
+               : status;
 }
 
-cask_status cask_view_acquire(cask_db *db, cask_slice key,
-                              cask_view *ret_view, cask_error *err)
+cask_status cask_view_acquire(cask_db *db, cask_slice key, cask_view *ret_view,
+                              cask_error *err)
 {
     cask_status status = check_read(db, key, ret_view, err);
 

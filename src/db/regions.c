@@ -21,8 +21,7 @@ typedef struct region_look {
 
 static void close_look(region_look *look)
 {
-    look->kernel->ops->unmap(look->kernel, look->header,
-                             sizeof(region_header));
+    look->kernel->ops->unmap(look->kernel, look->header, sizeof(region_header));
     look->kernel->ops->close(look->file);
 }
 
@@ -44,16 +43,15 @@ static int open_look(os_file *dir, const char *name, region_look *ret_look)
         os_errno = EINVAL;
     }
     if (os_errno == 0) {
-        os_errno = ops->map(ret_look->file, 0, sizeof(region_header), false,
-                            &memory);
+        os_errno =
+            ops->map(ret_look->file, 0, sizeof(region_header), false, &memory);
     }
     if (os_errno == 0) {
         ret_look->header = memory;
         if (memcmp(ret_look->header->magic, REGION_MAGIC, 8) != 0) {
             os_errno = EINVAL;
         } else {
-            os_errno =
-                ops->is_locked(ret_look->file, 0, 1, &ret_look->in_use);
+            os_errno = ops->is_locked(ret_look->file, 0, 1, &ret_look->in_use);
         }
     }
     if (os_errno != 0) {
@@ -105,8 +103,8 @@ cask_status cask_region_list(const char *region_dir,
                              void *context, cask_error *err)
 {
     os *kernel = os_posix();
-    listing list = {.path = region_dir != NULL ? region_dir
-                                               : DEFAULT_REGION_DIR,
+    listing list = {.path =
+                        region_dir != NULL ? region_dir : DEFAULT_REGION_DIR,
                     .visit = visit,
                     .context = context};
     int os_errno;
@@ -120,9 +118,8 @@ cask_status cask_region_list(const char *region_dir,
     }
     os_errno = kernel->ops->list(list.dir, visit_region, &list);
     kernel->ops->close(list.dir);
-    return os_errno == 0
-               ? CASK_OK
-               : fail_os(err, os_errno, "cannot list %s", list.path);
+    return os_errno == 0 ? CASK_OK
+                         : fail_os(err, os_errno, "cannot list %s", list.path);
 }
 
 static cask_status drop(os_file *dir, const char *name, const char *path,

@@ -102,8 +102,7 @@ static bool add_file(void *context, const char *name)
     disk_usage *usage = context;
     os_stat stat;
 
-    if (usage->store->os->ops->stat_name(usage->store->dir, name, &stat) ==
-            0 &&
+    if (usage->store->os->ops->stat_name(usage->store->dir, name, &stat) == 0 &&
         stat.kind == OS_REGULAR) {
         usage->bytes += stat.allocated;
     }

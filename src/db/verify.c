@@ -79,8 +79,7 @@ static cask_status map_file(verification *v, mapped *file, cask_error *err)
         os_errno = ops->stat(file->file, &stat);
         if (os_errno == 0 && stat.size > 0) {
             file->size = stat.size;
-            os_errno = ops->map(file->file, 0, stat.size, false,
-                                &file->memory);
+            os_errno = ops->map(file->file, 0, stat.size, false, &file->memory);
         }
     } else {
         file->file = NULL;
@@ -93,7 +92,8 @@ static cask_status map_file(verification *v, mapped *file, cask_error *err)
     return CASK_OK;
 }
 
-/* ---- A segment ---------------------------------------------------------------- */
+/* ---- A segment
+ * ---------------------------------------------------------------- */
 
 static bool check_header(verification *v, const mapped *file,
                          const manifest_segment *segment)
@@ -138,8 +138,7 @@ static void check_footer(verification *v, const mapped *file,
 }
 
 /* The first sequence in a segment's file; 0 if there is none. */
-static uint64_t first_sequence(verification *v,
-                               const manifest_segment *segment)
+static uint64_t first_sequence(verification *v, const manifest_segment *segment)
 {
     mapped file = {.size = 0};
     uint64_t sequence = 0;
@@ -204,7 +203,8 @@ static void check_records(verification *v, const mapped *file,
     }
 }
 
-/* ---- A hint ---------------------------------------------------------------------- */
+/* ---- A hint
+ * ---------------------------------------------------------------------- */
 
 static bool hint_is_sound(verification *v, const mapped *file,
                           const manifest_segment *segment,
@@ -235,8 +235,8 @@ static bool hint_is_sound(verification *v, const mapped *file,
     }
     if (crc32c(0, bytes + HINT_HEADER_SIZE, file->size - HINT_HEADER_SIZE) !=
         ret_header->rows_crc) {
-        problem(v, file->name, HINT_HEADER_SIZE,
-                file->size - HINT_HEADER_SIZE, "the rows' checksum is wrong");
+        problem(v, file->name, HINT_HEADER_SIZE, file->size - HINT_HEADER_SIZE,
+                "the rows' checksum is wrong");
         return false;
     }
     return true;
@@ -269,8 +269,7 @@ static void compare_rows(verification *v, const mapped *hint,
 }
 
 static cask_status check_hint(verification *v, const mapped *data,
-                              const manifest_segment *segment,
-                              cask_error *err)
+                              const manifest_segment *segment, cask_error *err)
 {
     mapped hint = {.size = 0};
     hint_header header;
@@ -292,9 +291,8 @@ static cask_status check_hint(verification *v, const mapped *data,
     return status;
 }
 
-static cask_status check_segment(verification *v,
-                                 const manifest_segment *segment,
-                                 cask_error *err)
+static cask_status
+check_segment(verification *v, const manifest_segment *segment, cask_error *err)
 {
     mapped data = {.size = 0};
     cask_status status;
@@ -321,7 +319,8 @@ static cask_status check_segment(verification *v,
     return status;
 }
 
-/* ---- The store ------------------------------------------------------------------- */
+/* ---- The store
+ * ------------------------------------------------------------------- */
 
 static bool add_size(void *context, const char *name)
 {
@@ -356,8 +355,8 @@ static cask_status count_keys(verification *v, cask_error *err)
 static cask_status check_store(verification *v, cask_error *err)
 {
     cask_error local = {CASK_OK, 0, ""};
-    cask_status status = store_read_identity(v->dir, v->path, &v->identity,
-                                             &local);
+    cask_status status =
+        store_read_identity(v->dir, v->path, &v->identity, &local);
 
     if (status == CASK_CORRUPT) {
         problem(v, IDENTITY_NAME, 0, IDENTITY_SIZE, local.message);

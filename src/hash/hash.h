@@ -5,12 +5,13 @@
 #ifndef CASKADE_HASH_H
 #define CASKADE_HASH_H
 
-#include "store/store.h"
+#include "store/store_write.h"
 
 /* What the store calls back. */
 extern const store_engine hash_engine;
 
-/* ---- Reading (hash_read.c) ---------------------------------------------------- */
+/* ---- Reading (hash_read.c)
+ * ---------------------------------------------------- */
 
 /* What a look-up met. */
 typedef struct hash_found {
@@ -37,15 +38,16 @@ cask_status hash_get_many(store_handle *store, const cask_slice *keys,
                           cask_status *statuses, cask_error *err);
 
 /* Lend a value in place; *ret_view holds a pin until hash_unview(). */
-cask_status hash_view(store_handle *store, cask_slice key,
-                      cask_view *ret_view, cask_error *err);
+cask_status hash_view(store_handle *store, cask_slice key, cask_view *ret_view,
+                      cask_error *err);
 void hash_unview(cask_view *view);
 
 /* Whether a record with these times is past its time. */
 bool hash_is_expired(const store_handle *store, uint32_t time_s,
                      uint64_t expires_at_ms);
 
-/* ---- Writing (hash_write.c) ----------------------------------------------------- */
+/* ---- Writing (hash_write.c)
+ * ----------------------------------------------------- */
 
 /* Fill a record for a put or a delete; the slices are borrowed. */
 void hash_prepare(const store_handle *store, uint8_t kind, cask_slice key,
@@ -53,8 +55,8 @@ void hash_prepare(const store_handle *store, uint8_t kind, cask_slice key,
                   store_record *ret_record);
 
 /* Write records as one operation. ret_sequence: of the last. */
-cask_status hash_write(store_handle *store, store_record *records,
-                       size_t count, uint64_t *ret_sequence, cask_error *err);
+cask_status hash_write(store_handle *store, store_record *records, size_t count,
+                       uint64_t *ret_sequence, cask_error *err);
 
 /* Write one record if the condition holds; CASK_CONDITION if not. For a
  * delete of a key without a live record nothing is written.
@@ -64,7 +66,8 @@ cask_status hash_write_if(store_handle *store, store_record *record,
                           uint64_t *ret_sequence, bool *ret_existed,
                           cask_error *err);
 
-/* ---- Folding (hash_fold.c) --------------------------------------------------------- */
+/* ---- Folding (hash_fold.c)
+ * --------------------------------------------------------- */
 
 cask_status hash_fold(store_handle *store, bool keys_only, cask_fold_fn visit,
                       void *context, cask_error *err);

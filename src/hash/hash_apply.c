@@ -7,6 +7,7 @@
 #include "hash/keydir.h"
 #include "region/heap.h"
 #include "region/place.h"
+#include "store/store_read.h"
 
 /* The record at a place too large to tell its size itself. */
 static uint64_t large_size(store_handle *store, uint64_t place)
@@ -20,9 +21,9 @@ static uint64_t large_size(store_handle *store, uint64_t place)
     }
     if (map->data == NULL ||
         place_offset(place) + RECORD_HEADER_SIZE > map->size ||
-        !record_decode_header(
-            map->data + place_offset(place),
-            (record_seed){map->nonce, place_offset(place)}, &header)) {
+        !record_decode_header(map->data + place_offset(place),
+                              (record_seed){map->nonce, place_offset(place)},
+                              &header)) {
         return PLACE_SIZE_MAX * 8;
     }
     return record_size(&header);
@@ -161,8 +162,7 @@ static void move(store_handle *store, siphash_value hash, uint64_t to)
     keydir_hash key = keydir_hash_of(hash);
     uint64_t old;
 
-    keydir_store_locked(keydir_slot_locked(&store->region, key, &old), key,
-                        to);
+    keydir_store_locked(keydir_slot_locked(&store->region, key, &old), key, to);
 }
 
 static cask_status create_index(store_handle *store, cask_error *err)
@@ -183,8 +183,7 @@ static void finish(store_handle *store)
     }
 }
 
-static cask_status reserve(store_handle *store, uint64_t count,
-                           cask_error *err)
+static cask_status reserve(store_handle *store, uint64_t count, cask_error *err)
 {
     return region_reserve(&store->region,
                           keydir_reserve_lines(&store->region, count), err);

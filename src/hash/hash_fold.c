@@ -18,6 +18,7 @@
 #include "hash/hash.h"
 #include "hash/keydir.h"
 #include "region/place.h"
+#include "store/store_read.h"
 
 typedef struct fold {
     store_handle *store;
@@ -66,8 +67,7 @@ static void emit(fold *f, const scan_item *item)
                  .time_s = item->header.time_s,
                  .value_bytes = item->header.value_size}};
 
-    if (!hash_is_expired(f->store, item->header.time_s,
-                         item->expires_at_ms)) {
+    if (!hash_is_expired(f->store, item->header.time_s, item->expires_at_ms)) {
         f->stopped = !f->visit(f->context, &entry);
     }
 }
@@ -89,8 +89,7 @@ static uint64_t sequence_at(store_handle *store, uint64_t place)
                         NULL) != CASK_OK) {
             return 0;
         }
-    } else if (store_map_row(store, place_row(place), &map, NULL) ==
-               CASK_OK) {
+    } else if (store_map_row(store, place_row(place), &map, NULL) == CASK_OK) {
         memcpy(bytes, map->data + offset, sizeof(bytes));
     } else {
         return 0;
@@ -114,8 +113,8 @@ static cask_status consider(fold *f, uint32_t row, const scan_item *item,
                             cask_error *err)
 {
     store_handle *store = f->store;
-    siphash_value hash = siphash(store->identity.hash_key, item->key,
-                                 item->header.key_size);
+    siphash_value hash =
+        siphash(store->identity.hash_key, item->key, item->header.key_size);
     bool live = record_kind(&item->header) == RECORD_PUT;
     uint64_t here = place_make((uint16_t)row, item->offset, item->size, live);
     uint64_t place = 0;
@@ -256,8 +255,7 @@ static uint64_t end_of_row(const fold *f, uint32_t row)
 static cask_status fold_row(fold *f, uint32_t row, uint64_t end,
                             cask_error *err)
 {
-    uint64_t readable =
-        atomic_load(&f->store->region.rows[row].reserved_tail);
+    uint64_t readable = atomic_load(&f->store->region.rows[row].reserved_tail);
     scan_item missing = {.offset = readable, .size = end - readable};
     cask_status status = CASK_OK;
 

@@ -13,6 +13,7 @@
 #include "hash/hash.h"
 #include "hash/keydir.h"
 #include "region/place.h"
+#include "store/store_read.h"
 
 /* How often a place that does not verify is looked up again. A writer would
  * have to overwrite the key between two looks each time. */
@@ -37,7 +38,8 @@ bool hash_is_expired(const store_handle *store, uint32_t time_s,
             now_ms / 1000 - time_s > seconds);
 }
 
-/* ---- One record -------------------------------------------------------------- */
+/* ---- One record
+ * -------------------------------------------------------------- */
 
 /* Where a record is, with its header copied and checked. */
 typedef struct located {
@@ -60,8 +62,8 @@ static cask_status fetch(store_handle *store, uint64_t place,
         }
         return CASK_OK;
     }
-    return store_pread(store, place_row(place), to, size,
-                       record->offset + from, err);
+    return store_pread(store, place_row(place), to, size, record->offset + from,
+                       err);
 }
 
 static cask_status not_verified(const store_handle *store, uint64_t place,
@@ -202,9 +204,9 @@ static cask_status read_place(store_handle *store, uint64_t place,
                        &expires_at_ms, sizeof(expires_at_ms), err);
     }
     if (status == CASK_OK) {
-        status = fetch(store, place, &record,
-                       RECORD_HEADER_SIZE + skip + key.size, value->data,
-                       record.header.value_size, err);
+        status =
+            fetch(store, place, &record, RECORD_HEADER_SIZE + skip + key.size,
+                  value->data, record.header.value_size, err);
     }
     if (status != CASK_OK) {
         return status;
@@ -221,7 +223,8 @@ static cask_status read_place(store_handle *store, uint64_t place,
     return CASK_OK;
 }
 
-/* ---- Look-up ------------------------------------------------------------------- */
+/* ---- Look-up
+ * ------------------------------------------------------------------- */
 
 static void count_get(store_handle *store, bool found)
 {
@@ -239,9 +242,9 @@ static void count_get(store_handle *store, bool found)
 }
 
 /* Look up, and look again if the place went out of date meanwhile. */
-static cask_status look(store_handle *store, cask_slice key,
-                        siphash_value hash, cask_buffer *value,
-                        hash_found *ret_found, cask_error *err)
+static cask_status look(store_handle *store, cask_slice key, siphash_value hash,
+                        cask_buffer *value, hash_found *ret_found,
+                        cask_error *err)
 {
     keydir_hash slot = keydir_hash_of(hash);
     cask_status status = CASK_NOT_FOUND;
@@ -275,14 +278,12 @@ cask_status hash_get_hashed(store_handle *store, cask_slice key,
                             hash_found *ret_found, cask_error *err)
 {
     cask_buffer unwanted = {0};
-    cask_status status =
-        look(store, key, hash, value != NULL ? value : &unwanted, ret_found,
-             err);
+    cask_status status = look(
+        store, key, hash, value != NULL ? value : &unwanted, ret_found, err);
 
     cask_buffer_free(&unwanted);
-    if (status == CASK_OK &&
-        hash_is_expired(store, ret_found->info.time_s,
-                        ret_found->info.expires_at_ms)) {
+    if (status == CASK_OK && hash_is_expired(store, ret_found->info.time_s,
+                                             ret_found->info.expires_at_ms)) {
         status = CASK_NOT_FOUND;
     }
     return status;
@@ -291,8 +292,7 @@ cask_status hash_get_hashed(store_handle *store, cask_slice key,
 cask_status hash_get(store_handle *store, cask_slice key, cask_buffer *value,
                      hash_found *ret_found, cask_error *err)
 {
-    siphash_value hash =
-        siphash(store->identity.hash_key, key.data, key.size);
+    siphash_value hash = siphash(store->identity.hash_key, key.data, key.size);
     cask_status status =
         hash_get_hashed(store, key, hash, value, ret_found, err);
 
@@ -300,7 +300,8 @@ cask_status hash_get(store_handle *store, cask_slice key, cask_buffer *value,
     return status;
 }
 
-/* ---- Many -------------------------------------------------------------------------- */
+/* ---- Many
+ * -------------------------------------------------------------------------- */
 
 enum { MANY = 16 };
 
@@ -365,7 +366,9 @@ cask_status hash_get_many(store_handle *store, const cask_slice *keys,
     return worst;
 }
 
-/* ---- Views --------------------------------------------------------------------------- */
+/* ---- Views
+ * ---------------------------------------------------------------------------
+ */
 
 static cask_status view_copy(store_handle *store, cask_slice key,
                              cask_view *ret_view, cask_error *err)
@@ -384,11 +387,10 @@ static cask_status view_copy(store_handle *store, cask_slice key,
     return CASK_OK;
 }
 
-cask_status hash_view(store_handle *store, cask_slice key,
-                      cask_view *ret_view, cask_error *err)
+cask_status hash_view(store_handle *store, cask_slice key, cask_view *ret_view,
+                      cask_error *err)
 {
-    siphash_value hash =
-        siphash(store->identity.hash_key, key.data, key.size);
+    siphash_value hash = siphash(store->identity.hash_key, key.data, key.size);
     uint64_t expires_at_ms = 0;
     uint64_t place = 0;
     uint32_t skip;

@@ -101,8 +101,7 @@ static void count_operations(store_handle *store, const store_record *records,
 }
 
 static cask_status append(store_handle *store, store_record *records,
-                          size_t count, uint64_t *ret_sequence,
-                          cask_error *err)
+                          size_t count, uint64_t *ret_sequence, cask_error *err)
 {
     cask_status status =
         store_append_locked(store, records, count, ret_sequence, err);
@@ -139,13 +138,12 @@ static cask_status check_same_key(store_handle *store,
     if (!store->options.verify_overwrite) {
         return CASK_OK;
     }
-    (void)hash_get_hashed(store, record->key, record->hash, NULL, &found,
-                          NULL);
+    (void)hash_get_hashed(store, record->key, record->hash, NULL, &found, NULL);
     return found.other_key ? fail_same_hash(store, err) : CASK_OK;
 }
 
-cask_status hash_write(store_handle *store, store_record *records,
-                       size_t count, uint64_t *ret_sequence, cask_error *err)
+cask_status hash_write(store_handle *store, store_record *records, size_t count,
+                       uint64_t *ret_sequence, cask_error *err)
 {
     uint64_t bytes = store_records_size(records, count);
     cask_status status = CASK_OK;
@@ -164,7 +162,8 @@ cask_status hash_write(store_handle *store, store_record *records,
     return status == CASK_OK ? settle(store, *ret_sequence, err) : status;
 }
 
-/* ---- Conditional writes ---------------------------------------------------------- */
+/* ---- Conditional writes
+ * ---------------------------------------------------------- */
 
 static bool holds(const cask_write_options *options, bool exists,
                   const hash_found *found)
@@ -199,8 +198,8 @@ static cask_status write_at(store_handle *store, store_record *record,
                             uint64_t expected_place, uint64_t *ret_sequence,
                             cask_error *err)
 {
-    cask_status status = lock_with_room(
-        store, store_records_size(record, 1), 1, err);
+    cask_status status =
+        lock_with_room(store, store_records_size(record, 1), 1, err);
 
     if (status != CASK_OK) {
         return status;

@@ -20,8 +20,8 @@
  */
 static uint32_t log2_of_one_plus(uint32_t x)
 {
-    const uint64_t slope = 1901382033;  /* 0.4427 */
-    const uint64_t bend = 704374636;    /* 0.164 */
+    const uint64_t slope = 1901382033; /* 0.4427 */
+    const uint64_t bend = 704374636;   /* 0.164 */
     uint64_t curve = ((uint64_t)x * (UINT32_MAX - x)) >> 32;
     uint64_t y = x + ((curve * (slope - (bend * x >> 32))) >> 32);
 
@@ -49,10 +49,11 @@ keydir_hash keydir_hash_of(siphash_value value)
 
 /* Words come from shared memory that a damaged process may have written: a
  * reader must not be led outside the heap. */
-static bool is_inside(const region_handle *region, uint64_t line, uint64_t lines)
+static bool is_inside(const region_handle *region, uint64_t line,
+                      uint64_t lines)
 {
-    uint64_t end = atomic_load_explicit(&region->header->heap.end,
-                                        memory_order_relaxed);
+    uint64_t end =
+        atomic_load_explicit(&region->header->heap.end, memory_order_relaxed);
 
     return line >= REGION_HEAP_OFFSET / REGION_LINE && line <= end &&
            lines <= end - line;
@@ -71,8 +72,8 @@ static _Atomic uint64_t *word_of(const region_handle *region, uint64_t root,
 }
 
 /* Search a group. *ret_free: the first slot that a writer may use. */
-static keydir_slot *search(const region_handle *region, uint64_t word, uint64_t tag,
-                           keydir_slot **ret_free)
+static keydir_slot *search(const region_handle *region, uint64_t word,
+                           uint64_t tag, keydir_slot **ret_free)
 {
     keydir_line *group = region_line(region, word_line(word));
     uint32_t lines = keydir_class_lines[word_class(word)];
@@ -104,7 +105,8 @@ static keydir_slot *search(const region_handle *region, uint64_t word, uint64_t 
     return NULL;
 }
 
-bool keydir_find(const region_handle *region, keydir_hash hash, uint64_t *ret_place)
+bool keydir_find(const region_handle *region, keydir_hash hash,
+                 uint64_t *ret_place)
 {
     region_header *header = region->header;
 

@@ -42,7 +42,8 @@ keydir_hash keydir_hash_of(siphash_value value);
  * delete, of a tombstone. A place is a hint: the record it names must be
  * verified and its key compared.
  */
-bool keydir_find(const region_handle *region, keydir_hash hash, uint64_t *ret_place);
+bool keydir_find(const region_handle *region, keydir_hash hash,
+                 uint64_t *ret_place);
 
 /* Bring what keydir_find() will need into the cache. */
 void keydir_prefetch(const region_handle *region, keydir_hash hash);
@@ -73,6 +74,7 @@ void keydir_finish_locked(region_handle *region);
  * Prepare an empty keydir for about `count` keys, so that loading them causes
  * few copies. Returns CASK_OK or CASK_NO_SPACE.
  */
-cask_status keydir_presize(region_handle *region, uint64_t count, cask_error *err);
+cask_status keydir_presize(region_handle *region, uint64_t count,
+                           cask_error *err);
 
 #endif

@@ -3,9 +3,9 @@
  * copied, live slots only, into a larger block or into two.
  *
  * If the writer dies: before the intent is armed nothing has been published and
- * the new blocks are lost; once it is armed the next owner stores the same words
- * again; after it is cleared the old block may be lost. Nothing is ever freed
- * twice, and readers find the old or the new group, both complete.
+ * the new blocks are lost; once it is armed the next owner stores the same
+ * words again; after it is cleared the old block may be lost. Nothing is ever
+ * freed twice, and readers find the old or the new group, both complete.
  */
 #include <assert.h>
 #include <string.h>
@@ -52,9 +52,9 @@ uint64_t keydir_reserve_lines(const region_handle *region, uint64_t count)
     uint64_t each = count * (split + LAST_CLASS_LINES);
     /* However many keys: every group copied once, and the keys themselves at
      * a load that no growth leaves behind. */
-    uint64_t all = atomic_load_explicit(&header->heap.bump,
-                                        memory_order_relaxed) -
-                   REGION_HEAP_OFFSET / REGION_LINE;
+    uint64_t all =
+        atomic_load_explicit(&header->heap.bump, memory_order_relaxed) -
+        REGION_HEAP_OFFSET / REGION_LINE;
 
     all = 2 * all + count * 2 + split * KEYDIR_SHARDS;
     return (each < all ? each : all) + 2 * directory_lines(depth);
@@ -122,8 +122,8 @@ static void fill_group(keydir_line *group, uint32_t lines,
     for (uint32_t i = live->count; i > 0; i--) {
         uint8_t line = plan->line[i - 1];
 
-        fill_slot(&group[line].slot[--plan->fill[line]],
-                  live->slot[i - 1].tag, live->slot[i - 1].place);
+        fill_slot(&group[line].slot[--plan->fill[line]], live->slot[i - 1].tag,
+                  live->slot[i - 1].place);
     }
 }
 
@@ -135,7 +135,7 @@ static unsigned class_for(uint32_t count, unsigned least)
     while (class < LAST_CLASS &&
            (uint32_t)keydir_class_lines[class] * LINE_SLOTS * 15 / 16 <=
                count) {
-        class++;
+        class ++;
     }
     return class;
 }
@@ -145,7 +145,7 @@ static new_group build_group(region_handle *region, const live_slots *live,
                              unsigned least)
 {
     for (unsigned class = class_for(live->count, least); class <= LAST_CLASS;
-         class++) {
+         class ++) {
         uint32_t lines = keydir_class_lines[class];
         layout plan;
 
@@ -153,8 +153,7 @@ static new_group build_group(region_handle *region, const live_slots *live,
             new_group group = {heap_take(region, class, lines), class};
 
             if (group.line != 0) { /* always: the caller reserved enough */
-                fill_group(region_line(region, group.line), lines, live,
-                           &plan);
+                fill_group(region_line(region, group.line), lines, live, &plan);
             }
             return group;
         }
@@ -164,12 +163,12 @@ static new_group build_group(region_handle *region, const live_slots *live,
 
 /* ---- Publishing ---------------------------------------------------------- */
 
-static void store_words(region_handle *region, const region_keydir_intent *intent)
+static void store_words(region_handle *region,
+                        const region_keydir_intent *intent)
 {
     uint64_t root = atomic_load_explicit(&region->header->keydir_root,
                                          memory_order_relaxed);
-    _Atomic uint64_t *words =
-        directory_word(region, root, intent->first_index);
+    _Atomic uint64_t *words = directory_word(region, root, intent->first_index);
     uint64_t half = intent->word_count / 2;
 
     for (uint64_t i = 0; i < intent->word_count; i++) {
@@ -224,8 +223,8 @@ static void publish(region_handle *region, uint64_t index, uint64_t word,
 static void double_directory(region_handle *region)
 {
     region_header *header = region->header;
-    uint64_t root = atomic_load_explicit(&header->keydir_root,
-                                         memory_order_relaxed);
+    uint64_t root =
+        atomic_load_explicit(&header->keydir_root, memory_order_relaxed);
     unsigned depth = root_depth(root);
     uint64_t line = heap_take_plain(region, directory_lines(depth + 1));
     _Atomic uint64_t *from = directory_word(region, root, 0);
@@ -242,9 +241,10 @@ static void double_directory(region_handle *region)
                           memory_order_release);
 }
 
-/* ---- Growing ------------------------------------------------------------- */
+/* ---- Growing ------------------------------------------------------------ */
 
-static void collect(const region_handle *region, uint64_t word, live_slots *ret_live)
+static void collect(const region_handle *region, uint64_t word,
+                    live_slots *ret_live)
 {
     keydir_line *group = region_line(region, word_line(word));
     uint32_t lines = keydir_class_lines[word_class(word)];
@@ -336,7 +336,8 @@ void keydir_grow_locked(region_handle *region, uint64_t index)
     }
 }
 
-cask_status keydir_presize(region_handle *region, uint64_t count, cask_error *err)
+cask_status keydir_presize(region_handle *region, uint64_t count,
+                           cask_error *err)
 {
     /* The densest shard has 4/3 of the average; a group is best when it is
      * between half full and full. */

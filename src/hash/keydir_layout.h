@@ -2,8 +2,8 @@
  * Words and groups of the keydir, shared by lookup and growth.
  *
  *   root word       directory line:32 | depth:6 | generation:26
- *   directory word  group line:32 | class:4 | depth:6 | generation:22; 0 = empty
- *   group           lines of four slots; a tag of 0 was never used
+ *   directory word  group line:32 | class:4 | depth:6 | generation:22; 0 =
+ * empty group           lines of four slots; a tag of 0 was never used
  *
  * The directory has KEYDIR_SHARDS << root depth words. A key's shard and the
  * top bits of its tag select a word; the low half of its tag selects the line
@@ -16,7 +16,7 @@
 
 enum {
     LINE_SLOTS = 4,
-    PROBE_LINES = 20,  /* a key is at most this many lines from home, less 1 */
+    PROBE_LINES = 20, /* a key is at most this many lines from home, less 1 */
     LAST_CLASS = 10,
     LAST_CLASS_LINES = 72,
     DEPTH_MOST = 26
@@ -67,7 +67,7 @@ static inline unsigned word_depth(uint64_t word)
 static inline uint64_t word_make(uint64_t line, unsigned class, unsigned depth,
                                  uint64_t old_word)
 {
-    return line | (uint64_t)class << 32 | (uint64_t)depth << 36 |
+    return line | (uint64_t) class << 32 | (uint64_t)depth << 36 |
            ((old_word >> 42) + 1) << 42;
 }
 

@@ -20,14 +20,13 @@ void manifest_free(manifest_state *manifest)
     *manifest = (manifest_state){0};
 }
 
-cask_status manifest_add(manifest_state *manifest, const manifest_segment *segment,
-                         cask_error *err)
+cask_status manifest_add(manifest_state *manifest,
+                         const manifest_segment *segment, cask_error *err)
 {
     if (manifest->count == manifest->capacity) {
-        size_t capacity =
-            manifest->capacity == 0 ? 16 : manifest->capacity * 2;
-        void *grown = realloc(manifest->segments,
-                              capacity * sizeof(manifest_segment));
+        size_t capacity = manifest->capacity == 0 ? 16 : manifest->capacity * 2;
+        void *grown =
+            realloc(manifest->segments, capacity * sizeof(manifest_segment));
 
         if (grown == NULL) {
             return fail_memory(err, capacity * sizeof(manifest_segment));
@@ -39,7 +38,7 @@ cask_status manifest_add(manifest_state *manifest, const manifest_segment *segme
     return CASK_OK;
 }
 
-/* ---- Load ---------------------------------------------------------------- */
+/* ---- Load ------------------------------------------------------------ */
 
 static manifest_segment *find_segment(manifest_state *manifest, uint64_t id)
 {
@@ -51,8 +50,8 @@ static manifest_segment *find_segment(manifest_state *manifest, uint64_t id)
     return NULL;
 }
 
-static cask_status apply_open(manifest_state *manifest, const manifest_edit *edit,
-                              cask_error *err)
+static cask_status apply_open(manifest_state *manifest,
+                              const manifest_edit *edit, cask_error *err)
 {
     manifest_segment segment = {.id = edit->open.segment_id,
                                 .nonce = edit->open.nonce,
@@ -61,7 +60,8 @@ static cask_status apply_open(manifest_state *manifest, const manifest_edit *edi
     if (manifest->count > 0 &&
         manifest->segments[manifest->count - 1].id == segment.id &&
         manifest->segments[manifest->count - 1].nonce == segment.nonce) {
-        return CASK_OK; /* its writer died before it knew, another repeated it */
+        return CASK_OK; /* its writer died before it knew, another repeated it
+                         */
     }
     if (manifest->count > 0 &&
         manifest->segments[manifest->count - 1].id >= segment.id) {
@@ -76,8 +76,8 @@ static cask_status apply_open(manifest_state *manifest, const manifest_edit *edi
     return manifest_add(manifest, &segment, err);
 }
 
-static cask_status apply_edit(manifest_state *manifest, const manifest_edit *edit,
-                              cask_error *err)
+static cask_status apply_edit(manifest_state *manifest,
+                              const manifest_edit *edit, cask_error *err)
 {
     manifest_segment *segment;
     uint64_t id = 0;
@@ -103,14 +103,13 @@ static cask_status apply_edit(manifest_state *manifest, const manifest_edit *edi
     }
     if (segment == NULL) {
         return fail(err, CASK_CORRUPT, 0,
-                    MANIFEST_NAME ": edit %" PRIu64
-                                  " names segment %016" PRIx64
+                    MANIFEST_NAME ": edit %" PRIu64 " names segment %016" PRIx64
                                   ", which is not in it",
                     edit->number, id);
     }
     if (edit->type == MANIFEST_DROP) {
-        size_t behind = manifest->count -
-                        (size_t)(segment - manifest->segments) - 1;
+        size_t behind =
+            manifest->count - (size_t)(segment - manifest->segments) - 1;
 
         memmove(segment, segment + 1, behind * sizeof(*segment));
         manifest->count--;
@@ -165,11 +164,11 @@ static cask_status apply_edits(manifest_state *manifest, const uint8_t *bytes,
     for (; size - at >= MANIFEST_EDIT_SIZE; at += MANIFEST_EDIT_SIZE) {
         manifest_seed seed = {manifest->header.nonce, at};
         manifest_edit edit;
-        cask_status status = manifest_edit_decode(bytes + at, MANIFEST_NAME,
-                                                  seed, &edit, err);
+        cask_status status =
+            manifest_edit_decode(bytes + at, MANIFEST_NAME, seed, &edit, err);
 
-        if (status == CASK_CORRUPT || (status == CASK_OK &&
-                                       edit.number != manifest->number + 1)) {
+        if (status == CASK_CORRUPT ||
+            (status == CASK_OK && edit.number != manifest->number + 1)) {
             break; /* torn, or of an earlier life of these bytes */
         }
         if (status == CASK_OK) {
@@ -205,8 +204,8 @@ static cask_status read_all(os_file *dir, cask_buffer *bytes, cask_error *err)
     }
     status = buffer_reserve(bytes, (size_t)stat.size, err);
     if (status == CASK_OK) {
-        os_errno = ops->read_at(file, bytes->data, (size_t)stat.size, 0,
-                                &bytes->size);
+        os_errno =
+            ops->read_at(file, bytes->data, (size_t)stat.size, 0, &bytes->size);
         if (os_errno != 0) {
             status = fail_os(err, os_errno, "cannot read " MANIFEST_NAME);
         }
@@ -257,11 +256,10 @@ done:
     return status;
 }
 
-/* ---- Write --------------------------------------------------------------- */
+/* ---- Write ------------------------------------------------------------ */
 
 cask_status manifest_append(os_file *dir, uint64_t *tail, uint64_t *number,
-                            manifest_edit *edits, size_t count,
-                            cask_error *err)
+                            manifest_edit *edits, size_t count, cask_error *err)
 {
     const os_ops *ops = dir->os->ops;
     uint8_t header_bytes[MANIFEST_HEADER_SIZE];
@@ -274,8 +272,8 @@ cask_status manifest_append(os_file *dir, uint64_t *tail, uint64_t *number,
     size_t got = 0;
     int os_errno;
 
-    status = file_open(dir, MANIFEST_NAME, OS_READ | OS_WRITE, &file, &stat,
-                       err);
+    status =
+        file_open(dir, MANIFEST_NAME, OS_READ | OS_WRITE, &file, &stat, err);
     if (status != CASK_OK) {
         return status;
     }
@@ -293,9 +291,8 @@ cask_status manifest_append(os_file *dir, uint64_t *tail, uint64_t *number,
         size_t at = i * MANIFEST_EDIT_SIZE;
 
         edits[i].number = *number + 1 + i;
-        manifest_edit_encode(&edits[i],
-                             (manifest_seed){header.nonce, *tail + at},
-                             bytes + at);
+        manifest_edit_encode(
+            &edits[i], (manifest_seed){header.nonce, *tail + at}, bytes + at);
     }
     os_errno = ops->write_at(file, &span, 1, *tail);
     if (os_errno != 0) {
@@ -328,8 +325,7 @@ static cask_status add_edit(manifest_state *manifest, cask_buffer *bytes,
 }
 
 static cask_status add_segment(manifest_state *manifest, cask_buffer *bytes,
-                               const manifest_segment *segment,
-                               cask_error *err)
+                               const manifest_segment *segment, cask_error *err)
 {
     manifest_edit open = {.type = MANIFEST_OPEN};
     manifest_edit seal = {.type = MANIFEST_SEAL};
@@ -375,8 +371,8 @@ static cask_status encode_all(manifest_state *manifest, cask_buffer *bytes,
     return status;
 }
 
-cask_status manifest_rewrite(os_file *dir, manifest_state *manifest, uint32_t mode,
-                             cask_error *err)
+cask_status manifest_rewrite(os_file *dir, manifest_state *manifest,
+                             uint32_t mode, cask_error *err)
 {
     cask_buffer bytes = {0};
     cask_status status;
@@ -389,8 +385,8 @@ cask_status manifest_rewrite(os_file *dir, manifest_state *manifest, uint32_t mo
     manifest->number = 0;
     status = encode_all(manifest, &bytes, err);
     if (status == CASK_OK) {
-        status = file_publish(dir, MANIFEST_NAME, bytes.data, bytes.size, mode,
-                              err);
+        status =
+            file_publish(dir, MANIFEST_NAME, bytes.data, bytes.size, mode, err);
     }
     manifest->tail = bytes.size;
     cask_buffer_free(&bytes);

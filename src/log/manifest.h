@@ -45,15 +45,15 @@ cask_status manifest_load(os_file *dir, const uint8_t uuid[16],
 void manifest_free(manifest_state *manifest);
 
 /* Add a segment at the end. CASK_OK or CASK_NO_MEMORY. */
-cask_status manifest_add(manifest_state *manifest, const manifest_segment *segment,
-                         cask_error *err);
+cask_status manifest_add(manifest_state *manifest,
+                         const manifest_segment *segment, cask_error *err);
 
 /*
  * Write the whole state anew, in a file that replaces the old one at once:
  * also sets header.nonce, tail and number. Durable on return.
  */
-cask_status manifest_rewrite(os_file *dir, manifest_state *manifest, uint32_t mode,
-                             cask_error *err);
+cask_status manifest_rewrite(os_file *dir, manifest_state *manifest,
+                             uint32_t mode, cask_error *err);
 
 /*
  * Append edits at `*tail` and sync. The caller holds the maintenance lock.

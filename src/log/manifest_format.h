@@ -24,10 +24,10 @@ typedef struct manifest_header {
 } manifest_header;
 
 typedef enum manifest_edit_type {
-    MANIFEST_OPEN = 1, /* the segment is part of the store, and growing */
-    MANIFEST_SEAL = 2, /* it is synced and will not change any more */
-    MANIFEST_NEXT = 3, /* ids and sequences below these are taken */
-    MANIFEST_DROP = 4, /* the segment is no longer part of the store */
+    MANIFEST_OPEN = 1,  /* the segment is part of the store, and growing */
+    MANIFEST_SEAL = 2,  /* it is synced and will not change any more */
+    MANIFEST_NEXT = 3,  /* ids and sequences below these are taken */
+    MANIFEST_DROP = 4,  /* the segment is no longer part of the store */
     MANIFEST_SYNCED = 5 /* closed cleanly: it is synced up to a length, and may
                            grow again */
 } manifest_edit_type;

@@ -90,9 +90,9 @@ static bool is_known(const record_header *header)
 scan_result scan_next(segment_scan *scan, scan_item *ret_item)
 {
     uint64_t offset = scan->offset;
-    bool good = offset < scan->size &&
-                scan_parse(scan->data, scan->size, scan->nonce, offset,
-                           ret_item);
+    bool good =
+        offset < scan->size &&
+        scan_parse(scan->data, scan->size, scan->nonce, offset, ret_item);
 
     if (!good && offset < scan->trusted_end) {
         scan->offset = resynchronise(scan, offset + 8, scan->trusted_end);
@@ -190,8 +190,7 @@ uint64_t scan_end_before(const uint8_t *data, uint64_t size, uint64_t nonce,
     return end;
 }
 
-uint64_t scan_first_sequence(const uint8_t *data, uint64_t size,
-                             uint64_t nonce)
+uint64_t scan_first_sequence(const uint8_t *data, uint64_t size, uint64_t nonce)
 {
     segment_scan scan;
     scan_result result;

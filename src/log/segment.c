@@ -39,8 +39,8 @@ cask_status file_publish(os_file *dir, const char *name, const void *data,
 
     (void)snprintf(aside, sizeof(aside), "%s.new", name);
     (void)ops->remove(dir, aside);
-    os_errno = ops->open(dir, aside, OS_WRITE | OS_CREATE | OS_EXCL, mode,
-                         &file);
+    os_errno =
+        ops->open(dir, aside, OS_WRITE | OS_CREATE | OS_EXCL, mode, &file);
     if (os_errno != 0) {
         file = NULL;
         goto fail;
@@ -76,8 +76,8 @@ fail:
 }
 
 cask_status segment_create(os_file *dir, const segment_header *header,
-                           uint64_t capacity, uint32_t mode,
-                           os_file **ret_file, cask_error *err)
+                           uint64_t capacity, uint32_t mode, os_file **ret_file,
+                           cask_error *err)
 {
     const os_ops *ops = dir->os->ops;
     uint8_t bytes[SEGMENT_HEADER_SIZE];
@@ -135,8 +135,7 @@ static cask_status check_header(os_file *file, const char *name,
     segment_header header;
     cask_status status;
     size_t got = 0;
-    int os_errno =
-        file->os->ops->read_at(file, bytes, sizeof(bytes), 0, &got);
+    int os_errno = file->os->ops->read_at(file, bytes, sizeof(bytes), 0, &got);
 
     if (os_errno != 0) {
         return fail_os(err, os_errno, "cannot read %s", name);

@@ -17,8 +17,8 @@
  * Returns CASK_OK; CASK_NO_SPACE (nothing is left behind); CASK_IO.
  */
 cask_status segment_create(os_file *dir, const segment_header *header,
-                           uint64_t capacity, uint32_t mode,
-                           os_file **ret_file, cask_error *err);
+                           uint64_t capacity, uint32_t mode, os_file **ret_file,
+                           cask_error *err);
 
 /*
  * Open segment `expected->id` and check that its header has the expected uuid,

@@ -54,7 +54,8 @@ uint64_t heap_take(region_handle *region, unsigned class, uint32_t lines)
     return line;
 }
 
-void heap_give(region_handle *region, unsigned class, uint64_t line, uint32_t lines)
+void heap_give(region_handle *region, unsigned class, uint64_t line,
+               uint32_t lines)
 {
     region_heap *heap = &region->header->heap;
 

@@ -1,7 +1,8 @@
 /*
- * Index memory inside the region, in 64-byte lines. Blocks of REGION_HEAP_CLASSES
- * sizes are recycled; nothing is ever given back. Every call is made under the
- * write lock. A process that dies inside a call leaks at most one block.
+ * Index memory inside the region, in 64-byte lines. Blocks of
+ * REGION_HEAP_CLASSES sizes are recycled; nothing is ever given back. Every
+ * call is made under the write lock. A process that dies inside a call leaks at
+ * most one block.
  */
 #ifndef CASKADE_HEAP_H
 #define CASKADE_HEAP_H
@@ -24,6 +25,7 @@ uint64_t heap_take(region_handle *region, unsigned class, uint32_t lines);
 uint64_t heap_take_plain(region_handle *region, uint64_t lines);
 
 /* Give a block back to its class. No published word may refer to it. */
-void heap_give(region_handle *region, unsigned class, uint64_t line, uint32_t lines);
+void heap_give(region_handle *region, unsigned class, uint64_t line,
+               uint32_t lines);
 
 #endif

@@ -30,23 +30,23 @@ void region_name(const region_identity *identity,
 {
     int used = snprintf(ret_name, REGION_NAME_SIZE,
                         REGION_PREFIX "%" PRIx64 "-%" PRIx64 "-",
-                        identity->directory_device,
-                        identity->directory_inode);
+                        identity->directory_device, identity->directory_inode);
 
     for (int i = 0; i < 16; i++) {
         (void)snprintf(ret_name + used + 2 * i, 3, "%02x", identity->uuid[i]);
     }
 }
 
-static cask_status map_region(region_handle *region, bool writable, cask_error *err)
+static cask_status map_region(region_handle *region, bool writable,
+                              cask_error *err)
 {
     int os_errno = ENOMEM;
     void *memory;
 
     for (uint64_t size = MAP_SIZE_MOST; size >= MAP_SIZE_LEAST; size /= 2) {
         if (region->file != NULL) {
-            os_errno = region->os->ops->map(region->file, 0, size, writable,
-                                            &memory);
+            os_errno =
+                region->os->ops->map(region->file, 0, size, writable, &memory);
         } else {
             os_errno = region->os->ops->map_private(region->os, size, &memory);
         }
@@ -91,21 +91,22 @@ static cask_status check_owner(const region_handle *region, const os_stat *stat,
 {
     if (stat->owner != region->os->ops->user(region->os) || stat->links > 1) {
         return fail(err, CASK_INVALID, 0,
-                    "%s: not this user's own file (owner %" PRIu32
-                    ", %" PRIu32 " links): remove it or set region_dir",
+                    "%s: not this user's own file (owner %" PRIu32 ", %" PRIu32
+                    " links): remove it or set region_dir",
                     region->path, stat->owner, stat->links);
     }
     return CASK_OK;
 }
 
-static cask_status open_file(region_handle *region, bool writable, cask_error *err)
+static cask_status open_file(region_handle *region, bool writable,
+                             cask_error *err)
 {
     const os_ops *ops = region->os->ops;
     uint32_t flags = writable ? OS_READ | OS_WRITE : OS_READ;
     os_stat here;
     os_stat there;
-    int os_errno = ops->open(region->dir, region->name, flags, 0,
-                             &region->file);
+    int os_errno =
+        ops->open(region->dir, region->name, flags, 0, &region->file);
 
     if (os_errno == ENOENT) {
         return fail(err, CASK_NOT_FOUND, 0, "%s: no region", region->path);
@@ -164,8 +165,9 @@ static cask_status check_identity(const region_handle *region,
     return CASK_OK;
 }
 
-static cask_status attach(region_handle *region, const region_identity *identity,
-                          bool writable, bool *ret_alive, cask_error *err)
+static cask_status attach(region_handle *region,
+                          const region_identity *identity, bool writable,
+                          bool *ret_alive, cask_error *err)
 {
     const os_ops *ops = region->os->ops;
     cask_status status = open_file(region, writable, err);
@@ -186,14 +188,15 @@ static cask_status attach(region_handle *region, const region_identity *identity
         status = check_identity(region, identity, err);
     }
     if (status == CASK_NAMESPACE && !*ret_alive) {
-        status = fail(err, CASK_NOT_FOUND, 0, "%s: of a dead process",
-                      region->path);
+        status =
+            fail(err, CASK_NOT_FOUND, 0, "%s: of a dead process", region->path);
     }
     return status;
 }
 
-cask_status region_attach(region_handle *region, const region_identity *identity,
-                          bool writable, bool *ret_alive, cask_error *err)
+cask_status region_attach(region_handle *region,
+                          const region_identity *identity, bool writable,
+                          bool *ret_alive, cask_error *err)
 {
     cask_status status = attach(region, identity, writable, ret_alive, err);
 
@@ -246,9 +249,9 @@ static int allocate(region_handle *region, uint64_t offset, uint64_t size)
 cask_status region_allocate_row(region_handle *region, uint32_t index,
                                 cask_error *err)
 {
-    int os_errno = allocate(region,
-                            REGION_SEGMENT_OFFSET + index * sizeof(region_row),
-                            sizeof(region_row));
+    int os_errno =
+        allocate(region, REGION_SEGMENT_OFFSET + index * sizeof(region_row),
+                 sizeof(region_row));
 
     if (os_errno != 0) {
         return fail_os(err, os_errno, "cannot grow %s", region->path);
@@ -256,7 +259,8 @@ cask_status region_allocate_row(region_handle *region, uint32_t index,
     return CASK_OK;
 }
 
-static cask_status fill_header(region_handle *region, const region_identity *identity,
+static cask_status fill_header(region_handle *region,
+                               const region_identity *identity,
                                uint64_t heap_bytes, cask_error *err)
 {
     region_header *header = region->header;
@@ -284,8 +288,9 @@ static cask_status fill_header(region_handle *region, const region_identity *ide
     return CASK_OK;
 }
 
-static cask_status create(region_handle *region, const region_identity *identity,
-                          uint64_t heap_bytes, cask_error *err)
+static cask_status create(region_handle *region,
+                          const region_identity *identity, uint64_t heap_bytes,
+                          cask_error *err)
 {
     const os_ops *ops = region->os->ops;
     cask_status status;
@@ -320,8 +325,9 @@ static cask_status create(region_handle *region, const region_identity *identity
     return status;
 }
 
-cask_status region_create(region_handle *region, const region_identity *identity,
-                          uint64_t heap_bytes, cask_error *err)
+cask_status region_create(region_handle *region,
+                          const region_identity *identity, uint64_t heap_bytes,
+                          cask_error *err)
 {
     cask_status status = create(region, identity, heap_bytes, err);
 
@@ -354,7 +360,7 @@ cask_status region_create_private(region_handle *region,
     return status;
 }
 
-/* ---- Grow -------------------------------------------------------------- */
+/* ---- Grow ------------------------------------------------------------ */
 
 static uint64_t grow_step(uint64_t heap_bytes, uint64_t needed_bytes)
 {
@@ -369,7 +375,8 @@ static uint64_t grow_step(uint64_t heap_bytes, uint64_t needed_bytes)
     return round_up(step > needed_bytes ? step : needed_bytes, GROW_LEAST);
 }
 
-cask_status region_reserve(region_handle *region, uint64_t lines, cask_error *err)
+cask_status region_reserve(region_handle *region, uint64_t lines,
+                           cask_error *err)
 {
     region_heap *heap = &region->header->heap;
     uint64_t end = atomic_load(&heap->end);

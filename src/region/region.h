@@ -31,8 +31,8 @@ typedef struct region_handle {
     os_file *file; /* owned; holds the shared lock; NULL if private */
     uint8_t *base; /* the mapping */
     size_t map_size;
-    region_header *header;  /* == base */
-    region_row *rows;       /* REGION_SEGMENTS */
+    region_header *header; /* == base */
+    region_row *rows;      /* REGION_SEGMENTS */
     region_process *processes;
     bool huge_pages;
     char name[REGION_NAME_SIZE]; /* inside dir */
@@ -56,15 +56,17 @@ void region_name(const region_identity *identity,
  * CASK_INVALID if the file belongs to another user or is not a plain file;
  * CASK_IO.
  */
-cask_status region_attach(region_handle *region, const region_identity *identity,
-                          bool writable, bool *ret_alive, cask_error *err);
+cask_status region_attach(region_handle *region,
+                          const region_identity *identity, bool writable,
+                          bool *ret_alive, cask_error *err);
 
 /*
  * Create the region in state REGION_CREATING, replacing a dead one, with
  * `heap_bytes` of heap. Returns CASK_OK; CASK_NO_SPACE; CASK_IO.
  */
-cask_status region_create(region_handle *region, const region_identity *identity,
-                          uint64_t heap_bytes, cask_error *err);
+cask_status region_create(region_handle *region,
+                          const region_identity *identity, uint64_t heap_bytes,
+                          cask_error *err);
 
 /* As region_create(), in memory of this process alone. */
 cask_status region_create_private(region_handle *region,
@@ -91,7 +93,8 @@ cask_status region_allocate_row(region_handle *region, uint32_t index,
  * lock: may call the kernel. Any number of processes at once.
  * Returns CASK_OK or CASK_NO_SPACE, naming the region's file.
  */
-cask_status region_reserve(region_handle *region, uint64_t lines, cask_error *err);
+cask_status region_reserve(region_handle *region, uint64_t lines,
+                           cask_error *err);
 
 /* Bytes the region takes on its file system. */
 uint64_t region_allocated_bytes(const region_handle *region);

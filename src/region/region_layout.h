@@ -22,11 +22,11 @@
 
 enum {
     REGION_LAYOUT_VERSION = 1,
-    REGION_LINE = 64,              /* bytes: one cache line, one heap unit */
-    REGION_PROCESSES = 512,        /* handles open at once */
-    REGION_SEGMENTS = 65536,       /* rows of the segment table */
-    REGION_HEAP_CLASSES = 16,      /* sizes of recycled heap blocks */
-    REGION_HISTOGRAM = 40,         /* as CASK_HISTOGRAM_BUCKETS */
+    REGION_LINE = 64,         /* bytes: one cache line, one heap unit */
+    REGION_PROCESSES = 512,   /* handles open at once */
+    REGION_SEGMENTS = 65536,  /* rows of the segment table */
+    REGION_HEAP_CLASSES = 16, /* sizes of recycled heap blocks */
+    REGION_HISTOGRAM = 40,    /* as CASK_HISTOGRAM_BUCKETS */
     REGION_PROCESS_OFFSET = 64 << 10,
     REGION_SEGMENT_OFFSET = 1 << 20,
     REGION_HEAP_OFFSET = 16 << 20
@@ -60,8 +60,8 @@ typedef struct region_row {
 
     /* The second line is for writers and statistics. */
     alignas(REGION_LINE) _Atomic uint64_t capacity; /* bytes allocated */
-    uint64_t tail;          /* end of the last record; sealed: the length */
-    uint64_t records;       /* marks not counted */
+    uint64_t tail;    /* end of the last record; sealed: the length */
+    uint64_t records; /* marks not counted */
     uint64_t live_bytes;
     uint32_t live_records;
     uint32_t tombstones;
@@ -74,9 +74,9 @@ typedef struct region_row {
 /* One open handle. Its byte in LOCK says whether it is alive. */
 typedef struct region_process {
     alignas(REGION_LINE) _Atomic uint64_t generation; /* grows at each claim */
-    uint32_t in_use;   /* claimed and not yet released */
-    uint32_t pid;      /* information only */
-    uint32_t writer;   /* may write */
+    uint32_t in_use; /* claimed and not yet released */
+    uint32_t pid;    /* information only */
+    uint32_t writer; /* may write */
     uint32_t unused;
     uint64_t start_ms; /* wall clock of the claim */
     /* Written by the owner without a lock, once a second. */
@@ -88,9 +88,9 @@ typedef struct region_process {
 typedef struct region_apply_intent {
     alignas(REGION_LINE) uint64_t new_place; /* 0: none */
     uint64_t old_place;
-    uint64_t key_count;       /* before */
-    uint64_t new_live_bytes;  /* of the new place's row, before */
-    uint64_t old_live_bytes;  /* of the old place's row, before */
+    uint64_t key_count;      /* before */
+    uint64_t new_live_bytes; /* of the new place's row, before */
+    uint64_t old_live_bytes; /* of the old place's row, before */
     uint32_t new_live_records;
     uint32_t old_live_records;
     uint32_t new_tombstones;
@@ -124,12 +124,12 @@ typedef struct region_heap {
 typedef struct region_commit {
     alignas(REGION_LINE) _Atomic uint64_t durable_sequence;
     _Atomic uint64_t leader; /* process slot + 1, generation << 16; 0: none */
-    _Atomic uint64_t sync_epoch;    /* syncs begun */
-    _Atomic uint64_t last_sync_ns;  /* monotonic time of the last success */
-    _Atomic uint32_t wake;          /* futex: changes when a leader is done */
-    _Atomic uint32_t mark_due;      /* a sync happened since the last mark */
+    _Atomic uint64_t sync_epoch;   /* syncs begun */
+    _Atomic uint64_t last_sync_ns; /* monotonic time of the last success */
+    _Atomic uint32_t wake;         /* futex: changes when a leader is done */
+    _Atomic uint32_t mark_due;     /* a sync happened since the last mark */
     uint64_t durable_offset; /* of the active segment; the next mark names it */
-    _Atomic uint64_t sync_running;  /* epoch of the sync under way, or 0 */
+    _Atomic uint64_t sync_running; /* epoch of the sync under way, or 0 */
     uint64_t unused;
 } region_commit;
 
@@ -158,14 +158,14 @@ typedef struct region_header {
     alignas(REGION_LINE) _Atomic uint64_t applied_tail; /* row:16|offset:48 */
     _Atomic uint64_t next_sequence;
     _Atomic uint32_t active_row;
-    _Atomic uint32_t next_row;    /* prepared row + 1; 0: none */
+    _Atomic uint32_t next_row;     /* prepared row + 1; 0: none */
     _Atomic uint32_t unlisted_row; /* created row + 1 whose OPEN edit failed,
                                       to be tried again; maintenance lock */
-    _Atomic uint32_t redo_needed; /* an owner died; redo before any write */
-    _Atomic uint32_t moving; /* the unsynced tail is copied to the next row,
-                                and the index is following */
-    uint64_t move_offset;    /* where that tail begins */
-    _Atomic uint32_t row_count;   /* rows ever used */
+    _Atomic uint32_t redo_needed;  /* an owner died; redo before any write */
+    _Atomic uint32_t moving;    /* the unsynced tail is copied to the next row,
+                                   and the index is following */
+    uint64_t move_offset;       /* where that tail begins */
+    _Atomic uint32_t row_count; /* rows ever used */
     _Atomic uint32_t lock_holder; /* process slot + 1 of the last owner */
     _Atomic uint64_t next_id;     /* of the next segment file */
     uint64_t reserved_id;         /* ids below it are promised by MANIFEST */

@@ -57,10 +57,10 @@ typedef struct store_active {
     uint64_t file_id;
     uint64_t nonce;
     os_file *file;
-    uint8_t *data;        /* writable mapping; NULL if by pwrite only */
-    size_t size;          /* of the mapping */
-    uint64_t sync_epoch;  /* of the region before `file` was opened */
-    uint64_t prefaulted;  /* bytes */
+    uint8_t *data;       /* writable mapping; NULL if by pwrite only */
+    size_t size;         /* of the mapping */
+    uint64_t sync_epoch; /* of the region before `file` was opened */
+    uint64_t prefaulted; /* bytes */
 } store_active;
 
 typedef struct store_handle store_handle;
@@ -74,7 +74,8 @@ typedef struct store_engine {
     /* Finish index changes that a dead writer began; write lock held. */
     void (*finish_locked)(store_handle *store);
     /* Memory that `count` apply calls may need; no lock held. */
-    cask_status (*reserve)(store_handle *store, uint64_t count, cask_error *err);
+    cask_status (*reserve)(store_handle *store, uint64_t count,
+                           cask_error *err);
     /* Whether that memory is there; write lock held. */
     bool (*has_room_locked)(store_handle *store, uint64_t count);
     /* Apply the put or delete at `place` to index and counters, then advance
@@ -141,11 +142,13 @@ static inline bool store_is_forked(const store_handle *store)
     return *store->fork_word == 0;
 }
 
-/* ---- Events and statistics (store_event.c) -------------------------------- */
+/* ---- Events and statistics (store_event.c) --------------------------------
+ */
 
 /* Tell the application; formats like fail(). */
-void store_event(const store_handle *store, cask_event_kind kind, cask_status status,
-                 const char *format, ...) __attribute__((format(printf, 4, 5)));
+void store_event(const store_handle *store, cask_event_kind kind,
+                 cask_status status, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
 
 /* Add a duration to a histogram of the region. */
 void store_histogram_add(_Atomic uint64_t *buckets, uint64_t ns);
@@ -156,7 +159,8 @@ store_stripe *store_stripe_of(store_handle *store);
 /* Move the handle's counters to its process slot. */
 void store_publish_counters(store_handle *store);
 
-/* ---- Write lock (store_lock.c) --------------------------------------------- */
+/* ---- Write lock (store_lock.c) ---------------------------------------------
+ */
 
 /*
  * Take the write lock; redo first what a dead owner left, check that this
@@ -175,11 +179,13 @@ void store_unlock(store_handle *store);
 /* Make the store read-only for every process, after a failed sync. */
 void store_poison(store_handle *store, int os_errno, const char *what);
 
-/* ---- Process slots, byte locks (store_process.c) ---------------------------- */
+/* ---- Process slots, byte locks (store_process.c) ----------------------------
+ */
 
 /* Lock a byte of LOCK exclusively, waiting lock_timeout_ms. CASK_OK,
  * CASK_TIMEOUT, CASK_IO. */
-cask_status store_lock_byte(store_handle *store, uint64_t byte, cask_error *err);
+cask_status store_lock_byte(store_handle *store, uint64_t byte,
+                            cask_error *err);
 void store_unlock_byte(store_handle *store, uint64_t byte);
 
 /* Claim a process slot: CASK_OK; CASK_BUSY if all are taken. The open lock is
@@ -196,230 +202,5 @@ bool store_has_other_writer(store_handle *store);
 /* Serialise work on files, over threads and processes. */
 cask_status store_maintain_begin(store_handle *store, cask_error *err);
 void store_maintain_end(store_handle *store);
-
-/* ---- Reading maps (store_map.c) ---------------------------------------------- */
-
-/* The mapping of a row, made if necessary, that covers its reserved_tail.
- * CASK_OK; CASK_CORRUPT; CASK_IO; CASK_NO_MEMORY. */
-cask_status store_map_row(store_handle *store, uint32_t row, store_map **ret_map,
-                          cask_error *err);
-
-/* The mapping of a row if it is there and current, else NULL. */
-static inline store_map *store_map_peek(const store_handle *store, uint32_t row)
-{
-    store_map *map =
-        atomic_load_explicit(&store->maps[row], memory_order_acquire);
-
-    if (map == NULL ||
-        map->file_id != atomic_load_explicit(&store->region.rows[row].file_id,
-                                             memory_order_acquire)) {
-        return NULL;
-    }
-    return map;
-}
-
-void store_unmap_all(store_handle *store);
-
-/* Views lent out by this handle. */
-uint32_t store_pins(const store_handle *store);
-
-/* ---- Reading by system call (store_pread.c), CASK_IO_PREAD ---------------------- */
-
-/* Copy `size` bytes at `offset` of a row. CASK_OK; CASK_IO; CASK_CORRUPT if
- * the file is shorter. */
-cask_status store_pread(store_handle *store, uint32_t row, void *data,
-                        size_t size, uint64_t offset, cask_error *err);
-void store_pread_close_all(store_handle *store);
-
-/*
- * Bytes of a sealed or foreign segment for a scan: mapped, or read into memory
- * in CASK_IO_PREAD, where failing media must give an error and not a signal.
- */
-typedef struct store_bytes {
-    const uint8_t *data;
-    size_t size;      /* of the file */
-    size_t map_size;
-} store_bytes;
-
-cask_status store_bytes_load(store_handle *store, os_file *file,
-                             uint64_t size, const char *name,
-                             store_bytes *ret_bytes, cask_error *err);
-void store_bytes_free(store_handle *store, store_bytes *bytes);
-
-/* ---- Appending (store_append.c) ------------------------------------------------ */
-
-/* Open the active row for appending if this handle has not yet; the write lock
- * is held, and the call may use the kernel. */
-cask_status store_open_active_locked(store_handle *store, cask_error *err);
-
-/* A reference to the active segment, or release of one; accepts NULL. */
-store_active *store_active_acquire_locked(store_handle *store);
-void store_active_release(store_handle *store, store_active *active);
-
-/* One record to append: header fields without sequence and crc. */
-typedef struct store_record {
-    record_header header;
-    uint32_t body_crc;
-    uint64_t expires_at_ms; /* if header.type says so */
-    cask_slice key;
-    cask_slice value;
-    siphash_value hash; /* of the key */
-} store_record;
-
-/* Bytes that the records take, and the mark before them. */
-uint64_t store_records_size(const store_record *records, size_t count);
-
-/*
- * Append records as one operation and apply them to the index. The write lock
- * is held, the active segment open and fitting, the engine has room.
- *
- *   ret_sequence  of the last record
- *
- * Returns CASK_OK; CASK_NO_SPACE or CASK_IO: nothing was applied and the tail
- * is as before.
- */
-cask_status store_append_locked(store_handle *store, store_record *records,
-                                size_t count, uint64_t *ret_sequence,
-                                cask_error *err);
-
-/* Zero a range of the active segment; an errno value. */
-int store_zero_active(store_handle *store, uint64_t offset, uint64_t size);
-
-/* Whether `bytes` fit into what is allocated of the active segment. */
-bool store_fits_locked(const store_handle *store, uint64_t bytes);
-
-/* ---- Room: growth, rotation (store_room.c) ------------------------------------- */
-
-/*
- * Make `bytes` fit: grow the active segment, or rotate to the next. No lock is
- * held. Returns CASK_OK (look again: others may have used it up); CASK_NO_SPACE
- * (nothing written); CASK_IO; CASK_POISONED.
- */
-cask_status store_make_room(store_handle *store, uint64_t bytes, cask_error *err);
-
-/* Whether a next segment should be prepared, and do it (worker). */
-bool store_wants_next(const store_handle *store);
-cask_status store_prepare_next(store_handle *store, cask_error *err);
-
-/* Append one edit to the MANIFEST; maintenance lock held. A failed sync poisons
- * the store. */
-cask_status store_edit(store_handle *store, manifest_edit *edit,
-                       cask_error *err);
-
-/* Take an id for a new segment file; maintenance lock held. */
-cask_status store_take_id(store_handle *store, uint64_t *ret_id, cask_error *err);
-
-/* Create a segment in a new row. State ROW_PREPARED. Maintenance lock held. */
-cask_status store_create_row(store_handle *store, uint64_t capacity,
-                             uint32_t *ret_row, cask_error *err);
-
-/* Make sure that there is a next row, with room for `bytes`; maintenance lock
- * held. */
-cask_status store_ensure_next(store_handle *store, uint64_t bytes,
-                              cask_error *err);
-
-/* Let the next row take over from the active one, which ends at `tail` and is
- * synced up to there; write lock held. Returns the old row. */
-uint32_t store_switch_locked(store_handle *store, uint64_t tail,
-                             uint64_t next_tail);
-
-/* Write the SEAL edit and the footer of a row that was synced. */
-cask_status store_seal_row(store_handle *store, uint32_t row, cask_error *err);
-
-/* ---- Sync (store_sync.c) ---------------------------------------------------------- */
-
-/* Return when everything up to `sequence` is durable. CASK_OK; CASK_POISONED;
- * CASK_TIMEOUT; CASK_IO. */
-cask_status store_sync_to(store_handle *store, uint64_t sequence, cask_error *err);
-
-/* Sync everything written so far. */
-cask_status store_sync_all(store_handle *store, cask_error *err);
-
-/*
- * Be the one that syncs, until store_lead_end(): waits for whoever leads, and
- * takes over from the dead. Comes before the maintenance lock.
- */
-cask_status store_lead_begin(store_handle *store, cask_error *err);
-void store_lead_end(store_handle *store);
-
-/* Sync what was written so far; the caller leads and holds the maintenance
- * lock. */
-cask_status store_sync_leading(store_handle *store, cask_error *err);
-
-/* Whether this handle's descriptor of the active segment hears of every failure
- * there was to sync it; else its tail must be moved. Write lock held, active
- * segment open. */
-bool store_can_vouch_locked(const store_handle *store);
-
-/* ---- Recovery (store_recover.c, store_load.c, store_tail.c) ------------------------ */
-
-/* Redo what the dead owner of the write lock had appended; the lock is held. */
-cask_status store_redo_locked(store_handle *store, cask_error *err);
-
-/*
- * Move the unsynced tail of the active segment to the next one and let that
- * take over, because nobody can tell whether a sync of the old one succeeded.
- * Syncs under the write lock: rare, and short of an alternative.
- *
- *   maintained  the maintenance lock is held already
- */
-cask_status store_move_tail(store_handle *store, bool maintained,
-                            cask_error *err);
-
-/* What becomes of one copied record; see store_copy_records(). */
-typedef void (*store_copied_fn)(store_handle *store, const scan_item *item,
-                                uint64_t from_place, uint64_t to_place,
-                                uint64_t to_tail);
-
-/* Copy the records that `scan` finds, marks left out, to row `to`, whose file
- * is open as `file`, from its header on; sync it; then call `copied` for each.
- * ret_end: the end of the copies. */
-typedef struct store_copy {
-    segment_scan scan;
-    uint32_t from;
-    uint32_t to;
-    os_file *file;
-    store_copied_fn copied;
-} store_copy;
-
-cask_status store_copy_records(store_handle *store, const store_copy *copy,
-                               uint64_t *ret_end, cask_error *err);
-
-/* The part of recovery that loads segments (store_load.c). */
-typedef struct store_tail {
-    os_file *file;        /* of the segment; NULL: none */
-    store_bytes bytes;
-    uint64_t trusted_end; /* synced up to here */
-    uint64_t end;         /* of the last verified operation */
-    uint64_t first_sequence, last_sequence; /* 0: no records verify */
-    bool used;  /* it holds records, or did */
-    bool clean; /* ends with a mark of everything before it */
-} store_tail;
-
-/* Look at an unsealed segment and keep it open. */
-cask_status store_tail_examine(store_handle *store,
-                               const manifest_segment *segment,
-                               store_tail *ret_tail, cask_error *err);
-void store_tail_free(store_handle *store, store_tail *tail);
-
-/* Set up row `index` for a segment and apply all its records below `length`,
- * by its hint if it has one. ret_last_sequence: highest seen. */
-cask_status store_load_segment(store_handle *store, uint32_t index,
-                               const manifest_segment *segment,
-                               uint64_t *ret_last_sequence, cask_error *err);
-
-/* Fill a new region from the files. */
-cask_status store_recover(store_handle *store, cask_error *err);
-
-/* ---- Hints (store_hint.c) ------------------------------------------------------------ */
-
-/* Write the hint of a sealed row. */
-cask_status store_write_hint(store_handle *store, uint32_t row, cask_error *err);
-
-/* ---- Worker (store_worker.c) ---------------------------------------------------------- */
-
-cask_status store_worker_start(store_handle *store, cask_error *err);
-void store_worker_stop(store_handle *store);
-void store_worker_wake(store_handle *store);
 
 #endif

@@ -5,6 +5,7 @@
  */
 #include "log/segment.h"
 #include "store/store.h"
+#include "store/store_write.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -17,7 +18,8 @@
  * lock but in one system call for many records. */
 enum { PREFAULT_BYTES = 256 << 10 };
 
-/* ---- The active segment ---------------------------------------------------- */
+/* ---- The active segment ----------------------------------------------------
+ */
 
 store_active *store_active_acquire_locked(store_handle *store)
 {
@@ -111,7 +113,8 @@ cask_status store_open_active_locked(store_handle *store, cask_error *err)
     return status;
 }
 
-/* ---- Writing bytes ----------------------------------------------------------- */
+/* ---- Writing bytes
+ * ----------------------------------------------------------- */
 
 uint64_t store_records_size(const store_record *records, size_t count)
 {
@@ -126,8 +129,8 @@ uint64_t store_records_size(const store_record *records, size_t count)
 bool store_fits_locked(const store_handle *store, uint64_t bytes)
 {
     const region_header *header = store->region.header;
-    uint64_t tail = atomic_load_explicit(&header->applied_tail,
-                                         memory_order_relaxed);
+    uint64_t tail =
+        atomic_load_explicit(&header->applied_tail, memory_order_relaxed);
     const region_row *row = &store->region.rows[region_tail_row(tail)];
     uint64_t offset = region_tail_offset(tail);
     uint64_t capacity =
@@ -139,8 +142,8 @@ bool store_fits_locked(const store_handle *store, uint64_t bytes)
 
 /*
  * Make pages ahead of the tail present: 256 KiB by one call cost less than by
- * 64 faults. And let go of those behind it: a sync takes write access from every
- * page that is still mapped, and interrupts this processor for each.
+ * 64 faults. And let go of those behind it: a sync takes write access from
+ * every page that is still mapped, and interrupts this processor for each.
  */
 static void prefault(store_handle *store, uint64_t end)
 {
@@ -176,8 +179,8 @@ int store_zero_active(store_handle *store, uint64_t offset, uint64_t size)
     while (size > 0) {
         uint64_t piece = size < sizeof(zeros) ? size : sizeof(zeros);
         os_span span = {zeros, piece};
-        int os_errno = store->os->ops->write_at(store->active->file, &span, 1,
-                                                offset);
+        int os_errno =
+            store->os->ops->write_at(store->active->file, &span, 1, offset);
 
         if (os_errno != 0) {
             return os_errno;
@@ -188,8 +191,8 @@ int store_zero_active(store_handle *store, uint64_t offset, uint64_t size)
     return 0;
 }
 
-static void fill_map(store_handle *store, uint64_t offset, const uint8_t *header,
-                     const store_record *record)
+static void fill_map(store_handle *store, uint64_t offset,
+                     const uint8_t *header, const store_record *record)
 {
     uint8_t *to = store->active->data + offset;
     uint64_t end = record_size(&record->header);
@@ -212,8 +215,8 @@ static void fill_map(store_handle *store, uint64_t offset, const uint8_t *header
     memset(to + at, 0, end - at);
 }
 
-static int write_file(store_handle *store, uint64_t offset, const uint8_t *header,
-                      const store_record *record)
+static int write_file(store_handle *store, uint64_t offset,
+                      const uint8_t *header, const store_record *record)
 {
     uint8_t expiry[RECORD_EXPIRY_SIZE];
     uint64_t body = RECORD_HEADER_SIZE + record_body_size(&record->header);
@@ -230,7 +233,8 @@ static int write_file(store_handle *store, uint64_t offset, const uint8_t *heade
 }
 
 /* Write one record with its sequence at `offset`. */
-static int write_record(store_handle *store, store_record *record, uint64_t offset)
+static int write_record(store_handle *store, store_record *record,
+                        uint64_t offset)
 {
     record_seed seed = {store->active->nonce, offset};
     uint64_t size = record_size(&record->header);
@@ -245,15 +249,16 @@ static int write_record(store_handle *store, store_record *record, uint64_t offs
     return 0;
 }
 
-/* ---- One operation -------------------------------------------------------------- */
+/* ---- One operation
+ * -------------------------------------------------------------- */
 
 /* The mark that tells what a finished sync made durable. */
 static store_record make_mark(const store_handle *store, uint8_t value[8])
 {
     const region_header *header = store->region.header;
     store_record mark = {
-        .header = {.time_s = (uint32_t)(store->os->ops->wall_ms(store->os) /
-                                        1000),
+        .header = {.time_s =
+                       (uint32_t)(store->os->ops->wall_ms(store->os) / 1000),
                    .value_size = RECORD_MARK_VALUE_SIZE,
                    .type = RECORD_MARK},
         .value = {value, RECORD_MARK_VALUE_SIZE}};
@@ -264,7 +269,8 @@ static store_record make_mark(const store_handle *store, uint8_t value[8])
 }
 
 /* Give the next sequence and write. */
-static int write_next(store_handle *store, store_record *record, uint64_t *offset)
+static int write_next(store_handle *store, store_record *record,
+                      uint64_t *offset)
 {
     region_header *header = store->region.header;
     uint64_t sequence =
@@ -291,8 +297,8 @@ static int write_all(store_handle *store, store_record *records, size_t count,
     return os_errno;
 }
 
-static void apply_all(store_handle *store, const store_record *records, size_t count,
-                      uint64_t offset)
+static void apply_all(store_handle *store, const store_record *records,
+                      size_t count, uint64_t offset)
 {
     uint32_t row = store->active->row;
 
@@ -331,8 +337,8 @@ cask_status store_append_locked(store_handle *store, store_record *records,
                                 cask_error *err)
 {
     region_header *header = store->region.header;
-    uint64_t tail = atomic_load_explicit(&header->applied_tail,
-                                         memory_order_relaxed);
+    uint64_t tail =
+        atomic_load_explicit(&header->applied_tail, memory_order_relaxed);
     region_row *row = &store->region.rows[region_tail_row(tail)];
     uint64_t start = region_tail_offset(tail);
     uint64_t bytes = store_records_size(records, count);

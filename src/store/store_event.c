@@ -6,8 +6,8 @@
 
 #include "store/store.h"
 
-void store_event(const store_handle *store, cask_event_kind kind, cask_status status,
-                 const char *format, ...)
+void store_event(const store_handle *store, cask_event_kind kind,
+                 cask_status status, const char *format, ...)
 {
     char message[256];
     cask_event event = {kind, status, message};
@@ -56,8 +56,8 @@ void store_publish_counters(store_handle *store)
         return;
     }
     for (int i = 0; i < STORE_STRIPES; i++) {
-        gets += atomic_load_explicit(&store->stripes[i].gets,
-                                     memory_order_relaxed);
+        gets +=
+            atomic_load_explicit(&store->stripes[i].gets, memory_order_relaxed);
         misses += atomic_load_explicit(&store->stripes[i].get_misses,
                                        memory_order_relaxed);
     }

@@ -12,6 +12,8 @@
 #include "base/crc32c.h"
 #include "log/segment.h"
 #include "store/store.h"
+#include "store/store_recover.h"
+#include "store/store_read.h"
 
 /* Rows are collected in pieces of this size before they are written. */
 enum { PIECE_ROWS = 8192 };
@@ -27,8 +29,8 @@ typedef struct hint_writer {
 static int flush_rows(hint_writer *writer)
 {
     const os_span span = {writer->piece, writer->rows * HINT_ROW_SIZE};
-    int os_errno = writer->file->os->ops->write_at(writer->file, &span, 1,
-                                                   writer->offset);
+    int os_errno =
+        writer->file->os->ops->write_at(writer->file, &span, 1, writer->offset);
 
     writer->header.rows_crc =
         crc32c(writer->header.rows_crc, span.data, span.size);
@@ -75,8 +77,7 @@ static int write_rows(hint_writer *writer, const store_handle *store,
     int os_errno = 0;
 
     *ret_damaged = false;
-    while (os_errno == 0 &&
-           (result = scan_next(scan, &item)) != SCAN_END) {
+    while (os_errno == 0 && (result = scan_next(scan, &item)) != SCAN_END) {
         if (result != SCAN_RECORD) {
             *ret_damaged = true;
             return 0;
@@ -102,8 +103,7 @@ static int write_header(hint_writer *writer)
     os_errno = writer->file->os->ops->write_at(writer->file, &span, 1, 0);
     /* Synced, or a power cut could leave a whole name with holes inside; the
      * checksum would tell, but the next open would be slow. */
-    return os_errno != 0 ? os_errno
-                         : writer->file->os->ops->sync(writer->file);
+    return os_errno != 0 ? os_errno : writer->file->os->ops->sync(writer->file);
 }
 
 static cask_status write_file(store_handle *store, hint_writer *writer,
@@ -148,11 +148,11 @@ static cask_status write_file(store_handle *store, hint_writer *writer,
 static void begin_header(const store_handle *store, const region_row *row,
                          hint_header *ret_header)
 {
-    *ret_header = (hint_header){
-        .segment_id = atomic_load(&row->file_id),
-        .segment_nonce = atomic_load(&row->nonce),
-        .segment_length = row->tail,
-        .key_check = hint_key_check(store->identity.hash_key)};
+    *ret_header =
+        (hint_header){.segment_id = atomic_load(&row->file_id),
+                      .segment_nonce = atomic_load(&row->nonce),
+                      .segment_length = row->tail,
+                      .key_check = hint_key_check(store->identity.hash_key)};
     memcpy(ret_header->uuid, store->identity.uuid, 16);
 }
 
@@ -178,8 +178,8 @@ cask_status store_write_hint(store_handle *store, uint32_t row_index,
     writer->rows = 0;
     segment_name_format(expected.id, name);
     memcpy(expected.uuid, store->identity.uuid, 16);
-    status = segment_open(store->dir, &expected, OS_READ, &file, NULL, &stat,
-                          err);
+    status =
+        segment_open(store->dir, &expected, OS_READ, &file, NULL, &stat, err);
     if (status != CASK_OK) {
         free(writer);
         return status;

@@ -10,11 +10,14 @@
 #include "log/segment.h"
 #include "region/place.h"
 #include "store/store.h"
+#include "store/store_recover.h"
+#include "store/store_read.h"
 
 /* Rows whose index lines are fetched while earlier ones are applied. */
 enum { AHEAD = 16 };
 
-/* ---- By hint ---------------------------------------------------------------- */
+/* ---- By hint ----------------------------------------------------------------
+ */
 
 static cask_status check_hint(store_handle *store,
                               const manifest_segment *segment,
@@ -43,8 +46,7 @@ static cask_status check_hint(store_handle *store,
     } else if (bytes->size != hint_file_bytes(ret_header)) {
         wrong = "has the wrong size";
     } else if (crc32c(0, bytes->data + HINT_HEADER_SIZE,
-                      bytes->size - HINT_HEADER_SIZE) !=
-               ret_header->rows_crc) {
+                      bytes->size - HINT_HEADER_SIZE) != ret_header->rows_crc) {
         wrong = "has damaged rows";
     }
     if (wrong != NULL) {
@@ -117,7 +119,8 @@ static cask_status load_hint(store_handle *store, uint32_t index,
     return status;
 }
 
-/* ---- By scan ------------------------------------------------------------------ */
+/* ---- By scan
+ * ------------------------------------------------------------------ */
 
 static void note_damage(store_handle *store, region_row *row,
                         const scan_item *item)
@@ -166,18 +169,17 @@ static cask_status load_scan(store_handle *store, uint32_t index,
     scan_result result = SCAN_RECORD;
     scan_item item;
 
-    while (status == CASK_OK &&
-           (result = scan_next(scan, &item)) != SCAN_END) {
+    while (status == CASK_OK && (result = scan_next(scan, &item)) != SCAN_END) {
         if (result == SCAN_DAMAGE) {
             note_damage(store, row, &item);
             status = damage_is_served(store, row, &item, err);
         } else if (result == SCAN_UNSUPPORTED) {
-            status = fail(err, CASK_UNSUPPORTED, 0,
-                          "%016" PRIx64 ".log: offset %" PRIu64
-                          ": record type %02x is not known to this version; "
-                          "nothing was changed",
-                          atomic_load(&row->file_id), item.offset,
-                          item.header.type);
+            status =
+                fail(err, CASK_UNSUPPORTED, 0,
+                     "%016" PRIx64 ".log: offset %" PRIu64
+                     ": record type %02x is not known to this version; "
+                     "nothing was changed",
+                     atomic_load(&row->file_id), item.offset, item.header.type);
         } else if (record_kind(&item.header) != RECORD_MARK) {
             status = store->engine->reserve(store, 1, err);
             if (status == CASK_OK) {
@@ -188,8 +190,8 @@ static cask_status load_scan(store_handle *store, uint32_t index,
     return status;
 }
 
-static cask_status load_data(store_handle *store, uint32_t index,
-                             os_file *file, const manifest_segment *segment,
+static cask_status load_data(store_handle *store, uint32_t index, os_file *file,
+                             const manifest_segment *segment,
                              uint64_t *ret_last_sequence, cask_error *err)
 {
     char name[SEGMENT_NAME_SIZE];
@@ -216,7 +218,8 @@ static cask_status load_data(store_handle *store, uint32_t index,
     return status;
 }
 
-/* ---- A segment -------------------------------------------------------------------- */
+/* ---- A segment
+ * -------------------------------------------------------------------- */
 
 static void fill_row(region_row *row, const manifest_segment *segment,
                      const os_stat *stat)
@@ -248,10 +251,9 @@ cask_status store_load_segment(store_handle *store, uint32_t index,
 
     *ret_last_sequence = 0;
     memcpy(expected.uuid, store->identity.uuid, 16);
-    status = segment_open(store->dir, &expected, OS_READ, &file, NULL, &stat,
-                          err);
-    if (status == CASK_CORRUPT &&
-        store->options.damage == CASK_DAMAGE_SERVE) {
+    status =
+        segment_open(store->dir, &expected, OS_READ, &file, NULL, &stat, err);
+    if (status == CASK_CORRUPT && store->options.damage == CASK_DAMAGE_SERVE) {
         store_event(store, CASK_EVENT_DAMAGE, status, "%s",
                     err == NULL ? "a segment cannot be read" : err->message);
         store->region.header->damaged_bytes += segment->length;
@@ -274,14 +276,14 @@ cask_status store_load_segment(store_handle *store, uint32_t index,
     if (status == CASK_OK) {
         atomic_store(&row->has_hint, 1);
     } else if (status == CASK_NOT_FOUND) {
-        status = load_data(store, index, file, segment, ret_last_sequence,
-                           err);
+        status = load_data(store, index, file, segment, ret_last_sequence, err);
     }
     store->os->ops->close(file);
     return status;
 }
 
-/* ---- An unsealed segment ------------------------------------------------------------ */
+/* ---- An unsealed segment
+ * ------------------------------------------------------------ */
 
 /* Nothing behind the end: no piece of a write that was lost in part, which
  * could come to life behind records that are appended now. */
@@ -327,10 +329,9 @@ static void examine(store_tail *tail, const manifest_segment *segment)
     }
     tail->last_sequence = scan.last_sequence;
     tail->end = scan.offset;
-    tail->used = tail->first_sequence != 0 ||
-                 tail->trusted_end > SEGMENT_HEADER_SIZE ||
-                 scan_first_sequence(tail->bytes.data, tail->bytes.size,
-                                     nonce) != 0;
+    tail->used =
+        tail->first_sequence != 0 || tail->trusted_end > SEGMENT_HEADER_SIZE ||
+        scan_first_sequence(tail->bytes.data, tail->bytes.size, nonce) != 0;
     tail->clean = tail->clean && result == SCAN_END &&
                   is_zero_from(&tail->bytes, scan.offset);
 }
@@ -348,8 +349,8 @@ cask_status store_tail_examine(store_handle *store,
                              .trusted_end = SEGMENT_HEADER_SIZE};
     segment_name_format(segment->id, name);
     memcpy(expected.uuid, store->identity.uuid, 16);
-    status = segment_open(store->dir, &expected, OS_READ, &ret_tail->file,
-                          NULL, &stat, err);
+    status = segment_open(store->dir, &expected, OS_READ, &ret_tail->file, NULL,
+                          &stat, err);
     if (status == CASK_OK) {
         status = store_bytes_load(store, ret_tail->file, stat.size, name,
                                   &ret_tail->bytes, err);

@@ -6,6 +6,7 @@
 #include <inttypes.h>
 
 #include "store/store.h"
+#include "store/store_recover.h"
 
 /* Something that this handle did, or that was done to it, forbids writing. */
 static cask_status check_standing(store_handle *store, bool even_poisoned,
@@ -14,8 +15,7 @@ static cask_status check_standing(store_handle *store, bool even_poisoned,
     region_header *header = store->region.header;
 
     if (atomic_load(&header->state) != REGION_LIVE ||
-        atomic_load(
-            &store->region.processes[store->process_slot].generation) !=
+        atomic_load(&store->region.processes[store->process_slot].generation) !=
             store->generation) {
         return fail(err, CASK_FENCED, 0,
                     "%s: this handle lost its place in the store; nothing was "
@@ -64,7 +64,8 @@ static int take(store_handle *store)
     return os_errno;
 }
 
-static cask_status lock(store_handle *store, bool even_poisoned, cask_error *err)
+static cask_status lock(store_handle *store, bool even_poisoned,
+                        cask_error *err)
 {
     region_header *header = store->region.header;
     int os_errno = take(store);
@@ -113,8 +114,7 @@ cask_status store_lock_always(store_handle *store, cask_error *err)
 
 void store_unlock(store_handle *store)
 {
-    store->os->ops->mutex_unlock(store->os,
-                                 &store->region.header->write_lock);
+    store->os->ops->mutex_unlock(store->os, &store->region.header->write_lock);
 }
 
 void store_poison(store_handle *store, int os_errno, const char *what)

@@ -10,6 +10,7 @@
 
 #include "log/segment.h"
 #include "store/store.h"
+#include "store/store_read.h"
 
 /* Address space for a segment that still grows. */
 static uint64_t map_size_of(const store_handle *store, const region_row *row)
@@ -27,8 +28,8 @@ static uint64_t map_size_of(const store_handle *store, const region_row *row)
     return size;
 }
 
-static cask_status make_map(store_handle *store, uint32_t index, store_map **ret_map,
-                            cask_error *err)
+static cask_status make_map(store_handle *store, uint32_t index,
+                            store_map **ret_map, cask_error *err)
 {
     const os_ops *ops = store->os->ops;
     const region_row *row = &store->region.rows[index];
@@ -46,8 +47,8 @@ static cask_status make_map(store_handle *store, uint32_t index, store_map **ret
         return fail_memory(err, sizeof(*map));
     }
     memcpy(expected.uuid, store->identity.uuid, sizeof(expected.uuid));
-    status = segment_open(store->dir, &expected, OS_READ, &file, NULL, &stat,
-                          err);
+    status =
+        segment_open(store->dir, &expected, OS_READ, &file, NULL, &stat, err);
     if (status != CASK_OK) {
         free(map);
         return status;
@@ -59,8 +60,8 @@ static cask_status make_map(store_handle *store, uint32_t index, store_map **ret
     if (stat.size < tail) {
         /* Touching what is gone would be a SIGBUS. */
         status = fail(err, CASK_CORRUPT, 0,
-                      "%016" PRIx64 ".log: %" PRIu64
-                      " bytes, at least %" PRIu64 " expected",
+                      "%016" PRIx64 ".log: %" PRIu64 " bytes, at least %" PRIu64
+                      " expected",
                       map->file_id, stat.size, tail);
     } else {
         int os_errno = ops->map(file, 0, map->size, false, &memory);
@@ -80,14 +81,15 @@ static cask_status make_map(store_handle *store, uint32_t index, store_map **ret
     return CASK_OK;
 }
 
-static bool covers(const store_handle *store, uint32_t row, const store_map *map)
+static bool covers(const store_handle *store, uint32_t row,
+                   const store_map *map)
 {
     return map != NULL &&
            map->size >= atomic_load(&store->region.rows[row].reserved_tail);
 }
 
-cask_status store_map_row(store_handle *store, uint32_t row, store_map **ret_map,
-                          cask_error *err)
+cask_status store_map_row(store_handle *store, uint32_t row,
+                          store_map **ret_map, cask_error *err)
 {
     const os_ops *ops = store->os->ops;
     cask_status status = CASK_OK;
@@ -150,9 +152,9 @@ void store_unmap_all(store_handle *store)
     }
 }
 
-cask_status store_bytes_load(store_handle *store, os_file *file,
-                             uint64_t size, const char *name,
-                             store_bytes *ret_bytes, cask_error *err)
+cask_status store_bytes_load(store_handle *store, os_file *file, uint64_t size,
+                             const char *name, store_bytes *ret_bytes,
+                             cask_error *err)
 {
     const os_ops *ops = store->os->ops;
     bool by_read = store->options.io == CASK_IO_PREAD;

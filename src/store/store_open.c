@@ -11,6 +11,8 @@
 
 #include "log/segment.h"
 #include "store/store_open.h"
+#include "store/store_recover.h"
+#include "store/store_read.h"
 
 #define LOCK_NAME "LOCK"
 #define REGION_FILE_NAME "REGION"
@@ -21,7 +23,8 @@ enum { PRIVATE_ATTEMPTS = 10 };
 
 enum { FIRST_HEAP_BYTES = 256 << 10, REGION_LEAST_BYTES = 1 << 20 };
 
-/* ---- The directory -------------------------------------------------------------- */
+/* ---- The directory
+ * -------------------------------------------------------------- */
 
 /* The directory above `path`, in memory to be freed; NULL: none left. */
 static char *parent_of(const char *path)
@@ -124,7 +127,8 @@ static cask_status open_directory(store_handle *store, cask_error *err)
     return CASK_OK;
 }
 
-/* ---- LOCK -------------------------------------------------------------------------- */
+/* ---- LOCK
+ * -------------------------------------------------------------------------- */
 
 /* Take the open lock of the file that is named LOCK now. */
 static cask_status take_open_lock(store_handle *store, cask_error *err)
@@ -136,9 +140,9 @@ static cask_status take_open_lock(store_handle *store, cask_error *err)
         os_stat here = {0};
         os_stat there = {0};
         cask_status status;
-        int os_errno = ops->open(store->dir, LOCK_NAME,
-                                 OS_READ | OS_WRITE | create,
-                                 store->options.file_mode, &store->lock_file);
+        int os_errno =
+            ops->open(store->dir, LOCK_NAME, OS_READ | OS_WRITE | create,
+                      store->options.file_mode, &store->lock_file);
 
         if (os_errno != 0) {
             store->lock_file = NULL;
@@ -161,12 +165,12 @@ static cask_status take_open_lock(store_handle *store, cask_error *err)
     }
 }
 
-/* ---- CASKADE ------------------------------------------------------------------------- */
+/* ---- CASKADE
+ * ------------------------------------------------------------------------- */
 
 static bool is_foreign(void *context, const char *name)
 {
-    if (strcmp(name, LOCK_NAME) != 0 &&
-        strcmp(name, REGION_FILE_NAME) != 0 &&
+    if (strcmp(name, LOCK_NAME) != 0 && strcmp(name, REGION_FILE_NAME) != 0 &&
         strcmp(name, IDENTITY_NAME ".new") != 0) {
         (void)snprintf(context, 64, "%s", name);
         return false;
@@ -222,8 +226,7 @@ cask_status store_read_identity(os_file *dir, const char *path,
     cask_status status;
     os_stat stat;
     size_t got = 0;
-    int os_errno =
-        dir->os->ops->open(dir, IDENTITY_NAME, OS_READ, 0, &file);
+    int os_errno = dir->os->ops->open(dir, IDENTITY_NAME, OS_READ, 0, &file);
 
     if (os_errno == ENOENT) {
         return fail(err, CASK_NOT_FOUND, 0, "%s: no store in this directory",
@@ -264,13 +267,14 @@ static cask_status settle_identity(store_handle *store, cask_error *err)
         return create_identity(store, err);
     }
     if (status == CASK_OK && store->options.error_if_exists) {
-        status = fail(err, CASK_INVALID, 0,
-                      "%s: there is a store already", store->path);
+        status = fail(err, CASK_INVALID, 0, "%s: there is a store already",
+                      store->path);
     }
     return status;
 }
 
-/* ---- The region ----------------------------------------------------------------------- */
+/* ---- The region
+ * ----------------------------------------------------------------------- */
 
 static cask_status identify(const store_handle *store,
                             region_identity *ret_identity, cask_error *err)
@@ -303,8 +307,8 @@ static cask_status aim(store_handle *store, const region_identity *identity,
     if (path == NULL) {
         region->dir = store->dir;
         (void)snprintf(region->name, sizeof(region->name), REGION_FILE_NAME);
-        (void)snprintf(region->path, sizeof(region->path), "%s/%s",
-                       store->path, region->name);
+        (void)snprintf(region->path, sizeof(region->path), "%s/%s", store->path,
+                       region->name);
         return CASK_OK;
     }
     os_errno = ops->open_dir(store->os, path, &store->region_dir);
@@ -438,8 +442,7 @@ static cask_status build(store_handle *store, const region_identity *identity,
     }
     if (status == CASK_OK) {
         remove_orphans(store);
-        status = region_create(&store->region, identity, FIRST_HEAP_BYTES,
-                               err);
+        status = region_create(&store->region, identity, FIRST_HEAP_BYTES, err);
     }
     if (status == CASK_OK) {
         status = store_recover(store, err);
@@ -494,8 +497,7 @@ static cask_status map_all(store_handle *store, cask_error *err)
 }
 
 static cask_status try_private(store_handle *store,
-                               const region_identity *identity,
-                               cask_error *err)
+                               const region_identity *identity, cask_error *err)
 {
     cask_status status;
 
@@ -530,8 +532,7 @@ static cask_status build_private(store_handle *store,
     for (int i = 0; i < PRIVATE_ATTEMPTS && status == CASK_CORRUPT; i++) {
         before = after;
         (void)store->os->ops->stat_name(store->dir, MANIFEST_NAME, &after);
-        if (i > 0 && before.inode == after.inode &&
-            before.size == after.size) {
+        if (i > 0 && before.inode == after.inode && before.size == after.size) {
             break;
         }
         status = try_private(store, identity, err);
@@ -560,7 +561,9 @@ static cask_status check_elsewhere(store_handle *store, cask_status joined,
     return CASK_OK;
 }
 
-/* ---- Roles ------------------------------------------------------------------------------ */
+/* ---- Roles
+ * ------------------------------------------------------------------------------
+ */
 
 static cask_status take_write_role(store_handle *store, cask_error *err)
 {
@@ -627,8 +630,8 @@ static cask_status open_locked(store_handle *store, cask_error *err)
 static cask_status open_private(store_handle *store, cask_error *err)
 {
     region_identity identity;
-    cask_status status = store_read_identity(store->dir, store->path,
-                                             &store->identity, err);
+    cask_status status =
+        store_read_identity(store->dir, store->path, &store->identity, err);
 
     if (status == CASK_OK) {
         status = identify(store, &identity, err);
@@ -687,7 +690,9 @@ cask_status store_refresh(store_handle *store, cask_error *err)
     return CASK_OK;
 }
 
-/* ---- Open ------------------------------------------------------------------------------- */
+/* ---- Open
+ * -------------------------------------------------------------------------------
+ */
 
 static cask_status set_up(store_handle *store, const char *path,
                           cask_error *err)
@@ -738,8 +743,8 @@ cask_status store_open(os *kernel, const char *path,
                        const cask_options *options, const store_engine *engine,
                        store_handle **ret_store, cask_error *err)
 {
-    store_handle *store = aligned_alloc(
-        REGION_LINE, round_up(sizeof(store_handle), REGION_LINE));
+    store_handle *store =
+        aligned_alloc(REGION_LINE, round_up(sizeof(store_handle), REGION_LINE));
     cask_error local;
     cask_status status;
 

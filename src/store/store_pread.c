@@ -10,6 +10,7 @@
 
 #include "log/segment.h"
 #include "store/store.h"
+#include "store/store_read.h"
 
 typedef struct open_file {
     os_file *file;
@@ -57,8 +58,8 @@ static open_file *choose(store_handle *store, uint64_t file_id)
     return oldest;
 }
 
-static cask_status open_slot(store_handle *store, uint32_t row,
-                             open_file *slot, cask_error *err)
+static cask_status open_slot(store_handle *store, uint32_t row, open_file *slot,
+                             cask_error *err)
 {
     segment_header expected = {
         .id = atomic_load(&store->region.rows[row].file_id),

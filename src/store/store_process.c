@@ -51,8 +51,8 @@ bool store_slot_is_alive(store_handle *store, uint32_t slot)
         return true;
     }
     /* If the kernel cannot tell, nothing is taken from anybody. */
-    return store->os->ops->is_locked(store->lock_file, LOCK_PROCESSES + slot,
-                                     1, &locked) != 0 ||
+    return store->os->ops->is_locked(store->lock_file, LOCK_PROCESSES + slot, 1,
+                                     &locked) != 0 ||
            locked;
 }
 
@@ -88,8 +88,8 @@ cask_status store_claim_slot(store_handle *store, cask_error *err)
     const os_ops *ops = store->os->ops;
 
     for (uint32_t slot = 0; slot < REGION_PROCESSES; slot++) {
-        int os_errno = ops->lock(store->lock_file, LOCK_PROCESSES + slot, 1,
-                                 OS_EXCLUSIVE);
+        int os_errno =
+            ops->lock(store->lock_file, LOCK_PROCESSES + slot, 1, OS_EXCLUSIVE);
 
         if (os_errno == 0) {
             fill_slot(store, slot);

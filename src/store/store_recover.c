@@ -12,6 +12,8 @@
 #include "log/segment.h"
 #include "region/place.h"
 #include "store/store.h"
+#include "store/store_recover.h"
+#include "store/store_write.h"
 
 /* Sequences skipped after an unclean end: some that were given out may have
  * been lost with the bytes that bore them, and must not come again. */
@@ -26,15 +28,16 @@ enum { EDITS_SPARE = 64 };
 typedef struct recovery {
     store_handle *store;
     manifest_state manifest;
-    bool rewrite;          /* the MANIFEST no longer says what is */
-    bool unclean;          /* the last writer did not close the store */
-    uint64_t highest;      /* sequence seen */
-    uint32_t rows;         /* set up so far */
-    size_t listed;         /* segments in the MANIFEST as it was */
-    size_t taken_up;       /* 1: a segment is active already */
+    bool rewrite;     /* the MANIFEST no longer says what is */
+    bool unclean;     /* the last writer did not close the store */
+    uint64_t highest; /* sequence seen */
+    uint32_t rows;    /* set up so far */
+    size_t listed;    /* segments in the MANIFEST as it was */
+    size_t taken_up;  /* 1: a segment is active already */
 } recovery;
 
-/* ---- Files that are not the store's ------------------------------------------- */
+/* ---- Files that are not the store's
+ * ------------------------------------------- */
 
 static bool in_manifest(const manifest_state *manifest, uint64_t id)
 {
@@ -55,8 +58,8 @@ static uint64_t last_listed_sequence(recovery *r)
         store_tail tail;
 
         if (segment->sealed) {
-            last = segment->last_sequence > last ? segment->last_sequence
-                                                 : last;
+            last =
+                segment->last_sequence > last ? segment->last_sequence : last;
         } else if (store_tail_examine(r->store, segment, &tail, NULL) ==
                    CASK_OK) {
             last = tail.last_sequence > last ? tail.last_sequence : last;
@@ -76,8 +79,7 @@ static cask_status judge_records(recovery *r, const segment_header *header,
 {
     manifest_segment segment = {.id = header->id, .nonce = header->nonce};
     store_tail tail;
-    cask_status status =
-        store_tail_examine(r->store, &segment, &tail, err);
+    cask_status status = store_tail_examine(r->store, &segment, &tail, err);
 
     if (status == CASK_OK && tail.last_sequence > last_listed_sequence(r)) {
         status = fail(err, CASK_CORRUPT, 0,
@@ -118,8 +120,7 @@ static cask_status judge_unlisted(recovery *r, uint64_t id, bool *ret_remove,
         return CASK_OK;
     }
     if (segment_header_decode(bytes, name, &header, NULL) != CASK_OK ||
-        header.id != id ||
-        memcmp(header.uuid, store->identity.uuid, 16) != 0) {
+        header.id != id || memcmp(header.uuid, store->identity.uuid, 16) != 0) {
         return CASK_OK; /* another store's */
     }
     *ret_remove = true;
@@ -180,12 +181,10 @@ static cask_status sweep_leftovers(recovery *r, cask_error *err)
         if (os_errno != 0) {
             return fail_os(err, os_errno, "cannot list %s", store->path);
         }
-        for (size_t i = 0; i < s.count && s.status == CASK_OK &&
-                           !store->private_index;
-             i++) {
+        for (size_t i = 0;
+             i < s.count && s.status == CASK_OK && !store->private_index; i++) {
             /* A link, a fifo or a directory of such a name is not ours. */
-            if (store->os->ops->stat_name(store->dir, s.names[i], &stat) ==
-                    0 &&
+            if (store->os->ops->stat_name(store->dir, s.names[i], &stat) == 0 &&
                 stat.kind == OS_REGULAR &&
                 store->os->ops->remove(store->dir, s.names[i]) == 0) {
                 store_event(store, CASK_EVENT_LEFTOVER, CASK_OK,
@@ -212,8 +211,8 @@ static cask_status load_manifest(recovery *r, cask_error *err)
 {
     store_handle *store = r->store;
     bool has_segments = false;
-    cask_status status = manifest_load(store->dir, store->identity.uuid,
-                                       &r->manifest, err);
+    cask_status status =
+        manifest_load(store->dir, store->identity.uuid, &r->manifest, err);
 
     if (status != CASK_NOT_FOUND) {
         return status;
@@ -231,11 +230,12 @@ static cask_status load_manifest(recovery *r, cask_error *err)
     if (store->private_index) {
         return CASK_OK;
     }
-    return manifest_rewrite(store->dir, &r->manifest,
-                            store->options.file_mode, err);
+    return manifest_rewrite(store->dir, &r->manifest, store->options.file_mode,
+                            err);
 }
 
-/* ---- Segments ------------------------------------------------------------------- */
+/* ---- Segments
+ * ------------------------------------------------------------------- */
 
 static cask_status load(recovery *r, const manifest_segment *segment,
                         cask_error *err)
@@ -331,8 +331,8 @@ static cask_status begin_segment(recovery *r, const store_tail *from,
             scan_begin(&copy.scan, from->bytes.data, from->end, source->nonce,
                        from->trusted_end);
             status = store->engine->reserve(
-                store,
-                (from->end - from->trusted_end) / RECORD_HEADER_SIZE + 1, err);
+                store, (from->end - from->trusted_end) / RECORD_HEADER_SIZE + 1,
+                err);
         }
         if (status == CASK_OK) {
             status = store_copy_records(store, &copy, &end, err);
@@ -367,8 +367,8 @@ static cask_status take_up(recovery *r, size_t i, store_tail *tail,
         tail->last_sequence > r->highest ? tail->last_sequence : r->highest;
     r->unclean = !tail->clean;
     r->taken_up = 1;
-    segment.length = tail->clean || store->private_index ? tail->end
-                                                         : tail->trusted_end;
+    segment.length =
+        tail->clean || store->private_index ? tail->end : tail->trusted_end;
     status = load(r, &segment, err);
     if (status != CASK_OK) {
         return status;
@@ -439,8 +439,7 @@ static cask_status load_unsealed(recovery *r, size_t i, store_tail *tails,
     return status;
 }
 
-static cask_status examine_all(recovery *r, store_tail *tails,
-                               cask_error *err)
+static cask_status examine_all(recovery *r, store_tail *tails, cask_error *err)
 {
     cask_status status = CASK_OK;
 
@@ -483,7 +482,8 @@ static cask_status load_all(recovery *r, store_tail *tails, cask_error *err)
     return status;
 }
 
-/* ---- The whole ------------------------------------------------------------------- */
+/* ---- The whole
+ * ------------------------------------------------------------------- */
 
 static cask_status finish(recovery *r, cask_error *err)
 {
@@ -521,8 +521,7 @@ static cask_status finish(recovery *r, cask_error *err)
         }
     }
     store_event(store, CASK_EVENT_RECOVERED, CASK_OK,
-                "%s: index rebuilt: %" PRIu64 " keys in %" PRIu32
-                " segments%s",
+                "%s: index rebuilt: %" PRIu64 " keys in %" PRIu32 " segments%s",
                 store->path, atomic_load(&header->key_count), r->rows,
                 r->unclean ? "; the last writer had not closed it" : "");
     return CASK_OK;

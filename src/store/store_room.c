@@ -11,6 +11,8 @@
 #include "log/segment.h"
 #include "region/place.h"
 #include "store/store.h"
+#include "store/store_recover.h"
+#include "store/store_write.h"
 
 enum {
     GROW_FIRST = 1 << 20, /* bytes; then as much again, up to GROW_MOST */
@@ -20,7 +22,8 @@ enum {
     IDS_RESERVED = 64     /* segment ids promised by one MANIFEST edit */
 };
 
-/* ---- Growth ----------------------------------------------------------------------- */
+/* ---- Growth
+ * ----------------------------------------------------------------------- */
 
 /* Allocate more of the active or the next segment; maintenance lock held, so
  * that it is not sealed meanwhile. */
@@ -56,8 +59,7 @@ static cask_status grow(store_handle *store, region_row *row, uint64_t needed,
     os_errno = store->os->ops->allocate(file, capacity, wanted - capacity);
     if (os_errno != 0 && wanted > needed) {
         wanted = needed; /* a nearly full disk may have this much */
-        os_errno =
-            store->os->ops->allocate(file, capacity, wanted - capacity);
+        os_errno = store->os->ops->allocate(file, capacity, wanted - capacity);
     }
     store->os->ops->close(file);
     if (os_errno != 0) {
@@ -71,7 +73,8 @@ static cask_status grow(store_handle *store, region_row *row, uint64_t needed,
     return CASK_OK;
 }
 
-/* ---- New segments --------------------------------------------------------- */
+/* ---- New segments ---------------------------------------------------------
+ */
 
 cask_status store_edit(store_handle *store, manifest_edit *edit,
                        cask_error *err)
@@ -260,7 +263,8 @@ cask_status store_prepare_next(store_handle *store, cask_error *err)
     return status;
 }
 
-/* ---- Sealing ------------------------------------------------------------------ */
+/* ---- Sealing
+ * ------------------------------------------------------------------ */
 
 static void write_footer(store_handle *store, uint32_t index)
 {
@@ -294,8 +298,7 @@ static void write_footer(store_handle *store, uint32_t index)
     store->os->ops->close(file);
 }
 
-cask_status store_seal_row(store_handle *store, uint32_t index,
-                           cask_error *err)
+cask_status store_seal_row(store_handle *store, uint32_t index, cask_error *err)
 {
     region_row *row = &store->region.rows[index];
     manifest_edit seal = {.type = MANIFEST_SEAL};
@@ -312,7 +315,8 @@ cask_status store_seal_row(store_handle *store, uint32_t index,
     return status;
 }
 
-/* ---- Rotation -------------------------------------------------------------------- */
+/* ---- Rotation
+ * -------------------------------------------------------------------- */
 
 /* Sync what is unsynced, again and again, until little is left. */
 static cask_status sync_ahead(store_handle *store, cask_error *err)
@@ -414,27 +418,28 @@ static cask_status rotate(store_handle *store, uint64_t bytes, cask_error *err)
         status = store_seal_row(store, old, err);
     }
     if (status == CASK_OK) {
-        store_event(store, CASK_EVENT_ROTATED, CASK_OK,
-                    "%016" PRIx64 ".log is full, %016" PRIx64 ".log is next",
-                    atomic_load(&store->region.rows[old].file_id),
-                    atomic_load(
-                        &store->region
-                             .rows[atomic_load(
-                                 &store->region.header->active_row)]
-                             .file_id));
+        store_event(
+            store, CASK_EVENT_ROTATED, CASK_OK,
+            "%016" PRIx64 ".log is full, %016" PRIx64 ".log is next",
+            atomic_load(&store->region.rows[old].file_id),
+            atomic_load(
+                &store->region
+                     .rows[atomic_load(&store->region.header->active_row)]
+                     .file_id));
         store_worker_wake(store);
     }
     return status;
 }
 
-/* ---- Room ------------------------------------------------------------------------- */
+/* ---- Room
+ * ------------------------------------------------------------------------- */
 
 /* Whether `bytes` may be added to the active segment at all. A record larger
  * than a segment gets one of its own. */
 static bool may_grow(const store_handle *store, uint64_t bytes)
 {
-    uint64_t offset = region_tail_offset(
-        atomic_load(&store->region.header->applied_tail));
+    uint64_t offset =
+        region_tail_offset(atomic_load(&store->region.header->applied_tail));
 
     return (offset == SEGMENT_HEADER_SIZE ||
             offset + bytes <= store->options.segment_max_bytes) &&

@@ -15,6 +15,8 @@
 #include <inttypes.h>
 
 #include "store/store.h"
+#include "store/store_recover.h"
+#include "store/store_write.h"
 
 enum { FOLLOWER_MS = 100 };
 
@@ -71,8 +73,7 @@ typedef struct sync_target {
 
 bool store_can_vouch_locked(const store_handle *store)
 {
-    uint64_t running =
-        atomic_load(&store->region.header->commit.sync_running);
+    uint64_t running = atomic_load(&store->region.header->commit.sync_running);
 
     /* Only a leader that died leaves a sync running for the next. */
     return running == 0 || store->active->sync_epoch < running;
@@ -105,8 +106,8 @@ static cask_status sample(store_handle *store, sync_target *ret_target,
 }
 
 /* The next append will name what is durable now. */
-static cask_status note_durable(store_handle *store,
-                                const sync_target *target, cask_error *err)
+static cask_status note_durable(store_handle *store, const sync_target *target,
+                                cask_error *err)
 {
     region_commit *commit = &store->region.header->commit;
     cask_status status = store_lock(store, err);
@@ -117,8 +118,7 @@ static cask_status note_durable(store_handle *store,
     if (atomic_load(&commit->durable_sequence) < target->sequence) {
         atomic_store(&commit->durable_sequence, target->sequence);
     }
-    if (atomic_load(&store->region.header->active_row) ==
-            target->active->row &&
+    if (atomic_load(&store->region.header->active_row) == target->active->row &&
         target->offset > commit->durable_offset) {
         commit->durable_offset = target->offset;
         atomic_store(&commit->mark_due, 1);
@@ -179,8 +179,8 @@ static cask_status check_poison(store_handle *store, cask_error *err)
 
 /* Wait for the leader to finish. A leader that is stopped or dead wakes nobody:
  * not for long. CASK_TIMEOUT after the deadline. */
-static cask_status follow(store_handle *store, uint32_t wake,
-                          uint64_t deadline, cask_error *err)
+static cask_status follow(store_handle *store, uint32_t wake, uint64_t deadline,
+                          cask_error *err)
 {
     region_commit *commit = &store->region.header->commit;
 

@@ -12,11 +12,15 @@
 #include "log/segment.h"
 #include "region/place.h"
 #include "store/store.h"
+#include "store/store_recover.h"
+#include "store/store_write.h"
+#include "store/store_read.h"
 
 static cask_status move_locked(store_handle *store, uint32_t *ret_old,
                                cask_error *err);
 
-/* ---- Redo ------------------------------------------------------------------ */
+/* ---- Redo ------------------------------------------------------------------
+ */
 
 static void redo_record(store_handle *store, uint32_t row,
                         const scan_item *item)
@@ -97,10 +101,9 @@ static void finish_switch(store_handle *store, uint32_t active)
         region_row *row = &store->region.rows[i];
 
         if (i != active && atomic_load(&row->state) == ROW_ACTIVE) {
-            atomic_store(&row->state,
-                         atomic_load(&header->next_row) == i + 1
-                             ? ROW_PREPARED
-                             : ROW_SEALED);
+            atomic_store(&row->state, atomic_load(&header->next_row) == i + 1
+                                          ? ROW_PREPARED
+                                          : ROW_SEALED);
         }
     }
     atomic_store(&store->region.rows[active].state, ROW_ACTIVE);
@@ -145,7 +148,8 @@ cask_status store_redo_locked(store_handle *store, cask_error *err)
     return status;
 }
 
-/* ---- Copy -------------------------------------------------------------------- */
+/* ---- Copy
+ * -------------------------------------------------------------------- */
 
 enum { PIECE_BYTES = 1 << 20 };
 
@@ -159,8 +163,8 @@ typedef struct copy_writer {
 static int flush_piece(copy_writer *writer)
 {
     const os_span span = {writer->piece.data, writer->piece.size};
-    int os_errno = writer->file->os->ops->write_at(writer->file, &span, 1,
-                                                   writer->offset);
+    int os_errno =
+        writer->file->os->ops->write_at(writer->file, &span, 1, writer->offset);
 
     writer->offset += writer->piece.size;
     writer->piece.size = 0;
@@ -245,12 +249,11 @@ cask_status store_copy_records(store_handle *store, const store_copy *copy,
         bool live = record_kind(&item.header) == RECORD_PUT;
 
         if (record_kind(&item.header) != RECORD_MARK) {
-            copy->copied(store, &item,
-                         place_make((uint16_t)copy->from, item.offset,
-                                    item.size, live),
-                         place_make((uint16_t)copy->to, offset, item.size,
-                                    live),
-                         region_tail_make(copy->to, offset + item.size));
+            copy->copied(
+                store, &item,
+                place_make((uint16_t)copy->from, item.offset, item.size, live),
+                place_make((uint16_t)copy->to, offset, item.size, live),
+                region_tail_make(copy->to, offset + item.size));
             offset += item.size;
         }
     }
@@ -261,12 +264,12 @@ cask_status store_copy_records(store_handle *store, const store_copy *copy,
 /* Room made beyond what is to be moved. */
 enum { MOVE_SLACK = 64 << 10, MOVE_SLACK_MOST = 64 << 20 };
 
-/* ---- Move ---------------------------------------------------------------------- */
+/* ---- Move
+ * ---------------------------------------------------------------------- */
 
 static siphash_value hash_of(const store_handle *store, const scan_item *item)
 {
-    return siphash(store->identity.hash_key, item->key,
-                   item->header.key_size);
+    return siphash(store->identity.hash_key, item->key, item->header.key_size);
 }
 
 static void moved(store_handle *store, const scan_item *item,
@@ -292,9 +295,9 @@ static void count_item(store_handle *store, uint32_t index,
     if (row->first_sequence == 0) {
         row->first_sequence = item->header.sequence;
     }
-    if (live && store->engine->place_locked(store, hash_of(store, item)) ==
-                    place_make((uint16_t)index, item->offset, item->size,
-                               live)) {
+    if (live &&
+        store->engine->place_locked(store, hash_of(store, item)) ==
+            place_make((uint16_t)index, item->offset, item->size, live)) {
         row->live_bytes += item->size;
         row->live_records++;
     }
@@ -322,16 +325,14 @@ static cask_status recount(store_handle *store, uint32_t index, uint64_t end,
     scan_begin(&scan, map->data, end, map->nonce, SEGMENT_HEADER_SIZE);
     scan.trusted_end = end;
     while ((result = scan_next(&scan, &item)) != SCAN_END) {
-        if (result == SCAN_RECORD &&
-            record_kind(&item.header) != RECORD_MARK) {
+        if (result == SCAN_RECORD && record_kind(&item.header) != RECORD_MARK) {
             count_item(store, index, &item);
         }
     }
     return CASK_OK;
 }
 
-static cask_status move(store_handle *store, uint32_t *ret_old,
-                        cask_error *err)
+static cask_status move(store_handle *store, uint32_t *ret_old, cask_error *err)
 {
     region_header *header = store->region.header;
     uint32_t from = atomic_load(&header->active_row);
@@ -406,9 +407,9 @@ static bool next_has_room_locked(const store_handle *store)
     uint32_t next = atomic_load(&header->next_row);
     uint64_t tail = region_tail_offset(atomic_load(&header->applied_tail));
 
-    return next != 0 && atomic_load(&store->region.rows[next - 1].capacity) >=
-                            tail - header->commit.durable_offset +
-                                SEGMENT_HEADER_SIZE;
+    return next != 0 &&
+           atomic_load(&store->region.rows[next - 1].capacity) >=
+               tail - header->commit.durable_offset + SEGMENT_HEADER_SIZE;
 }
 
 /* Take the write lock with a next row that has room, though others append

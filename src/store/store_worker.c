@@ -4,6 +4,8 @@
  * also happen later, or in another process; it owns nothing.
  */
 #include "store/store.h"
+#include "store/store_recover.h"
+#include "store/store_write.h"
 
 enum { TICK_MS = 1000 };
 
@@ -86,8 +88,7 @@ static void run(void *argument)
 
     pause_ms = pause_ms < TICK_MS ? pause_ms : TICK_MS;
     while (!atomic_load(&store->worker_stop)) {
-        uint32_t wake =
-            __atomic_load_n(&store->worker_wake, __ATOMIC_SEQ_CST);
+        uint32_t wake = __atomic_load_n(&store->worker_wake, __ATOMIC_SEQ_CST);
 
         tick(store);
         if (!atomic_load(&store->worker_stop)) {

@@ -1,0 +1,60 @@
+/*
+ * Reading the segments of an open store: mapped, or by system call.
+ */
+#ifndef CASKADE_STORE_READ_H
+#define CASKADE_STORE_READ_H
+
+#include "store/store.h"
+
+/* ---- Reading maps (store_map.c)
+ * ---------------------------------------------- */
+
+/* The mapping of a row, made if necessary, that covers its reserved_tail.
+ * CASK_OK; CASK_CORRUPT; CASK_IO; CASK_NO_MEMORY. */
+cask_status store_map_row(store_handle *store, uint32_t row,
+                          store_map **ret_map, cask_error *err);
+
+/* The mapping of a row if it is there and current, else NULL. */
+static inline store_map *store_map_peek(const store_handle *store, uint32_t row)
+{
+    store_map *map =
+        atomic_load_explicit(&store->maps[row], memory_order_acquire);
+
+    if (map == NULL ||
+        map->file_id != atomic_load_explicit(&store->region.rows[row].file_id,
+                                             memory_order_acquire)) {
+        return NULL;
+    }
+    return map;
+}
+
+void store_unmap_all(store_handle *store);
+
+/* Views lent out by this handle. */
+uint32_t store_pins(const store_handle *store);
+
+/* ---- Reading by system call (store_pread.c), CASK_IO_PREAD
+ * ---------------------- */
+
+/* Copy `size` bytes at `offset` of a row. CASK_OK; CASK_IO; CASK_CORRUPT if
+ * the file is shorter. */
+cask_status store_pread(store_handle *store, uint32_t row, void *data,
+                        size_t size, uint64_t offset, cask_error *err);
+void store_pread_close_all(store_handle *store);
+
+/*
+ * Bytes of a sealed or foreign segment for a scan: mapped, or read into memory
+ * in CASK_IO_PREAD, where failing media must give an error and not a signal.
+ */
+typedef struct store_bytes {
+    const uint8_t *data;
+    size_t size; /* of the file */
+    size_t map_size;
+} store_bytes;
+
+cask_status store_bytes_load(store_handle *store, os_file *file, uint64_t size,
+                             const char *name, store_bytes *ret_bytes,
+                             cask_error *err);
+void store_bytes_free(store_handle *store, store_bytes *bytes);
+
+#endif

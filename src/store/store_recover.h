@@ -1,0 +1,85 @@
+/*
+ * What happens after a death, of one process or of all, and in the background.
+ */
+#ifndef CASKADE_STORE_RECOVER_H
+#define CASKADE_STORE_RECOVER_H
+
+#include "store/store.h"
+#include "store/store_read.h"
+
+/* ---- Recovery (store_recover.c, store_load.c, store_tail.c)
+ * ------------------------ */
+
+/* Redo what the dead owner of the write lock had appended; the lock is held. */
+cask_status store_redo_locked(store_handle *store, cask_error *err);
+
+/*
+ * Move the unsynced tail of the active segment to the next one and let that
+ * take over, because nobody can tell whether a sync of the old one succeeded.
+ * Syncs under the write lock: rare, and short of an alternative.
+ *
+ *   maintained  the maintenance lock is held already
+ */
+cask_status store_move_tail(store_handle *store, bool maintained,
+                            cask_error *err);
+
+/* What becomes of one copied record; see store_copy_records(). */
+typedef void (*store_copied_fn)(store_handle *store, const scan_item *item,
+                                uint64_t from_place, uint64_t to_place,
+                                uint64_t to_tail);
+
+/* Copy the records that `scan` finds, marks left out, to row `to`, whose file
+ * is open as `file`, from its header on; sync it; then call `copied` for each.
+ * ret_end: the end of the copies. */
+typedef struct store_copy {
+    segment_scan scan;
+    uint32_t from;
+    uint32_t to;
+    os_file *file;
+    store_copied_fn copied;
+} store_copy;
+
+cask_status store_copy_records(store_handle *store, const store_copy *copy,
+                               uint64_t *ret_end, cask_error *err);
+
+/* The part of recovery that loads segments (store_load.c). */
+typedef struct store_tail {
+    os_file *file; /* of the segment; NULL: none */
+    store_bytes bytes;
+    uint64_t trusted_end;                   /* synced up to here */
+    uint64_t end;                           /* of the last verified operation */
+    uint64_t first_sequence, last_sequence; /* 0: no records verify */
+    bool used;                              /* it holds records, or did */
+    bool clean; /* ends with a mark of everything before it */
+} store_tail;
+
+/* Look at an unsealed segment and keep it open. */
+cask_status store_tail_examine(store_handle *store,
+                               const manifest_segment *segment,
+                               store_tail *ret_tail, cask_error *err);
+void store_tail_free(store_handle *store, store_tail *tail);
+
+/* Set up row `index` for a segment and apply all its records below `length`,
+ * by its hint if it has one. ret_last_sequence: highest seen. */
+cask_status store_load_segment(store_handle *store, uint32_t index,
+                               const manifest_segment *segment,
+                               uint64_t *ret_last_sequence, cask_error *err);
+
+/* Fill a new region from the files. */
+cask_status store_recover(store_handle *store, cask_error *err);
+
+/* ---- Hints (store_hint.c)
+ * ------------------------------------------------------------ */
+
+/* Write the hint of a sealed row. */
+cask_status store_write_hint(store_handle *store, uint32_t row,
+                             cask_error *err);
+
+/* ---- Worker (store_worker.c)
+ * ---------------------------------------------------------- */
+
+cask_status store_worker_start(store_handle *store, cask_error *err);
+void store_worker_stop(store_handle *store);
+void store_worker_wake(store_handle *store);
+
+#endif

@@ -1,0 +1,120 @@
+/*
+ * Writing to an open store: appending, making room, syncing.
+ */
+#ifndef CASKADE_STORE_WRITE_H
+#define CASKADE_STORE_WRITE_H
+
+#include "store/store.h"
+
+/* ---- Appending (store_append.c)
+ * ------------------------------------------------ */
+
+/* Open the active row for appending if this handle has not yet; the write lock
+ * is held, and the call may use the kernel. */
+cask_status store_open_active_locked(store_handle *store, cask_error *err);
+
+/* A reference to the active segment, or release of one; accepts NULL. */
+store_active *store_active_acquire_locked(store_handle *store);
+void store_active_release(store_handle *store, store_active *active);
+
+/* One record to append: header fields without sequence and crc. */
+typedef struct store_record {
+    record_header header;
+    uint32_t body_crc;
+    uint64_t expires_at_ms; /* if header.type says so */
+    cask_slice key;
+    cask_slice value;
+    siphash_value hash; /* of the key */
+} store_record;
+
+/* Bytes that the records take, and the mark before them. */
+uint64_t store_records_size(const store_record *records, size_t count);
+
+/*
+ * Append records as one operation and apply them to the index. The write lock
+ * is held, the active segment open and fitting, the engine has room.
+ *
+ *   ret_sequence  of the last record
+ *
+ * Returns CASK_OK; CASK_NO_SPACE or CASK_IO: nothing was applied and the tail
+ * is as before.
+ */
+cask_status store_append_locked(store_handle *store, store_record *records,
+                                size_t count, uint64_t *ret_sequence,
+                                cask_error *err);
+
+/* Zero a range of the active segment; an errno value. */
+int store_zero_active(store_handle *store, uint64_t offset, uint64_t size);
+
+/* Whether `bytes` fit into what is allocated of the active segment. */
+bool store_fits_locked(const store_handle *store, uint64_t bytes);
+
+/* ---- Room: growth, rotation (store_room.c)
+ * ------------------------------------- */
+
+/*
+ * Make `bytes` fit: grow the active segment, or rotate to the next. No lock is
+ * held. Returns CASK_OK (look again: others may have used it up); CASK_NO_SPACE
+ * (nothing written); CASK_IO; CASK_POISONED.
+ */
+cask_status store_make_room(store_handle *store, uint64_t bytes,
+                            cask_error *err);
+
+/* Whether a next segment should be prepared, and do it (worker). */
+bool store_wants_next(const store_handle *store);
+cask_status store_prepare_next(store_handle *store, cask_error *err);
+
+/* Append one edit to the MANIFEST; maintenance lock held. A failed sync poisons
+ * the store. */
+cask_status store_edit(store_handle *store, manifest_edit *edit,
+                       cask_error *err);
+
+/* Take an id for a new segment file; maintenance lock held. */
+cask_status store_take_id(store_handle *store, uint64_t *ret_id,
+                          cask_error *err);
+
+/* Create a segment in a new row. State ROW_PREPARED. Maintenance lock held. */
+cask_status store_create_row(store_handle *store, uint64_t capacity,
+                             uint32_t *ret_row, cask_error *err);
+
+/* Make sure that there is a next row, with room for `bytes`; maintenance lock
+ * held. */
+cask_status store_ensure_next(store_handle *store, uint64_t bytes,
+                              cask_error *err);
+
+/* Let the next row take over from the active one, which ends at `tail` and is
+ * synced up to there; write lock held. Returns the old row. */
+uint32_t store_switch_locked(store_handle *store, uint64_t tail,
+                             uint64_t next_tail);
+
+/* Write the SEAL edit and the footer of a row that was synced. */
+cask_status store_seal_row(store_handle *store, uint32_t row, cask_error *err);
+
+/* ---- Sync (store_sync.c)
+ * ---------------------------------------------------------- */
+
+/* Return when everything up to `sequence` is durable. CASK_OK; CASK_POISONED;
+ * CASK_TIMEOUT; CASK_IO. */
+cask_status store_sync_to(store_handle *store, uint64_t sequence,
+                          cask_error *err);
+
+/* Sync everything written so far. */
+cask_status store_sync_all(store_handle *store, cask_error *err);
+
+/*
+ * Be the one that syncs, until store_lead_end(): waits for whoever leads, and
+ * takes over from the dead. Comes before the maintenance lock.
+ */
+cask_status store_lead_begin(store_handle *store, cask_error *err);
+void store_lead_end(store_handle *store);
+
+/* Sync what was written so far; the caller leads and holds the maintenance
+ * lock. */
+cask_status store_sync_leading(store_handle *store, cask_error *err);
+
+/* Whether this handle's descriptor of the active segment hears of every failure
+ * there was to sync it; else its tail must be moved. Write lock held, active
+ * segment open. */
+bool store_can_vouch_locked(const store_handle *store);
+
+#endif
