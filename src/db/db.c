@@ -11,8 +11,7 @@
 #include "hash/hash.h"
 #include "store/store_read.h"
 
-/* ---- Checks
- * ------------------------------------------------------------------- */
+/* ---- Checks ---- */
 
 cask_status db_check(const cask_db *db, cask_error *err)
 {
@@ -75,8 +74,7 @@ static cask_status check_output(const void *output, const char *name,
                           : fail(err, CASK_INVALID, 0, "%s is NULL", name);
 }
 
-/* ---- Open, close
- * ----------------------------------------------------------------- */
+/* ---- Open, close ---- */
 
 cask_status db_open_on(os *kernel, const char *path,
                        const cask_options *options, cask_db **ret_db,
@@ -145,8 +143,7 @@ cask_status cask_refresh(cask_db *db, cask_error *err)
     return status == CASK_OK ? store_refresh(db->store, err) : status;
 }
 
-/* ---- Write
- * ------------------------------------------------------------------------- */
+/* ---- Write ---- */
 
 cask_status cask_put(cask_db *db, cask_slice key, cask_slice value,
                      cask_error *err)
@@ -280,9 +277,7 @@ cask_status cask_sync(cask_db *db, cask_error *err)
     return status == CASK_OK ? store_sync_all(db->store, err) : status;
 }
 
-/* ---- Read
- * ----------------------------------------------------------------------------
- */
+/* ---- Read ---- */
 
 static cask_status check_read(const cask_db *db, cask_slice key,
                               const void *output, cask_error *err)

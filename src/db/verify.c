@@ -92,8 +92,7 @@ static cask_status map_file(verification *v, mapped *file, cask_error *err)
     return CASK_OK;
 }
 
-/* ---- A segment
- * ---------------------------------------------------------------- */
+/* ---- A segment ---- */
 
 static bool check_header(verification *v, const mapped *file,
                          const manifest_segment *segment)
@@ -203,8 +202,7 @@ static void check_records(verification *v, const mapped *file,
     }
 }
 
-/* ---- A hint
- * ---------------------------------------------------------------------- */
+/* ---- A hint ---- */
 
 static bool hint_is_sound(verification *v, const mapped *file,
                           const manifest_segment *segment,
@@ -319,8 +317,7 @@ check_segment(verification *v, const manifest_segment *segment, cask_error *err)
     return status;
 }
 
-/* ---- The store
- * ------------------------------------------------------------------- */
+/* ---- The store ---- */
 
 static bool add_size(void *context, const char *name)
 {

@@ -10,8 +10,7 @@
 /* What the store calls back. */
 extern const store_engine hash_engine;
 
-/* ---- Reading (hash_read.c)
- * ---------------------------------------------------- */
+/* ---- Reading (hash_read.c) ---- */
 
 /* What a look-up met. */
 typedef struct hash_found {
@@ -46,8 +45,7 @@ void hash_unview(cask_view *view);
 bool hash_is_expired(const store_handle *store, uint32_t time_s,
                      uint64_t expires_at_ms);
 
-/* ---- Writing (hash_write.c)
- * ----------------------------------------------------- */
+/* ---- Writing (hash_write.c) ---- */
 
 /* Fill a record for a put or a delete; the slices are borrowed. */
 void hash_prepare(const store_handle *store, uint8_t kind, cask_slice key,
@@ -66,8 +64,7 @@ cask_status hash_write_if(store_handle *store, store_record *record,
                           uint64_t *ret_sequence, bool *ret_existed,
                           cask_error *err);
 
-/* ---- Folding (hash_fold.c)
- * --------------------------------------------------------- */
+/* ---- Folding (hash_fold.c) ---- */
 
 cask_status hash_fold(store_handle *store, bool keys_only, cask_fold_fn visit,
                       void *context, cask_error *err);

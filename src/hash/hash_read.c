@@ -38,8 +38,7 @@ bool hash_is_expired(const store_handle *store, uint32_t time_s,
             now_ms / 1000 - time_s > seconds);
 }
 
-/* ---- One record
- * -------------------------------------------------------------- */
+/* ---- One record ---- */
 
 /* Where a record is, with its header copied and checked. */
 typedef struct located {
@@ -223,8 +222,7 @@ static cask_status read_place(store_handle *store, uint64_t place,
     return CASK_OK;
 }
 
-/* ---- Look-up
- * ------------------------------------------------------------------- */
+/* ---- Look-up ---- */
 
 static void count_get(store_handle *store, bool found)
 {
@@ -300,8 +298,7 @@ cask_status hash_get(store_handle *store, cask_slice key, cask_buffer *value,
     return status;
 }
 
-/* ---- Many
- * -------------------------------------------------------------------------- */
+/* ---- Many ---- */
 
 enum { MANY = 16 };
 
@@ -366,9 +363,7 @@ cask_status hash_get_many(store_handle *store, const cask_slice *keys,
     return worst;
 }
 
-/* ---- Views
- * ---------------------------------------------------------------------------
- */
+/* ---- Views ---- */
 
 static cask_status view_copy(store_handle *store, cask_slice key,
                              cask_view *ret_view, cask_error *err)

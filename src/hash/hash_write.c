@@ -162,8 +162,7 @@ cask_status hash_write(store_handle *store, store_record *records, size_t count,
     return status == CASK_OK ? settle(store, *ret_sequence, err) : status;
 }
 
-/* ---- Conditional writes
- * ---------------------------------------------------------- */
+/* ---- Conditional writes ---- */
 
 static bool holds(const cask_write_options *options, bool exists,
                   const hash_found *found)

@@ -160,7 +160,7 @@ void keydir_prefetch(const region_handle *region, keydir_hash hash)
     }
 }
 
-/* ---- Writers ----------------------------------------------------------- */
+/* ---- Writers ---- */
 
 /* A deleted slot on the probe run may be reused, but only after the whole run
  * was searched: the tag may follow. */

@@ -73,7 +73,7 @@ cask_status keydir_create(region_handle *region, cask_error *err)
     return CASK_OK;
 }
 
-/* ---- Filling a group ---------------------------------------------------- */
+/* ---- Filling a group ---- */
 
 /* Where each live slot will go, found before memory is taken or touched. */
 typedef struct layout {
@@ -161,7 +161,7 @@ static new_group build_group(region_handle *region, const live_slots *live,
     return (new_group){0, 0};
 }
 
-/* ---- Publishing ---------------------------------------------------------- */
+/* ---- Publishing ---- */
 
 static void store_words(region_handle *region,
                         const region_keydir_intent *intent)
@@ -241,7 +241,7 @@ static void double_directory(region_handle *region)
                           memory_order_release);
 }
 
-/* ---- Growing ------------------------------------------------------------ */
+/* ---- Growing ---- */
 
 static void collect(const region_handle *region, uint64_t word,
                     live_slots *ret_live)

@@ -38,7 +38,7 @@ cask_status manifest_add(manifest_state *manifest,
     return CASK_OK;
 }
 
-/* ---- Load ------------------------------------------------------------ */
+/* ---- Load ---- */
 
 static manifest_segment *find_segment(manifest_state *manifest, uint64_t id)
 {
@@ -256,7 +256,7 @@ done:
     return status;
 }
 
-/* ---- Write ------------------------------------------------------------ */
+/* ---- Write ---- */
 
 cask_status manifest_append(os_file *dir, uint64_t *tail, uint64_t *number,
                             manifest_edit *edits, size_t count, cask_error *err)

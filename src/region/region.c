@@ -84,7 +84,7 @@ void region_remove(region_handle *region)
     }
 }
 
-/* ---- Attach ------------------------------------------------------------ */
+/* ---- Attach ---- */
 
 static cask_status check_owner(const region_handle *region, const os_stat *stat,
                                cask_error *err)
@@ -234,7 +234,7 @@ bool region_is_orphan(const region_handle *region)
     return orphan;
 }
 
-/* ---- Create ------------------------------------------------------------ */
+/* ---- Create ---- */
 
 static int allocate(region_handle *region, uint64_t offset, uint64_t size)
 {
@@ -360,7 +360,7 @@ cask_status region_create_private(region_handle *region,
     return status;
 }
 
-/* ---- Grow ------------------------------------------------------------ */
+/* ---- Grow ---- */
 
 static uint64_t grow_step(uint64_t heap_bytes, uint64_t needed_bytes)
 {

@@ -119,7 +119,7 @@ struct store_handle {
     store_stripe stripes[STORE_STRIPES];
 };
 
-/* ---- Open, close (store_open.c) ------------------------------------------ */
+/* ---- Open, close (store_open.c) ---- */
 
 /*
  * Open the store in `path`; see cask_open() for options and statuses.

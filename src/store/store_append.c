@@ -113,8 +113,7 @@ cask_status store_open_active_locked(store_handle *store, cask_error *err)
     return status;
 }
 
-/* ---- Writing bytes
- * ----------------------------------------------------------- */
+/* ---- Writing bytes ---- */
 
 uint64_t store_records_size(const store_record *records, size_t count)
 {
@@ -249,8 +248,7 @@ static int write_record(store_handle *store, store_record *record,
     return 0;
 }
 
-/* ---- One operation
- * -------------------------------------------------------------- */
+/* ---- One operation ---- */
 
 /* The mark that tells what a finished sync made durable. */
 static store_record make_mark(const store_handle *store, uint8_t value[8])

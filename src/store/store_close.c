@@ -36,8 +36,7 @@ cask_status store_fail_busy(store_handle *store, cask_error *err)
                 "%s: another process writes to it; try again", store->path);
 }
 
-/* ---- The last writer
- * ---------------------------------------------------------- */
+/* ---- The last writer ---- */
 
 /* Whether the log ends with a mark that names all of it, or is empty. */
 static bool ends_clean(const store_handle *store)
@@ -201,8 +200,7 @@ static cask_status finish_log(store_handle *store, cask_error *err)
     return status;
 }
 
-/* ---- The last handle
- * ------------------------------------------------------------- */
+/* ---- The last handle ---- */
 
 static void leave_region(store_handle *store, bool clean)
 {

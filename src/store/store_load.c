@@ -119,8 +119,7 @@ static cask_status load_hint(store_handle *store, uint32_t index,
     return status;
 }
 
-/* ---- By scan
- * ------------------------------------------------------------------ */
+/* ---- By scan ---- */
 
 static void note_damage(store_handle *store, region_row *row,
                         const scan_item *item)
@@ -218,8 +217,7 @@ static cask_status load_data(store_handle *store, uint32_t index, os_file *file,
     return status;
 }
 
-/* ---- A segment
- * -------------------------------------------------------------------- */
+/* ---- A segment ---- */
 
 static void fill_row(region_row *row, const manifest_segment *segment,
                      const os_stat *stat)
@@ -282,8 +280,7 @@ cask_status store_load_segment(store_handle *store, uint32_t index,
     return status;
 }
 
-/* ---- An unsealed segment
- * ------------------------------------------------------------ */
+/* ---- An unsealed segment ---- */
 
 /* Nothing behind the end: no piece of a write that was lost in part, which
  * could come to life behind records that are appended now. */

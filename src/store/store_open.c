@@ -23,8 +23,7 @@ enum { PRIVATE_ATTEMPTS = 10 };
 
 enum { FIRST_HEAP_BYTES = 256 << 10, REGION_LEAST_BYTES = 1 << 20 };
 
-/* ---- The directory
- * -------------------------------------------------------------- */
+/* ---- The directory ---- */
 
 /* The directory above `path`, in memory to be freed; NULL: none left. */
 static char *parent_of(const char *path)
@@ -127,8 +126,7 @@ static cask_status open_directory(store_handle *store, cask_error *err)
     return CASK_OK;
 }
 
-/* ---- LOCK
- * -------------------------------------------------------------------------- */
+/* ---- LOCK ---- */
 
 /* Take the open lock of the file that is named LOCK now. */
 static cask_status take_open_lock(store_handle *store, cask_error *err)
@@ -165,8 +163,7 @@ static cask_status take_open_lock(store_handle *store, cask_error *err)
     }
 }
 
-/* ---- CASKADE
- * ------------------------------------------------------------------------- */
+/* ---- CASKADE ---- */
 
 static bool is_foreign(void *context, const char *name)
 {
@@ -273,8 +270,7 @@ static cask_status settle_identity(store_handle *store, cask_error *err)
     return status;
 }
 
-/* ---- The region
- * ----------------------------------------------------------------------- */
+/* ---- The region ---- */
 
 static cask_status identify(const store_handle *store,
                             region_identity *ret_identity, cask_error *err)
@@ -561,9 +557,7 @@ static cask_status check_elsewhere(store_handle *store, cask_status joined,
     return CASK_OK;
 }
 
-/* ---- Roles
- * ------------------------------------------------------------------------------
- */
+/* ---- Roles ---- */
 
 static cask_status take_write_role(store_handle *store, cask_error *err)
 {
@@ -690,9 +684,7 @@ cask_status store_refresh(store_handle *store, cask_error *err)
     return CASK_OK;
 }
 
-/* ---- Open
- * -------------------------------------------------------------------------------
- */
+/* ---- Open ---- */
 
 static cask_status set_up(store_handle *store, const char *path,
                           cask_error *err)

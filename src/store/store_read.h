@@ -6,8 +6,7 @@
 
 #include "store/store.h"
 
-/* ---- Reading maps (store_map.c)
- * ---------------------------------------------- */
+/* ---- Reading maps (store_map.c) ---- */
 
 /* The mapping of a row, made if necessary, that covers its reserved_tail.
  * CASK_OK; CASK_CORRUPT; CASK_IO; CASK_NO_MEMORY. */
@@ -33,8 +32,7 @@ void store_unmap_all(store_handle *store);
 /* Views lent out by this handle. */
 uint32_t store_pins(const store_handle *store);
 
-/* ---- Reading by system call (store_pread.c), CASK_IO_PREAD
- * ---------------------- */
+/* ---- Reading by system call (store_pread.c), CASK_IO_PREAD ---- */
 
 /* Copy `size` bytes at `offset` of a row. CASK_OK; CASK_IO; CASK_CORRUPT if
  * the file is shorter. */

@@ -36,8 +36,7 @@ typedef struct recovery {
     size_t taken_up;  /* 1: a segment is active already */
 } recovery;
 
-/* ---- Files that are not the store's
- * ------------------------------------------- */
+/* ---- Files that are not the store's ---- */
 
 static bool in_manifest(const manifest_state *manifest, uint64_t id)
 {
@@ -234,8 +233,7 @@ static cask_status load_manifest(recovery *r, cask_error *err)
                             err);
 }
 
-/* ---- Segments
- * ------------------------------------------------------------------- */
+/* ---- Segments ---- */
 
 static cask_status load(recovery *r, const manifest_segment *segment,
                         cask_error *err)
@@ -482,8 +480,7 @@ static cask_status load_all(recovery *r, store_tail *tails, cask_error *err)
     return status;
 }
 
-/* ---- The whole
- * ------------------------------------------------------------------- */
+/* ---- The whole ---- */
 
 static cask_status finish(recovery *r, cask_error *err)
 {

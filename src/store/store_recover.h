@@ -7,8 +7,7 @@
 #include "store/store.h"
 #include "store/store_read.h"
 
-/* ---- Recovery (store_recover.c, store_load.c, store_tail.c)
- * ------------------------ */
+/* ---- Recovery (store_recover.c, store_load.c, store_tail.c) ---- */
 
 /* Redo what the dead owner of the write lock had appended; the lock is held. */
 cask_status store_redo_locked(store_handle *store, cask_error *err);
@@ -68,15 +67,13 @@ cask_status store_load_segment(store_handle *store, uint32_t index,
 /* Fill a new region from the files. */
 cask_status store_recover(store_handle *store, cask_error *err);
 
-/* ---- Hints (store_hint.c)
- * ------------------------------------------------------------ */
+/* ---- Hints (store_hint.c) ---- */
 
 /* Write the hint of a sealed row. */
 cask_status store_write_hint(store_handle *store, uint32_t row,
                              cask_error *err);
 
-/* ---- Worker (store_worker.c)
- * ---------------------------------------------------------- */
+/* ---- Worker (store_worker.c) ---- */
 
 cask_status store_worker_start(store_handle *store, cask_error *err);
 void store_worker_stop(store_handle *store);

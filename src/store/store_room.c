@@ -22,8 +22,7 @@ enum {
     IDS_RESERVED = 64     /* segment ids promised by one MANIFEST edit */
 };
 
-/* ---- Growth
- * ----------------------------------------------------------------------- */
+/* ---- Growth ---- */
 
 /* Allocate more of the active or the next segment; maintenance lock held, so
  * that it is not sealed meanwhile. */
@@ -263,8 +262,7 @@ cask_status store_prepare_next(store_handle *store, cask_error *err)
     return status;
 }
 
-/* ---- Sealing
- * ------------------------------------------------------------------ */
+/* ---- Sealing ---- */
 
 static void write_footer(store_handle *store, uint32_t index)
 {
@@ -315,8 +313,7 @@ cask_status store_seal_row(store_handle *store, uint32_t index, cask_error *err)
     return status;
 }
 
-/* ---- Rotation
- * -------------------------------------------------------------------- */
+/* ---- Rotation ---- */
 
 /* Sync what is unsynced, again and again, until little is left. */
 static cask_status sync_ahead(store_handle *store, cask_error *err)
@@ -431,8 +428,7 @@ static cask_status rotate(store_handle *store, uint64_t bytes, cask_error *err)
     return status;
 }
 
-/* ---- Room
- * ------------------------------------------------------------------------- */
+/* ---- Room ---- */
 
 /* Whether `bytes` may be added to the active segment at all. A record larger
  * than a segment gets one of its own. */

@@ -148,8 +148,7 @@ cask_status store_redo_locked(store_handle *store, cask_error *err)
     return status;
 }
 
-/* ---- Copy
- * -------------------------------------------------------------------- */
+/* ---- Copy ---- */
 
 enum { PIECE_BYTES = 1 << 20 };
 
@@ -264,8 +263,7 @@ cask_status store_copy_records(store_handle *store, const store_copy *copy,
 /* Room made beyond what is to be moved. */
 enum { MOVE_SLACK = 64 << 10, MOVE_SLACK_MOST = 64 << 20 };
 
-/* ---- Move
- * ---------------------------------------------------------------------- */
+/* ---- Move ---- */
 
 static siphash_value hash_of(const store_handle *store, const scan_item *item)
 {

@@ -6,8 +6,7 @@
 
 #include "store/store.h"
 
-/* ---- Appending (store_append.c)
- * ------------------------------------------------ */
+/* ---- Appending (store_append.c) ---- */
 
 /* Open the active row for appending if this handle has not yet; the write lock
  * is held, and the call may use the kernel. */
@@ -49,8 +48,7 @@ int store_zero_active(store_handle *store, uint64_t offset, uint64_t size);
 /* Whether `bytes` fit into what is allocated of the active segment. */
 bool store_fits_locked(const store_handle *store, uint64_t bytes);
 
-/* ---- Room: growth, rotation (store_room.c)
- * ------------------------------------- */
+/* ---- Room: growth, rotation (store_room.c) ---- */
 
 /*
  * Make `bytes` fit: grow the active segment, or rotate to the next. No lock is
@@ -90,8 +88,7 @@ uint32_t store_switch_locked(store_handle *store, uint64_t tail,
 /* Write the SEAL edit and the footer of a row that was synced. */
 cask_status store_seal_row(store_handle *store, uint32_t row, cask_error *err);
 
-/* ---- Sync (store_sync.c)
- * ---------------------------------------------------------- */
+/* ---- Sync (store_sync.c) ---- */
 
 /* Return when everything up to `sequence` is durable. CASK_OK; CASK_POISONED;
  * CASK_TIMEOUT; CASK_IO. */
