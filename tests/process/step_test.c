@@ -1,0 +1,555 @@
+/*
+ * Death at any instruction: a child does one operation under single-step and
+ * is killed after n instructions, for many n. The parent, whose handle on the
+ * same store stays open, goes on at once, and finds the operation done or not
+ * done, everything else as it was, and the index's counters exact.
+ *
+ *   CASK_TEST_POINTS  how many deaths per operation (default 60)
+ */
+#define _GNU_SOURCE
+#include "cask_test.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ptrace.h>
+#include <sys/user.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "db/db.h"
+#include "hash/keydir.h"
+#include "hash/keydir_layout.h"
+#include "log/record_format.h"
+#include "support/random.h"
+#include "support/scratch.h"
+
+enum {
+    KEYS = 6000,
+    BATCH_KEYS = 60,
+    VALUE_BYTES = 64
+};
+
+/* An operation changes some keys; the model of the store is one version per
+ * key, 0: absent. */
+typedef struct change {
+    unsigned count;
+    unsigned key[BATCH_KEYS];
+    uint64_t version[BATCH_KEYS]; /* 0: delete */
+} change;
+
+typedef struct scene {
+    char path[SCRATCH_PATH];
+    cask_options options;
+    cask_db *db;
+    test_random random;
+    uint64_t version[KEYS];
+    uint64_t next_version;
+    uint64_t sequence;
+    unsigned fresh; /* keys from here on were never used */
+} scene;
+
+/* ---- The store ------------------------------------------------------------- */
+
+static cask_slice name_of(char text[16], unsigned key)
+{
+    (void)snprintf(text, 16, "k%u", key);
+    return cask_slice_of(text);
+}
+
+static cask_slice value_of(uint64_t version, char text[VALUE_BYTES])
+{
+    memset(text, 'v', VALUE_BYTES);
+    (void)snprintf(text, VALUE_BYTES, "%" PRIu64, version);
+    return (cask_slice){text, 24 + version % 40};
+}
+
+/* Do it as one operation: a put, a delete, or a batch. */
+static cask_status perform(cask_db *db, const change *wanted, cask_error *err)
+{
+    char name[16];
+    char value[VALUE_BYTES];
+    cask_batch *batch = NULL;
+    cask_status status;
+
+    if (wanted->count == 1) {
+        cask_slice key = name_of(name, wanted->key[0]);
+
+        return wanted->version[0] == 0
+                   ? cask_delete(db, key, NULL, err)
+                   : cask_put(db, key, value_of(wanted->version[0], value),
+                              err);
+    }
+    status = cask_batch_create(&batch, err);
+    for (unsigned i = 0; i < wanted->count && status == CASK_OK; i++) {
+        cask_slice key = name_of(name, wanted->key[i]);
+
+        status = wanted->version[i] == 0
+                     ? cask_batch_delete(batch, key, err)
+                     : cask_batch_put(batch, key,
+                                      value_of(wanted->version[i], value), 0,
+                                      err);
+    }
+    if (status == CASK_OK) {
+        status = cask_write(db, batch, err);
+    }
+    cask_batch_free(batch);
+    return status;
+}
+
+static void note(scene *s, const change *done)
+{
+    for (unsigned i = 0; i < done->count; i++) {
+        s->version[done->key[i]] = done->version[i];
+    }
+}
+
+static void require(cask_status status, const cask_error *err)
+{
+    if (status != CASK_OK) {
+        fail_msg("%s: %s", cask_status_name(status), err->message);
+    }
+}
+
+/* ---- Comparing ---------------------------------------------------------------- */
+
+/* The version in the store; 0 if the key is absent. */
+static uint64_t stored(scene *s, unsigned key)
+{
+    cask_buffer value = {NULL, 0, 0};
+    cask_error err = {CASK_OK, 0, ""};
+    char name[16];
+    char text[VALUE_BYTES];
+    cask_status status = cask_get(s->db, name_of(name, key), &value, &err);
+    uint64_t version = 0;
+
+    if (status == CASK_OK) {
+        cask_slice right;
+
+        assert_true(sscanf(value.data, "%" SCNu64, &version) == 1);
+        right = value_of(version, text);
+        assert_int_equal(value.size, right.size);
+        assert_memory_equal(value.data, right.data, right.size);
+    } else if (status != CASK_NOT_FOUND) {
+        fail_msg("%s: %s", name, err.message);
+    }
+    cask_buffer_free(&value);
+    return version;
+}
+
+typedef struct sums {
+    uint64_t keys;
+    uint64_t bytes;
+} sums;
+
+static bool add_up(void *context, const cask_entry *entry)
+{
+    sums *found = context;
+    record_header header = {.key_size = (uint16_t)entry->key.size,
+                            .value_size = entry->info.value_bytes};
+
+    found->keys++;
+    found->bytes += record_size(&header);
+    return true;
+}
+
+static void compare_counters(scene *s)
+{
+    cask_error err = {CASK_OK, 0, ""};
+    cask_segment_stats *segments = NULL;
+    size_t segment_count = 0;
+    sums found = {0, 0};
+    uint64_t count = 0;
+    uint64_t live_bytes = 0;
+    uint64_t live_records = 0;
+
+    require(cask_fold(s->db, NULL, add_up, &found, &err), &err);
+    require(cask_count(s->db, &count, &err), &err);
+    require(cask_segments(s->db, &segments, &segment_count, &err), &err);
+    for (size_t i = 0; i < segment_count; i++) {
+        live_bytes += segments[i].live_bytes;
+        live_records += segments[i].live_records;
+    }
+    cask_free(segments);
+    assert_int_equal(count, found.keys);
+    assert_int_equal(live_records, found.keys);
+    assert_int_equal(live_bytes, found.bytes);
+}
+
+/* The operation is done or not done; all else is as it was. */
+static void compare(scene *s, const change *begun)
+{
+    cask_error err = {CASK_OK, 0, ""};
+    cask_slice pulse = cask_slice_of("pulse");
+    uint64_t sequence = 0;
+    unsigned done = 0;
+    unsigned lost = 0;
+
+    require(cask_put_with(s->db, pulse, pulse, NULL, &sequence, &err), &err);
+    assert_true(sequence > s->sequence);
+    s->sequence = sequence;
+    for (unsigned i = 0; i < begun->count; i++) {
+        uint64_t found = stored(s, begun->key[i]);
+        uint64_t old = s->version[begun->key[i]];
+
+        if (found != begun->version[i] && found != old) {
+            fail_msg("k%u has version %" PRIu64 ", neither %" PRIu64
+                     " nor %" PRIu64,
+                     begun->key[i], found, old, begun->version[i]);
+        }
+        if (old != begun->version[i]) {
+            done += found == begun->version[i];
+            lost += found == old;
+        }
+    }
+    if (done > 0 && lost > 0) {
+        fail_msg("a batch is half there: %u done, %u lost", done, lost);
+    }
+    if (lost == 0) {
+        note(s, begun);
+    }
+    for (unsigned key = 0; key < KEYS; key++) {
+        assert_int_equal(stored(s, key), s->version[key]);
+    }
+    compare_counters(s);
+}
+
+/* ---- Stepping ------------------------------------------------------------ */
+
+_Noreturn static void child(const scene *s, const change *wanted)
+{
+    cask_error err = {CASK_OK, 0, ""};
+    cask_db *db = NULL;
+
+    if (cask_open(s->path, &s->options, &db, &err) != CASK_OK) {
+        _exit(2);
+    }
+    if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) != 0) {
+        _exit(77);
+    }
+    (void)raise(SIGSTOP);
+    if (perform(db, wanted, &err) != CASK_OK) {
+        _exit(3);
+    }
+    (void)raise(SIGSTOP);
+    _exit(0);
+}
+
+static pid_t start_child(const scene *s, const change *wanted)
+{
+    pid_t pid = fork();
+    int status = 0;
+
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        child(s, wanted);
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 77) {
+        print_message("SKIPPED: ptrace is not allowed here\n");
+        skip();
+    }
+    if (!WIFSTOPPED(status)) {
+        fail_msg("the child ended with %x", (unsigned)status);
+    }
+    return pid;
+}
+
+static void end_child(pid_t pid)
+{
+    (void)kill(pid, SIGKILL);
+    while (waitpid(pid, NULL, 0) < 0 && errno == EINTR) {
+    }
+}
+
+/* Wait for the next stop: true if it is the child's own, at the end. */
+static bool next_stop(pid_t pid)
+{
+    int status = 0;
+
+    if (waitpid(pid, &status, 0) != pid || !WIFSTOPPED(status)) {
+        fail_msg("the child ended with %x", (unsigned)status);
+    }
+    if (WSTOPSIG(status) != SIGTRAP && WSTOPSIG(status) != SIGSTOP) {
+        fail_msg("the child got signal %d", WSTOPSIG(status));
+    }
+    return WSTOPSIG(status) == SIGSTOP;
+}
+
+/*
+ * Run at full speed to the `hit`th call of a function; a child has it at the
+ * same address. False if it ended before. Elsewhere than on x86-64 (or without
+ * debug registers) all is done step by step, from the beginning.
+ */
+static bool run_to(pid_t pid, void (*function)(void), uint64_t hit)
+{
+#if defined(__x86_64__)
+    const size_t address = offsetof(struct user, u_debugreg[0]);
+    const size_t control = offsetof(struct user, u_debugreg[7]);
+
+    if (ptrace(PTRACE_POKEUSER, pid, address, function) != 0) {
+        return true;
+    }
+    for (uint64_t i = 0; i < hit; i++) {
+        if (ptrace(PTRACE_POKEUSER, pid, control, 1) != 0 ||
+            ptrace(PTRACE_CONT, pid, NULL, NULL) != 0 || next_stop(pid)) {
+            return false;
+        }
+        /* Off, or the same instruction traps again. */
+        if (ptrace(PTRACE_POKEUSER, pid, control, 0) != 0 ||
+            ptrace(PTRACE_SINGLESTEP, pid, NULL, NULL) != 0 ||
+            next_stop(pid)) {
+            return false;
+        }
+    }
+#else
+    (void)pid;
+    (void)function;
+    (void)hit;
+#endif
+    return true;
+}
+
+/* Step up to `limit` instructions; how many there were until it was done. */
+static uint64_t step(pid_t pid, uint64_t limit)
+{
+    for (uint64_t n = 0; n < limit; n++) {
+        if (ptrace(PTRACE_SINGLESTEP, pid, NULL, NULL) != 0 ||
+            next_stop(pid)) {
+            return n;
+        }
+    }
+    return limit;
+}
+
+/* What is swept: the instructions from the call of a function on. */
+typedef struct plan {
+    void (*prepare)(scene *s, change *ret_change);
+    void (*function)(void);
+    uint64_t hits;   /* one of the first so many calls */
+    uint64_t window; /* instructions */
+} plan;
+
+#define FUNCTION(name) ((void (*)(void))(name))
+
+/* Kill at many points of the operation that the plan prepares. */
+static void sweep(scene *s, const plan *wanted)
+{
+    uint64_t points = test_number("CASK_TEST_POINTS", 60);
+    uint64_t deaths = 0;
+    uint64_t longest = 0;
+
+    for (uint64_t i = 0; i < points; i++) {
+        uint64_t hit = 1 + test_random_next(&s->random, wanted->hits);
+        uint64_t limit =
+            1 + test_random_next(&s->random, wanted->window);
+        change begun = {.count = 0};
+        uint64_t steps = 0;
+        pid_t pid;
+
+        wanted->prepare(s, &begun);
+        pid = start_child(s, &begun);
+        if (run_to(pid, wanted->function, hit)) {
+            steps = step(pid, limit);
+            deaths += steps == limit;
+            longest = steps > longest ? steps : longest;
+        }
+        end_child(pid);
+        compare(s, &begun);
+    }
+    print_message("%" PRIu64 " deaths before the end, up to %" PRIu64
+                  " instructions\n",
+                  deaths, longest);
+    assert_true(deaths > points / 4);
+}
+
+/* ---- Operations -------------------------------------------------------------------- */
+
+static void one(scene *s, change *ret_change, unsigned key, bool put)
+{
+    ret_change->count = 1;
+    ret_change->key[0] = key;
+    ret_change->version[0] = put ? ++s->next_version : 0;
+}
+
+static void by_parent(scene *s, const change *wanted)
+{
+    cask_error err = {CASK_OK, 0, ""};
+
+    require(perform(s->db, wanted, &err), &err);
+    note(s, wanted);
+}
+
+static void prepare_overwrite(scene *s, change *ret_change)
+{
+    one(s, ret_change, 3, true);
+}
+
+/* The key was deleted, and so were others near it: a slot is used again. */
+static void prepare_new(scene *s, change *ret_change)
+{
+    unsigned key = 40 + (unsigned)test_random_next(&s->random, 60);
+    change gone;
+
+    one(s, &gone, key, false);
+    by_parent(s, &gone);
+    one(s, ret_change, key, true);
+}
+
+static void prepare_delete(scene *s, change *ret_change)
+{
+    change there;
+
+    one(s, &there, 7, true);
+    by_parent(s, &there);
+    one(s, ret_change, 7, false);
+}
+
+static void prepare_batch(scene *s, change *ret_change)
+{
+    ret_change->count = 5;
+    for (unsigned i = 0; i < 5; i++) {
+        ret_change->key[i] = 10 + i;
+        ret_change->version[i] = i == 2 ? 0 : ++s->next_version;
+    }
+}
+
+/* Sixty keys that never were: groups are made, fill, are copied and split. */
+static void prepare_growth(scene *s, change *ret_change)
+{
+    ret_change->count = BATCH_KEYS;
+    for (unsigned i = 0; i < BATCH_KEYS; i++) {
+        ret_change->key[i] = s->fresh++;
+        ret_change->version[i] = ++s->next_version;
+        assert_true(s->fresh <= KEYS);
+    }
+}
+
+/* The active segment is nearly full: the put rotates. */
+static void prepare_rotation(scene *s, change *ret_change)
+{
+    const region_header *header = s->db->store->region.header;
+    char filler[512];
+    cask_error err = {CASK_OK, 0, ""};
+
+    memset(filler, 'f', sizeof(filler));
+    while (region_tail_offset(atomic_load(&header->applied_tail)) <
+           65536 - 560) {
+        require(cask_put(s->db, cask_slice_of("filler"),
+                         (cask_slice){filler, sizeof(filler)}, &err),
+                &err);
+    }
+    for (uint64_t left = 65536 - region_tail_offset(
+                                     atomic_load(&header->applied_tail));
+         left >= 160; left -= 96) {
+        require(cask_put(s->db, cask_slice_of("filler"),
+                         (cask_slice){filler, 64}, &err),
+                &err);
+    }
+    one(s, ret_change, 5, true);
+}
+
+/* ---- Tests ---------------------------------------------------------------------------- */
+
+static int set_up(void **state)
+{
+    scene *s = calloc(1, sizeof(*s));
+    cask_error err = {CASK_OK, 0, ""};
+
+    s->random = test_random_make(test_seed(), 0);
+    s->fresh = 100;
+    scratch_make(s->path);
+    cask_options_init(&s->options);
+    s->options.create_if_missing = true;
+    s->options.segment_max_bytes = 65536;
+    s->options.sync = CASK_SYNC_NONE;
+    s->options.huge_pages = false;
+    require(cask_open(s->path, &s->options, &s->db, &err), &err);
+    for (unsigned key = 0; key < 100; key++) {
+        change first;
+
+        one(s, &first, key, key % 3 != 0);
+        by_parent(s, &first);
+    }
+    *state = s;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    scene *s = *state;
+    cask_verify_report report;
+    cask_error err = {CASK_OK, 0, ""};
+
+    require(cask_close(s->db, &err), &err);
+    require(cask_verify(s->path, NULL, &report, &err), &err);
+    assert_int_equal(scratch_regions(s->path), 0);
+    scratch_remove(s->path);
+    free(s);
+    return 0;
+}
+
+static void test_overwrite_is_done_or_not(void **state)
+{
+    const plan p = {prepare_overwrite, FUNCTION(store_append_locked), 1, 1100};
+
+    sweep(*state, &p);
+}
+
+static void test_new_key_is_there_or_not(void **state)
+{
+    const plan p = {prepare_new, FUNCTION(store_append_locked), 1, 1100};
+
+    sweep(*state, &p);
+}
+
+static void test_delete_is_done_or_not(void **state)
+{
+    const plan p = {prepare_delete, FUNCTION(store_append_locked), 1, 1100};
+
+    sweep(*state, &p);
+}
+
+static void test_batch_is_whole_or_not_there(void **state)
+{
+    const plan p = {prepare_batch, FUNCTION(store_append_locked), 1, 4000};
+
+    sweep(*state, &p);
+}
+
+static void test_growth_of_groups_loses_nothing(void **state)
+{
+    const plan p = {prepare_growth, FUNCTION(keydir_grow_locked), 20, 3000};
+
+    sweep(*state, &p);
+}
+
+static void test_rotation_loses_nothing(void **state)
+{
+    const plan p = {prepare_rotation, FUNCTION(store_switch_locked), 1, 3000};
+
+    sweep(*state, &p);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_overwrite_is_done_or_not, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(test_new_key_is_there_or_not, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(test_delete_is_done_or_not, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(test_batch_is_whole_or_not_there,
+                                        set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_growth_of_groups_loses_nothing,
+                                        set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_rotation_loses_nothing, set_up,
+                                        tear_down),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
