@@ -1,0 +1,130 @@
+/*
+ * A store on a simulated disk.
+ */
+#include "unit/db/handle.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "db/db.h"
+
+void handle_open(handle *h)
+{
+    cask_error err = {CASK_OK, 0, ""};
+
+    if (db_open_on(h->kernel, HANDLE_PATH, &h->options, &h->db, &err) !=
+        CASK_OK) {
+        fail_msg("open: %s", err.message);
+    }
+}
+
+void handle_close(handle *h)
+{
+    cask_error err = {CASK_OK, 0, ""};
+
+    if (cask_close(h->db, &err) != CASK_OK) {
+        fail_msg("close: %s", err.message);
+    }
+    h->db = NULL;
+}
+
+void handle_reopen(handle *h)
+{
+    handle_close(h);
+    handle_open(h);
+}
+
+int handle_setup(void **state)
+{
+    static handle h;
+    os_sim_options options = {.seed = 1, .max_file_bytes = (size_t)1 << 30};
+
+    memset(&h, 0, sizeof(h));
+    assert_int_equal(os_sim_create(&options, &h.sim), 0);
+    h.kernel = os_sim_os(h.sim);
+    os_sim_set_wall_ms(h.sim, HANDLE_NOW_MS);
+    assert_int_equal(h.kernel->ops->make_dir(h.kernel, HANDLE_PATH, 0700), 0);
+    cask_options_init(&h.options);
+    h.options.create_if_missing = true;
+    handle_open(&h);
+    *state = &h;
+    return 0;
+}
+
+int handle_teardown(void **state)
+{
+    handle *h = *state;
+
+    if (h->db != NULL) {
+        handle_close(h);
+    }
+    os_sim_free(h->sim);
+    return 0;
+}
+
+void put_bytes(handle *h, const char *key, const void *value, size_t size)
+{
+    cask_error err = {CASK_OK, 0, ""};
+
+    if (cask_put(h->db, cask_slice_of(key), (cask_slice){value, size}, &err) !=
+        CASK_OK) {
+        fail_msg("put %s: %s", key, err.message);
+    }
+}
+
+void put_text(handle *h, const char *key, const char *value)
+{
+    put_bytes(h, key, value, strlen(value));
+}
+
+void delete_text(handle *h, const char *key)
+{
+    bool existed = false;
+
+    assert_int_equal(cask_delete(h->db, cask_slice_of(key), &existed, NULL),
+                     CASK_OK);
+    assert_true(existed);
+}
+
+void check_bytes(handle *h, const char *key, const void *value, size_t size)
+{
+    cask_error err = {CASK_OK, 0, ""};
+    cask_buffer found = {0};
+    cask_status status =
+        cask_get(h->db, cask_slice_of(key), &found, &err);
+
+    if (value == NULL) {
+        assert_int_equal(status, CASK_NOT_FOUND);
+    } else if (status != CASK_OK) {
+        fail_msg("get %s: %s", key, err.message);
+    } else {
+        assert_int_equal(found.size, size);
+        assert_true(size == 0 || memcmp(found.data, value, size) == 0);
+    }
+    cask_buffer_free(&found);
+}
+
+void check_text(handle *h, const char *key, const char *value)
+{
+    check_bytes(h, key, value, value == NULL ? 0 : strlen(value));
+}
+
+uint64_t count_keys(handle *h)
+{
+    uint64_t count = UINT64_MAX;
+
+    assert_int_equal(cask_count(h->db, &count, NULL), CASK_OK);
+    return count;
+}
+
+uint8_t *make_bytes(size_t size, uint64_t seed)
+{
+    uint8_t *bytes = malloc(size + 1);
+
+    assert_non_null(bytes);
+    for (size_t i = 0; i < size; i++) {
+        seed = seed * UINT64_C(6364136223846793005) + 1442695040888963407u;
+        bytes[i] = (uint8_t)(seed >> 56);
+    }
+    return bytes;
+}

@@ -1,0 +1,43 @@
+/*
+ * A store on a simulated disk for one test, and short ways to use it. Every
+ * helper fails the test if the call fails.
+ */
+#ifndef CASKADE_TESTS_UNIT_DB_HANDLE_H
+#define CASKADE_TESTS_UNIT_DB_HANDLE_H
+
+#include "cask_test.h"
+
+#include "caskade.h"
+#include "os/os_sim.h"
+
+#define HANDLE_PATH "/store"
+#define HANDLE_NOW_MS UINT64_C(1700000000000)
+
+typedef struct handle {
+    os_sim *sim;
+    os *kernel;
+    cask_options options; /* of the next handle_open() */
+    cask_db *db;
+} handle;
+
+/* Fixtures for cmocka: *state becomes a handle on a new, open store. */
+int handle_setup(void **state);
+int handle_teardown(void **state);
+
+/* Close and open again with h->options. */
+void handle_reopen(handle *h);
+void handle_open(handle *h);
+void handle_close(handle *h);
+
+void put_text(handle *h, const char *key, const char *value);
+void delete_text(handle *h, const char *key);
+/* The value is this text; NULL: there is none. */
+void check_text(handle *h, const char *key, const char *value);
+uint64_t count_keys(handle *h);
+
+/* `size` bytes that depend on `seed`. The caller frees them. */
+uint8_t *make_bytes(size_t size, uint64_t seed);
+void put_bytes(handle *h, const char *key, const void *value, size_t size);
+void check_bytes(handle *h, const char *key, const void *value, size_t size);
+
+#endif
