@@ -170,6 +170,11 @@ static cask_status create_index(store_handle *store, cask_error *err)
     return keydir_create(&store->region, err);
 }
 
+static cask_status presize(store_handle *store, uint64_t count, cask_error *err)
+{
+    return keydir_presize(&store->region, count, err);
+}
+
 static void prefetch(const store_handle *store, siphash_value hash)
 {
     keydir_prefetch(&store->region, keydir_hash_of(hash));
@@ -197,6 +202,7 @@ static bool has_room(store_handle *store, uint64_t count)
 
 const store_engine hash_engine = {
     .create_index = create_index,
+    .presize = presize,
     .prefetch = prefetch,
     .finish_locked = finish,
     .reserve = reserve,

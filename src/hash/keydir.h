@@ -70,9 +70,12 @@ void keydir_store_locked(keydir_slot *slot, keydir_hash hash, uint64_t place);
 /* Finish what a dead writer began. The lock is held. */
 void keydir_finish_locked(region_handle *region);
 
+/* For fewer keys growth is as good. */
+enum { KEYDIR_PRESIZE_LEAST = 32768 };
+
 /*
- * Prepare an empty keydir for about `count` keys, so that loading them causes
- * few copies. Returns CASK_OK or CASK_NO_SPACE.
+ * Make an empty keydir, which nobody reads yet, ready for about `count` keys,
+ * so that entering them causes few copies. Returns CASK_OK or CASK_NO_SPACE.
  */
 cask_status keydir_presize(region_handle *region, uint64_t count,
                            cask_error *err);

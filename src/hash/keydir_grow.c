@@ -335,25 +335,3 @@ void keydir_grow_locked(region_handle *region, uint64_t index)
         split(region, index, word, &live);
     }
 }
-
-cask_status keydir_presize(region_handle *region, uint64_t count,
-                           cask_error *err)
-{
-    /* The densest shard has 4/3 of the average; a group is best when it is
-     * between half full and full. */
-    uint64_t densest = count / KEYDIR_SHARDS * 4 / 3;
-    cask_status status = CASK_OK;
-    unsigned depth = 0;
-
-    while (densest >> depth > LIVE_MOST * 3 / 4 && depth < DEPTH_MOST) {
-        depth++;
-    }
-    /* Growth doubles step by step; start with the depth it would reach. */
-    for (unsigned i = 0; i < depth && status == CASK_OK; i++) {
-        status = region_reserve(region, directory_lines(i + 1), err);
-        if (status == CASK_OK) {
-            double_directory(region);
-        }
-    }
-    return status;
-}

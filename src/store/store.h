@@ -69,6 +69,9 @@ typedef struct store_handle store_handle;
 typedef struct store_engine {
     /* Set up an empty index in a new region. */
     cask_status (*create_index)(store_handle *store, cask_error *err);
+    /* Make the new index ready for about `count` keys. */
+    cask_status (*presize)(store_handle *store, uint64_t count,
+                           cask_error *err);
     /* Bring what apply_locked() will need into the cache. */
     void (*prefetch)(const store_handle *store, siphash_value hash);
     /* Finish index changes that a dead writer began; write lock held. */

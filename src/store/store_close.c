@@ -97,9 +97,11 @@ static cask_status settle_active(store_handle *store, bool last,
         atomic_store(&row->state, ROW_SEALED);
         return store_seal_row(store, index, err);
     }
-    if (store->active != NULL && atomic_load(&row->reserved_tail) == tail &&
-        store->os->ops->truncate(store->active->file, tail) == 0) {
+    if (store->active != NULL && atomic_load(&row->reserved_tail) == tail) {
+        /* First the number, then the file: who joins after a death in between
+         * must not take for room what is gone. */
         atomic_store(&row->capacity, tail);
+        (void)store->os->ops->truncate(store->active->file, tail);
     }
     /* Marks tell how far a file was synced, unless it is cut before them. */
     synced.seal.segment_id = atomic_load(&row->file_id);

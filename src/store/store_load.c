@@ -119,6 +119,34 @@ static cask_status load_hint(store_handle *store, uint32_t index,
     return status;
 }
 
+void store_count_keys(store_handle *store, const manifest_segment *segment,
+                      distinct_counter *counter)
+{
+    char name[SEGMENT_NAME_SIZE];
+    store_bytes bytes = {NULL, 0, 0};
+    os_file *file = NULL;
+    hint_header header;
+    os_stat stat;
+
+    hint_name_format(segment->id, name);
+    if (file_open(store->dir, name, OS_READ, &file, &stat, NULL) != CASK_OK) {
+        return;
+    }
+    /* Only a number is wanted: what is not a hint is found out later. */
+    if (store_bytes_load(store, file, stat.size, name, &bytes, NULL) ==
+            CASK_OK &&
+        bytes.size >= HINT_HEADER_SIZE &&
+        hint_header_decode(bytes.data, name, &header, NULL) == CASK_OK &&
+        bytes.size == hint_file_bytes(&header)) {
+        for (uint64_t i = 0; i < header.row_count; i++) {
+            distinct_add(counter, load_u64(bytes.data + HINT_HEADER_SIZE +
+                                           i * HINT_ROW_SIZE));
+        }
+    }
+    store_bytes_free(store, &bytes);
+    store->os->ops->close(file);
+}
+
 /* ---- By scan ---- */
 
 static void note_damage(store_handle *store, region_row *row,

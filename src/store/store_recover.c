@@ -450,11 +450,29 @@ static cask_status examine_all(recovery *r, store_tail *tails, cask_error *err)
     return status;
 }
 
+/* Room in the index for the keys that hints tell of; the rest grows. */
+static cask_status presize(recovery *r, cask_error *err)
+{
+    distinct_counter counter = {{0}};
+
+    for (size_t i = 0; i < r->listed; i++) {
+        if (r->manifest.segments[i].sealed) {
+            store_count_keys(r->store, &r->manifest.segments[i], &counter);
+        }
+    }
+    return r->store->engine->presize(r->store, distinct_estimate(&counter),
+                                     err);
+}
+
 static cask_status load_all(recovery *r, store_tail *tails, cask_error *err)
 {
     size_t listed = r->listed; /* a moved tail adds one */
     cask_status status = examine_all(r, tails, err);
     size_t kept = 0;
+
+    if (status == CASK_OK) {
+        status = presize(r, err);
+    }
 
     for (size_t i = 0; i < listed && status == CASK_OK; i++) {
         bool keep = true;
@@ -482,6 +500,32 @@ static cask_status load_all(recovery *r, store_tail *tails, cask_error *err)
 
 /* ---- The whole ---- */
 
+/* What this open builds on must be there after a power cut: its writer may have
+ * died before it synced the files or their names. */
+static cask_status sync_names(store_handle *store, cask_error *err)
+{
+    static const char *const names[] = {IDENTITY_NAME, MANIFEST_NAME};
+    const os_ops *ops = store->os->ops;
+    int os_errno = 0;
+
+    for (int i = 0; i < 2 && os_errno == 0; i++) {
+        os_file *file = NULL;
+
+        os_errno =
+            ops->open(store->dir, names[i], OS_READ | OS_WRITE, 0, &file);
+        if (os_errno == 0) {
+            os_errno = ops->sync(file);
+            ops->close(file);
+        }
+    }
+    if (os_errno == 0) {
+        os_errno = ops->sync_dir(store->dir);
+    }
+    return os_errno == 0
+               ? CASK_OK
+               : fail_os(err, os_errno, "cannot sync %s", store->path);
+}
+
 static cask_status finish(recovery *r, cask_error *err)
 {
     store_handle *store = r->store;
@@ -500,6 +544,10 @@ static cask_status finish(recovery *r, cask_error *err)
     atomic_store(&header->commit.durable_sequence, next - 1);
     if (store->private_index) {
         return CASK_OK;
+    }
+    status = sync_names(store, err);
+    if (status != CASK_OK) {
+        return status;
     }
     if (r->rewrite || manifest->torn || r->unclean ||
         manifest->number > 4 * (uint64_t)manifest->count + EDITS_SPARE) {

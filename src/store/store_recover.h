@@ -4,6 +4,7 @@
 #ifndef CASKADE_STORE_RECOVER_H
 #define CASKADE_STORE_RECOVER_H
 
+#include "base/distinct.h"
 #include "store/store.h"
 #include "store/store_read.h"
 
@@ -57,6 +58,10 @@ cask_status store_tail_examine(store_handle *store,
                                const manifest_segment *segment,
                                store_tail *ret_tail, cask_error *err);
 void store_tail_free(store_handle *store, store_tail *tail);
+
+/* Count the keys that a segment's hint names. */
+void store_count_keys(store_handle *store, const manifest_segment *segment,
+                      distinct_counter *counter);
 
 /* Set up row `index` for a segment and apply all its records below `length`,
  * by its hint if it has one. ret_last_sequence: highest seen. */
