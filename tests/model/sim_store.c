@@ -256,15 +256,33 @@ void sim_begin_history(sim_history *history, uint64_t seed)
 /* The model is changed before the store: the unit may be there from now on. */
 static void begin_unit(sim_history *history)
 {
-    history->state[history->begun + 1] = history->now;
     history->begun++;
+    if (history->begun >= SIM_UNITS) {
+        abort();
+    }
+    history->state[history->begun] = history->now;
+    memcpy(history->versions[history->begun], history->version,
+           sizeof(history->version));
+}
+
+void sim_roll_back(sim_history *history, int64_t state)
+{
+    history->begun = (uint64_t)state;
+    history->acked = (uint64_t)state;
+    history->now = history->state[state];
+    memcpy(history->version, history->versions[state],
+           sizeof(history->version));
 }
 
 static cask_status end_unit(sim_history *history, cask_status status)
 {
+    bool changed = history->state[history->begun] !=
+                   history->state[history->begun - 1];
+
     if (status == CASK_OK) {
         history->acked = history->begun;
-        if (sim_options(history).sync == CASK_SYNC_COMMIT) {
+        /* Deleting what is not there writes nothing and waits for nothing. */
+        if (changed && sim_options(history).sync == CASK_SYNC_COMMIT) {
             history->durable = history->begun;
         }
     }

@@ -19,7 +19,7 @@
 
 enum {
     SIM_KEYS = 24,
-    SIM_UNITS = 4096,         /* most units of a history */
+    SIM_UNITS = 512,          /* most units of a history */
     SIM_VALUE_BYTES = 24000,  /* the largest value */
     SIM_FILE_BYTES = 2 << 20, /* the largest file */
     SIM_SHM_BYTES = 1 << 30,
@@ -32,6 +32,7 @@ typedef struct sim_history {
     uint64_t seed;
     test_random random;
     uint64_t version[SIM_KEYS]; /* unit that wrote the value; 0: none */
+    uint64_t versions[SIM_UNITS][SIM_KEYS]; /* after each unit */
     uint64_t state[SIM_UNITS];  /* hash after each unit; 0: the empty store */
     uint64_t now;               /* hash */
     uint64_t begun;             /* units that may be in the store */
@@ -50,6 +51,9 @@ void sim_begin_history(sim_history *history, uint64_t seed);
  * CASK_OK, or what the store said: then the unit may be there or not.
  */
 cask_status sim_step(sim_history *history, cask_db *db, cask_error *err);
+
+/* Forget the units behind `state`: the store does not have them. */
+void sim_roll_back(sim_history *history, int64_t state);
 
 /* The state that a store is in: its number in [durable, begun], or -1 with a
  * message that tells what is wrong. */
