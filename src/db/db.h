@@ -13,6 +13,10 @@ struct cask_db {
                          while its memory has not been reused */
 };
 
+/* The text of a uuid, with its NUL. */
+enum { DB_UUID_SIZE = 37 };
+void db_format_uuid(const uint8_t uuid[16], char ret_text[DB_UUID_SIZE]);
+
 /* cask_open() on a given os: for simulators and fault injection. */
 cask_status db_open_on(os *kernel, const char *path,
                        const cask_options *options, cask_db **ret_db,

@@ -74,7 +74,7 @@ static bool visit_region(void *context, const char *name)
     cask_region_info info = {0};
     region_look look;
     char path[512];
-    char uuid[33];
+    char uuid[DB_UUID_SIZE];
     bool go_on;
 
     if (strncmp(name, REGION_PREFIX, strlen(REGION_PREFIX)) != 0 ||
@@ -82,9 +82,7 @@ static bool visit_region(void *context, const char *name)
         return true;
     }
     (void)snprintf(path, sizeof(path), "%s/%s", list->path, name);
-    for (int i = 0; i < 16; i++) {
-        (void)snprintf(uuid + 2 * (size_t)i, 3, "%02x", look.header->uuid[i]);
-    }
+    db_format_uuid(look.header->uuid, uuid);
     info.path = path;
     info.store_uuid = uuid;
     info.size_bytes = look.stat.allocated;

@@ -9,7 +9,7 @@
 #include "log/hint_format.h"
 #include "region/heap.h"
 
-static void format_uuid(const uint8_t uuid[16], char ret_text[37])
+void db_format_uuid(const uint8_t uuid[16], char ret_text[DB_UUID_SIZE])
 {
     char *at = ret_text;
 
@@ -134,7 +134,7 @@ cask_status cask_stat(cask_db *db, cask_stats *ret_stats, cask_error *err)
     usage = (disk_usage){.store = store};
     store_publish_counters(store);
     stats.engine = store->identity.engine;
-    format_uuid(store->identity.uuid, stats.uuid);
+    db_format_uuid(store->identity.uuid, stats.uuid);
     stats.key_count = atomic_load(&header->key_count);
     stats.sequence = atomic_load(&header->next_sequence) - 1;
     stats.durable_sequence = atomic_load(&header->commit.durable_sequence);
