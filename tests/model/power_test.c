@@ -203,15 +203,19 @@ static cask_db *open_history(power *p)
 
 static void run_history(power *p, uint64_t seed)
 {
+    os_sim_options options = {.seed = seed,
+                              .torn_sectors = seed % 2 == 0,
+                              .stale_sectors = seed % 2 == 0};
     cask_error err = {CASK_OK, 0, ""};
     cask_db *db;
 
     sim_begin_history(&p->history, seed);
     p->random = test_random_make(seed, 2);
     p->operation = 0;
-    p->disk = sim_machine_create(seed, seed % 3 == 0 ? 30 : 0, seed % 2 == 0);
-    p->crashed = sim_machine_create(seed, 0, seed % 2 == 0);
-    p->again = sim_machine_create(seed, 0, seed % 2 == 0);
+    p->crashed = sim_machine_create(&options);
+    p->again = sim_machine_create(&options);
+    options.writeback_percent = seed % 3 == 0 ? 30 : 0;
+    p->disk = sim_machine_create(&options);
     db = open_history(p);
     os_sim_set_hook(sim_disk(p->disk), before_operation, p);
     for (unsigned session = 0; session < SESSIONS; session++) {

@@ -115,20 +115,19 @@ static os_sim *new_disk(const os_sim_options *options)
     return sim;
 }
 
-sim_machine *sim_machine_create(uint64_t seed, unsigned writeback_percent,
-                                bool torn)
+sim_machine *sim_machine_create(const os_sim_options *given)
 {
-    os_sim_options options = {.seed = seed,
-                              .max_file_bytes = SIM_FILE_BYTES,
-                              .writeback_percent = writeback_percent,
-                              .torn_sectors = torn,
-                              .stale_sectors = torn};
-    os_sim_options memory = {.seed = seed, .max_file_bytes = SIM_SHM_BYTES};
+    os_sim_options options = *given;
+    os_sim_options memory = {.seed = given->seed,
+                             .max_file_bytes = SIM_SHM_BYTES};
     sim_machine *machine = calloc(1, sizeof(*machine));
 
     if (machine == NULL) {
         (void)fprintf(stderr, "no memory\n");
         exit(1);
+    }
+    if (options.max_file_bytes == 0) {
+        options.max_file_bytes = 2 << 20;
     }
     machine->disk = new_disk(&options);
     machine->shm = new_disk(&memory);

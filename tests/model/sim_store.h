@@ -21,7 +21,6 @@ enum {
     SIM_KEYS = 24,
     SIM_UNITS = 512,          /* most units of a history */
     SIM_VALUE_BYTES = 24000,  /* the largest value */
-    SIM_FILE_BYTES = 2 << 20, /* the largest file */
     SIM_SHM_BYTES = 1 << 30,
     SIM_NAME = 16
 };
@@ -61,11 +60,11 @@ int64_t sim_state_of(const sim_history *history, cask_db *db,
                      char ret_message[256]);
 
 /* A machine with a disk to unplug, and with shared memory that is lost then.
- * Stores on it have no background thread. At most 8 at once. */
+ * Stores on it have no background thread. At most 8 at once.
+ * options.max_file_bytes 0: 2 MiB. */
 typedef struct sim_machine sim_machine;
 
-sim_machine *sim_machine_create(uint64_t seed, unsigned writeback_percent,
-                                bool torn);
+sim_machine *sim_machine_create(const os_sim_options *options);
 void sim_machine_free(sim_machine *machine);
 os_sim *sim_disk(sim_machine *machine);
 os *sim_os(sim_machine *machine);
