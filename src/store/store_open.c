@@ -456,12 +456,19 @@ static cask_status build(store_handle *store, const region_identity *identity,
 static cask_status build_any(store_handle *store,
                              const region_identity *identity, cask_error *err)
 {
-    cask_status status = build(store, identity, region_dir_of(store), err);
-    bool shm_failed = status == CASK_NO_SPACE || status == CASK_IO ||
-                      status == CASK_READ_ONLY || status == CASK_INVALID;
+    int os_errno = store->options.create_if_missing ? sync_parent(store) : 0;
+    cask_status status;
 
-    if (shm_failed && store->options.region_dir == NULL &&
-        store->region.header == NULL) {
+    /* Whoever made the directory may have died before its name was synced. Who
+     * may not open the directory above has not made it. */
+    if (os_errno != 0 && os_errno != EACCES) {
+        return fail_os(err, os_errno, "cannot sync the directory above %s",
+                       store->path);
+    }
+    status = build(store, identity, region_dir_of(store), err);
+    if ((status == CASK_NO_SPACE || status == CASK_IO ||
+         status == CASK_READ_ONLY || status == CASK_INVALID) &&
+        store->options.region_dir == NULL && store->region.header == NULL) {
         cask_error first = *err;
 
         status = build(store, identity, NULL, err);

@@ -48,24 +48,25 @@ static bool in_manifest(const manifest_state *manifest, uint64_t id)
     return false;
 }
 
-static uint64_t last_listed_sequence(recovery *r)
+static cask_status last_listed_sequence(recovery *r, uint64_t *ret_last,
+                                        cask_error *err)
 {
-    uint64_t last = 0;
+    cask_status status = CASK_OK;
 
-    for (size_t i = 0; i < r->manifest.count; i++) {
+    *ret_last = 0;
+    for (size_t i = 0; i < r->manifest.count && status == CASK_OK; i++) {
         const manifest_segment *segment = &r->manifest.segments[i];
-        store_tail tail;
+        store_tail tail = {.last_sequence = segment->last_sequence};
 
-        if (segment->sealed) {
-            last =
-                segment->last_sequence > last ? segment->last_sequence : last;
-        } else if (store_tail_examine(r->store, segment, &tail, NULL) ==
-                   CASK_OK) {
-            last = tail.last_sequence > last ? tail.last_sequence : last;
+        if (!segment->sealed) {
+            status = store_tail_examine(r->store, segment, &tail, err);
             store_tail_free(r->store, &tail);
         }
+        if (tail.last_sequence > *ret_last) {
+            *ret_last = tail.last_sequence;
+        }
     }
-    return last;
+    return status;
 }
 
 /*
@@ -78,9 +79,13 @@ static cask_status judge_records(recovery *r, const segment_header *header,
 {
     manifest_segment segment = {.id = header->id, .nonce = header->nonce};
     store_tail tail;
+    uint64_t listed = 0;
     cask_status status = store_tail_examine(r->store, &segment, &tail, err);
 
-    if (status == CASK_OK && tail.last_sequence > last_listed_sequence(r)) {
+    if (status == CASK_OK) {
+        status = last_listed_sequence(r, &listed, err);
+    }
+    if (status == CASK_OK && tail.last_sequence > listed) {
         status = fail(err, CASK_CORRUPT, 0,
                       "%016" PRIx64 ".log holds records up to sequence %" PRIu64
                       ", but MANIFEST does not list it; restore MANIFEST, or "
