@@ -85,6 +85,7 @@ TIME_S = 1700000001
 SEGMENT_ID = 0x2A
 SEGMENT_NONCE = 0xA1A2A3A4A5A6A7A8
 MANIFEST_NONCE = 0xB1B2B3B4B5B6B7B8
+NEXT_NONCE = 0xC1C2C3C4C5C6C7C8
 EXPIRES_MS = 1800000000000
 
 PUT, DELETE, MARK, EXPIRES, MEMBER = 1, 2, 3, 0x40, 0x80
@@ -132,7 +133,7 @@ def segment():
     header = sealed(struct.pack("<8sII16sQQQ4x", b"CASKSEG\n", 1, 1, UUID,
                                 SEGMENT_ID, SEGMENT_NONCE, 0))
     body = header + records()[0]
-    footer = sealed(struct.pack("<8sQQQQQQ4x", b"CASKEND\n", 4, 1000, 1003,
+    footer = sealed(struct.pack("<8sQQQQQQ4x", b"CASKEND\n", 3, 1000, 1002,
                                 len(body), 1, SEGMENT_NONCE))
     return body + footer
 
@@ -145,11 +146,12 @@ def hint_row(key, offset, size, live, sequence, kind):
 
 def hint():
     whole, offsets = records()
-    rows = hint_row(b"k", offsets[1], 40, 1, 1001, PUT | EXPIRES | MEMBER)
+    rows = hint_row(b"fruit", offsets[0], 40, 1, 1000, PUT)
+    rows += hint_row(b"k", offsets[1], 40, 1, 1001, PUT | EXPIRES | MEMBER)
     rows += hint_row(b"fruit", offsets[2], 32, 0, 1002, DELETE)
     key_check = siphash128(HASH_KEY, b"caskade hint", 1, 3)[0]
     header = struct.pack("<8sI4x16s5Q5Q8xI", b"CASKHINT", 1, UUID, SEGMENT_ID,
-                         SEGMENT_NONCE, 64 + len(whole), 2, key_check,
+                         SEGMENT_NONCE, 64 + len(whole), 3, key_check,
                          4, 1, len(whole), 1000, 1003, crc32c(rows))
     return sealed(header) + rows
 
@@ -168,7 +170,9 @@ def manifest():
             (1, SEGMENT_ID, SEGMENT_NONCE, 0, 1),
             (2, SEGMENT_ID, length, 1003, 0),
             (3, SEGMENT_ID + 1, 0, 1004),
-            (4, SEGMENT_ID)), 1):
+            (4, SEGMENT_ID),
+            (1, SEGMENT_ID + 1, NEXT_NONCE, 0, 1),
+            (5, SEGMENT_ID + 1, 64 + 2 * 32, 1004)), 1):
         whole += edit(number, len(whole), *edited)
     return whole
 

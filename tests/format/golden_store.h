@@ -23,11 +23,14 @@
 #define GOLDEN_SEGMENT_ID 0x2au
 #define GOLDEN_SEGMENT_NONCE UINT64_C(0xa1a2a3a4a5a6a7a8)
 #define GOLDEN_MANIFEST_NONCE UINT64_C(0xb1b2b3b4b5b6b7b8)
+#define GOLDEN_NEXT_NONCE UINT64_C(0xc1c2c3c4c5c6c7c8) /* of segment 2b */
 
 enum {
     GOLDEN_SEGMENT_LENGTH = 208, /* without the footer */
-    GOLDEN_EDITS = 4,
-    GOLDEN_RECORDS = 4
+    GOLDEN_NEXT_LENGTH = 128,    /* of segment 2b: two records of 32 bytes */
+    GOLDEN_EDITS = 6,
+    GOLDEN_RECORDS = 4,
+    GOLDEN_COUNTED = 3 /* of them, without the mark: what a footer counts */
 };
 
 static const siphash_key golden_hash_key = {

@@ -10,7 +10,7 @@
 
 #include "cask_test.h"
 
-enum { ROUNDS = 1000, GOLDEN_ROWS = 2 };
+enum { ROUNDS = 1000, GOLDEN_ROWS = 3 };
 
 static const hint_header golden_header = {
     .uuid = GOLDEN_UUID,
@@ -24,9 +24,15 @@ static const hint_header golden_header = {
     .data_bytes = GOLDEN_SEGMENT_LENGTH - SEGMENT_HEADER_SIZE,
     .first_sequence = 1000,
     .last_sequence = 1003,
-    .rows_crc = 0x33adb25d};
+    .rows_crc = 0x39ffde8b};
 
+/* Each put and delete in the order of the log, twice for a key that occurs
+ * twice; none for the mark. */
 static const hint_row golden_rows[GOLDEN_ROWS] = {
+    {.hash = {{UINT64_C(0x065bf1683d720381), UINT64_C(0xbc2509dd8f4b190e)}},
+     .place = UINT64_C(0x100000b),
+     .sequence = 1000,
+     .type = RECORD_PUT},
     {.hash = {{UINT64_C(0x9e38e549f8edc686), UINT64_C(0x8e1c7cfb716ac0e9)}},
      .place = UINT64_C(0x1a0000b),
      .sequence = 1001,
@@ -260,10 +266,12 @@ static void test_golden_rows_name_the_golden_records(void **state)
     siphash_value fruit = siphash(golden_hash_key, "fruit", 5);
 
     (void)state;
-    assert_memory_equal(&k, &golden_rows[0].hash, sizeof(k));
-    assert_memory_equal(&fruit, &golden_rows[1].hash, sizeof(fruit));
-    assert_true(golden_rows[0].place == hint_place(104, 40, true));
-    assert_true(golden_rows[1].place == hint_place(144, 32, false));
+    assert_memory_equal(&fruit, &golden_rows[0].hash, sizeof(fruit));
+    assert_memory_equal(&k, &golden_rows[1].hash, sizeof(k));
+    assert_memory_equal(&fruit, &golden_rows[2].hash, sizeof(fruit));
+    assert_true(golden_rows[0].place == hint_place(64, 40, true));
+    assert_true(golden_rows[1].place == hint_place(104, 40, true));
+    assert_true(golden_rows[2].place == hint_place(144, 32, false));
 }
 
 static void test_rows_checksum_finds_every_flipped_byte(void **state)

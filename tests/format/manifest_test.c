@@ -31,7 +31,18 @@ static const manifest_edit golden_edits[GOLDEN_EDITS] = {
      .next = {.segment_id = GOLDEN_SEGMENT_ID + 1, .sequence = 1004}},
     {.type = MANIFEST_DROP,
      .number = 4,
-     .drop = {.segment_id = GOLDEN_SEGMENT_ID}}};
+     .drop = {.segment_id = GOLDEN_SEGMENT_ID}},
+    {.type = MANIFEST_OPEN,
+     .number = 5,
+     .open = {.segment_id = GOLDEN_SEGMENT_ID + 1,
+              .nonce = GOLDEN_NEXT_NONCE,
+              .kind = SEGMENT_LOG}},
+    {.type = MANIFEST_SYNCED,
+     .number = 6,
+     .seal = {.segment_id = GOLDEN_SEGMENT_ID + 1,
+              .length = GOLDEN_NEXT_LENGTH,
+              .last_sequence = 1004,
+              .damaged_bytes = 0}}};
 
 static manifest_seed seed_of(size_t index)
 {
@@ -94,6 +105,16 @@ static cask_status decode_drop(const uint8_t *bytes, cask_error *err)
     return decode_edit_at(bytes, 3, err);
 }
 
+static cask_status decode_open_again(const uint8_t *bytes, cask_error *err)
+{
+    return decode_edit_at(bytes, 4, err);
+}
+
+static cask_status decode_synced(const uint8_t *bytes, cask_error *err)
+{
+    return decode_edit_at(bytes, 5, err);
+}
+
 static const sweep_target header_target = {.name = MANIFEST_NAME,
                                            .golden = golden_manifest,
                                            .size = MANIFEST_HEADER_SIZE,
@@ -104,7 +125,9 @@ static const sweep_target edit_targets[GOLDEN_EDITS] = {
     {MANIFEST_NAME, golden_manifest + 64, 48, false, decode_open},
     {MANIFEST_NAME, golden_manifest + 112, 48, false, decode_seal},
     {MANIFEST_NAME, golden_manifest + 160, 48, false, decode_next},
-    {MANIFEST_NAME, golden_manifest + 208, 48, false, decode_drop}};
+    {MANIFEST_NAME, golden_manifest + 208, 48, false, decode_drop},
+    {MANIFEST_NAME, golden_manifest + 256, 48, false, decode_open_again},
+    {MANIFEST_NAME, golden_manifest + 304, 48, false, decode_synced}};
 
 static void assert_header_equal(const manifest_header *a,
                                 const manifest_header *b)
@@ -124,6 +147,7 @@ static void assert_operands_equal(const manifest_edit *a,
         assert_int_equal(a->open.kind, b->open.kind);
         break;
     case MANIFEST_SEAL:
+    case MANIFEST_SYNCED:
         assert_true(a->seal.segment_id == b->seal.segment_id);
         assert_true(a->seal.length == b->seal.length);
         assert_true(a->seal.last_sequence == b->seal.last_sequence);
@@ -246,7 +270,7 @@ static void test_golden_edits_are_written_and_read(void **state)
 
 static manifest_edit random_edit(void)
 {
-    manifest_edit edit = {.type = (manifest_edit_type)(1 + sweep_random() % 4),
+    manifest_edit edit = {.type = (manifest_edit_type)(1 + sweep_random() % 5),
                           .number = 1 + (sweep_random() >> 1)};
 
     switch (edit.type) {
@@ -260,6 +284,11 @@ static manifest_edit random_edit(void)
         edit.seal.length = 64 + (sweep_random() >> 32) * 8;
         edit.seal.last_sequence = sweep_random() >> 8;
         edit.seal.damaged_bytes = sweep_random();
+        break;
+    case MANIFEST_SYNCED: /* closed cleanly: no damage to speak of */
+        edit.seal.segment_id = sweep_random();
+        edit.seal.length = 64 + (sweep_random() >> 32) * 8;
+        edit.seal.last_sequence = sweep_random() >> 8;
         break;
     case MANIFEST_NEXT:
         edit.next.segment_id = sweep_random();
@@ -359,9 +388,9 @@ static void refuse_crafted(size_t index, size_t at, uint64_t value,
 static void test_unknown_type_is_unsupported(void **state)
 {
     (void)state;
-    refuse_crafted(0, 4, 5, CASK_UNSUPPORTED,
-                   "MANIFEST: offset 68: type of edit is 5, this program knows "
-                   "1 to 4");
+    refuse_crafted(0, 4, 6, CASK_UNSUPPORTED,
+                   "MANIFEST: offset 68: type of edit is 6, this program knows "
+                   "1 to 5");
     refuse_crafted(3, 4, UINT32_MAX, CASK_UNSUPPORTED,
                    "offset 212: type of edit is 4294967295");
 }
@@ -369,7 +398,8 @@ static void test_unknown_type_is_unsupported(void **state)
 static void test_type_0_and_number_0_are_corrupt(void **state)
 {
     (void)state;
-    refuse_crafted(0, 4, 0, CASK_CORRUPT, "offset 68: type of edit is 0");
+    refuse_crafted(0, 4, 0, CASK_CORRUPT,
+                   "offset 68: type of edit is 0, expected 1 to 5");
     refuse_crafted(1, 8, 0, CASK_CORRUPT, "offset 120: number of edit is 0");
 }
 
@@ -407,6 +437,33 @@ static void test_numbers_out_of_range_are_corrupt(void **state)
                    "offset 144: edit of type 2: last sequence");
     refuse_crafted(2, 32, FORMAT_SEQUENCE_LIMIT + 1, CASK_CORRUPT,
                    "offset 192: edit of type 3: next sequence");
+    refuse_crafted(5, 24, 63, CASK_CORRUPT,
+                   "offset 328: edit of type 5: length of segment");
+    refuse_crafted(5, 24, GOLDEN_NEXT_LENGTH + 4, CASK_CORRUPT,
+                   "expected a multiple of 8, from 64 to 2^36, found 132");
+    refuse_crafted(5, 32, FORMAT_SEQUENCE_LIMIT, CASK_CORRUPT,
+                   "offset 336: edit of type 5: last sequence");
+}
+
+/* The bytes of one say nothing of the other but for the type: a segment that
+ * may grow again must never be taken for one that is sealed. */
+static void test_synced_and_sealed_differ_by_their_type_alone(void **state)
+{
+    manifest_edit edit = golden_edits[5];
+    manifest_edit decoded;
+    uint8_t bytes[MANIFEST_EDIT_SIZE];
+
+    (void)state;
+    edit.type = MANIFEST_SEAL;
+    manifest_edit_encode(&edit, seed_of(5), bytes);
+    assert_int_equal(load_u32(bytes + 4), 2);
+    assert_int_equal(load_u32(golden_manifest + 304 + 4), 5);
+    assert_memory_equal(bytes + 8, golden_manifest + 304 + 8,
+                        MANIFEST_EDIT_SIZE - 8);
+    assert_memory_not_equal(bytes, golden_manifest + 304, 4);
+    assert_int_equal(
+        manifest_edit_decode(bytes, "x", seed_of(5), &decoded, NULL), CASK_OK);
+    assert_int_equal(decoded.type, MANIFEST_SEAL);
 }
 
 /* "All sequences have been given out" is a state that must survive. */
@@ -442,6 +499,7 @@ int main(void)
         cmocka_unit_test(test_anything_in_an_unused_field_is_unsupported),
         cmocka_unit_test(test_unknown_kind_is_unsupported),
         cmocka_unit_test(test_numbers_out_of_range_are_corrupt),
+        cmocka_unit_test(test_synced_and_sealed_differ_by_their_type_alone),
         cmocka_unit_test(test_last_sequence_of_all_can_be_stored),
     };
 

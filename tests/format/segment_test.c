@@ -16,9 +16,9 @@ static const segment_header golden_header = {.kind = SEGMENT_LOG,
                                              .nonce = GOLDEN_SEGMENT_NONCE,
                                              .born = 0};
 
-static const segment_footer golden_footer = {.records = GOLDEN_RECORDS,
+static const segment_footer golden_footer = {.records = GOLDEN_COUNTED,
                                              .first_sequence = 1000,
-                                             .last_sequence = 1003,
+                                             .last_sequence = 1002,
                                              .length = FOOTER_AT,
                                              .tombstones = 1,
                                              .nonce = GOLDEN_SEGMENT_NONCE};
