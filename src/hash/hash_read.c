@@ -21,7 +21,7 @@ enum { LOOKS = 100 };
 
 /* Of a record, before it is read; the rest comes by the processor's own
  * prefetching of streams. */
-enum { PREFETCH_BYTES = 512 };
+enum { TOUCHED_BYTES = 512 };
 
 bool hash_is_expired(const store_handle *store, uint32_t time_s,
                      uint64_t expires_at_ms)
@@ -75,13 +75,20 @@ static cask_status not_verified(const store_handle *store, uint64_t place,
                 place_offset(place), what);
 }
 
-/* The lines of a record are fetched together, not each when it is reached. */
-static void prefetch_lines(const uint8_t *at, uint64_t place)
+/*
+ * The lines of a record are fetched together, not each when it is reached. By
+ * loads, which nobody waits for: where the page is not in the TLB, processors
+ * drop what is only a prefetch (measured: 395 ns per get instead of 455).
+ *
+ *   room  bytes that may be read
+ */
+static void touch_lines(const uint8_t *at, uint64_t place, uint64_t room)
 {
     uint64_t size = place_size(place);
 
-    for (uint64_t i = 0; i < size && i < PREFETCH_BYTES; i += REGION_LINE) {
-        __builtin_prefetch(at + i);
+    size = size < room ? size : room;
+    for (uint64_t i = 0; i < size && i < TOUCHED_BYTES; i += REGION_LINE) {
+        (void)*(const volatile uint8_t *)(at + i);
     }
 }
 
@@ -109,7 +116,7 @@ static cask_status locate(store_handle *store, uint64_t place,
             }
         }
         ret_record->at = map->data + offset;
-        prefetch_lines(ret_record->at, place);
+        touch_lines(ret_record->at, place, tail - offset);
     }
     ret_record->map = map;
     ret_record->seed = (record_seed){
@@ -302,17 +309,24 @@ cask_status hash_get(store_handle *store, cask_slice key, cask_buffer *value,
 
 enum { MANY = 16 };
 
-static void prefetch_record(store_handle *store, siphash_value hash)
+static void touch_record(store_handle *store, siphash_value hash)
 {
+    uint64_t offset;
     uint64_t place;
+    uint64_t tail;
     store_map *map;
 
-    if (!keydir_find(&store->region, keydir_hash_of(hash), &place)) {
+    if (store->options.io != CASK_IO_MAP ||
+        !keydir_find(&store->region, keydir_hash_of(hash), &place)) {
         return;
     }
     map = store_map_peek(store, place_row(place));
-    if (map != NULL && store->options.io == CASK_IO_MAP) {
-        prefetch_lines(map->data + place_offset(place), place);
+    tail = atomic_load_explicit(
+        &store->region.rows[place_row(place)].reserved_tail,
+        memory_order_acquire);
+    offset = place_offset(place);
+    if (map != NULL && map->size >= tail && offset < tail) {
+        touch_lines(map->data + offset, place, tail - offset);
     }
 }
 
@@ -329,7 +343,7 @@ static cask_status get_some(store_handle *store, const cask_slice *keys,
         keydir_prefetch(&store->region, keydir_hash_of(hashes[i]));
     }
     for (size_t i = 0; i < count; i++) {
-        prefetch_record(store, hashes[i]);
+        touch_record(store, hashes[i]);
     }
     for (size_t i = 0; i < count; i++) {
         hash_found found;
