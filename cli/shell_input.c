@@ -1,6 +1,6 @@
 /*
  * Lines for the shell. libedit does the editing; its own reading function goes
- * on after a signal, so we bring one that does not.
+ * on after a signal, so we bring one that ends.
  */
 #include "shell_input.h"
 
@@ -214,16 +214,16 @@ static int read_character(EditLine *edit, wchar_t *ret_character)
 
     (void)edit;
     memset(&state, 0, sizeof(state));
-    for (;;) {
+    while (signals_wait_readable(STDIN_FILENO)) {
         char byte;
         ssize_t got = read(STDIN_FILENO, &byte, 1);
         size_t used;
 
-        if (got < 0 && errno == EINTR && signals_arrived() == 0) {
+        if (got < 0 && errno == EINTR) {
             continue;
         }
         if (got <= 0) {
-            return got < 0 && errno != EINTR ? -1 : 0;
+            return (int)got;
         }
         used = mbrtowc(ret_character, &byte, 1, &state);
         if (used == 1 || used == 0) {
@@ -234,6 +234,7 @@ static int read_character(EditLine *edit, wchar_t *ret_character)
             memset(&state, 0, sizeof(state));
         }
     }
+    return 0;
 }
 
 static bool open_terminal(shell_input *input)
@@ -266,6 +267,9 @@ static char *edit_line(shell_input *input, size_t *ret_size)
     const char *typed;
     HistEvent event;
 
+    /* Before the prompt: libedit would do it after, and a Ctrl-D that is typed
+     * in between would be the terminal's. */
+    (void)el_set(input->edit, EL_PREP_TERM, 1);
     errno = 0;
     typed = el_gets(input->edit, &count);
     text_clear(&input->copy);

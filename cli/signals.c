@@ -4,9 +4,11 @@
  */
 #include "signals.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stddef.h>
 #include <string.h>
+#include <sys/select.h>
 
 static volatile sig_atomic_t arrived;
 
@@ -49,6 +51,31 @@ void signals_catch(void)
 int signals_arrived(void)
 {
     return (int)arrived;
+}
+
+bool signals_wait_readable(int fd)
+{
+    int ready = -1;
+    sigset_t blocked;
+    sigset_t before;
+    fd_set readable;
+
+    (void)sigemptyset(&blocked);
+    for (size_t i = 0; i < sizeof(caught) / sizeof(caught[0]); i++) {
+        (void)sigaddset(&blocked, caught[i]);
+    }
+    /* Only we can get them: the library's threads block every signal. */
+    (void)pthread_sigmask(SIG_BLOCK, &blocked, &before);
+    while (ready < 0 && arrived == 0) {
+        FD_ZERO(&readable);
+        FD_SET(fd, &readable);
+        ready = pselect(fd + 1, &readable, NULL, NULL, NULL, &before);
+        if (ready < 0 && errno != EINTR) {
+            break; /* reading will say what is wrong */
+        }
+    }
+    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return arrived == 0;
 }
 
 void signals_forget(void)

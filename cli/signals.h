@@ -16,6 +16,12 @@ void signals_catch(void);
 /* The number of the one that arrived, or 0. */
 int signals_arrived(void);
 
+/*
+ * Wait until `fd` can be read without waiting. False if a signal arrived,
+ * before or meanwhile: none can slip in between the check and the wait.
+ */
+bool signals_wait_readable(int fd);
+
 /* Forget it and catch the next one: for a prompt. */
 void signals_forget(void);
 

@@ -8,7 +8,7 @@ mkfifo pipe
 hold() {
     "$caskade" "$@" <pipe &
     holder=$!
-    exec 3>pipe
+    exec 3<>pipe
     printf 'held\t%s\n' "$*" >&3
     for ((i = 0; i < 100; i++)); do
         [ "$("$caskade" get "$store" held 2>/dev/null)" = "$*" ] && return
@@ -99,7 +99,7 @@ fi
 "$caskade" put --verbose fresh key value 2>err || fail 'put --verbose'
 "$caskade" load fresh <pipe &
 holder=$!
-exec 3>pipe
+exec 3<>pipe
 printf 'a\tb\n' >&3
 for ((i = 0; i < 100; i++)); do
     "$caskade" exists fresh a && break

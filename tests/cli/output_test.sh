@@ -33,7 +33,7 @@ is $? 0 'status of put without standard output'
 mkfifo pipe
 env --default-signal=INT "$caskade" load loaded pipe 2>err &
 pid=$!
-exec 3>pipe
+exec 3<>pipe
 printf 'a\t1\nb\t2\nc' >&3
 for ((i = 0; i < 100; i++)); do
     "$caskade" exists loaded b 2>/dev/null && break

@@ -10,7 +10,7 @@ expect 0 region drop --orphans --region-dir regions
 # In use: listed, cannot be dropped.
 mkfifo pipe
 "$caskade" load --region-dir regions store <pipe &
-exec 3>pipe
+exec 3<>pipe
 printf 'a\tb\n' >&3
 for ((i = 0; i < 100; i++)); do
     "$caskade" exists --region-dir regions store a 2>/dev/null && break

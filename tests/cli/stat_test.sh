@@ -53,7 +53,7 @@ output_says '^[0-9a-f]{16} .* [0-9]+ %'
 # While another process has it open, its counters are shown, with rates.
 mkfifo pipe
 "$caskade" load store pipe &
-exec 3>pipe
+exec 3<>pipe
 cat first.tsv >&3
 for ((i = 0; i < 100; i++)); do
     expect 0 stat --json store
