@@ -174,7 +174,9 @@ static exit_status parse_words(arguments *args, int argc, char **argv,
     const command *what = args->command;
     struct argp_option common[STORE_OPTION_MAX] = {{0}};
     struct argp own = {.options = what->options, .parser = child_parse};
-    struct argp store = {.options = common, .parser = child_parse};
+    /* An empty list in place of NULL leaks inside argp_help(). */
+    struct argp store = {.options = what->store == STORE_UNUSED ? NULL : common,
+                         .parser = child_parse};
     parse_state parse = {.shared = {.command = what->name}, .args = args};
     error_t result;
 
