@@ -38,13 +38,13 @@ typedef struct session {
     cask_db *db;
     uint64_t failures; /* calls of the store that failed */
     bool poisoned;
-    bool fired; /* a call was failed */
+    bool fired;      /* a call was failed */
     char calls[160]; /* the last ones up to the one that was failed */
 } session;
 
 static uint64_t faults_fired;
 
-/* ---- Reporting ----------------------------------------------------------- */
+/* ---- Reporting ---- */
 
 static void complain(const session *s, const char *what, const char *message)
 {
@@ -80,7 +80,7 @@ static void note_failure(session *s, cask_status status, const char *what,
     s->poisoned = s->poisoned || status == CASK_POISONED;
 }
 
-/* ---- Steps ------------------------------------------------------------------ */
+/* ---- Steps ---- */
 
 static cask_status open_store(session *s, cask_error *err)
 {
@@ -183,7 +183,7 @@ static void work(session *s)
     }
 }
 
-/* ---- A session ------------------------------------------------------------------ */
+/* ---- A session ---- */
 
 static void prepare(session *s)
 {
@@ -264,8 +264,8 @@ static void reopen(session *s)
     cask_error err = {CASK_OK, 0, ""};
     uint64_t durable = s->history.durable;
 
-    if (s->db != NULL && cask_close(s->db, &err) != CASK_OK &&
-        !s->poisoned && !(s->fired && err.status == CASK_POISONED)) {
+    if (s->db != NULL && cask_close(s->db, &err) != CASK_OK && !s->poisoned &&
+        !(s->fired && err.status == CASK_POISONED)) {
         complain(s, "close", err.message);
     }
     s->poisoned = false;
@@ -340,7 +340,7 @@ static void sweep(phase which)
     assert_true(faults_fired > 0);
 }
 
-/* ---- Tests ------------------------------------------------------------------------ */
+/* ---- Tests ---- */
 
 static void test_create_fails_cleanly(void **state)
 {

@@ -97,7 +97,7 @@ typedef struct run {
 
 static uint64_t current_seed;
 
-/* ---- Failing -------------------------------------------------------------------- */
+/* ---- Failing ---- */
 
 static void wrong(run *r, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
@@ -119,13 +119,12 @@ static bool answers(run *r, const char *what, cask_status found,
 {
     if (found != expected) {
         wrong(r, "%s: %s, expected %s: %.200s", what, cask_status_name(found),
-              cask_status_name(expected),
-              found == CASK_OK ? "" : err->message);
+              cask_status_name(expected), found == CASK_OK ? "" : err->message);
     }
     return found == expected && found == CASK_OK;
 }
 
-/* ---- Keys and values -------------------------------------------------------------- */
+/* ---- Keys and values ---- */
 
 /* The empty key, one with NUL bytes, a long one, and plain ones. */
 static cask_slice key_of(unsigned key, char text[512])
@@ -175,15 +174,14 @@ static void compare_value(run *r, const entry *e, cask_slice found)
 
     if (found.size != right.size ||
         (right.size > 0 && memcmp(found.data, right.data, right.size) != 0)) {
-        wrong(r, "value of %zu bytes, expected %zu; or other bytes",
-              found.size, right.size);
+        wrong(r, "value of %zu bytes, expected %zu; or other bytes", found.size,
+              right.size);
     }
 }
 
 static void compare_info(run *r, entry *e, const cask_info *info)
 {
-    if (info->expires_at_ms != e->expires_at_ms ||
-        info->time_s != e->time_s ||
+    if (info->expires_at_ms != e->expires_at_ms || info->time_s != e->time_s ||
         (e->sequence != 0 && info->sequence != e->sequence)) {
         wrong(r,
               "info: sequence %" PRIu64 ", expires %" PRIu64 ", time %" PRIu32
@@ -194,7 +192,7 @@ static void compare_info(run *r, entry *e, const cask_info *info)
     e->sequence = info->sequence;
 }
 
-/* ---- Opening ------------------------------------------------------------------------ */
+/* ---- Opening ---- */
 
 static void set_options(run *r)
 {
@@ -252,14 +250,13 @@ static void die(run *r, unsigned handle)
     }
 }
 
-/* ---- Writing ------------------------------------------------------------------------- */
+/* ---- Writing ---- */
 
 static void note_put(run *r, unsigned key, uint64_t number,
                      uint64_t expires_at_ms, uint64_t sequence)
 {
     if (sequence != 0 && sequence <= r->sequence) {
-        wrong(r, "sequence %" PRIu64 " after %" PRIu64, sequence,
-              r->sequence);
+        wrong(r, "sequence %" PRIu64 " after %" PRIu64, sequence, r->sequence);
     }
     r->sequence = sequence > r->sequence ? sequence : r->sequence;
     r->entries[key] = (entry){.there = true,
@@ -279,9 +276,9 @@ static void put_with(run *r, const operation *o, cask_write_options options,
     uint64_t sequence = 0;
     uint64_t expires_at_ms =
         options.ttl_ms != 0 ? r->now_ms + options.ttl_ms : 0;
-    cask_status status = cask_put_with(
-        r->db[r->current], key_of(o->key, text), value_of(o->number, memory),
-        &options, &sequence, &err);
+    cask_status status =
+        cask_put_with(r->db[r->current], key_of(o->key, text),
+                      value_of(o->number, memory), &options, &sequence, &err);
 
     if (answers(r, "put", status, holds ? CASK_OK : CASK_CONDITION, &err)) {
         note_put(r, o->key, o->number, expires_at_ms, sequence);
@@ -314,7 +311,7 @@ static void put(run *r, const operation *o)
     put_with(r, o, options, holds);
 }
 
-static void delete(run *r, const operation *o)
+static void delete (run *r, const operation *o)
 {
     entry *e = &r->entries[o->key];
     cask_write_options options = {.condition = CASK_ALWAYS};
@@ -326,9 +323,8 @@ static void delete(run *r, const operation *o)
 
     if (o->kind == DELETE_IF_SEQUENCE) {
         options.condition = CASK_IF_SEQUENCE;
-        options.expected_sequence = e->sequence == 0
-                                        ? r->sequence + 1000000
-                                        : e->sequence;
+        options.expected_sequence =
+            e->sequence == 0 ? r->sequence + 1000000 : e->sequence;
         holds = live && e->sequence != 0;
     }
     if (answers(r, "delete",
@@ -363,8 +359,8 @@ static void write_batch(run *r, const operation *o)
             status = cask_batch_delete(batch, key_of(key, text), &err);
             after[key] = (entry){.there = false};
         } else {
-            status = cask_batch_put(batch, key_of(key, text), value, expires,
-                                    &err);
+            status =
+                cask_batch_put(batch, key_of(key, text), value, expires, &err);
             after[key] = (entry){.there = true,
                                  .number = number,
                                  .expires_at_ms = expires,
@@ -372,14 +368,14 @@ static void write_batch(run *r, const operation *o)
         }
         (void)answers(r, "batch", status, CASK_OK, &err);
     }
-    if (answers(r, "write", cask_write(r->db[r->current], batch, &err),
-                CASK_OK, &err)) {
+    if (answers(r, "write", cask_write(r->db[r->current], batch, &err), CASK_OK,
+                &err)) {
         memcpy(r->entries, after, sizeof(after));
     }
     cask_batch_free(batch);
 }
 
-/* ---- Reading ------------------------------------------------------------------------ */
+/* ---- Reading ---- */
 
 static void get(run *r, const operation *o)
 {
@@ -408,10 +404,10 @@ static void get_many(run *r, const operation *o)
     for (unsigned i = 0; i < MANY; i++) {
         keys[i] = key_of((o->key + i) % KEYS, text[i]);
     }
-    (void)answers(r, "get_many",
-                  cask_get_many(r->db[r->current], keys, MANY, values,
-                                statuses, &err),
-                  CASK_OK, &err);
+    (void)answers(
+        r, "get_many",
+        cask_get_many(r->db[r->current], keys, MANY, values, statuses, &err),
+        CASK_OK, &err);
     for (unsigned i = 0; i < MANY && r->message[0] == 0; i++) {
         const entry *e = &r->entries[(o->key + i) % KEYS];
 
@@ -445,10 +441,10 @@ static void exists(run *r, const operation *o)
     char text[512];
     bool found = false;
 
-    if (answers(r, "exists",
-                cask_exists(r->db[r->current], key_of(o->key, text), &found,
-                            &err),
-                CASK_OK, &err) &&
+    if (answers(
+            r, "exists",
+            cask_exists(r->db[r->current], key_of(o->key, text), &found, &err),
+            CASK_OK, &err) &&
         found != is_live(r, &r->entries[o->key])) {
         wrong(r, "exists is %d", found);
     }
@@ -518,8 +514,7 @@ static void count(run *r)
     if (answers(r, "count", cask_count(r->db[r->current], &found, &err),
                 CASK_OK, &err) &&
         found != count_of(r)) {
-        wrong(r, "count is %" PRIu64 ", expected %" PRIu64, found,
-              count_of(r));
+        wrong(r, "count is %" PRIu64 ", expected %" PRIu64, found, count_of(r));
     }
 }
 
@@ -548,8 +543,7 @@ static void segments(run *r)
         }
     }
     if (!answers(r, "segments",
-                 cask_segments(r->db[r->current], &found, &segment_count,
-                               &err),
+                 cask_segments(r->db[r->current], &found, &segment_count, &err),
                  CASK_OK, &err)) {
         return;
     }
@@ -566,14 +560,13 @@ static void segments(run *r)
     }
 }
 
-/* ---- Running a sequence --------------------------------------------------------------- */
+/* ---- Running a sequence ---- */
 
 static void sync_all(run *r)
 {
     cask_error err = {CASK_OK, 0, ""};
 
-    (void)answers(r, "sync", cask_sync(r->db[r->current], &err), CASK_OK,
-                  &err);
+    (void)answers(r, "sync", cask_sync(r->db[r->current], &err), CASK_OK, &err);
 }
 
 static void other_handle(run *r)
@@ -596,7 +589,7 @@ static void perform(run *r, const operation *o)
         break;
     case DELETE:
     case DELETE_IF_SEQUENCE:
-        delete(r, o);
+        delete (r, o);
         break;
     case BATCH:
         write_batch(r, o);
@@ -660,10 +653,10 @@ static void verify(run *r)
     cask_error err = {CASK_OK, 0, ""};
     cask_verify_report report;
 
-    if (answers(r, "verify",
-                db_verify_on(sim_os(r->machine), SIM_PATH, &options, &report,
-                             &err),
-                CASK_OK, &err) &&
+    if (answers(
+            r, "verify",
+            db_verify_on(sim_os(r->machine), SIM_PATH, &options, &report, &err),
+            CASK_OK, &err) &&
         report.keys != count_of(r)) {
         wrong(r, "verify: %" PRIu64 " keys", report.keys);
     }
@@ -674,8 +667,7 @@ static bool run_sequence(uint64_t seed, const operation *operations,
                          size_t size, char ret_message[512])
 {
     /* Room for the map of a segment with the default size (verify). */
-    const os_sim_options options = {.seed = seed,
-                                    .max_file_bytes = 256 << 20};
+    const os_sim_options options = {.seed = seed, .max_file_bytes = 256 << 20};
     static run r;
     size_t at = 0;
 

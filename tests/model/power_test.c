@@ -28,10 +28,10 @@ typedef struct power {
     sim_machine *again;   /* unplugged once more */
     test_random random;
     uint64_t states;
-    uint64_t deep;    /* of these, in or after a recovery */
+    uint64_t deep; /* of these, in or after a recovery */
     uint64_t operation;
     uint64_t start_ns;
-    bool is_open;     /* the history's store: else cuts are in open or close */
+    bool is_open; /* the history's store: else cuts are in open or close */
 } power;
 
 static uint64_t now_ns(void)
@@ -186,7 +186,7 @@ static void before_operation(void *context, os_sim *disk)
     }
 }
 
-/* ---- Histories ------------------------------------------------------------------ */
+/* ---- Histories ---- */
 
 static cask_db *open_history(power *p)
 {
@@ -194,8 +194,7 @@ static cask_db *open_history(power *p)
     cask_error err = {CASK_OK, 0, ""};
     cask_db *db = NULL;
 
-    if (db_open_on(sim_os(p->disk), SIM_PATH, &options, &db, &err) !=
-        CASK_OK) {
+    if (db_open_on(sim_os(p->disk), SIM_PATH, &options, &db, &err) != CASK_OK) {
         wrong(p, 0, "open", err.message);
     }
     return db;
@@ -252,7 +251,8 @@ int main(void)
         histories++;
     } while (now_ns() - p.start_ns < limit_ns && p.states < most);
     seconds = (double)(now_ns() - p.start_ns) / 1e9;
-    printf("%" PRIu64 " crashes (%" PRIu64 " in or after a recovery) of %" PRIu64
+    printf("%" PRIu64 " crashes (%" PRIu64
+           " in or after a recovery) of %" PRIu64
            " histories in %.1f s, %.0f per second: each left an allowed "
            "state\n",
            p.states, p.deep, histories, seconds, (double)p.states / seconds);

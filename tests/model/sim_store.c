@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- The machine --------------------------------------------------------- */
+/* ---- The machine ---- */
 
 /*
  * /dev/shm is a disk of its own: it is never copied, only lost. (A copy of the
@@ -182,7 +182,7 @@ void sim_machine_copy(sim_machine *from, sim_machine *to)
     }
 }
 
-/* ---- Options ---------------------------------------------------------------- */
+/* ---- Options ---- */
 
 cask_options sim_options(const sim_history *history)
 {
@@ -193,8 +193,8 @@ cask_options sim_options(const sim_history *history)
     options.create_if_missing = true;
     options.segment_max_bytes = 65536;
     options.huge_pages = false;
-    options.sync = test_random_chance(&random, 40) ? CASK_SYNC_COMMIT
-                                                   : CASK_SYNC_NONE;
+    options.sync =
+        test_random_chance(&random, 40) ? CASK_SYNC_COMMIT : CASK_SYNC_NONE;
     options.append = (cask_append)test_random_next(&random, 3);
     options.io = (cask_io)test_random_next(&random, 2);
     options.small_file_threshold_bytes =
@@ -202,7 +202,7 @@ cask_options sim_options(const sim_history *history)
     return options;
 }
 
-/* ---- Keys, values, states ----------------------------------------------------- */
+/* ---- Keys, values, states ---- */
 
 static cask_slice name_of(char text[SIM_NAME], unsigned key)
 {
@@ -250,7 +250,7 @@ void sim_begin_history(sim_history *history, uint64_t seed)
     history->random = test_random_make(seed, 1);
 }
 
-/* ---- Units ------------------------------------------------------------------------ */
+/* ---- Units ---- */
 
 /* The model is changed before the store: the unit may be there from now on. */
 static void begin_unit(sim_history *history)
@@ -275,8 +275,8 @@ void sim_roll_back(sim_history *history, int64_t state)
 
 static cask_status end_unit(sim_history *history, cask_status status)
 {
-    bool changed = history->state[history->begun] !=
-                   history->state[history->begun - 1];
+    bool changed =
+        history->state[history->begun] != history->state[history->begun - 1];
 
     if (status == CASK_OK) {
         history->acked = history->begun;
@@ -310,8 +310,7 @@ static cask_status delete_one(sim_history *history, cask_db *db,
 
     change(history, key, 0);
     begin_unit(history);
-    return end_unit(history,
-                    cask_delete(db, name_of(text, key), NULL, err));
+    return end_unit(history, cask_delete(db, name_of(text, key), NULL, err));
 }
 
 static cask_status write_batch(sim_history *history, cask_db *db,
@@ -366,7 +365,7 @@ cask_status sim_step(sim_history *history, cask_db *db, cask_error *err)
     return status;
 }
 
-/* ---- Looking ------------------------------------------------------------------------ */
+/* ---- Looking ---- */
 
 typedef struct looking {
     const sim_history *history;

@@ -19,8 +19,8 @@
 
 enum {
     SIM_KEYS = 24,
-    SIM_UNITS = 512,          /* most units of a history */
-    SIM_VALUE_BYTES = 24000,  /* the largest value */
+    SIM_UNITS = 512,         /* most units of a history */
+    SIM_VALUE_BYTES = 24000, /* the largest value */
     SIM_SHM_BYTES = 1 << 30,
     SIM_NAME = 16
 };
@@ -32,11 +32,11 @@ typedef struct sim_history {
     test_random random;
     uint64_t version[SIM_KEYS]; /* unit that wrote the value; 0: none */
     uint64_t versions[SIM_UNITS][SIM_KEYS]; /* after each unit */
-    uint64_t state[SIM_UNITS];  /* hash after each unit; 0: the empty store */
-    uint64_t now;               /* hash */
-    uint64_t begun;             /* units that may be in the store */
-    uint64_t acked;             /* units that were acknowledged */
-    uint64_t durable;           /* units that must be in the store */
+    uint64_t state[SIM_UNITS]; /* hash after each unit; 0: the empty store */
+    uint64_t now;              /* hash */
+    uint64_t begun;            /* units that may be in the store */
+    uint64_t acked;            /* units that were acknowledged */
+    uint64_t durable;          /* units that must be in the store */
 } sim_history;
 
 /* How a store of this history is opened. */

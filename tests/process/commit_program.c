@@ -27,8 +27,8 @@ int main(int argc, char **argv)
     options.create_if_missing = true;
     options.segment_max_bytes = 65536;
     options.sync = CASK_SYNC_COMMIT;
-    options.append = strcmp(argv[2], "map") == 0 ? CASK_APPEND_MAP
-                                                 : CASK_APPEND_PWRITE;
+    options.append =
+        strcmp(argv[2], "map") == 0 ? CASK_APPEND_MAP : CASK_APPEND_PWRITE;
     if (cask_open(argv[1], &options, &db, &err) != CASK_OK) {
         (void)fprintf(stderr, "%s\n", err.message);
         return 1;
@@ -37,8 +37,8 @@ int main(int argc, char **argv)
         char key[16];
         int size = snprintf(key, sizeof(key), "answer-%d", i);
 
-        if (cask_put(db, cask_slice_of(key),
-                     (cask_slice){value, sizeof(value)}, &err) != CASK_OK) {
+        if (cask_put(db, cask_slice_of(key), (cask_slice){value, sizeof(value)},
+                     &err) != CASK_OK) {
             (void)fprintf(stderr, "%s\n", err.message);
             return 1;
         }

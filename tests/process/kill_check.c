@@ -12,7 +12,7 @@
 
 #include "log/record_format.h"
 
-/* ---- Resolving -------------------------------------------------------------- */
+/* ---- Resolving ---- */
 
 /* The version that the store has; 0: it has none. */
 static uint64_t stored_version(kill_share *share, cask_db *db, cask_slice name,
@@ -51,7 +51,7 @@ static outcome look(kill_share *share, cask_db *db, unsigned writer,
     uint64_t found =
         stored_version(share, db, kill_owned(text, writer, number), memory);
 
-    if (found != new && found != old) {
+    if (found != new &&found != old) {
         kill_fail(share,
                   "%s: version %" PRIu64 " is stored; acknowledged is %" PRIu64
                   " (%s), begun %" PRIu64 " (%s)",
@@ -98,8 +98,8 @@ static void resolve_batch(kill_share *share, cask_db *db, unsigned writer,
     }
     if (done > 0 && lost > 0) {
         kill_fail(share,
-                  "a batch of %" PRIu32 " of writer %u: %u done, %u lost",
-                  size, writer, done, lost);
+                  "a batch of %" PRIu32 " of writer %u: %u done, %u lost", size,
+                  writer, done, lost);
     }
     for (uint32_t i = 0; i < size; i++) {
         char text[KEY_BYTES];
@@ -158,7 +158,7 @@ void kill_resolve(kill_share *share, cask_db *db, unsigned writer,
     }
 }
 
-/* ---- The whole store ----------------------------------------------------------- */
+/* ---- The whole store ---- */
 
 typedef struct examination {
     kill_share *share;
@@ -198,8 +198,7 @@ static void visit_owned(examination *e, unsigned writer, unsigned number,
 {
     const kill_key *key = &e->share->writer[writer].key[number];
 
-    if (writer >= WRITERS || number >= OWNED_KEYS ||
-        e->owned[writer][number]) {
+    if (writer >= WRITERS || number >= OWNED_KEYS || e->owned[writer][number]) {
         kill_fail(e->share, "fold: owned-%u-%u a second time", writer, number);
     }
     e->owned[writer][number] = true;
@@ -313,8 +312,7 @@ static void check_all(kill_share *share, cask_db *db, uint8_t *memory)
     }
     e->share = share;
     e->memory = memory;
-    kill_check(share,
-               cask_segments(db, &e->segments, &e->segment_count, &err),
+    kill_check(share, cask_segments(db, &e->segments, &e->segment_count, &err),
                "segments", &err);
     e->bytes = calloc(e->segment_count + 1, sizeof(*e->bytes));
     if (e->bytes == NULL) {
@@ -348,8 +346,7 @@ static void check_counters(kill_share *share, cask_db *db, uint8_t *memory)
             found < atomic_load(&share->counter_seen[i])) {
             kill_fail(share,
                       "%s is %" PRIu64 "; raised %" PRIu64
-                      " times, perhaps %" PRIu64 " more; %" PRIu64
-                      " was read",
+                      " times, perhaps %" PRIu64 " more; %" PRIu64 " was read",
                       text, found, acked, unsure,
                       atomic_load(&share->counter_seen[i]));
         }
@@ -364,8 +361,7 @@ static void check_owned(kill_share *share, cask_db *db, uint8_t *memory)
             if (look(share, db, i, j, memory) == LOST &&
                 atomic_load(&share->writer[i].key[j].aborted) !=
                     atomic_load(&share->writer[i].key[j].intent)) {
-                kill_fail(share, "owned-%u-%u: its last version is lost", i,
-                          j);
+                kill_fail(share, "owned-%u-%u: its last version is lost", i, j);
             }
         }
     }

@@ -89,8 +89,8 @@ static size_t value_size(uint64_t mixed, bool small)
     return size;
 }
 
-cask_slice kill_value(const kill_share *share, cask_slice key,
-                      uint64_t version, uint8_t *memory)
+cask_slice kill_value(const kill_share *share, cask_slice key, uint64_t version,
+                      uint8_t *memory)
 {
     const uint8_t *text = key.data;
     uint64_t word = share->seed ^ version * 31;
@@ -149,8 +149,7 @@ cask_options kill_options(test_random *random)
     options.append = (cask_append)test_random_next(random, 3);
     options.io = (cask_io)test_random_next(random, 2);
     options.max_descriptors = 8;
-    options.segment_max_bytes = UINT64_C(65536)
-                                << test_random_next(random, 2);
+    options.segment_max_bytes = UINT64_C(65536) << test_random_next(random, 2);
     options.small_file_threshold_bytes =
         test_random_chance(random, 50) ? 0 : 10 << 20;
     options.linger = test_random_chance(random, 20);

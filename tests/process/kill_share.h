@@ -28,8 +28,8 @@ enum {
     WRITERS = 6,
     READERS = 2,
     WORKERS = WRITERS + READERS,
-    OWNED_KEYS = 200,  /* of each writer */
-    BATCH_KEYS = 8,    /* most owned keys in one batch */
+    OWNED_KEYS = 200, /* of each writer */
+    BATCH_KEYS = 8,   /* most owned keys in one batch */
     COUNTERS = 3,
     KEY_BYTES = 32,
     VALUE_BYTES = 400 << 10, /* the largest value and its head */
@@ -38,9 +38,9 @@ enum {
 
 /* One owned key. Versions only grow; 0 is "never written". */
 typedef struct kill_key {
-    _Atomic uint64_t intent; /* version that was about to be written */
-    _Atomic uint64_t acked;  /* newest version known to be in the store */
-    _Atomic uint64_t seen;   /* newest version that somebody read */
+    _Atomic uint64_t intent;  /* version that was about to be written */
+    _Atomic uint64_t acked;   /* newest version known to be in the store */
+    _Atomic uint64_t seen;    /* newest version that somebody read */
     _Atomic uint64_t aborted; /* newest version known to be lost for ever */
 } kill_key;
 
@@ -108,8 +108,8 @@ bool kill_is_put(const kill_share *share, unsigned writer, unsigned key,
  *
  *   memory   VALUE_BYTES bytes
  */
-cask_slice kill_value(const kill_share *share, cask_slice key,
-                      uint64_t version, uint8_t *memory);
+cask_slice kill_value(const kill_share *share, cask_slice key, uint64_t version,
+                      uint8_t *memory);
 
 /* The version that a value bears; fails if a single byte of it is wrong. */
 uint64_t kill_version(kill_share *share, cask_slice key, cask_slice value,

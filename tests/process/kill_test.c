@@ -37,7 +37,7 @@ typedef struct schedule {
     uint64_t longest_ns;
 } schedule;
 
-/* ---- Processes ---------------------------------------------------------- */
+/* ---- Processes ---- */
 
 static pid_t start_process(void)
 {
@@ -121,7 +121,7 @@ static void look_for_failures(schedule *s)
     }
 }
 
-/* ---- Checks ----------------------------------------------------------------- */
+/* ---- Checks ---- */
 
 static void run_check(schedule *s)
 {
@@ -158,8 +158,7 @@ static void pause_all(schedule *s)
     for (unsigned i = 0; i < WORKERS; i++) {
         while (s->pid[i] != 0 && !atomic_load(&s->share->worker[i].paused)) {
             look_for_failures(s);
-            if (kill_now_ns() - start >
-                BOUND_SECONDS * UINT64_C(1000000000)) {
+            if (kill_now_ns() - start > BOUND_SECONDS * UINT64_C(1000000000)) {
                 (void)snprintf(s->share->message, sizeof(s->share->message),
                                "worker %u is stuck", i);
                 give_up(s, "not live:");
@@ -176,7 +175,7 @@ static void check_while_paused(schedule *s)
     atomic_store(&s->share->pause, false);
 }
 
-/* ---- Stores ------------------------------------------------------------------- */
+/* ---- Stores ---- */
 
 static void new_store(schedule *s)
 {
@@ -201,8 +200,8 @@ static void new_store(schedule *s)
 
         cask_options_init(&options);
         options.create_if_missing = true;
-        kill_check(share, cask_open(share->path, &options, &db, &err),
-                   "create", &err);
+        kill_check(share, cask_open(share->path, &options, &db, &err), "create",
+                   &err);
         kill_check(share, cask_close(db, &err), "close", &err);
         _exit(0);
     }
@@ -229,7 +228,7 @@ static void end_store(schedule *s)
     scratch_remove(s->share->path);
 }
 
-/* ---- Killing ---------------------------------------------------------------------- */
+/* ---- Killing ---- */
 
 static void kill_some(schedule *s)
 {

@@ -25,7 +25,7 @@ typedef struct worker {
     uint64_t last_counter[COUNTERS];
 } worker;
 
-/* ---- Common ------------------------------------------------------------- */
+/* ---- Common ---- */
 
 static worker start(kill_share *share, unsigned number, uint64_t life)
 {
@@ -59,12 +59,11 @@ static void finish(worker *w, uint64_t start_ns)
     kill_raise(&w->self->longest_ns, took);
     atomic_fetch_add(&w->self->operations, 1);
     if (took > BOUND_SECONDS * UINT64_C(1000000000)) {
-        kill_fail(w->share, "an operation took %" PRIu64 " ms",
-                  took / 1000000);
+        kill_fail(w->share, "an operation took %" PRIu64 " ms", took / 1000000);
     }
 }
 
-/* ---- Writing ------------------------------------------------------------ */
+/* ---- Writing ---- */
 
 static void note_sequence(worker *w, uint64_t before, uint64_t sequence)
 {
@@ -108,9 +107,9 @@ static void write_owned(worker *w)
     } else {
         uint64_t sequence = 0;
 
-        status = cask_put_with(
-            w->db, name, kill_value(w->share, name, version, w->memory), NULL,
-            &sequence, &w->err);
+        status = cask_put_with(w->db, name,
+                               kill_value(w->share, name, version, w->memory),
+                               NULL, &sequence, &w->err);
         kill_check(w->share, status, "put", &w->err);
         note_sequence(w, sequence_before, sequence);
     }
@@ -147,8 +146,7 @@ static void write_batch(worker *w)
     uint32_t size = 2 + (uint32_t)test_random_next(&w->random, BATCH_KEYS - 1);
     cask_batch *batch = NULL;
 
-    kill_check(w->share, cask_batch_create(&batch, &w->err), "batch",
-               &w->err);
+    kill_check(w->share, cask_batch_create(&batch, &w->err), "batch", &w->err);
     fill_batch(w, batch, size);
     /* Some values are too large for a batch, which must fit a segment. */
     if (cask_batch_bytes(batch) < 40000) {
@@ -198,22 +196,21 @@ static void write_counter(worker *w)
     cask_info info;
     char text[KEY_BYTES];
     cask_slice name = kill_counter(text, number);
-    cask_status status =
-        cask_get_with(w->db, name, &w->value, &info, &w->err);
+    cask_status status = cask_get_with(w->db, name, &w->value, &info, &w->err);
 
     if (status == CASK_OK) {
         options.condition = CASK_IF_SEQUENCE;
         options.expected_sequence = info.sequence;
-        counter = kill_version(w->share, name,
-                               (cask_slice){w->value.data, w->value.size},
-                               w->memory);
+        counter =
+            kill_version(w->share, name,
+                         (cask_slice){w->value.data, w->value.size}, w->memory);
     } else if (status != CASK_NOT_FOUND) {
         kill_check(w->share, status, "counter", &w->err);
     }
     atomic_store(&w->mine->counter_intent, number + 1);
-    status = cask_put_with(
-        w->db, name, kill_value(w->share, name, counter + 1, w->memory),
-        &options, NULL, &w->err);
+    status = cask_put_with(w->db, name,
+                           kill_value(w->share, name, counter + 1, w->memory),
+                           &options, NULL, &w->err);
     if (status == CASK_OK) {
         atomic_fetch_add(&w->share->counter_acked[number], 1);
     } else if (status != CASK_CONDITION) {
@@ -271,15 +268,14 @@ void kill_write(kill_share *share, unsigned writer, uint64_t life)
     }
 }
 
-/* ---- Reading ------------------------------------------------------------- */
+/* ---- Reading ---- */
 
 /* Whether any version in [from, to] is a delete, or none was ever written. */
 static bool may_be_absent(const worker *w, unsigned writer, unsigned key,
                           uint64_t from, uint64_t to)
 {
     for (uint64_t version = from; version <= to; version++) {
-        if (version == 0 ||
-            kill_is_delete(w->share, writer, key, version)) {
+        if (version == 0 || kill_is_delete(w->share, writer, key, version)) {
             return true;
         }
     }
@@ -304,15 +300,13 @@ static void read_owned(worker *w, const uint64_t *floors)
     floor = seen > floor ? seen : floor;
     if (status == CASK_NOT_FOUND) {
         if (!may_be_absent(w, writer, number, floor, ceiling)) {
-            kill_fail(w->share, "%s is missing; version %" PRIu64, text,
-                      floor);
+            kill_fail(w->share, "%s is missing; version %" PRIu64, text, floor);
         }
         return;
     }
     kill_check(w->share, status, text, &w->err);
-    version = kill_version(w->share, name,
-                           (cask_slice){w->value.data, w->value.size},
-                           w->memory);
+    version = kill_version(
+        w->share, name, (cask_slice){w->value.data, w->value.size}, w->memory);
     if (version < floor || version > ceiling ||
         (floors == NULL && version == aborted) ||
         kill_is_delete(w->share, writer, number, version)) {

@@ -24,15 +24,15 @@ typedef struct scene {
     int events[16]; /* of each kind */
 } scene;
 
-/* ---- An os that counts and bends ------------------------------------------------ */
+/* ---- An os that counts and bends ---- */
 
 static struct counters {
-    unsigned writes;   /* write_at() */
-    unsigned reads;    /* read_at() */
-    unsigned syncs;    /* sync() */
+    unsigned writes; /* write_at() */
+    unsigned reads;  /* read_at() */
+    unsigned syncs;  /* sync() */
     unsigned collapses;
-    bool remote;       /* what space() says */
-    uint64_t wall_ms;  /* what the clock says; 0: the truth */
+    bool remote;      /* what space() says */
+    uint64_t wall_ms; /* what the clock says; 0: the truth */
 } calls;
 
 static const os_ops *real;
@@ -45,8 +45,8 @@ static int counted_write(os_file *file, const os_span *spans, size_t count,
     return real->write_at(file, spans, count, offset);
 }
 
-static int counted_read(os_file *file, void *data, size_t size,
-                        uint64_t offset, size_t *ret_read)
+static int counted_read(os_file *file, void *data, size_t size, uint64_t offset,
+                        size_t *ret_read)
 {
     calls.reads++;
     return real->read_at(file, data, size, offset, ret_read);
@@ -92,7 +92,7 @@ static void bend_os(void)
     posix->ops = &counting;
 }
 
-/* ---- Common ------------------------------------------------------------------------- */
+/* ---- Common ---- */
 
 static void count_event(void *context, const cask_event *event)
 {
@@ -199,7 +199,7 @@ static void damage(const scene *s, const char *name, long offset)
     assert_int_equal(fclose(file), 0);
 }
 
-/* ---- Identity ------------------------------------------------------------------------ */
+/* ---- Identity ---- */
 
 static void test_engine_is_kept_and_checked(void **state)
 {
@@ -263,7 +263,7 @@ static void test_file_mode_is_that_of_all_files(void **state)
     (void)snprintf(s->path, sizeof(s->path), "%.200s", path);
 }
 
-/* ---- Access ---------------------------------------------------------------------------- */
+/* ---- Access ---- */
 
 static void test_read_only_changes_nothing(void **state)
 {
@@ -278,9 +278,9 @@ static void test_read_only_changes_nothing(void **state)
     s->options.read_only = true;
     db = open_store(s);
     assert_true(exists(s, db, "a"));
-    assert_int_equal(cask_put(db, cask_slice_of("b"), cask_slice_of("c"),
-                              &s->err),
-                     CASK_READ_ONLY);
+    assert_int_equal(
+        cask_put(db, cask_slice_of("b"), cask_slice_of("c"), &s->err),
+        CASK_READ_ONLY);
     close_store(s, db);
     assert_int_equal(stat(s->path, &after), 0);
     assert_int_equal(before.st_mtim.tv_sec, after.st_mtim.tv_sec);
@@ -339,12 +339,12 @@ static void test_lock_timeout_ms_bounds_the_wait(void **state)
     db = open_store(s);
     put(s, db, "a", 10);
     header = holder->store->region.header;
-    assert_int_equal(
-        real->mutex_lock(os_posix(), &header->write_lock, 1000), 0);
+    assert_int_equal(real->mutex_lock(os_posix(), &header->write_lock, 1000),
+                     0);
     start = now_ms();
-    assert_int_equal(cask_put(db, cask_slice_of("b"), cask_slice_of("c"),
-                              &s->err),
-                     CASK_TIMEOUT);
+    assert_int_equal(
+        cask_put(db, cask_slice_of("b"), cask_slice_of("c"), &s->err),
+        CASK_TIMEOUT);
     assert_in_range(now_ms() - start, 290, 3000);
     real->mutex_unlock(os_posix(), &header->write_lock);
     put(s, db, "b", 10);
@@ -352,7 +352,7 @@ static void test_lock_timeout_ms_bounds_the_wait(void **state)
     close_store(s, holder);
 }
 
-/* ---- Durability ------------------------------------------------------------------------- */
+/* ---- Durability ---- */
 
 static void test_sync_commit_is_durable_at_once(void **state)
 {
@@ -447,7 +447,7 @@ static void test_append_chooses_maps_or_writes(void **state)
     assert_true(writes_of_puts(s, CASK_APPEND_AUTO, CASK_SYNC_COMMIT) >= 50);
 }
 
-/* ---- Reading ------------------------------------------------------------------------------ */
+/* ---- Reading ---- */
 
 static unsigned reads_of_gets(scene *s, cask_io io)
 {
@@ -551,7 +551,7 @@ static void test_damage_serve_reads_the_rest(void **state)
     close_store(s, db);
 }
 
-/* ---- Files ----------------------------------------------------------------------------------- */
+/* ---- Files ---- */
 
 static uint64_t segments_after_puts(scene *s, uint64_t segment_max_bytes)
 {
@@ -608,7 +608,7 @@ static void test_small_file_threshold_bytes_is_when_close_seals(void **state)
     assert_true(close_seals(s, 10000));
 }
 
-/* ---- Index -------------------------------------------------------------------------------------- */
+/* ---- Index ---- */
 
 static void test_region_dir_is_where_the_region_is(void **state)
 {
@@ -678,7 +678,7 @@ static void test_verify_overwrite_reads_what_is_there(void **state)
     }
 }
 
-/* ---- Expiry, events ------------------------------------------------------------------------------ */
+/* ---- Expiry, events ---- */
 
 static void test_expiry_seconds_hides_what_is_older(void **state)
 {
@@ -717,7 +717,7 @@ static void test_on_event_is_called_with_event_context(void **state)
     assert_int_equal(s->events[CASK_EVENT_RECOVERED], 1);
 }
 
-/* ---- Ranges ------------------------------------------------------------------------------------------ */
+/* ---- Ranges ---- */
 
 static void refused(scene *s, const char *name)
 {

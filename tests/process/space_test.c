@@ -29,7 +29,7 @@ enum {
 };
 
 typedef struct scene {
-    char path[SCRATCH_PATH];  /* holds the mounts and the store */
+    char path[SCRATCH_PATH]; /* holds the mounts and the store */
     char mount[SCRATCH_PATH + 16];
     char store[SCRATCH_PATH + 32];
     cask_options options;
@@ -37,7 +37,7 @@ typedef struct scene {
     int region_events;
 } scene;
 
-/* ---- Common ------------------------------------------------------------- */
+/* ---- Common ---- */
 
 /* In a child: say what is wrong, and end it. */
 static void must(bool good, const scene *s, const char *what)
@@ -113,8 +113,8 @@ static unsigned put_until_full(scene *s, cask_db *db, size_t value_bytes,
     char text[32];
 
     memset(value, 'v', sizeof(value));
-    while (cask_put(db, key_of(text, number),
-                    (cask_slice){value, value_bytes}, &s->err) == CASK_OK) {
+    while (cask_put(db, key_of(text, number), (cask_slice){value, value_bytes},
+                    &s->err) == CASK_OK) {
         number++;
         must(number - from < PUTS_MOST, s, "it never became full");
     }
@@ -190,7 +190,7 @@ static int tear_down(void **state)
     return 0;
 }
 
-/* ---- Shared memory ---------------------------------------------------------- */
+/* ---- Shared memory ---- */
 
 static void use_small_region_dir(scene *s)
 {
@@ -282,7 +282,7 @@ static void test_full_region_fails_puts_until_there_is_room(void **state)
     assert_int_equal(run_in_child(state, fill_region), 0);
 }
 
-/* ---- Namespaces --------------------------------------------------------------- */
+/* ---- Namespaces ---- */
 
 static void open_elsewhere(scene *s)
 {
@@ -301,21 +301,19 @@ static void test_store_in_use_elsewhere_is_refused(void **state)
     bool exists = false;
     int status;
 
-    assert_int_equal(cask_put(db, cask_slice_of("a"), cask_slice_of("1"),
-                              &s->err),
-                     CASK_OK);
+    assert_int_equal(
+        cask_put(db, cask_slice_of("a"), cask_slice_of("1"), &s->err), CASK_OK);
     status = run_in_child(state, open_elsewhere);
     assert_int_equal(cask_exists(db, cask_slice_of("a"), &exists, &s->err),
                      CASK_OK);
     assert_true(exists);
-    assert_int_equal(cask_put(db, cask_slice_of("a"), cask_slice_of("2"),
-                              &s->err),
-                     CASK_OK);
+    assert_int_equal(
+        cask_put(db, cask_slice_of("a"), cask_slice_of("2"), &s->err), CASK_OK);
     assert_int_equal(cask_close(db, &s->err), CASK_OK);
     assert_int_equal(status, 0);
 }
 
-/* ---- The disk --------------------------------------------------------------------- */
+/* ---- The disk ---- */
 
 static void fill_disk(scene *s, cask_append append, cask_sync_policy sync)
 {
@@ -379,8 +377,8 @@ static void test_full_disk_fails_mapped_puts_until_there_is_room(void **state)
     assert_int_equal(run_in_child(state, fill_disk_mapped), 0);
 }
 
-static void test_full_disk_fails_committed_puts_until_there_is_room(
-    void **state)
+static void
+test_full_disk_fails_committed_puts_until_there_is_room(void **state)
 {
     assert_int_equal(run_in_child(state, fill_disk_written), 0);
 }

@@ -24,14 +24,11 @@
 #include "hash/keydir.h"
 #include "hash/keydir_layout.h"
 #include "log/record_format.h"
+#include "store/store_write.h"
 #include "support/random.h"
 #include "support/scratch.h"
 
-enum {
-    KEYS = 6000,
-    BATCH_KEYS = 60,
-    VALUE_BYTES = 64
-};
+enum { KEYS = 6000, BATCH_KEYS = 60, VALUE_BYTES = 64 };
 
 /* An operation changes some keys; the model of the store is one version per
  * key, 0: absent. */
@@ -52,7 +49,7 @@ typedef struct scene {
     unsigned fresh; /* keys from here on were never used */
 } scene;
 
-/* ---- The store ------------------------------------------------------------- */
+/* ---- The store ---- */
 
 static cask_slice name_of(char text[16], unsigned key)
 {
@@ -87,11 +84,11 @@ static cask_status perform(cask_db *db, const change *wanted, cask_error *err)
     for (unsigned i = 0; i < wanted->count && status == CASK_OK; i++) {
         cask_slice key = name_of(name, wanted->key[i]);
 
-        status = wanted->version[i] == 0
-                     ? cask_batch_delete(batch, key, err)
-                     : cask_batch_put(batch, key,
-                                      value_of(wanted->version[i], value), 0,
-                                      err);
+        status =
+            wanted->version[i] == 0
+                ? cask_batch_delete(batch, key, err)
+                : cask_batch_put(batch, key,
+                                 value_of(wanted->version[i], value), 0, err);
     }
     if (status == CASK_OK) {
         status = cask_write(db, batch, err);
@@ -114,7 +111,7 @@ static void require(cask_status status, const cask_error *err)
     }
 }
 
-/* ---- Comparing ---------------------------------------------------------------- */
+/* ---- Comparing ---- */
 
 /* The version in the store; 0 if the key is absent. */
 static uint64_t stored(scene *s, unsigned key)
@@ -217,7 +214,7 @@ static void compare(scene *s, const change *begun)
     compare_counters(s);
 }
 
-/* ---- Stepping ------------------------------------------------------------ */
+/* ---- Stepping ---- */
 
 _Noreturn static void child(const scene *s, const change *wanted)
 {
@@ -300,8 +297,7 @@ static bool run_to(pid_t pid, void (*function)(void), uint64_t hit)
         }
         /* Off, or the same instruction traps again. */
         if (ptrace(PTRACE_POKEUSER, pid, control, 0) != 0 ||
-            ptrace(PTRACE_SINGLESTEP, pid, NULL, NULL) != 0 ||
-            next_stop(pid)) {
+            ptrace(PTRACE_SINGLESTEP, pid, NULL, NULL) != 0 || next_stop(pid)) {
             return false;
         }
     }
@@ -317,8 +313,7 @@ static bool run_to(pid_t pid, void (*function)(void), uint64_t hit)
 static uint64_t step(pid_t pid, uint64_t limit)
 {
     for (uint64_t n = 0; n < limit; n++) {
-        if (ptrace(PTRACE_SINGLESTEP, pid, NULL, NULL) != 0 ||
-            next_stop(pid)) {
+        if (ptrace(PTRACE_SINGLESTEP, pid, NULL, NULL) != 0 || next_stop(pid)) {
             return n;
         }
     }
@@ -344,8 +339,7 @@ static void sweep(scene *s, const plan *wanted)
 
     for (uint64_t i = 0; i < points; i++) {
         uint64_t hit = 1 + test_random_next(&s->random, wanted->hits);
-        uint64_t limit =
-            1 + test_random_next(&s->random, wanted->window);
+        uint64_t limit = 1 + test_random_next(&s->random, wanted->window);
         change begun = {.count = 0};
         uint64_t steps = 0;
         pid_t pid;
@@ -366,7 +360,7 @@ static void sweep(scene *s, const plan *wanted)
     assert_true(deaths > points / 4);
 }
 
-/* ---- Operations -------------------------------------------------------------------- */
+/* ---- Operations ---- */
 
 static void one(scene *s, change *ret_change, unsigned key, bool put)
 {
@@ -442,8 +436,8 @@ static void prepare_rotation(scene *s, change *ret_change)
                          (cask_slice){filler, sizeof(filler)}, &err),
                 &err);
     }
-    for (uint64_t left = 65536 - region_tail_offset(
-                                     atomic_load(&header->applied_tail));
+    for (uint64_t left =
+             65536 - region_tail_offset(atomic_load(&header->applied_tail));
          left >= 160; left -= 96) {
         require(cask_put(s->db, cask_slice_of("filler"),
                          (cask_slice){filler, 64}, &err),
@@ -452,7 +446,7 @@ static void prepare_rotation(scene *s, change *ret_change)
     one(s, ret_change, 5, true);
 }
 
-/* ---- Tests ---------------------------------------------------------------------------- */
+/* ---- Tests ---- */
 
 static int set_up(void **state)
 {

@@ -27,11 +27,10 @@ uint64_t test_seed(void)
     }
     known = true;
     (void)clock_gettime(CLOCK_REALTIME, &now);
-    seed = test_number("CASK_TEST_SEED",
-                       test_mix((uint64_t)now.tv_nsec ^
-                                (uint64_t)now.tv_sec << 20 ^
-                                (uint64_t)getpid() << 40) >>
-                           16);
+    seed = test_number("CASK_TEST_SEED", test_mix((uint64_t)now.tv_nsec ^
+                                                  (uint64_t)now.tv_sec << 20 ^
+                                                  (uint64_t)getpid() << 40) >>
+                                             16);
     printf("CASK_TEST_SEED=%" PRIu64 "\n", seed);
     (void)fflush(stdout);
     return seed;
