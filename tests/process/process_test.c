@@ -315,7 +315,7 @@ static void test_writer_goes_on_behind_a_close_with_readers(void **state)
 
     s->options.small_file_threshold_bytes = 0;
     for (int round = 0; round < 4; round++) {
-        char key[16];
+        char key[32];
 
         writer = open_store(s);
         if (round == 0) {
