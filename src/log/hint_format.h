@@ -1,6 +1,6 @@
 /*
- * A hint file: one row for each key of a sealed segment, so that an open need
- * not read the segment. docs/format/hint.md
+ * A hint file: one row for each put or delete record of a sealed segment, so
+ * that an open need not read the segment. docs/format/hint.md
  */
 #ifndef CASKADE_HINT_FORMAT_H
 #define CASKADE_HINT_FORMAT_H

@@ -141,16 +141,18 @@ static cask_status check_torn(manifest_state *manifest, const uint8_t *bytes,
          at += MANIFEST_EDIT_SIZE) {
         manifest_seed seed = {manifest->header.nonce, at};
         manifest_edit edit;
+        cask_status status;
 
+        status =
+            manifest_edit_decode(bytes + at, MANIFEST_NAME, seed, &edit, NULL);
         number++;
-        if (manifest_edit_decode(bytes + at, MANIFEST_NAME, seed, &edit,
-                                 NULL) == CASK_OK &&
-            edit.number == number) {
+        if (status == CASK_UNSUPPORTED ||
+            (status == CASK_OK && edit.number == number)) {
             return fail(err, CASK_CORRUPT, 0,
                         MANIFEST_NAME ": offset %zu: edit %" PRIu64
                                       " is damaged, a valid one follows at "
                                       "offset %zu; run caskade verify",
-                        torn_at, number - 1, at);
+                        torn_at, manifest->number + 1, at);
         }
     }
     return CASK_OK;
@@ -272,6 +274,8 @@ cask_status manifest_append(os_file *dir, uint64_t *tail, uint64_t *number,
     size_t got = 0;
     int os_errno;
 
+    /* Not by the number kept: who advanced the tail may have died before it. */
+    *number = (*tail - MANIFEST_HEADER_SIZE) / MANIFEST_EDIT_SIZE;
     status =
         file_open(dir, MANIFEST_NAME, OS_READ | OS_WRITE, &file, &stat, err);
     if (status != CASK_OK) {

@@ -32,8 +32,8 @@ typedef struct manifest_state {
 } manifest_state;
 
 /*
- * Read MANIFEST. An edit that does not verify ends it: it was being written
- * when its writer died.
+ * Read MANIFEST. An edit that does not verify ends it, for it was being written
+ * when its writer died; unless another follows: then it is damaged.
  *
  * Returns CASK_OK; CASK_NOT_FOUND if there is no such file; CASK_CORRUPT;
  * CASK_UNSUPPORTED; CASK_NO_MEMORY; CASK_IO. Free with manifest_free() in any

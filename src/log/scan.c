@@ -108,6 +108,7 @@ scan_result scan_next(segment_scan *scan, scan_item *ret_item)
         return SCAN_END; /* bytes of an earlier life of this place */
     }
     if (!is_known(&ret_item->header)) {
+        scan->offset = offset + ret_item->size;
         return SCAN_UNSUPPORTED;
     }
     if (offset >= scan->trusted_end && offset >= scan->batch_end &&
@@ -175,8 +176,7 @@ uint64_t scan_end_before(const uint8_t *data, uint64_t size, uint64_t nonce,
 
     scan_begin(&scan, data, size, nonce, SEGMENT_HEADER_SIZE);
     scan.trusted_end = size;
-    while ((result = scan_next(&scan, &item)) != SCAN_END &&
-           result != SCAN_UNSUPPORTED) {
+    while ((result = scan_next(&scan, &item)) != SCAN_END) {
         if (result == SCAN_RECORD && item.header.sequence < sequence) {
             end = item.offset + item.size;
         } else if (result == SCAN_RECORD) {

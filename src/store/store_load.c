@@ -323,7 +323,7 @@ static bool is_zero_from(const store_bytes *bytes, uint64_t offset)
     return offset >= bytes->size;
 }
 
-static void examine(store_tail *tail, const manifest_segment *segment)
+static scan_result examine(store_tail *tail, const manifest_segment *segment)
 {
     uint64_t nonce = segment->nonce;
     segment_scan scan;
@@ -359,6 +359,7 @@ static void examine(store_tail *tail, const manifest_segment *segment)
         scan_first_sequence(tail->bytes.data, tail->bytes.size, nonce) != 0;
     tail->clean = tail->clean && result == SCAN_END &&
                   is_zero_from(&tail->bytes, scan.offset);
+    return result;
 }
 
 cask_status store_tail_examine(store_handle *store,
@@ -368,6 +369,7 @@ cask_status store_tail_examine(store_handle *store,
     segment_header expected = {.id = segment->id, .nonce = segment->nonce};
     char name[SEGMENT_NAME_SIZE];
     cask_status status;
+    bool unsupported = false;
     os_stat stat;
 
     *ret_tail = (store_tail){.end = SEGMENT_HEADER_SIZE,
@@ -381,7 +383,13 @@ cask_status store_tail_examine(store_handle *store,
                                   &ret_tail->bytes, err);
     }
     if (status == CASK_OK) {
-        examine(ret_tail, segment);
+        unsupported = examine(ret_tail, segment) == SCAN_UNSUPPORTED;
+    }
+    if (unsupported) {
+        status = fail(err, CASK_UNSUPPORTED, 0,
+                      "%s: a record in it is of a type that is not known to "
+                      "this version; nothing was changed; use a newer Caskade",
+                      name);
     }
     return status;
 }

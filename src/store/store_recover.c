@@ -291,9 +291,12 @@ static void copied(store_handle *store, const scan_item *item,
 static void activate(store_handle *store, uint32_t row, uint64_t end)
 {
     region_header *header = store->region.header;
+    uint64_t capacity = atomic_load(&store->region.rows[row].capacity);
 
     atomic_store(&store->region.rows[row].state, ROW_ACTIVE);
-    atomic_store(&store->region.rows[row].reserved_tail, end);
+    /* What was cut off the file cannot be touched. */
+    atomic_store(&store->region.rows[row].reserved_tail,
+                 end < capacity ? end : capacity);
     atomic_store(&header->active_row, row);
     atomic_store(&header->applied_tail, region_tail_make(row, end));
     header->commit.durable_offset = end;
