@@ -23,7 +23,7 @@ static const struct argp_option options[] = {
      "Where to look (default: /dev/shm)", 1},
     {"json", 'j', NULL, 0, "list: print a JSON object per line", 1},
     {"orphans", OPTION_ORPHANS, NULL, 0,
-     "drop: all that nobody uses and whose store is gone", 1},
+     "drop: all that killed processes left and nobody uses", 1},
     {0},
 };
 
@@ -53,10 +53,7 @@ static const char *state_of(const cask_region_info *info)
     if (info->in_use) {
         return "in use";
     }
-    if (info->orphan) {
-        return "orphan";
-    }
-    return info->clean ? "kept" : "left";
+    return info->orphan ? "orphan" : "kept";
 }
 
 static bool print_json(void *context, const cask_region_info *info)
@@ -184,8 +181,7 @@ const command command_region = {
         "region again.\n\n"
         "  in use  a process holds it; it cannot be dropped\n"
         "  kept    left on purpose (--linger), for opening at once\n"
-        "  left    the processes died; the next open makes it again\n"
-        "  orphan  its store is gone\v"
+        "  orphan  left by processes that were killed; of no use\v"
         "Examples:\n"
         "  caskade region list\n"
         "  caskade region drop /dev/shm/caskade-...\n"

@@ -48,11 +48,21 @@ expect 1 region drop "$path"
 expect 0 dump --region-dir regions store
 output_is 'a\tb\nc\td\n'
 
-# An orphan, whose store is gone.
-expect 0 put --linger --region-dir regions store e f
-rm -rf store
+# An orphan, left by a process that was killed; also if the store is gone.
+"$caskade" load --region-dir regions store <pipe &
+pid=$!
+exec 3<>pipe
+printf 'e\tf\n' >&3
+for ((i = 0; i < 100; i++)); do
+    "$caskade" exists --region-dir regions store e && break
+    sleep 0.05
+done
+kill -KILL $pid
+{ wait $pid; } 2>/dev/null
+exec 3>&-
 expect 0 region list --region-dir regions
 output_says '^orphan  '
+rm -rf store
 expect 0 region drop --orphans --region-dir regions
 is "$(find regions -type f | wc -l)" 0 'regions after drop --orphans'
 
