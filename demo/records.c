@@ -27,12 +27,16 @@ static char *read_file(const char *file, size_t *ret_size)
         return NULL;
     }
     do {
+        char *grown;
+
         capacity *= 2;
-        text = realloc(text, capacity);
-        if (text == NULL) {
+        grown = realloc(text, capacity);
+        if (grown == NULL) {
+            free(text);
             die(file, "no memory");
             return NULL;
         }
+        text = grown;
         got = fread(text + size, 1, capacity - size, from);
         size += got;
     } while (size == capacity);
