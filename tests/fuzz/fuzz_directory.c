@@ -284,6 +284,8 @@ static void check_written(cask_db *db)
     }
 }
 
+static cask_error last_error;
+
 static bool open_store(os *kernel, cask_damage damage, bool read_only,
                        cask_db **ret_db)
 {
@@ -298,6 +300,7 @@ static bool open_store(os *kernel, cask_damage damage, bool read_only,
     options.segment_max_bytes = 64 << 10;
     status = db_open_on(kernel, STORE, &options, ret_db, &err);
     check_status(status, &err);
+    last_error = err;
     return status == CASK_OK;
 }
 
@@ -326,7 +329,10 @@ static void use(os *kernel, bool crafted)
         check_status(cask_close(db, &err), &err);
     }
     if (written) {
-        FUZZ_REQUIRE(open_store(kernel, CASK_DAMAGE_SERVE, false, &db));
+        if (!open_store(kernel, CASK_DAMAGE_SERVE, false, &db)) {
+            (void)fprintf(stderr, "reopen: %s\n", last_error.message);
+            FUZZ_REQUIRE(false);
+        }
         check_written(db);
         (void)cask_close(db, NULL);
     }
