@@ -86,6 +86,15 @@ static cask_status apply_edit(manifest_state *manifest,
     case MANIFEST_OPEN:
         return apply_open(manifest, edit, err);
     case MANIFEST_NEXT:
+        if (edit->next.segment_id < manifest->next_id ||
+            edit->next.sequence < manifest->next_sequence) {
+            return fail(err, CASK_CORRUPT, 0,
+                        MANIFEST_NAME ": edit %" PRIu64
+                                      " takes ids or sequences back, to "
+                                      "%016" PRIx64 " and %" PRIu64,
+                        edit->number, edit->next.segment_id,
+                        edit->next.sequence);
+        }
         manifest->next_id = edit->next.segment_id;
         manifest->next_sequence = edit->next.sequence;
         return CASK_OK;

@@ -173,14 +173,16 @@ cask_status segment_open(os_file *dir, const segment_header *expected,
                          segment_header *ret_header, os_stat *ret_stat,
                          cask_error *err)
 {
+    cask_error local = {CASK_OK, 0, ""};
     char name[SEGMENT_NAME_SIZE];
     cask_status status;
     os_file *file;
 
     segment_name_format(expected->id, name);
+    err = err == NULL ? &local : err;
     status = file_open(dir, name, flags, &file, ret_stat, err);
     if (status != CASK_OK) {
-        if (err != NULL && err->os_errno == ENOENT) {
+        if (err->os_errno == ENOENT) {
             status = fail(err, CASK_CORRUPT, 0,
                           "%s: is missing, but MANIFEST lists it", name);
         }

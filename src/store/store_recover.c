@@ -499,8 +499,10 @@ static cask_status load_all(recovery *r, store_tail *tails, cask_error *err)
     if (status == CASK_OK) {
         size_t added = r->manifest.count - listed;
 
-        memmove(&r->manifest.segments[kept], &r->manifest.segments[listed],
-                added * sizeof(manifest_segment));
+        if (added > 0) {
+            memmove(&r->manifest.segments[kept], &r->manifest.segments[listed],
+                    added * sizeof(manifest_segment));
+        }
         r->manifest.count = kept + added;
     }
     return status;

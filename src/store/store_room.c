@@ -19,6 +19,7 @@ enum {
     GROW_MOST = 64 << 20,
     SYNC_AHEAD = 4 << 20, /* rotate when less than this is unsynced ... */
     SYNC_ROUNDS = 4,      /* ... or after so many syncs */
+    NAMES_TRIED = 1000,   /* for a new segment, if files are in the way */
     IDS_RESERVED = 64     /* segment ids promised by one MANIFEST edit */
 };
 
@@ -56,8 +57,10 @@ static cask_status grow(store_handle *store, region_row *row, uint64_t needed,
         return status;
     }
     os_errno = store->os->ops->allocate(file, capacity, wanted - capacity);
-    if (os_errno != 0 && wanted > needed) {
-        wanted = needed; /* a nearly full disk may have this much */
+    while (os_errno != 0 && wanted > needed) {
+        /* A nearly full disk may have half of it. */
+        wanted = capacity + (wanted - capacity) / 2;
+        wanted = wanted < needed ? needed : wanted;
         os_errno = store->os->ops->allocate(file, capacity, wanted - capacity);
     }
     store->os->ops->close(file);
@@ -127,6 +130,34 @@ static cask_status free_row(store_handle *store, uint32_t *ret_row,
     return region_allocate_row(&store->region, count, err);
 }
 
+/* Create the file under the next id whose name is free: something that is not
+ * ours may be in the way. Sets header->id. */
+static cask_status create_file(store_handle *store, segment_header *header,
+                               uint64_t capacity, os_file **ret_file,
+                               cask_error *err)
+{
+    cask_error local = {CASK_OK, 0, ""};
+    cask_status status = CASK_OK;
+
+    for (int i = 0; i < NAMES_TRIED; i++) {
+        status = store_take_id(store, &header->id, &local);
+        if (status == CASK_OK) {
+            status = segment_create(store->dir, header, capacity,
+                                    store->options.file_mode, ret_file, &local);
+        }
+        if (status == CASK_OK || local.os_errno != EEXIST) {
+            break;
+        }
+    }
+    if (status == CASK_POISONED) {
+        store_poison(store, local.os_errno, "a new segment or the directory");
+    }
+    if (status != CASK_OK && err != NULL) {
+        *err = local;
+    }
+    return status;
+}
+
 cask_status store_create_row(store_handle *store, uint64_t capacity,
                              uint32_t *ret_row, cask_error *err)
 {
@@ -138,9 +169,6 @@ cask_status store_create_row(store_handle *store, uint64_t capacity,
     uint32_t index = 0;
 
     status = free_row(store, &index, err);
-    if (status == CASK_OK) {
-        status = store_take_id(store, &header.id, err);
-    }
     if (status != CASK_OK) {
         return status;
     }
@@ -150,11 +178,7 @@ cask_status store_create_row(store_handle *store, uint64_t capacity,
         return fail(err, CASK_IO, 0, "cannot get random bytes");
     }
     header.nonce |= 1; /* never 0: 0 means "any" elsewhere */
-    status = segment_create(store->dir, &header, capacity,
-                            store->options.file_mode, &file, err);
-    if (status == CASK_POISONED) {
-        store_poison(store, 0, "a new segment or the directory");
-    }
+    status = create_file(store, &header, capacity, &file, err);
     if (status != CASK_OK) {
         return status;
     }
