@@ -206,7 +206,8 @@ static cask_status finish_log(store_handle *store, cask_error *err)
 
 static void leave_region(store_handle *store, bool clean)
 {
-    if (!is_last(store)) {
+    if (!is_last(store) ||
+        atomic_load(&store->region.header->state) == REGION_CLEAN) {
         return;
     }
     if (clean && store->options.linger) {

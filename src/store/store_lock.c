@@ -14,7 +14,9 @@ static cask_status check_standing(store_handle *store, bool even_poisoned,
 {
     region_header *header = store->region.header;
 
-    if (atomic_load(&header->state) != REGION_LIVE ||
+    uint32_t state = atomic_load(&header->state);
+
+    if ((state != REGION_LIVE && state != REGION_CLEAN) ||
         atomic_load(&store->region.processes[store->process_slot].generation) !=
             store->generation) {
         return fail(err, CASK_FENCED, 0,

@@ -365,9 +365,11 @@ static cask_status join(store_handle *store, const region_identity *identity,
     if (alive && state == REGION_LIVE) {
         return CASK_OK;
     }
-    if (!alive && state == REGION_CLEAN && !store->options.read_only &&
-        matches_files(store)) {
-        atomic_store(&store->region.header->state, REGION_LIVE);
+    if (state == REGION_CLEAN && matches_files(store)) {
+        /* Whoever only reads leaves it as it is, for the next. */
+        if (!store->options.read_only) {
+            atomic_store(&store->region.header->state, REGION_LIVE);
+        }
         return CASK_OK;
     }
     region_detach(&store->region);
