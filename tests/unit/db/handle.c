@@ -34,7 +34,7 @@ void handle_reopen(handle *h)
     handle_open(h);
 }
 
-int handle_setup(void **state)
+int handle_prepare(void **state)
 {
     static handle h;
     os_sim_options options = {.seed = 1, .max_file_bytes = (size_t)1 << 30};
@@ -46,8 +46,14 @@ int handle_setup(void **state)
     assert_int_equal(h.kernel->ops->make_dir(h.kernel, HANDLE_PATH, 0700), 0);
     cask_options_init(&h.options);
     h.options.create_if_missing = true;
-    handle_open(&h);
     *state = &h;
+    return 0;
+}
+
+int handle_setup(void **state)
+{
+    (void)handle_prepare(state);
+    handle_open(*state);
     return 0;
 }
 

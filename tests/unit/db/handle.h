@@ -20,8 +20,10 @@ typedef struct handle {
     cask_db *db;
 } handle;
 
-/* Fixtures for cmocka: *state becomes a handle on a new, open store. */
+/* Fixtures for cmocka: *state becomes a handle on a new, open store; or on one
+ * that the first handle_open() makes. */
 int handle_setup(void **state);
+int handle_prepare(void **state);
 int handle_teardown(void **state);
 
 /* Close and open again with h->options. */
