@@ -21,8 +21,7 @@ static reaction reaction_to(cask_status status)
         [CASK_NOT_FOUND] = {EXIT_NOT_FOUND, NULL},
         [CASK_CONDITION] = {EXIT_NOT_FOUND, NULL},
         [CASK_INVALID] = {EXIT_USAGE, NULL},
-        [CASK_CORRUPT] = {EXIT_DAMAGED, "'caskade verify' lists the damage, "
-                                        "--damage serve reads the rest"},
+        [CASK_CORRUPT] = {EXIT_DAMAGED, "'caskade verify' lists the damage"},
         [CASK_BUSY] = {EXIT_BUSY, "try again when it is free"},
         [CASK_FENCED] = {EXIT_BUSY, "run the command again"},
         [CASK_TIMEOUT] = {EXIT_BUSY, "try again, or wait longer (--timeout)"},

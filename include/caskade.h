@@ -355,7 +355,8 @@ CASK_API CASK_CHECKED cask_status cask_batch_delete(cask_batch *batch,
  * a key win. Readers may see a part of it while the call runs. The batch stays
  * as it is and may be written again.
  *
- * As cask_put(); CASK_INVALID if it does not fit into one segment.
+ * As cask_put(); CASK_INVALID if it has several operations and does not fit
+ * into one segment.
  */
 CASK_API CASK_CHECKED cask_status cask_write(cask_db *db,
                                              const cask_batch *batch,

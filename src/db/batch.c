@@ -151,10 +151,13 @@ cask_status cask_write(cask_db *db, const cask_batch *batch, cask_error *err)
     uint64_t sequence;
     size_t count;
 
-    if (status == CASK_OK && batch == NULL) {
-        status = fail(err, CASK_INVALID, 0, "batch is NULL");
+    if (status != CASK_OK) {
+        return status;
     }
-    if (status != CASK_OK || count_of(batch) == 0) {
+    if (batch == NULL) {
+        return fail(err, CASK_INVALID, 0, "batch is NULL");
+    }
+    if (count_of(batch) == 0) {
         return status;
     }
     if (count_of(batch) > 1 &&

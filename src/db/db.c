@@ -106,6 +106,9 @@ cask_status db_open_on(os *kernel, const char *path,
     }
     db->self = db;
     *ret_db = db;
+    if (err != NULL) {
+        *err = (cask_error){CASK_OK, 0, ""}; /* of attempts that failed */
+    }
     return CASK_OK;
 }
 
@@ -294,7 +297,7 @@ cask_status cask_get(cask_db *db, cask_slice key, cask_buffer *ret_value,
                      cask_error *err)
 {
     cask_status status = check_read(db, key, ret_value, err);
-    hash_found found;
+    hash_found found = {.place = 0};
 
     return status == CASK_OK ? hash_get(db->store, key, ret_value, &found, err)
                              : status;
@@ -304,7 +307,7 @@ cask_status cask_get_with(cask_db *db, cask_slice key, cask_buffer *ret_value,
                           cask_info *ret_info, cask_error *err)
 {
     cask_status status = check_read(db, key, ret_value, err);
-    hash_found found;
+    hash_found found = {.place = 0};
 
     if (status == CASK_OK) {
         status = hash_get(db->store, key, ret_value, &found, err);
@@ -319,7 +322,7 @@ cask_status cask_exists(cask_db *db, cask_slice key, bool *ret_exists,
                         cask_error *err)
 {
     cask_status status = check_read(db, key, ret_exists, err);
-    hash_found found;
+    hash_found found = {.place = 0};
 
     if (status != CASK_OK) {
         return status;
@@ -338,9 +341,11 @@ cask_status cask_get_many(cask_db *db, const cask_slice *keys, size_t count,
 {
     cask_status status = db_check(db, err);
 
-    if (status == CASK_OK && count > 0 &&
-        (keys == NULL || values == NULL || statuses == NULL)) {
-        status = fail(err, CASK_INVALID, 0, "an array is NULL");
+    if (status != CASK_OK || count == 0) {
+        return status;
+    }
+    if (keys == NULL || values == NULL || statuses == NULL) {
+        return fail(err, CASK_INVALID, 0, "an array is NULL");
     }
     for (size_t i = 0; i < count && status == CASK_OK; i++) {
         status = check_key(keys[i], err);

@@ -67,6 +67,9 @@ cask_status options_check(const cask_options *options, cask_error *err)
                         ranges[i].most);
         }
     }
+    if (options->region_dir != NULL && options->region_dir[0] == 0) {
+        return fail(err, CASK_INVALID, 0, "option region_dir is empty");
+    }
     if (options->read_only && options->exclusive) {
         return fail(err, CASK_INVALID, 0,
                     "options read_only and exclusive exclude each other");

@@ -64,7 +64,8 @@ static void unmap(verification *v, mapped *file)
     v->kernel->ops->close(file->file);
 }
 
-/* CASK_NOT_FOUND if it is missing. */
+/* CASK_NOT_FOUND if it is missing; CASK_UNSUPPORTED, told as a problem, if it
+ * is no plain file. */
 static cask_status map_file(verification *v, mapped *file, cask_error *err)
 {
     const os_ops *ops = v->kernel->ops;
@@ -74,6 +75,11 @@ static cask_status map_file(verification *v, mapped *file, cask_error *err)
     if (os_errno == ENOENT) {
         file->file = NULL;
         return CASK_NOT_FOUND;
+    }
+    if (os_errno == ELOOP || os_errno == EINVAL) {
+        file->file = NULL;
+        problem(v, file->name, 0, 0, "is a link or no plain file: ignored");
+        return CASK_UNSUPPORTED;
     }
     if (os_errno == 0) {
         os_errno = ops->stat(file->file, &stat);
@@ -275,7 +281,7 @@ static cask_status check_hint(verification *v, const mapped *data,
 
     hint_name_format(segment->id, hint.name);
     status = map_file(v, &hint, err);
-    if (status == CASK_NOT_FOUND) {
+    if (status == CASK_NOT_FOUND || status == CASK_UNSUPPORTED) {
         return CASK_OK; /* it will be written again */
     }
     if (status == CASK_OK) {
@@ -300,6 +306,9 @@ check_segment(verification *v, const manifest_segment *segment, cask_error *err)
     if (status == CASK_NOT_FOUND) {
         problem(v, data.name, 0, segment->length,
                 "is missing, but MANIFEST lists it");
+        return CASK_OK;
+    }
+    if (status == CASK_UNSUPPORTED) {
         return CASK_OK;
     }
     if (status != CASK_OK) {

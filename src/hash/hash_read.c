@@ -195,7 +195,7 @@ static cask_status read_place(store_handle *store, uint64_t place,
 {
     uint64_t expires_at_ms = 0;
     uint32_t skip;
-    located record;
+    located record = {.at = NULL};
     cask_status status = locate(store, place, &record, err);
 
     if (status != CASK_OK) {
@@ -349,7 +349,7 @@ static cask_status get_some(store_handle *store, const cask_slice *keys,
         prefetch_record(store, hashes[i]);
     }
     for (size_t i = 0; i < count; i++) {
-        hash_found found;
+        hash_found found = {.place = 0};
 
         statuses[i] = hash_get_hashed(store, keys[i], hashes[i], &values[i],
                                       &found, worst == CASK_OK ? err : NULL);
@@ -386,7 +386,7 @@ static cask_status view_copy(store_handle *store, cask_slice key,
                              cask_view *ret_view, cask_error *err)
 {
     cask_buffer value = {0};
-    hash_found found;
+    hash_found found = {.place = 0};
     cask_status status = hash_get(store, key, &value, &found, err);
 
     if (status != CASK_OK) {
@@ -406,7 +406,7 @@ cask_status hash_view(store_handle *store, cask_slice key, cask_view *ret_view,
     uint64_t expires_at_ms = 0;
     uint64_t place = 0;
     uint32_t skip;
-    located record;
+    located record = {.at = NULL};
     const uint8_t *value;
 
     /* In place where that is right at once; by copy in every other case:

@@ -64,11 +64,12 @@ static inline unsigned word_depth(uint64_t word)
     return (unsigned)(word >> 36) & 63;
 }
 
-static inline uint64_t word_make(uint64_t line, unsigned class, unsigned depth,
+static inline uint64_t word_make(uint64_t line, uint64_t class, uint64_t depth,
                                  uint64_t old_word)
 {
-    return line | (uint64_t) class << 32 | (uint64_t)depth << 36 |
-           ((old_word >> 42) + 1) << 42;
+    uint64_t generation = (old_word >> 42) + 1;
+
+    return line | class << 32 | depth << 36 | generation << 42;
 }
 
 /* The top `depth` bits of the tag. */

@@ -51,9 +51,10 @@ static uint64_t plan_all(uint64_t count, shard_plan plans[KEYDIR_SHARDS],
     uint64_t lines = 0;
 
     *ret_depth = 0;
-    for (int i = 0; i < KEYDIR_SHARDS; i++, keys *= SHARD_RATIO) {
+    for (int i = 0; i < KEYDIR_SHARDS; i++) {
         plans[i] = plan_shard(keys);
         lines += (uint64_t)keydir_class_lines[plans[i].class] << plans[i].depth;
+        keys *= SHARD_RATIO;
         if (plans[i].depth > *ret_depth) {
             *ret_depth = plans[i].depth;
         }

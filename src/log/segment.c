@@ -176,7 +176,7 @@ cask_status segment_open(os_file *dir, const segment_header *expected,
     cask_error local = {CASK_OK, 0, ""};
     char name[SEGMENT_NAME_SIZE];
     cask_status status;
-    os_file *file;
+    os_file *file = NULL;
 
     segment_name_format(expected->id, name);
     err = err == NULL ? &local : err;

@@ -93,7 +93,7 @@ static cask_status load_hint(store_handle *store, uint32_t index,
     char name[SEGMENT_NAME_SIZE];
     store_bytes bytes = {NULL, 0, 0};
     os_file *file = NULL;
-    hint_header header;
+    hint_header header = {.segment_id = 0};
     cask_status status;
     os_stat stat;
 
@@ -125,7 +125,7 @@ void store_count_keys(store_handle *store, const manifest_segment *segment,
     char name[SEGMENT_NAME_SIZE];
     store_bytes bytes = {NULL, 0, 0};
     os_file *file = NULL;
-    hint_header header;
+    hint_header header = {.segment_id = 0};
     os_stat stat;
 
     hint_name_format(segment->id, name);

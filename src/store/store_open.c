@@ -144,10 +144,12 @@ static cask_status take_open_lock(store_handle *store, cask_error *err)
 
         if (os_errno != 0) {
             store->lock_file = NULL;
-            return fail_os(err, os_errno,
-                           "cannot open %s/" LOCK_NAME "; without write "
-                           "access the store can be opened read-only",
-                           store->path);
+            return fail_os(err, os_errno, "cannot open %s/" LOCK_NAME "%s",
+                           store->path,
+                           os_errno == EACCES || os_errno == EROFS
+                               ? "; without write access the store can be "
+                                 "opened read-only"
+                               : "");
         }
         status = store_lock_byte(store, LOCK_OPEN, err);
         if (status != CASK_OK) {
@@ -164,6 +166,18 @@ static cask_status take_open_lock(store_handle *store, cask_error *err)
 }
 
 /* ---- CASKADE ---- */
+
+/* A file that only a store has: its CASKADE is lost, not missing. */
+static bool is_ours(void *context, const char *name)
+{
+    uint64_t id;
+
+    if (segment_name_parse(name, &id) || strcmp(name, MANIFEST_NAME) == 0) {
+        (void)snprintf(context, 64, "%s", name);
+        return false;
+    }
+    return true;
+}
 
 static bool is_foreign(void *context, const char *name)
 {
@@ -183,6 +197,13 @@ static cask_status create_identity(store_handle *store, cask_error *err)
     char foreign[64] = "";
     int os_errno;
 
+    os_errno = ops->list(store->dir, is_ours, foreign);
+    if (os_errno == 0 && foreign[0] != 0) {
+        return fail(err, CASK_CORRUPT, 0,
+                    "%s/" IDENTITY_NAME ": is missing, but %s is there; "
+                    "restore it from a backup",
+                    store->path, foreign);
+    }
     if (!store->options.create_if_missing || store->options.read_only) {
         return fail(err, CASK_NOT_FOUND, 0,
                     "%s: no store in this directory; create it first",
@@ -424,6 +445,23 @@ static void remove_orphans(store_handle *store)
     }
 }
 
+/* An index that fills its file system could take no further key: it goes to
+ * the directory of the store while that is possible. */
+static cask_status check_growth(const store_handle *store, cask_error *err)
+{
+    uint64_t used = store->region.header->heap.used * REGION_LINE;
+    os_space space;
+
+    if (store->region_dir != NULL && store->options.region_dir == NULL &&
+        store->os->ops->space(store->region_dir, &space) == 0 &&
+        space.free < REGION_LEAST_BYTES + used / 4) {
+        return fail(err, CASK_NO_SPACE, 0,
+                    "%s: %" PRIu64 " bytes free beside an index of %" PRIu64,
+                    store->region.path, space.free, used);
+    }
+    return CASK_OK;
+}
+
 static cask_status build(store_handle *store, const region_identity *identity,
                          const char *path, cask_error *err)
 {
@@ -444,6 +482,9 @@ static cask_status build(store_handle *store, const region_identity *identity,
     }
     if (status == CASK_OK) {
         status = store_recover(store, err);
+        if (status == CASK_OK) {
+            status = check_growth(store, err);
+        }
         if (status == CASK_OK) {
             atomic_store(&store->region.header->state, REGION_LIVE);
         } else {

@@ -453,6 +453,14 @@ static cask_status examine_all(recovery *r, store_tail *tails, cask_error *err)
         if (!r->manifest.segments[i].sealed) {
             status = store_tail_examine(r->store, &r->manifest.segments[i],
                                         &tails[i], err);
+            if (status == CASK_CORRUPT &&
+                r->store->options.damage == CASK_DAMAGE_SERVE) {
+                store_event(r->store, CASK_EVENT_DAMAGE, status, "%s",
+                            err->message);
+                store_tail_free(r->store, &tails[i]);
+                tails[i] = (store_tail){.used = false};
+                status = CASK_OK;
+            }
         }
     }
     return status;

@@ -85,8 +85,9 @@ cask_status store_ensure_next(store_handle *store, uint64_t bytes,
 uint32_t store_switch_locked(store_handle *store, uint64_t tail,
                              uint64_t next_tail);
 
-/* Write the SEAL edit and the footer of a row that was synced. */
-cask_status store_seal_row(store_handle *store, uint32_t row, cask_error *err);
+/* Write the SEAL edit and the footer of row `index`, which was synced. */
+cask_status store_seal_row(store_handle *store, uint32_t index,
+                           cask_error *err);
 
 /* ---- Sync (store_sync.c) ---- */
 
