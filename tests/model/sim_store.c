@@ -288,7 +288,7 @@ static cask_status end_unit(sim_history *history, cask_status status)
     return status;
 }
 
-static cask_status put_one(sim_history *history, cask_db *db, cask_error *err)
+cask_status sim_put(sim_history *history, cask_db *db, cask_error *err)
 {
     static uint8_t memory[SIM_VALUE_BYTES];
     uint64_t unit = history->begun + 1;
@@ -347,10 +347,11 @@ static cask_status write_batch(sim_history *history, cask_db *db,
 cask_status sim_step(sim_history *history, cask_db *db, cask_error *err)
 {
     uint64_t kind = test_random_next(&history->random, 100);
+    uint64_t acked;
     cask_status status;
 
     if (kind < 62) {
-        return put_one(history, db, err);
+        return sim_put(history, db, err);
     }
     if (kind < 74) {
         return delete_one(history, db, err);
@@ -358,9 +359,12 @@ cask_status sim_step(sim_history *history, cask_db *db, cask_error *err)
     if (kind < 92) {
         return write_batch(history, db, err);
     }
+    acked = history->acked; /* others may write during the sync */
+    history->in_sync = true;
     status = cask_sync(db, err);
-    if (status == CASK_OK) {
-        history->durable = history->acked;
+    history->in_sync = false;
+    if (status == CASK_OK && history->durable < acked) {
+        history->durable = acked;
     }
     return status;
 }

@@ -37,6 +37,7 @@ typedef struct sim_history {
     uint64_t begun;            /* units that may be in the store */
     uint64_t acked;            /* units that were acknowledged */
     uint64_t durable;          /* units that must be in the store */
+    bool in_sync;              /* the step under way is a sync */
 } sim_history;
 
 /* How a store of this history is opened. */
@@ -50,6 +51,9 @@ void sim_begin_history(sim_history *history, uint64_t seed);
  * CASK_OK, or what the store said: then the unit may be there or not.
  */
 cask_status sim_step(sim_history *history, cask_db *db, cask_error *err);
+
+/* Write a unit of one key. */
+cask_status sim_put(sim_history *history, cask_db *db, cask_error *err);
 
 /* Forget the units behind `state`: the store does not have them. */
 void sim_roll_back(sim_history *history, int64_t state);
