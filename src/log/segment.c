@@ -181,7 +181,7 @@ cask_status segment_open(os_file *dir, const segment_header *expected,
     segment_name_format(expected->id, name);
     err = err == NULL ? &local : err;
     status = file_open(dir, name, flags, &file, ret_stat, err);
-    if (status != CASK_OK) {
+    if (file == NULL) {
         if (err->os_errno == ENOENT) {
             status = fail(err, CASK_CORRUPT, 0,
                           "%s: is missing, but MANIFEST lists it", name);
