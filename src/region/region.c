@@ -206,32 +206,47 @@ cask_status region_attach(region_handle *region,
     return status;
 }
 
-bool region_is_orphan(const region_handle *region)
+bool region_is_named(const region_handle *region)
 {
     const os_ops *ops = region->os->ops;
-    region_handle look = *region;
-    bool held = true;
+    os_stat here;
+    os_stat there;
+
+    return ops->stat(region->file, &here) == 0 &&
+           ops->stat_name(region->dir, region->name, &there) == 0 &&
+           here.inode == there.inode;
+}
+
+bool region_remove_orphan(region_handle *region)
+{
+    const os_ops *ops = region->os->ops;
+    bool removed = false;
     void *memory = NULL;
-    bool orphan = false;
     os_stat stat;
 
-    if (ops->open(look.dir, look.name, OS_READ | OS_WRITE, 0, &look.file) !=
-        0) {
+    if (ops->open(region->dir, region->name, OS_READ | OS_WRITE, 0,
+                  &region->file) != 0) {
         return false;
     }
-    /* A creator locks before it allocates: what has its size and no lock has
-     * lost its creator. */
-    if (ops->stat(look.file, &stat) == 0 && stat.size >= REGION_HEAP_OFFSET &&
-        stat.owner == ops->user(look.os) &&
-        ops->is_locked(look.file, LOCK_AT, LOCK_BYTES, &held) == 0 && !held &&
-        ops->map(look.file, 0, sizeof(region_header), false, &memory) == 0) {
+    /* A creator locks before it allocates: what has its size and can be locked
+     * has lost its creator. Its store may be opened at this moment, under the
+     * same name: that open looks at the end whether its file has the name. */
+    if (ops->stat(region->file, &stat) == 0 &&
+        stat.size >= REGION_HEAP_OFFSET &&
+        stat.owner == ops->user(region->os) &&
+        ops->lock(region->file, LOCK_AT, LOCK_BYTES, OS_EXCLUSIVE) == 0 &&
+        ops->map(region->file, 0, sizeof(region_header), false, &memory) == 0) {
         const region_header *header = memory;
 
-        orphan = atomic_load(&header->state) != REGION_CLEAN;
-        ops->unmap(look.os, memory, sizeof(region_header));
+        if (atomic_load(&header->state) != REGION_CLEAN &&
+            region_is_named(region)) {
+            removed = ops->remove(region->dir, region->name) == 0;
+        }
+        ops->unmap(region->os, memory, sizeof(region_header));
     }
-    ops->close(look.file);
-    return orphan;
+    ops->close(region->file);
+    region->file = NULL;
+    return removed;
 }
 
 /* ---- Create ---- */

@@ -73,9 +73,12 @@ cask_status region_create_private(region_handle *region,
                                   const region_identity *identity,
                                   cask_error *err);
 
-/* Whether the file is a region of this user that no process holds and that was
- * not left clean. Only os, dir and name of the handle are used. */
-bool region_is_orphan(const region_handle *region);
+/* Whether the name still leads to the file that is mapped. */
+bool region_is_named(const region_handle *region);
+
+/* Remove the file if it is a region of this user that no process holds and that
+ * was not left clean. Only os, dir and name of the handle are used. */
+bool region_remove_orphan(region_handle *region);
 
 /* Unmap, close, forget; accepts a region that holds nothing. */
 void region_detach(region_handle *region);

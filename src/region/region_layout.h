@@ -67,8 +67,8 @@ typedef struct region_row {
     uint32_t tombstones;
     uint64_t first_sequence;
     uint64_t last_sequence;
-    uint32_t damaged_bytes; /* at most UINT32_MAX are counted */
-    _Atomic uint32_t has_hint;
+    uint32_t damaged_bytes;    /* at most UINT32_MAX are counted */
+    _Atomic uint32_t has_hint; /* 1: yes; 2: being written, or cannot be */
 } region_row;
 
 /* One open handle. Its byte in LOCK says whether it is alive. */

@@ -19,7 +19,7 @@
 #define DEFAULT_REGION_DIR "/dev/shm"
 
 /* Attempts to see one state of a store that others change meanwhile. */
-enum { PRIVATE_ATTEMPTS = 10 };
+enum { PRIVATE_ATTEMPTS = 10, BUILD_ATTEMPTS = 5 };
 
 enum { FIRST_HEAP_BYTES = 256 << 10, REGION_LEAST_BYTES = 1 << 20 };
 
@@ -429,8 +429,7 @@ static bool remove_orphan(void *context, const char *name)
         strcmp(name, store->region.name) != 0 &&
         strlen(name) < sizeof(orphan.name)) {
         (void)snprintf(orphan.name, sizeof(orphan.name), "%s", name);
-        if (region_is_orphan(&orphan)) {
-            region_remove(&orphan);
+        if (region_remove_orphan(&orphan)) {
             store_event(store, CASK_EVENT_REGION, CASK_OK,
                         "removed the region %s, which no process holds", name);
         }
@@ -485,6 +484,11 @@ static cask_status build(store_handle *store, const region_identity *identity,
         if (status == CASK_OK) {
             status = check_growth(store, err);
         }
+        if (status == CASK_OK && !region_is_named(&store->region)) {
+            status = fail(err, CASK_BUSY, 0,
+                          "%s: was removed while it was made; try again",
+                          store->region.path);
+        }
         if (status == CASK_OK) {
             atomic_store(&store->region.header->state, REGION_LIVE);
         } else {
@@ -500,6 +504,7 @@ static cask_status build_any(store_handle *store,
                              const region_identity *identity, cask_error *err)
 {
     int os_errno = store->options.create_if_missing ? sync_parent(store) : 0;
+    int attempts = BUILD_ATTEMPTS;
     cask_status status;
 
     /* Whoever made the directory may have died before its name was synced. Who
@@ -508,7 +513,10 @@ static cask_status build_any(store_handle *store,
         return fail_os(err, os_errno, "cannot sync the directory above %s",
                        store->path);
     }
-    status = build(store, identity, region_dir_of(store), err);
+    do {
+        /* CASK_BUSY: taken for its predecessor, an orphan. */
+        status = build(store, identity, region_dir_of(store), err);
+    } while (status == CASK_BUSY && --attempts > 0);
     if ((status == CASK_NO_SPACE || status == CASK_IO ||
          status == CASK_READ_ONLY || status == CASK_INVALID) &&
         store->options.region_dir == NULL && store->region.header == NULL) {

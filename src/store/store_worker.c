@@ -36,28 +36,21 @@ static bool sync_is_due(store_handle *store)
            now - atomic_load(&commit->last_sync_ns) >= interval / 2;
 }
 
-/* One hint for a segment that another process sealed and left without. */
+/* Hints for segments that have none. Claimed by one store, so that no two
+ * processes write the same; nothing waits for it. A claim that dies with its
+ * process costs the next open a scan. */
 static void write_hints(store_handle *store, cask_error *err)
 {
     uint32_t count = atomic_load(&store->region.header->row_count);
 
     for (uint32_t i = 0; i < count && !atomic_load(&store->worker_stop); i++) {
         region_row *row = &store->region.rows[i];
+        uint32_t none = 0;
 
         if (atomic_load(&row->state) == ROW_SEALED &&
-            atomic_load(&row->has_hint) == 0) {
-            cask_status status = store_maintain_begin(store, err);
-
-            if (status == CASK_OK) {
-                if (atomic_load(&row->has_hint) == 0) {
-                    /* Tried once: a segment that cannot have one is not tried
-                     * again and again. */
-                    atomic_store(&row->has_hint, 2);
-                    status = store_write_hint(store, i, err);
-                }
-                store_maintain_end(store);
-            }
-            report(store, status, err);
+            atomic_load(&row->file_id) != 0 &&
+            atomic_compare_exchange_strong(&row->has_hint, &none, 2)) {
+            report(store, store_write_hint(store, i, err), err);
         }
     }
 }

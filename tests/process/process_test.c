@@ -162,14 +162,17 @@ _Noreturn static int put_for_ever(scene *s)
     }
 }
 
-/* Whether somebody has the write lock: the first word of a robust mutex is its
- * owner. */
-static bool lock_is_held(const cask_db *db)
+/* Whether this process has the write lock and has entered itself: the first
+ * word of a robust mutex is its owner. */
+static bool holds_lock(const cask_db *db, pid_t pid)
 {
+    const region_handle *region = &db->store->region;
+    uint32_t holder = atomic_load(&region->header->lock_holder);
     uint32_t word;
 
-    memcpy(&word, &db->store->region.header->write_lock, sizeof(word));
-    return (word & 0x3fffffff) != 0;
+    memcpy(&word, &region->header->write_lock, sizeof(word));
+    return (word & 0x3fffffff) != 0 && holder != 0 &&
+           region->processes[holder - 1].pid == (uint32_t)pid;
 }
 
 /* Stop it at a moment at which it holds the write lock. */
@@ -181,7 +184,7 @@ static void stop_holding(const cask_db *db, pid_t pid)
         (void)kill(pid, SIGSTOP);
         assert_int_equal(waitpid(pid, &status, WUNTRACED), pid);
         assert_true(WIFSTOPPED(status));
-        if (lock_is_held(db)) {
+        if (holds_lock(db, pid)) {
             return;
         }
         (void)kill(pid, SIGCONT);
@@ -213,7 +216,7 @@ static void test_stopped_lock_holder_is_waited_for_and_named(void **state)
     assert_non_null(strstr(s->err.message, "nothing was written"));
     /* Readers wait for nobody. */
     expect(s, db, "mine", "before");
-    assert_true(lock_is_held(db));
+    assert_true(holds_lock(db, pid));
     (void)kill(pid, SIGCONT);
     put(s, db, "mine", "later");
     expect(s, db, "mine", "later");

@@ -119,17 +119,18 @@ static void test_nobody_alive_is_told(void **state)
     region_detach(&region);
     assert_true(exists(p));
     region = aim(p);
-    assert_true(region_is_orphan(&region));
     assert_int_equal(
         region_attach(&region, &p->identity, true, &alive, NULL), CASK_OK);
     assert_false(alive);
     {
         region_handle look = aim(p);
 
-        assert_false(region_is_orphan(&look));
+        assert_false(region_remove_orphan(&look)); /* it is held */
     }
-    region_remove(&region);
+    assert_true(region_is_named(&region));
     region_detach(&region);
+    region = aim(p);
+    assert_true(region_remove_orphan(&region));
     assert_false(exists(p));
     region = aim(p);
     assert_int_equal(
@@ -146,7 +147,8 @@ static void test_a_region_that_was_left_clean_is_no_orphan(void **state)
     atomic_store(&region.header->state, REGION_CLEAN);
     region_detach(&region);
     region = aim(p);
-    assert_false(region_is_orphan(&region));
+    assert_false(region_remove_orphan(&region));
+    assert_true(exists(p));
 }
 
 /* ---- Refused ------------------------------------------------------------- */
