@@ -18,8 +18,8 @@
 #define REGION_FILE_NAME "REGION"
 #define DEFAULT_REGION_DIR "/dev/shm"
 
-/* Attempts to see one state of a store that others change meanwhile. */
-enum { PRIVATE_ATTEMPTS = 10, BUILD_ATTEMPTS = 5 };
+/* Attempts to make a region that others take for an orphan. */
+enum { BUILD_ATTEMPTS = 5 };
 
 enum { FIRST_HEAP_BYTES = 256 << 10, REGION_LEAST_BYTES = 1 << 20 };
 
@@ -293,8 +293,8 @@ static cask_status settle_identity(store_handle *store, cask_error *err)
 
 /* ---- The region ---- */
 
-static cask_status identify(const store_handle *store,
-                            region_identity *ret_identity, cask_error *err)
+cask_status store_identify(const store_handle *store,
+                           region_identity *ret_identity, cask_error *err)
 {
     os_stat stat;
     int os_errno = store->os->ops->stat(store->dir, &stat);
@@ -532,68 +532,6 @@ static cask_status build_any(store_handle *store,
     return status;
 }
 
-/* Every segment is mapped now: others may remove what they replace. */
-static cask_status map_all(store_handle *store, cask_error *err)
-{
-    uint32_t count = atomic_load(&store->region.header->row_count);
-    cask_status status = CASK_OK;
-    store_map *map;
-
-    for (uint32_t i = 0; i < count && status == CASK_OK; i++) {
-        const region_row *row = &store->region.rows[i];
-
-        if (atomic_load(&row->state) != ROW_FREE &&
-            atomic_load(&row->reserved_tail) > SEGMENT_HEADER_SIZE) {
-            status = store_map_row(store, i, &map, err);
-        }
-    }
-    return status;
-}
-
-static cask_status try_private(store_handle *store,
-                               const region_identity *identity, cask_error *err)
-{
-    cask_status status;
-
-    store->region = (region_handle){.os = store->os};
-    status = region_create_private(&store->region, identity, err);
-    if (status == CASK_OK) {
-        status = store_recover(store, err);
-    }
-    if (status == CASK_OK && store->options.io == CASK_IO_MAP) {
-        status = map_all(store, err);
-    }
-    if (status == CASK_OK) {
-        atomic_store(&store->region.header->state, REGION_LIVE);
-    } else if (store->region.header != NULL) {
-        store_unmap_all(store);
-        region_detach(&store->region);
-    }
-    return status;
-}
-
-static cask_status build_private(store_handle *store,
-                                 const region_identity *identity,
-                                 cask_error *err)
-{
-    cask_status status = CASK_CORRUPT;
-    os_stat before = {0};
-    os_stat after = {0};
-
-    store->private_index = true;
-    /* Somebody else may be opening, rotating or closing: what looks damaged
-     * is looked at again if the store has changed meanwhile. */
-    for (int i = 0; i < PRIVATE_ATTEMPTS && status == CASK_CORRUPT; i++) {
-        before = after;
-        (void)store->os->ops->stat_name(store->dir, MANIFEST_NAME, &after);
-        if (i > 0 && before.inode == after.inode && before.size == after.size) {
-            break;
-        }
-        status = try_private(store, identity, err);
-    }
-    return status;
-}
-
 /* Processes live that use this store and cannot be seen through a region. */
 static cask_status check_elsewhere(store_handle *store, cask_status joined,
                                    cask_error *err)
@@ -640,14 +578,14 @@ static cask_status join_or_build(store_handle *store, cask_error *err)
     cask_status status = settle_identity(store, err);
 
     if (status == CASK_OK) {
-        status = identify(store, &identity, err);
+        status = store_identify(store, &identity, err);
     }
     if (status != CASK_OK) {
         return status;
     }
     status = join_any(store, &identity, err);
     if (status != CASK_OK && store->options.read_only) {
-        return build_private(store, &identity, err);
+        return store_build_private(store, &identity, err);
     }
     if (status != CASK_OK && status != CASK_NAMESPACE) {
         status = check_elsewhere(store, status, err);
@@ -686,60 +624,10 @@ static cask_status open_private(store_handle *store, cask_error *err)
         store_read_identity(store->dir, store->path, &store->identity, err);
 
     if (status == CASK_OK) {
-        status = identify(store, &identity, err);
+        status = store_identify(store, &identity, err);
     }
-    return status == CASK_OK ? build_private(store, &identity, err) : status;
-}
-
-/* What a private index consists of. */
-typedef struct private_state {
-    region_handle region;
-    _Atomic(store_map *) *maps;
-} private_state;
-
-static private_state take_private(store_handle *store)
-{
-    return (private_state){store->region, store->maps};
-}
-
-static void put_private(store_handle *store, private_state state)
-{
-    store->region = state.region;
-    store->maps = state.maps;
-}
-
-cask_status store_refresh(store_handle *store, cask_error *err)
-{
-    private_state old = take_private(store);
-    private_state fresh;
-    region_identity identity;
-    cask_status status;
-
-    if (!store->private_index) {
-        return CASK_OK;
-    }
-    status = identify(store, &identity, err);
-    if (status != CASK_OK) {
-        return status;
-    }
-    store->maps = calloc(REGION_SEGMENTS, sizeof(*store->maps));
-    if (store->maps == NULL) {
-        put_private(store, old);
-        return fail_memory(err, REGION_SEGMENTS * sizeof(*store->maps));
-    }
-    status = build_private(store, &identity, err);
-    fresh = take_private(store);
-    put_private(store, old);
-    if (status != CASK_OK) {
-        free(fresh.maps);
-        return status;
-    }
-    store_unmap_all(store);
-    store_pread_close_all(store);
-    region_detach(&store->region);
-    free(store->maps);
-    put_private(store, fresh);
-    return CASK_OK;
+    return status == CASK_OK ? store_build_private(store, &identity, err)
+                             : status;
 }
 
 /* ---- Open ---- */
