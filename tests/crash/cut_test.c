@@ -23,6 +23,7 @@ static void cut_file(damage_bench *bench, image_file *file)
         bool is_zeros = strcmp(file->name, bench->past.tail_file) == 0 &&
                         size >= end + ZEROS_SWEPT;
 
+        what.modes = size % 2 == 0 ? DAMAGE_EVEN : DAMAGE_ODD;
         damage_replace(bench, file, &what, file->data, size);
         size += is_zeros ? ZEROS_STRIDE : 1;
     }
@@ -61,7 +62,12 @@ static void test_every_prefix_of_a_sealed_store(void **state)
 /* ---- Lengthened ---------------------------------------------------------- */
 
 /* Bytes that a file may have behind its end. */
-typedef enum addition { ADD_ZEROS, ADD_GARBAGE, ADD_ITSELF, ADDITIONS } addition;
+typedef enum addition {
+    ADD_ZEROS,
+    ADD_GARBAGE,
+    ADD_ITSELF,
+    ADDITIONS
+} addition;
 
 static void lengthen(damage_bench *bench, image_file *file, addition kind,
                      size_t added)
@@ -95,17 +101,15 @@ static void test_what_lies_behind_the_end_of_a_file_is_not_read(void **state)
         damage_begin(&bench, (history_end)end);
         for (size_t i = 0; i < bench.image.count; i++) {
             for (int kind = ADD_ZEROS; kind < ADDITIONS; kind++) {
-                for (size_t j = 0; j < sizeof(sizes) / sizeof(sizes[0]);
-                     j++) {
+                for (size_t j = 0; j < sizeof(sizes) / sizeof(sizes[0]); j++) {
                     lengthen(&bench, &bench.image.files[i], (addition)kind,
                              sizes[j]);
                 }
             }
         }
         damage_end(&bench);
-        assert_int_equal(bench.cut + bench.missing + bench.outdated +
-                             bench.returned,
-                         0);
+        assert_int_equal(
+            bench.cut + bench.missing + bench.outdated + bench.returned, 0);
     }
 }
 
@@ -162,7 +166,8 @@ static void test_two_files_that_are_swapped_are_told(void **state)
     }
 }
 
-/* ---- Of another store, of an earlier time --------------------------------- */
+/* ---- Of another store, of an earlier time ---------------------------------
+ */
 
 /* Each file by the one of the same name of `from`, if it is another. */
 static void replace_from(damage_bench *bench, image *from, const char *label)
@@ -172,9 +177,9 @@ static void replace_from(damage_bench *bench, image *from, const char *label)
         image_file *other = image_find(from, file->name);
         damage what = {.label = label, .is_cut = true};
 
-        if (other == NULL || (other->size == file->size &&
-                              memcmp(other->data, file->data, file->size) ==
-                                  0)) {
+        if (other == NULL ||
+            (other->size == file->size &&
+             memcmp(other->data, file->data, file->size) == 0)) {
             continue;
         }
         if (strcmp(file->name, "CASKADE") == 0) {

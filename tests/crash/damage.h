@@ -22,6 +22,12 @@
 
 #include "crash/history.h"
 
+/*
+ * Half of the ways to open, each with damage=fail and damage=serve, for long
+ * sweeps: even ones with one change of a byte, odd ones with the other.
+ */
+enum { DAMAGE_EVEN = 1, DAMAGE_ODD = 2 };
+
 /* What one file looks like instead. */
 typedef struct damage {
     const char *label; /* what was done, for messages */
@@ -31,6 +37,7 @@ typedef struct damage {
     bool file_is_gone;      /* missing */
     bool is_cut;            /* the file ends at `start` */
     bool is_flip;           /* the error must name an offset */
+    unsigned modes;         /* DAMAGE_EVEN, DAMAGE_ODD; 0: both */
     bool hint_remains;      /* a sealed segment whose hint is whole */
 } damage;
 

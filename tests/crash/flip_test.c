@@ -24,6 +24,7 @@ static uint64_t next_byte(const history *past, const image_file *file,
 static void flip_file(damage_bench *bench, image_file *file, uint8_t mask)
 {
     damage what = {.label = mask == 0xff ? "flip 0xff" : "flip one bit",
+                   .modes = mask == 0xff ? DAMAGE_ODD : DAMAGE_EVEN,
                    .is_flip = true};
 
     damage_aim(bench, file, &what);
@@ -76,9 +77,8 @@ static void test_every_byte_of_a_manifest_that_ends_with_a_seal(void **state)
     (void)state;
     sweep(&bench, HISTORY_SEALED, true);
     assert_true(bench.refused > 0 && bench.unharmed > 0);
-    assert_int_equal(bench.cut + bench.missing + bench.outdated +
-                         bench.returned,
-                     0);
+    assert_int_equal(
+        bench.cut + bench.missing + bench.outdated + bench.returned, 0);
 }
 
 static void test_every_byte_of_segments_that_are_not_sealed_yet(void **state)

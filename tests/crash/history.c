@@ -49,8 +49,7 @@ cask_slice history_value(int i, char buffer[128])
     return (cask_slice){buffer, size};
 }
 
-int history_step_of(const history *past, int k, const void *value,
-                    size_t size)
+int history_step_of(const history *past, int k, const void *value, size_t size)
 {
     char buffer[128];
 
@@ -119,17 +118,17 @@ static void put(cask_db *db, history *past, int key)
     char buffer[128];
     int i = add_step(past, STEP_PUT, key, false);
 
-    assert_int_equal(cask_put(db, history_key(key), history_value(i, buffer),
-                              NULL),
-                     CASK_OK);
+    assert_int_equal(
+        cask_put(db, history_key(key), history_value(i, buffer), NULL),
+        CASK_OK);
 }
 
 static void put_expiring(cask_db *db, history *past, int key, bool expired)
 {
     char buffer[128];
     int i = add_step(past, expired ? STEP_EXPIRED_PUT : STEP_PUT, key, false);
-    cask_write_options options = {
-        .expires_at_ms = expired ? HISTORY_NOW_MS - 1 : UINT64_MAX};
+    cask_write_options options = {.expires_at_ms = expired ? HISTORY_NOW_MS - 1
+                                                           : UINT64_MAX};
 
     assert_int_equal(cask_put_with(db, history_key(key),
                                    history_value(i, buffer), &options, NULL,
@@ -249,8 +248,7 @@ static void locate_steps(history *past)
                 continue;
             }
             assert_true(found < past->count);
-            assert_true(s->more ==
-                        ((item.header.type & RECORD_MEMBER) != 0));
+            assert_true(s->more == ((item.header.type & RECORD_MEMBER) != 0));
             (void)snprintf(s->file, sizeof(s->file), "%s", file->name);
             s->start = item.offset;
             s->end = item.offset + item.size;
@@ -325,11 +323,10 @@ static void end_with_a_record(image_file *file, history *past)
     record_header header;
     segment_header segment;
 
-    assert_int_equal(segment_header_decode(file->data, file->name, &segment,
-                                           NULL),
-                     CASK_OK);
-    assert_true(record_decode_header(
-        at, (record_seed){segment.nonce, offset}, &header));
+    assert_int_equal(
+        segment_header_decode(file->data, file->name, &segment, NULL), CASK_OK);
+    assert_true(record_decode_header(at, (record_seed){segment.nonce, offset},
+                                     &header));
     assert_int_equal(header.type, RECORD_MARK);
     header.type = RECORD_DELETE;
     header.key_size = (uint16_t)key.size;

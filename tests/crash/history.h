@@ -30,8 +30,8 @@ typedef enum step_kind { STEP_PUT, STEP_EXPIRED_PUT, STEP_DELETE } step_kind;
 typedef struct step {
     step_kind kind;
     int key;
-    int value; /* for history_value() */
-    bool more; /* the next step belongs to the same batch */
+    int value;             /* for history_value() */
+    bool more;             /* the next step belongs to the same batch */
     char file[IMAGE_NAME]; /* where its record is, */
     uint64_t start;        /* from here */
     uint64_t end;          /* to here, padding included */
@@ -77,8 +77,7 @@ cask_slice history_value(int i, char buffer[128]);
 int history_state(const history *past, int count, int k);
 
 /* Whether `value` is what some step once put to `k`; its number, or -1. */
-int history_step_of(const history *past, int k, const void *value,
-                    size_t size);
+int history_step_of(const history *past, int k, const void *value, size_t size);
 
 /* Steps that are whole, batches included, in front of byte `offset` of the
  * unsealed segment. */

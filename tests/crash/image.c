@@ -66,8 +66,8 @@ static void read_file(os_file *dir, image_file *file)
     assert_int_equal(ops->open(dir, file->name, OS_READ, 0, &from), 0);
     file->data = malloc(stat.size + 1);
     assert_non_null(file->data);
-    assert_int_equal(
-        ops->read_at(from, file->data, stat.size, 0, &file->size), 0);
+    assert_int_equal(ops->read_at(from, file->data, stat.size, 0, &file->size),
+                     0);
     ops->close(from);
 }
 

@@ -4,8 +4,8 @@
  *
  *   flags:1 | { kind:1 | segment:1 | zeros:1 | size:2 | bytes:size }...
  *
- * zeros: KiB of zeros behind the bytes. Anything is an input: an unknown kind is
- * taken modulo, what is cut off ends there.
+ * zeros: KiB of zeros behind the bytes. Anything is an input: an unknown kind
+ * is taken modulo, what is cut off ends there.
  */
 #ifndef CASKADE_FUZZ_DIRECTORY_H
 #define CASKADE_FUZZ_DIRECTORY_H

@@ -47,12 +47,12 @@ static uint64_t reseal_record(uint8_t *bytes, size_t size, size_t at,
 {
     record_seed seed = {nonce, at};
     uint8_t *record = bytes + at;
-    record_header header = {
-        .sequence = load_u64(record + 8) & RECORD_SEQUENCE_MAX,
-        .time_s = load_u32(record + 4),
-        .value_size = load_u32(record + 16),
-        .key_size = load_u16(record + 20),
-        .type = record[15]};
+    record_header header = {.sequence =
+                                load_u64(record + 8) & RECORD_SEQUENCE_MAX,
+                            .time_s = load_u32(record + 4),
+                            .value_size = load_u32(record + 16),
+                            .key_size = load_u16(record + 20),
+                            .type = record[15]};
     uint64_t whole = record_size(&header);
 
     if (whole > size - at) {
@@ -61,8 +61,8 @@ static uint64_t reseal_record(uint8_t *bytes, size_t size, size_t at,
     }
     record_encode_header(
         &header,
-        crc32c(0, record + RECORD_HEADER_SIZE, record_body_size(&header)),
-        seed, record);
+        crc32c(0, record + RECORD_HEADER_SIZE, record_body_size(&header)), seed,
+        record);
     return whole;
 }
 
@@ -147,8 +147,8 @@ static void write_file(os_file *dir, const char *name, const uint8_t *bytes,
     const os_ops *ops = dir->os->ops;
     os_file *file;
 
-    FUZZ_REQUIRE(ops->open(dir, name, OS_READ | OS_WRITE | OS_CREATE, 0600,
-                           &file) == 0);
+    FUZZ_REQUIRE(
+        ops->open(dir, name, OS_READ | OS_WRITE | OS_CREATE, 0600, &file) == 0);
     FUZZ_REQUIRE(ops->truncate(file, 0) == 0);
     FUZZ_REQUIRE(ops->write_at(file, &span, 1, 0) == 0);
     ops->close(file);
@@ -186,8 +186,8 @@ static void unpack(os *kernel, const uint8_t *data, size_t size)
 
     FUZZ_REQUIRE(kernel->ops->make_dir(kernel, STORE, 0700) == 0);
     FUZZ_REQUIRE(kernel->ops->open_dir(kernel, STORE, &dir) == 0);
-    for (int i = 0; i < DIRECTORY_FILES && at < size &&
-                    size - at >= DIRECTORY_HEADER;
+    for (int i = 0;
+         i < DIRECTORY_FILES && at < size && size - at >= DIRECTORY_HEADER;
          i++) {
         at += unpack_file(dir, (data[0] & DIRECTORY_RESEAL) != 0, data + at,
                           size - at);
@@ -231,8 +231,8 @@ static bool look_up(void *context, const cask_entry *entry)
                  (r->crafted && status == CASK_NOT_FOUND));
     if (status == CASK_OK && !r->crafted) {
         FUZZ_REQUIRE(value.size == entry->value.size);
-        FUZZ_REQUIRE(value.size == 0 || memcmp(value.data, entry->value.data,
-                                               value.size) == 0);
+        FUZZ_REQUIRE(value.size == 0 ||
+                     memcmp(value.data, entry->value.data, value.size) == 0);
     }
     cask_buffer_free(&value);
     return true;
@@ -263,8 +263,7 @@ static void write_some(cask_db *db, bool *ret_written)
         cask_status status;
 
         (void)snprintf(key, sizeof(key), "new %d", i);
-        status =
-            cask_put(db, cask_slice_of(key), cask_slice_of("value"), &err);
+        status = cask_put(db, cask_slice_of(key), cask_slice_of("value"), &err);
         check_status(status, &err);
         *ret_written = *ret_written && status == CASK_OK;
     }
@@ -277,8 +276,7 @@ static void check_written(cask_db *db)
         char key[16];
 
         (void)snprintf(key, sizeof(key), "new %d", i);
-        FUZZ_REQUIRE(cask_get(db, cask_slice_of(key), &value, NULL) ==
-                     CASK_OK);
+        FUZZ_REQUIRE(cask_get(db, cask_slice_of(key), &value, NULL) == CASK_OK);
         FUZZ_REQUIRE(value.size == 5 && memcmp(value.data, "value", 5) == 0);
         cask_buffer_free(&value);
     }

@@ -91,9 +91,18 @@ static void run(const uint8_t *bytes, size_t size)
 /* Numbers that tend to be too large, too small, or nearly right. */
 static void change(uint8_t *bytes, size_t size, uint64_t *random)
 {
-    static const uint64_t numbers[] = {
-        0, 1, 7, 8, 0x7fffffff, 0xffffffff, UINT64_MAX, UINT64_C(1) << 36,
-        (UINT64_C(1) << 36) - 8, UINT64_C(1) << 30, 64, 65535};
+    static const uint64_t numbers[] = {0,
+                                       1,
+                                       7,
+                                       8,
+                                       0x7fffffff,
+                                       0xffffffff,
+                                       UINT64_MAX,
+                                       UINT64_C(1) << 36,
+                                       (UINT64_C(1) << 36) - 8,
+                                       UINT64_C(1) << 30,
+                                       64,
+                                       65535};
     size_t at = 1 + crash_random(random) % (size - 1);
     uint64_t number =
         numbers[crash_random(random) % (sizeof(numbers) / sizeof(numbers[0]))];
@@ -162,8 +171,7 @@ static void replay(const char *path)
         char below[1024];
 
         if (entry->d_name[0] != '.') {
-            (void)snprintf(below, sizeof(below), "%s/%s", path,
-                           entry->d_name);
+            (void)snprintf(below, sizeof(below), "%s/%s", path, entry->d_name);
             replay(below);
         }
     }

@@ -144,12 +144,10 @@ static void test_outputs_that_are_missing(void **state)
     REFUSED("NULL", cask_write(h->db, NULL, err));
     REFUSED("NULL", cask_batch_create(NULL, err));
     /* Outputs that may be missing. */
-    assert_int_equal(cask_put_with(h->db, KEY, KEY, NULL, NULL, NULL),
-                     CASK_OK);
+    assert_int_equal(cask_put_with(h->db, KEY, KEY, NULL, NULL, NULL), CASK_OK);
     assert_int_equal(cask_get_with(h->db, KEY, &values[0], NULL, NULL),
                      CASK_OK);
-    assert_int_equal(cask_get_many(h->db, NULL, 0, NULL, NULL, NULL),
-                     CASK_OK);
+    assert_int_equal(cask_get_many(h->db, NULL, 0, NULL, NULL, NULL), CASK_OK);
     assert_int_equal(cask_fold(h->db, NULL, never, NULL, NULL), CASK_OK);
     assert_int_equal(cask_delete(h->db, KEY, NULL, NULL), CASK_OK);
     cask_buffer_free(&values[0]);
@@ -312,8 +310,7 @@ static void test_paths_that_are_no_store(void **state)
         CASK_INVALID);
     assert_non_null(strstr(found.message, "MANIFEST"));
     options.error_if_exists = true;
-    REFUSED("already",
-            db_open_on(h->kernel, HANDLE_PATH, &options, &db, err));
+    REFUSED("already", db_open_on(h->kernel, HANDLE_PATH, &options, &db, err));
     options.error_if_exists = false;
     options.read_only = true;
     options.exclusive = true;
@@ -332,9 +329,9 @@ static void test_a_directory_of_something_else_stays_as_it_is(void **state)
 
     assert_int_equal(h->kernel->ops->make_dir(h->kernel, "/home", 0700), 0);
     assert_int_equal(h->kernel->ops->open_dir(h->kernel, "/home", &dir), 0);
-    assert_int_equal(h->kernel->ops->open(dir, "letters",
-                                          OS_WRITE | OS_CREATE, 0600, &file),
-                     0);
+    assert_int_equal(
+        h->kernel->ops->open(dir, "letters", OS_WRITE | OS_CREATE, 0600, &file),
+        0);
     h->kernel->ops->close(file);
     cask_options_init(&options);
     options.create_if_missing = true;

@@ -96,8 +96,7 @@ void check_bytes(handle *h, const char *key, const void *value, size_t size)
 {
     cask_error err = {CASK_OK, 0, ""};
     cask_buffer found = {0};
-    cask_status status =
-        cask_get(h->db, cask_slice_of(key), &found, &err);
+    cask_status status = cask_get(h->db, cask_slice_of(key), &found, &err);
 
     if (value == NULL) {
         assert_int_equal(status, CASK_NOT_FOUND);

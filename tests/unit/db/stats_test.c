@@ -46,7 +46,7 @@ static int key_number(const scan_item *item)
 
     assert_true(item->header.key_size < sizeof(text));
     memcpy(text, item->key, item->header.key_size);
-    return atoi(text + 1);
+    return (int)strtol(text + 1, NULL, 10);
 }
 
 static void recount_file(const uint8_t *data, uint64_t size, uint64_t id,
@@ -81,7 +81,7 @@ static void recount_file(const uint8_t *data, uint64_t size, uint64_t id,
 
 static bool recount_name(void *context, const char *name)
 {
-    char (*names)[SEGMENT_NAME_SIZE] = context;
+    char(*names)[SEGMENT_NAME_SIZE] = context;
     uint64_t id;
     int i = 0;
 
@@ -210,8 +210,8 @@ static void work(handle *h, test_random *random)
         (void)snprintf(key, sizeof(key), "k%d",
                        (int)test_random_next(random, KEYS));
         if (test_random_chance(random, 25)) {
-            assert_int_equal(
-                cask_delete(h->db, cask_slice_of(key), NULL, NULL), CASK_OK);
+            assert_int_equal(cask_delete(h->db, cask_slice_of(key), NULL, NULL),
+                             CASK_OK);
         } else {
             put_bytes(h, key, bytes, test_random_next(random, 2000));
         }
@@ -224,8 +224,7 @@ static void remove_hints(handle *h, const cask_segment_stats *segments,
 {
     os_file *dir;
 
-    assert_int_equal(
-        h->kernel->ops->open_dir(h->kernel, HANDLE_PATH, &dir), 0);
+    assert_int_equal(h->kernel->ops->open_dir(h->kernel, HANDLE_PATH, &dir), 0);
     for (size_t i = 0; i < count; i++) {
         char name[SEGMENT_NAME_SIZE];
 
@@ -283,9 +282,9 @@ static void test_operations_are_counted_once(void **state)
                      CASK_OK); /* was deleted: not counted, not written */
     assert_false(flag);
     assert_int_equal(cask_batch_create(&batch, NULL), CASK_OK);
-    assert_int_equal(cask_batch_put(batch, cask_slice_of("c"),
-                                    cask_slice_of("4"), 0, NULL),
-                     CASK_OK);
+    assert_int_equal(
+        cask_batch_put(batch, cask_slice_of("c"), cask_slice_of("4"), 0, NULL),
+        CASK_OK);
     assert_int_equal(cask_batch_delete(batch, cask_slice_of("b"), NULL),
                      CASK_OK);
     assert_int_equal(cask_write(h->db, batch, NULL), CASK_OK);

@@ -110,8 +110,7 @@ static void put_own(worker *w, int i)
     fill_value(bytes, (uint32_t)w->number, version);
     require(w,
             cask_put(w->db, own_key(w, i, text),
-                     (cask_slice){bytes, value_size(version)},
-                     NULL) == CASK_OK,
+                     (cask_slice){bytes, value_size(version)}, NULL) == CASK_OK,
             "put");
     w->version[i] = version;
 }
@@ -125,8 +124,7 @@ static void put_shared(worker *w, int i)
     fill_value(bytes, (uint32_t)w->number, version);
     require(w,
             cask_put(w->db, shared_key(i, text),
-                     (cask_slice){bytes, value_size(version)},
-                     NULL) == CASK_OK,
+                     (cask_slice){bytes, value_size(version)}, NULL) == CASK_OK,
             "put of a shared key");
 }
 
@@ -155,9 +153,9 @@ static void write_batch(worker *w, int i)
 
     fill_value(bytes, (uint32_t)w->number, version);
     if (status == CASK_OK) {
-        status = cask_batch_put(batch, own_key(w, i, text),
-                                (cask_slice){bytes, value_size(version)}, 0,
-                                NULL);
+        status =
+            cask_batch_put(batch, own_key(w, i, text),
+                           (cask_slice){bytes, value_size(version)}, 0, NULL);
     }
     if (status == CASK_OK) {
         status = cask_batch_delete(batch, own_key(w, other, text), NULL);
@@ -216,12 +214,11 @@ static void get_many(worker *w)
     cask_status statuses[MANY];
 
     for (int i = 0; i < MANY; i++) {
-        keys[i] = i < OWN ? own_key(w, i, texts[i])
-                          : shared_key(i - OWN, texts[i]);
+        keys[i] =
+            i < OWN ? own_key(w, i, texts[i]) : shared_key(i - OWN, texts[i]);
     }
     require(w,
-            cask_get_many(w->db, keys, MANY, values, statuses, NULL) ==
-                CASK_OK,
+            cask_get_many(w->db, keys, MANY, values, statuses, NULL) == CASK_OK,
             "get_many");
     for (int i = 0; i < MANY; i++) {
         uint32_t version = 0;
@@ -252,8 +249,7 @@ static void compete(worker *w, int i)
     require(w, status == CASK_OK || status == CASK_CONDITION, "condition");
     if (status == CASK_OK) {
         require(w,
-                cask_delete(w->db, shared_key(i, text), NULL, NULL) ==
-                    CASK_OK,
+                cask_delete(w->db, shared_key(i, text), NULL, NULL) == CASK_OK,
                 "delete of a shared key");
     }
 }
@@ -273,10 +269,9 @@ static bool visit(void *context, const cask_entry *entry)
 
     require(f->w, is_whole(entry->value.data, entry->value.size, &version),
             "an entry of a fold is whole");
-    memcpy(text, entry->key.data,
-           entry->key.size < 31 ? entry->key.size : 31);
-    if (sscanf(text, "own %d %d", &owner, &i) == 2 &&
-        owner == f->w->number && i >= 0 && i < OWN) {
+    memcpy(text, entry->key.data, entry->key.size < 31 ? entry->key.size : 31);
+    if (sscanf(text, "own %d %d", &owner, &i) == 2 && owner == f->w->number &&
+        i >= 0 && i < OWN) {
         require(f->w, version == f->w->version[i],
                 "a fold sees what was written before it");
         f->own++;
@@ -509,8 +504,7 @@ static void *open_and_close(void *argument)
         cask_error err = {CASK_OK, 0, ""};
 
         require(w,
-                cask_open(w->p->store, &w->p->options, &w->db, &err) ==
-                    CASK_OK,
+                cask_open(w->p->store, &w->p->options, &w->db, &err) == CASK_OK,
                 "open");
         if (w->wrong == NULL) {
             for (int j = 0; j < 20; j++) {
@@ -533,9 +527,8 @@ static void test_threads_that_open_and_close(void **state)
 
     begin(p, workers, dbs);
     for (int i = 0; i < THREADS; i++) {
-        assert_int_equal(pthread_create(&threads[i], NULL, open_and_close,
-                                        &workers[i]),
-                         0);
+        assert_int_equal(
+            pthread_create(&threads[i], NULL, open_and_close, &workers[i]), 0);
     }
     for (int i = 0; i < THREADS; i++) {
         assert_int_equal(pthread_join(threads[i], NULL), 0);

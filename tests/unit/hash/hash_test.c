@@ -31,8 +31,7 @@ static void test_keys_and_values_hold_any_bytes(void **state)
     assert_int_equal(cask_put(h->db, a, value, NULL), CASK_OK);
     assert_int_equal(get(h, b, &found), CASK_NOT_FOUND);
     assert_int_equal(get(h, (cask_slice){"k", 1}, &found), CASK_NOT_FOUND);
-    assert_int_equal(cask_put(h->db, b, (cask_slice){NULL, 0}, NULL),
-                     CASK_OK);
+    assert_int_equal(cask_put(h->db, b, (cask_slice){NULL, 0}, NULL), CASK_OK);
     handle_reopen(h);
     assert_int_equal(get(h, a, &found), CASK_OK);
     assert_int_equal(found.size, sizeof(bytes));
@@ -85,10 +84,19 @@ static void test_the_longest_key_is_a_key(void **state)
 
 static void test_values_of_any_size_come_back(void **state)
 {
-    static const size_t sizes[] = {
-        0,         1,           7,           8,          9,
-        4095,      65535,       65536,       (256 << 10) - 24,
-        256 << 10, (1 << 20) + 3, (8 << 20) - 1, (8 << 20) + 1};
+    static const size_t sizes[] = {0,
+                                   1,
+                                   7,
+                                   8,
+                                   9,
+                                   4095,
+                                   65535,
+                                   65536,
+                                   (256 << 10) - 24,
+                                   256 << 10,
+                                   (1 << 20) + 3,
+                                   (8 << 20) - 1,
+                                   (8 << 20) + 1};
     handle *h = *state;
 
     /* The last ones are larger than a segment. */
@@ -177,9 +185,8 @@ static void test_info_tells_sequence_time_and_expiry(void **state)
                      CASK_OK);
     assert_true(second > first);
     handle_reopen(h);
-    assert_int_equal(cask_get_with(h->db, cask_slice_of("k"), &value, &info,
-                                   NULL),
-                     CASK_OK);
+    assert_int_equal(
+        cask_get_with(h->db, cask_slice_of("k"), &value, &info, NULL), CASK_OK);
     assert_int_equal(info.sequence, second);
     assert_int_equal(info.value_bytes, 2);
     assert_int_equal(info.time_s, HANDLE_NOW_MS / 1000);
@@ -219,9 +226,8 @@ static uint64_t sequence_of(handle *h)
     cask_buffer value = {0};
     cask_info info = {0};
 
-    assert_int_equal(cask_get_with(h->db, cask_slice_of("k"), &value, &info,
-                                   NULL),
-                     CASK_OK);
+    assert_int_equal(
+        cask_get_with(h->db, cask_slice_of("k"), &value, &info, NULL), CASK_OK);
     cask_buffer_free(&value);
     return info.sequence;
 }
@@ -245,8 +251,7 @@ static void test_conditions_decide_and_write_nothing_else(void **state)
     assert_int_equal(put_if(h, CASK_IF_PRESENT, 0, "3"), CASK_OK);
     assert_int_equal(put_if(h, CASK_IF_SEQUENCE, sequence_of(h) - 1, "4"),
                      CASK_CONDITION);
-    assert_int_equal(put_if(h, CASK_IF_SEQUENCE, sequence_of(h), "5"),
-                     CASK_OK);
+    assert_int_equal(put_if(h, CASK_IF_SEQUENCE, sequence_of(h), "5"), CASK_OK);
     check_text(h, "k", "5");
     assert_int_equal(delete_if(h, CASK_IF_ABSENT, 0), CASK_CONDITION);
     assert_int_equal(delete_if(h, CASK_IF_SEQUENCE, sequence_of(h) + 1),
@@ -263,8 +268,7 @@ static void test_an_expired_key_is_absent_for_conditions(void **state)
     cask_write_options options = {.ttl_ms = 10};
 
     assert_int_equal(cask_put_with(h->db, cask_slice_of("k"),
-                                   cask_slice_of("old"), &options, NULL,
-                                   NULL),
+                                   cask_slice_of("old"), &options, NULL, NULL),
                      CASK_OK);
     os_sim_set_wall_ms(h->sim, HANDLE_NOW_MS + 10);
     assert_int_equal(put_if(h, CASK_IF_PRESENT, 0, "no"), CASK_CONDITION);
@@ -304,8 +308,7 @@ static void test_a_key_is_there_until_its_time(void **state)
     check_text(h, "soon", NULL);
     check_text(h, "never", "v");
     assert_int_equal(count_keys(h), 4); /* expired ones count */
-    assert_int_equal(cask_delete(h->db, cask_slice_of("soon"), &existed,
-                                 NULL),
+    assert_int_equal(cask_delete(h->db, cask_slice_of("soon"), &existed, NULL),
                      CASK_OK);
     assert_false(existed);
     assert_int_equal(count_keys(h), 3);
@@ -359,14 +362,14 @@ static void test_expiry_seconds_hides_what_is_older(void **state)
 /* 1970, ten years back, 2038, 2106: order is never by the clock. */
 static void test_no_clock_decides_which_value_is_newer(void **state)
 {
-    static const uint64_t clocks_ms[] = {
-        HANDLE_NOW_MS,
-        0,
-        HANDLE_NOW_MS - UINT64_C(315360000) * 1000,
-        UINT64_C(2147483648) * 1000,
-        UINT64_C(4294967296) * 1000,
-        UINT64_C(4294967297) * 1000,
-        1};
+    static const uint64_t clocks_ms[] = {HANDLE_NOW_MS,
+                                         0,
+                                         HANDLE_NOW_MS -
+                                             UINT64_C(315360000) * 1000,
+                                         UINT64_C(2147483648) * 1000,
+                                         UINT64_C(4294967296) * 1000,
+                                         UINT64_C(4294967297) * 1000,
+                                         1};
     handle *h = *state;
     uint64_t last = 0;
 
@@ -406,16 +409,14 @@ static void test_a_view_stays_while_its_key_changes(void **state)
     cask_view none = {0};
 
     put_text(h, "k", "lent");
-    assert_int_equal(cask_view_acquire(h->db, cask_slice_of("k"), &view,
-                                       NULL),
+    assert_int_equal(cask_view_acquire(h->db, cask_slice_of("k"), &view, NULL),
                      CASK_OK);
     assert_int_equal(view.value.size, 4);
     put_text(h, "k", "overwritten");
     delete_text(h, "k");
     assert_memory_equal(view.value.data, "lent", 4);
     assert_true(view.info.sequence > 0);
-    assert_int_equal(cask_view_acquire(h->db, cask_slice_of("k"), &none,
-                                       NULL),
+    assert_int_equal(cask_view_acquire(h->db, cask_slice_of("k"), &none, NULL),
                      CASK_NOT_FOUND);
     assert_int_equal(cask_close(h->db, NULL), CASK_BUSY);
     cask_view_release(h->db, &view);
@@ -437,25 +438,24 @@ static void test_views_work_in_every_way_of_reading(void **state)
         h->options.io = (cask_io)io;
         handle_reopen(h);
         put_bytes(h, "large", bytes, 300 << 10);
-        assert_int_equal(cask_view_acquire(h->db, cask_slice_of("large"),
-                                           &view, NULL),
-                         CASK_OK);
+        assert_int_equal(
+            cask_view_acquire(h->db, cask_slice_of("large"), &view, NULL),
+            CASK_OK);
         assert_int_equal(view.value.size, 300 << 10);
         assert_memory_equal(view.value.data, bytes, 300 << 10);
         cask_view_release(h->db, &view);
         assert_int_equal(cask_put_with(h->db, cask_slice_of("brief"),
-                                       cask_slice_of(""), &options, NULL,
-                                       NULL),
+                                       cask_slice_of(""), &options, NULL, NULL),
                          CASK_OK);
-        assert_int_equal(cask_view_acquire(h->db, cask_slice_of("brief"),
-                                           &view, NULL),
-                         CASK_OK);
+        assert_int_equal(
+            cask_view_acquire(h->db, cask_slice_of("brief"), &view, NULL),
+            CASK_OK);
         assert_int_equal(view.value.size, 0);
         cask_view_release(h->db, &view);
         os_sim_set_wall_ms(h->sim, HANDLE_NOW_MS + 5);
-        assert_int_equal(cask_view_acquire(h->db, cask_slice_of("brief"),
-                                           &view, NULL),
-                         CASK_NOT_FOUND);
+        assert_int_equal(
+            cask_view_acquire(h->db, cask_slice_of("brief"), &view, NULL),
+            CASK_NOT_FOUND);
     }
     free(bytes);
 }
@@ -482,9 +482,8 @@ static void test_get_many_answers_as_single_gets_do(void **state)
         }
     }
     for (size_t count = 0; count <= MANY; count += count < 40 ? 1 : 20) {
-        assert_int_equal(cask_get_many(h->db, keys, count, values, statuses,
-                                       NULL),
-                         CASK_OK);
+        assert_int_equal(
+            cask_get_many(h->db, keys, count, values, statuses, NULL), CASK_OK);
         for (size_t i = 0; i < count; i++) {
             cask_buffer single = {0};
 
@@ -516,16 +515,15 @@ static void test_the_last_operation_of_a_batch_on_a_key_wins(void **state)
                                         cask_slice_of(value), 0, NULL),
                          CASK_OK);
     }
-    assert_int_equal(cask_batch_put(batch, cask_slice_of("b"),
-                                    cask_slice_of("x"), 0, NULL),
-                     CASK_OK);
+    assert_int_equal(
+        cask_batch_put(batch, cask_slice_of("b"), cask_slice_of("x"), 0, NULL),
+        CASK_OK);
     assert_int_equal(cask_batch_delete(batch, cask_slice_of("b"), NULL),
                      CASK_OK);
     assert_int_equal(cask_batch_delete(batch, cask_slice_of("d"), NULL),
                      CASK_OK);
     assert_int_equal(cask_batch_put(batch, cask_slice_of("e"),
-                                    cask_slice_of("gone"), HANDLE_NOW_MS,
-                                    NULL),
+                                    cask_slice_of("gone"), HANDLE_NOW_MS, NULL),
                      CASK_OK);
     assert_int_equal(cask_batch_count(batch), 7);
     for (int round = 0; round < 3; round++) { /* a batch may be reused */
@@ -588,8 +586,7 @@ static void test_a_fold_visits_each_key_once(void **state)
     fill(h, 100);
     delete_text(h, "key 3");
     put_until(h, "key 4", HANDLE_NOW_MS); /* expired: not visited */
-    assert_int_equal(cask_fold(h->db, NULL, see, &all, NULL),
-                     CASK_OK);
+    assert_int_equal(cask_fold(h->db, NULL, see, &all, NULL), CASK_OK);
     assert_int_equal(all.entries, 98);
     assert_int_equal(cask_fold(h->db, &options, see, &keys, NULL), CASK_OK);
     assert_int_equal(keys.entries, 98);
@@ -611,7 +608,7 @@ static bool change_meanwhile(void *context, const cask_entry *entry)
     int number;
 
     memcpy(text, entry->key.data, entry->key.size);
-    number = atoi(text + 4);
+    number = (int)strtol(text + 4, NULL, 10);
     assert_true(number >= 0 && number < 200);
     m->visited[number]++;
     assert_int_equal(entry->value.size, 3);
@@ -624,9 +621,9 @@ static bool change_meanwhile(void *context, const cask_entry *entry)
         if (i % 2 == 0) {
             put_text(m->other, key, "new value");
         } else {
-            assert_int_equal(cask_delete(m->other->db, cask_slice_of(key),
-                                         NULL, NULL),
-                             CASK_OK);
+            assert_int_equal(
+                cask_delete(m->other->db, cask_slice_of(key), NULL, NULL),
+                CASK_OK);
         }
         (void)snprintf(key, sizeof(key), "later %d", m->round);
         put_text(m->other, key, "not seen");

@@ -57,8 +57,7 @@ static void set(region_handle *region, keydir_hash hash, uint64_t place)
     uint64_t old;
 
     assert_int_equal(
-        region_reserve(region, keydir_reserve_lines(region, 1), NULL),
-        CASK_OK);
+        region_reserve(region, keydir_reserve_lines(region, 1), NULL), CASK_OK);
     slot = keydir_slot_locked(region, hash, &old);
     keydir_store_locked(slot, hash, place);
 }
@@ -173,8 +172,8 @@ static keydir_hash in_shard(uint32_t shard, uint64_t number)
 static unsigned slots_with_tag(const region_handle *region, keydir_hash hash)
 {
     uint64_t root = atomic_load(&region->header->keydir_root);
-    uint64_t word = atomic_load(directory_word(
-        region, root, directory_index(hash, root_depth(root))));
+    uint64_t word = atomic_load(
+        directory_word(region, root, directory_index(hash, root_depth(root))));
     const keydir_line *group = region_line(region, word_line(word));
     unsigned count = 0;
 
@@ -340,8 +339,8 @@ static void die_at(region_handle *region, const snapshot *before,
 {
     region_keydir_intent *intent = &region->header->keydir;
     uint64_t root = atomic_load(&after->header.keydir_root);
-    unsigned grown = root_depth(root) -
-                     root_depth(atomic_load(&before->header.keydir_root));
+    unsigned grown =
+        root_depth(root) - root_depth(atomic_load(&before->header.keydir_root));
     uint64_t old = word_in(before, after->header.keydir.first_index >> grown);
 
     give_back(region, after);
@@ -386,8 +385,7 @@ static uint64_t sweep_growth(region_handle *region, const snapshot *before,
 
             assert_int_equal(
                 atomic_load(directory_word(
-                    region, atomic_load(&region->header->keydir_root),
-                    index)),
+                    region, atomic_load(&region->header->keydir_root), index)),
                 word_in(after, index));
         }
         check_found(region, count);
@@ -502,8 +500,7 @@ int main(void)
         cmocka_unit_test(test_a_key_behind_a_deleted_slot_keeps_its_own),
         cmocka_unit_test(test_put_and_delete_for_ever_takes_no_memory),
         cmocka_unit_test(test_readers_never_miss_a_key_while_groups_grow),
-        cmocka_unit_test(
-            test_a_writer_that_dies_growing_a_group_loses_nothing),
+        cmocka_unit_test(test_a_writer_that_dies_growing_a_group_loses_nothing),
         cmocka_unit_test(test_presize_changes_no_answer),
         cmocka_unit_test(test_words_that_lead_outside_find_nothing),
     };

@@ -32,8 +32,8 @@ static int setup(void **state)
     assert_int_equal(os_sim_create(&options, &d.sim), 0);
     os_fault_init(&d.fault, os_sim_os(d.sim));
     assert_int_equal(d.fault.base.ops->make_dir(&d.fault.base, "/d", 0700), 0);
-    assert_int_equal(
-        d.fault.base.ops->open_dir(&d.fault.base, "/d", &d.dir), 0);
+    assert_int_equal(d.fault.base.ops->open_dir(&d.fault.base, "/d", &d.dir),
+                     0);
     *state = &d;
     return 0;
 }
@@ -67,9 +67,9 @@ static void write_file(disk *d, const char *name, const uint8_t *bytes,
     const os_span span = {bytes, size};
     os_file *file;
 
-    assert_int_equal(ops->open(d->dir, name, OS_READ | OS_WRITE | OS_CREATE,
-                               0600, &file),
-                     0);
+    assert_int_equal(
+        ops->open(d->dir, name, OS_READ | OS_WRITE | OS_CREATE, 0600, &file),
+        0);
     assert_int_equal(ops->truncate(file, 0), 0);
     assert_int_equal(ops->write_at(file, &span, 1, 0), 0);
     ops->close(file);
@@ -87,8 +87,13 @@ static bool exists(disk *d, const char *name)
 static void make_manifest(disk *d, manifest_state *manifest)
 {
     const manifest_segment segments[] = {
-        {.id = 3, .nonce = 33, .kind = SEGMENT_LOG, .sealed = true,
-         .length = 4096, .last_sequence = 70, .damaged_bytes = 8},
+        {.id = 3,
+         .nonce = 33,
+         .kind = SEGMENT_LOG,
+         .sealed = true,
+         .length = 4096,
+         .last_sequence = 70,
+         .damaged_bytes = 8},
         {.id = 7, .nonce = 77, .kind = SEGMENT_LOG}};
 
     *manifest = (manifest_state){.next_id = 64, .next_sequence = 100};
@@ -107,8 +112,8 @@ static cask_status append_open(disk *d, manifest_state *manifest, uint64_t id)
     edit.open.segment_id = id;
     edit.open.nonce = id * 11;
     edit.open.kind = SEGMENT_LOG;
-    return manifest_append(d->dir, &manifest->tail, &manifest->number, &edit,
-                           1, NULL);
+    return manifest_append(d->dir, &manifest->tail, &manifest->number, &edit, 1,
+                           NULL);
 }
 
 static cask_status load(disk *d, manifest_state *manifest, cask_error *err)
@@ -163,8 +168,8 @@ static void test_edits_that_are_appended_are_loaded(void **state)
     edits[3].seal.segment_id = 64;
     edits[3].seal.length = 256;
     edits[3].seal.last_sequence = 100;
-    assert_int_equal(manifest_append(d->dir, &manifest.tail,
-                                     &manifest.number, edits, 4, NULL),
+    assert_int_equal(manifest_append(d->dir, &manifest.tail, &manifest.number,
+                                     edits, 4, NULL),
                      CASK_OK);
     assert_int_equal(load(d, &loaded, NULL), CASK_OK);
     assert_int_equal(loaded.count, 2);
@@ -415,13 +420,13 @@ static void test_a_segment_that_is_created_can_be_opened(void **state)
     os_file *file;
     os_stat stat;
 
-    assert_int_equal(
-        segment_create(d->dir, &header, 65536, 0600, &file, NULL), CASK_OK);
+    assert_int_equal(segment_create(d->dir, &header, 65536, 0600, &file, NULL),
+                     CASK_OK);
     d->dir->os->ops->close(file);
     assert_true(exists(d, "000000000000002a.log"));
-    assert_int_equal(segment_open(d->dir, &header, OS_READ, &file, &found,
-                                  &stat, NULL),
-                     CASK_OK);
+    assert_int_equal(
+        segment_open(d->dir, &header, OS_READ, &file, &found, &stat, NULL),
+        CASK_OK);
     d->dir->os->ops->close(file);
     assert_int_equal(stat.size, 65536);
     assert_true(stat.allocated >= 65536);
@@ -460,8 +465,8 @@ static void test_a_segment_that_is_another_is_refused(void **state)
     os_file *file;
 
     refuse_open(d, &header, "missing");
-    assert_int_equal(
-        segment_create(d->dir, &header, 4096, 0600, &file, NULL), CASK_OK);
+    assert_int_equal(segment_create(d->dir, &header, 4096, 0600, &file, NULL),
+                     CASK_OK);
     d->dir->os->ops->close(file);
     header.nonce++;
     refuse_open(d, &header, "nonce");
@@ -469,8 +474,7 @@ static void test_a_segment_that_is_another_is_refused(void **state)
     header.uuid[0] ^= 1;
     refuse_open(d, &header, "another store");
     header = header_of(1);
-    assert_int_equal(read_file(d, "0000000000000001.log", bytes,
-                               sizeof(bytes)),
+    assert_int_equal(read_file(d, "0000000000000001.log", bytes, sizeof(bytes)),
                      SEGMENT_HEADER_SIZE);
     write_file(d, "0000000000000002.log", bytes, sizeof(bytes));
     header.id = 2;

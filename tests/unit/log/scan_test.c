@@ -423,8 +423,7 @@ static void test_the_last_mark_says_what_to_trust(void **state)
     assert_int_equal(scan_trusted_end(b.data, SEGMENT_BYTES, NONCE),
                      second_end);
     b.data[mark + 5] ^= 1;
-    assert_int_equal(scan_trusted_end(b.data, SEGMENT_BYTES, NONCE),
-                     first_end);
+    assert_int_equal(scan_trusted_end(b.data, SEGMENT_BYTES, NONCE), first_end);
 }
 
 static void test_a_mark_cannot_vouch_for_what_follows_it(void **state)

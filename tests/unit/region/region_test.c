@@ -34,8 +34,8 @@ static int setup(void **state)
 
     scratch_make(p.path);
     os_fault_init(&p.fault, os_posix());
-    assert_int_equal(
-        p.fault.base.ops->open_dir(&p.fault.base, p.path, &p.dir), 0);
+    assert_int_equal(p.fault.base.ops->open_dir(&p.fault.base, p.path, &p.dir),
+                     0);
     assert_int_equal(p.fault.base.ops->stat(p.dir, &stat), 0);
     p.identity = (region_identity){.uuid = {1, 2, 3},
                                    .directory_device = stat.device,
@@ -76,8 +76,8 @@ static bool exists(place *p)
 static void make(place *p, region_handle *ret_region)
 {
     *ret_region = aim(p);
-    assert_int_equal(
-        region_create(ret_region, &p->identity, HEAP_BYTES, NULL), CASK_OK);
+    assert_int_equal(region_create(ret_region, &p->identity, HEAP_BYTES, NULL),
+                     CASK_OK);
 }
 
 /* ---- Create, attach ------------------------------------------------------ */
@@ -92,8 +92,8 @@ static void test_what_one_handle_stores_the_other_sees(void **state)
 
     make(p, &first);
     assert_int_equal(atomic_load(&first.header->state), REGION_CREATING);
-    assert_int_equal(
-        region_attach(&second, &p->identity, true, &alive, NULL), CASK_OK);
+    assert_int_equal(region_attach(&second, &p->identity, true, &alive, NULL),
+                     CASK_OK);
     assert_true(alive);
     assert_int_equal(region_allocate_row(&first, 12345, NULL), CASK_OK);
     first.rows[12345].tail = 77;
@@ -101,8 +101,7 @@ static void test_what_one_handle_stores_the_other_sees(void **state)
     word = region_line(&second, REGION_HEAP_OFFSET / REGION_LINE);
     *word = 99;
     assert_int_equal(
-        *(uint64_t *)region_line(&first, REGION_HEAP_OFFSET / REGION_LINE),
-        99);
+        *(uint64_t *)region_line(&first, REGION_HEAP_OFFSET / REGION_LINE), 99);
     region_detach(&first);
     assert_int_equal(second.rows[12345].tail, 77);
     region_detach(&second);
@@ -119,8 +118,8 @@ static void test_nobody_alive_is_told(void **state)
     region_detach(&region);
     assert_true(exists(p));
     region = aim(p);
-    assert_int_equal(
-        region_attach(&region, &p->identity, true, &alive, NULL), CASK_OK);
+    assert_int_equal(region_attach(&region, &p->identity, true, &alive, NULL),
+                     CASK_OK);
     assert_false(alive);
     {
         region_handle look = aim(p);
@@ -133,9 +132,8 @@ static void test_nobody_alive_is_told(void **state)
     assert_true(region_remove_orphan(&region));
     assert_false(exists(p));
     region = aim(p);
-    assert_int_equal(
-        region_attach(&region, &p->identity, true, &alive, NULL),
-        CASK_NOT_FOUND);
+    assert_int_equal(region_attach(&region, &p->identity, true, &alive, NULL),
+                     CASK_NOT_FOUND);
 }
 
 static void test_a_region_that_was_left_clean_is_no_orphan(void **state)
@@ -251,8 +249,7 @@ static void test_planted_files_are_not_followed(void **state)
     {
         os_stat stat;
 
-        assert_int_equal(p->dir->os->ops->stat_name(p->dir, "other", &stat),
-                         0);
+        assert_int_equal(p->dir->os->ops->stat_name(p->dir, "other", &stat), 0);
         assert_int_equal(stat.size, strlen("precious"));
     }
 }
@@ -402,8 +399,8 @@ static void test_reserve_grows_for_every_handle(void **state)
     bool alive;
 
     make(p, &first);
-    assert_int_equal(
-        region_attach(&second, &p->identity, true, &alive, NULL), CASK_OK);
+    assert_int_equal(region_attach(&second, &p->identity, true, &alive, NULL),
+                     CASK_OK);
     before = region_allocated_bytes(&first);
     assert_int_equal(region_reserve(&first, 100000, NULL), CASK_OK);
     assert_true(heap_available(&second) >= 100000);
@@ -448,8 +445,7 @@ static void test_a_full_file_system_is_an_error_not_a_signal(void **state)
     assert_int_equal(region_reserve(&region, 100000, &err), CASK_NO_SPACE);
     assert_non_null(strstr(err.message, region.path));
     assert_int_equal(heap_available(&region), HEAP_BYTES / REGION_LINE);
-    assert_int_equal(region_allocate_row(&region, 60000, &err),
-                     CASK_NO_SPACE);
+    assert_int_equal(region_allocate_row(&region, 60000, &err), CASK_NO_SPACE);
     os_fault_arm(&p->fault, &OS_FAULT_NOTHING);
     assert_int_equal(region_reserve(&region, 100000, NULL), CASK_OK);
     assert_int_equal(region_allocate_row(&region, 60000, NULL), CASK_OK);

@@ -76,8 +76,7 @@ static uint8_t *read_file(handle *h, const char *name, size_t *ret_size)
         assert_int_equal(ops->stat(file, &stat), 0);
         bytes = malloc(stat.size + 1);
         assert_non_null(bytes);
-        assert_int_equal(ops->read_at(file, bytes, stat.size, 0, ret_size),
-                         0);
+        assert_int_equal(ops->read_at(file, bytes, stat.size, 0, ret_size), 0);
         ops->close(file);
     }
     ops->close(dir);
@@ -156,8 +155,7 @@ static void test_a_sealed_segment_ends_with_a_footer(void **state)
         assert_non_null(bytes);
         assert_int_equal(segment_header_decode(bytes, name, &header, NULL),
                          CASK_OK);
-        assert_int_equal(size, SEGMENT_HEADER_SIZE +
-                                   all.items[i].total_bytes +
+        assert_int_equal(size, SEGMENT_HEADER_SIZE + all.items[i].total_bytes +
                                    SEGMENT_FOOTER_SIZE);
         assert_int_equal(
             segment_footer_decode(bytes + size - SEGMENT_FOOTER_SIZE, name,
@@ -218,8 +216,7 @@ static void test_a_hint_that_is_lost_is_written_again(void **state)
     handle_close(h);
     before = read_file(h, name, &size);
     assert_non_null(before);
-    assert_int_equal(
-        h->kernel->ops->open_dir(h->kernel, HANDLE_PATH, &dir), 0);
+    assert_int_equal(h->kernel->ops->open_dir(h->kernel, HANDLE_PATH, &dir), 0);
     assert_int_equal(h->kernel->ops->remove(dir, name), 0);
     h->kernel->ops->close(dir);
     handle_open(h);

@@ -162,8 +162,8 @@ static void write_batch(cask_db *db)
         char key[16];
 
         (void)snprintf(key, sizeof(key), "member %d", i);
-        status = cask_batch_put(batch, cask_slice_of(key),
-                                cask_slice_of("new"), 0, NULL);
+        status = cask_batch_put(batch, cask_slice_of(key), cask_slice_of("new"),
+                                0, NULL);
     }
     if (status == CASK_OK) {
         status = cask_write(db, batch, NULL);
@@ -183,8 +183,7 @@ static void die_in(place *p, write_fn run, int writes, bool behind)
         cask_db *db;
 
         options.on_event = NULL;
-        if (db_open_on(deadly_os(), p->store, &options, &db, NULL) !=
-                CASK_OK ||
+        if (db_open_on(deadly_os(), p->store, &options, &db, NULL) != CASK_OK ||
             cask_put(db, cask_slice_of("child"), cask_slice_of("was here"),
                      NULL) != CASK_OK) {
             _exit(2);
