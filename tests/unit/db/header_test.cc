@@ -21,8 +21,7 @@ int main()
 
     cask_options_init(&options);
     require(options.struct_size == sizeof(options), "struct_size");
-    require(cask_open("/nowhere/at/all", &options, &db, &err) ==
-                CASK_NOT_FOUND,
+    require(cask_open("/nowhere/at/all", &options, &db, &err) == CASK_NOT_FOUND,
             "CASK_NOT_FOUND");
     require(db == nullptr, "ret_db is written on success only");
     require(std::string(err.message).find("/nowhere/at/all") !=
