@@ -72,7 +72,7 @@ tsan:
 	@scripts/setup.sh test
 	@scripts/build.sh tsan $(CMAKE_FLAGS)
 	@scripts/run-tests.sh build/tsan -j $(JOBS) \
-		$(or $(TESTS),-L '^(unit|model|format|threads)$$')
+		$(or $(TESTS),-L '^(unit|format|threads)$$')
 
 clang:
 	@scripts/setup.sh lint

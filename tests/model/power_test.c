@@ -2,6 +2,7 @@
  * Power loss: a history runs on a simulated disk; before each of its mutating
  * operations the power fails, in several ways, and each time the store is
  * opened again and must be in a state that the history allows. See sim_store.h.
+ * Between its sessions the store is closed, or its processes die.
  * Also: the power fails again while the store recovers, and again after it
  * did; what recovery once showed stays.
  *
@@ -10,6 +11,7 @@
  *   CASK_TEST_SEED     the first history; the next is one more
  */
 #define _GNU_SOURCE
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,6 +19,7 @@
 #include <time.h>
 
 #include "db/db.h"
+#include "os/os_fault.h"
 #include "sim_store.h"
 
 enum { STEPS = 40, SEEDS = 3, SESSIONS = 3 };
@@ -32,8 +35,9 @@ typedef struct power {
     uint64_t during_sync; /* records written */
     uint64_t operation;
     uint64_t start_ns;
-    cask_db *other; /* another handle on the history's store */
-    bool nested;    /* the hook itself is at work */
+    os_fault process[2]; /* of the history */
+    cask_db *other;      /* another handle on the history's store */
+    bool nested;         /* the hook itself is at work */
 } power;
 
 static uint64_t now_ns(void)
@@ -177,14 +181,22 @@ static void crash_now(power *p, uint64_t seed)
     }
 }
 
-/* Another process writes while this one is about to call the kernel's sync:
- * that record is behind what the sync makes durable. */
-static void write_during_sync(power *p)
+/* Another process writes between the kernel's sync and what this one makes of
+ * it: that record is not durable, though it is there. */
+static void write_after_sync(void *context)
 {
+    power *p = context;
     uint64_t begun = p->history.begun;
     cask_error err = {CASK_OK, 0, ""};
-    cask_status status = sim_put(&p->history, p->other, &err);
+    cask_status status;
 
+    if (p->nested || !p->history.in_sync ||
+        sim_options(&p->history).sync == CASK_SYNC_COMMIT) {
+        return;
+    }
+    p->nested = true;
+    status = sim_put(&p->history, p->other, &err);
+    p->nested = false;
     if (status == CASK_TIMEOUT) {
         sim_roll_back(&p->history, (int64_t)begun); /* the lock is taken */
     } else if (status != CASK_OK) {
@@ -206,52 +218,66 @@ static void before_operation(void *context, os_sim *disk)
     for (unsigned i = 0; i < SEEDS; i++) {
         crash_now(p, test_random_next(&p->random, 0) >> 16);
     }
-    if (p->history.in_sync &&
-        sim_options(&p->history).sync != CASK_SYNC_COMMIT) {
-        p->nested = true;
-        write_during_sync(p);
-        p->nested = false;
-    }
 }
 
 /* ---- Histories ---- */
 
-static cask_db *open_history(power *p, uint32_t lock_timeout_ms)
+static cask_db *open_history(power *p, unsigned process,
+                             uint32_t lock_timeout_ms)
 {
     cask_options options = sim_options(&p->history);
     cask_error err = {CASK_OK, 0, ""};
     cask_db *db = NULL;
 
     options.lock_timeout_ms = lock_timeout_ms;
-    if (db_open_on(sim_os(p->disk), SIM_PATH, &options, &db, &err) != CASK_OK) {
+    if (db_open_on(&p->process[process].base, SIM_PATH, &options, &db, &err) !=
+        CASK_OK) {
         wrong(p, 0, "open", err.message);
     }
     return db;
 }
 
-static void close_history(power *p, cask_db *db)
+/* Close the handle; or let its process die: then no call of it has an effect
+ * any more. */
+static void close_history(power *p, unsigned process, cask_db *db, bool dies)
 {
+    const os_fault_plan dead = {.fail_at = 0, .error = EIO, .for_ever = true};
+    const os_fault_plan nothing = OS_FAULT_NOTHING;
     cask_error err = {CASK_OK, 0, ""};
 
-    if (cask_close(db, &err) != CASK_OK) {
+    if (dies) {
+        os_fault_arm(&p->process[process], &dead);
+    }
+    if (cask_close(db, &err) != CASK_OK && !dies) {
         wrong(p, 0, "close", err.message);
     }
+    os_fault_arm(&p->process[process], &nothing);
 }
 
 static void run_session(power *p)
 {
-    cask_db *db = open_history(p, 10000);
+    bool dies = test_random_chance(&p->random, 50);
+    cask_db *db = open_history(p, 0, 10000);
     cask_error err = {CASK_OK, 0, ""};
+    char message[256];
 
-    p->other = open_history(p, 1);
+    /* An open shows only what it has made durable itself; and what died was
+     * a process, not the power. */
+    p->history.durable = p->history.acked;
+    if (sim_state_of(&p->history, db, message) < 0) {
+        wrong(p, 0, "open", message);
+    }
+    p->other = open_history(p, 1, 1);
     for (unsigned i = 0; i < STEPS; i++) {
         if (sim_step(&p->history, db, &err) != CASK_OK) {
             wrong(p, 0, "step", err.message);
         }
     }
-    close_history(p, p->other);
-    close_history(p, db);
-    p->history.durable = p->history.acked;
+    close_history(p, 1, p->other, dies);
+    close_history(p, 0, db, dies);
+    if (!dies) {
+        p->history.durable = p->history.acked;
+    }
 }
 
 static void run_history(power *p, uint64_t seed)
@@ -267,7 +293,10 @@ static void run_history(power *p, uint64_t seed)
     p->again = sim_machine_create(&options);
     options.writeback_percent = seed % 3 == 0 ? 30 : 0;
     p->disk = sim_machine_create(&options);
+    os_fault_init(&p->process[0], sim_os(p->disk));
+    os_fault_init(&p->process[1], sim_os(p->disk));
     os_sim_set_hook(sim_disk(p->disk), before_operation, p);
+    sim_on_sync(p->disk, write_after_sync, p);
     for (unsigned session = 0; session < SESSIONS; session++) {
         run_session(p);
     }

@@ -18,6 +18,8 @@ struct sim_machine {
     os_sim *disk;
     os_sim *shm;
     void *mapped[16]; /* maps of files in shm */
+    void (*after_sync)(void *context);
+    void *context;
 };
 
 enum { MACHINES = 8, MAPS = 16 };
@@ -96,6 +98,17 @@ static void unmap(os *self, void *memory, size_t size)
     simulated->unmap(self, memory, size);
 }
 
+static int sync_file(os_file *file)
+{
+    int os_errno = simulated->sync(file);
+    const sim_machine *machine = machine_of(file->os);
+
+    if (os_errno == 0 && machine->after_sync != NULL) {
+        machine->after_sync(machine->context);
+    }
+    return os_errno;
+}
+
 static os_sim *new_disk(const os_sim_options *options)
 {
     os_sim *sim = NULL;
@@ -111,6 +124,7 @@ static os_sim *new_disk(const os_sim_options *options)
     quiet.open_dir = open_dir;
     quiet.map = map;
     quiet.unmap = unmap;
+    quiet.sync = sync_file;
     os_sim_os(sim)->ops = &quiet;
     return sim;
 }
@@ -160,6 +174,13 @@ os_sim *sim_disk(sim_machine *machine)
 os *sim_os(sim_machine *machine)
 {
     return os_sim_os(machine->disk);
+}
+
+void sim_on_sync(sim_machine *machine, void (*after)(void *context),
+                 void *context)
+{
+    machine->after_sync = after;
+    machine->context = context;
 }
 
 void sim_machine_crash(sim_machine *machine, uint64_t seed)

@@ -73,6 +73,11 @@ void sim_machine_free(sim_machine *machine);
 os_sim *sim_disk(sim_machine *machine);
 os *sim_os(sim_machine *machine);
 
+/* Call `after` when a sync of a file has succeeded, before it returns; NULL: no
+ * more. It may use the store, through another handle. */
+void sim_on_sync(sim_machine *machine, void (*after)(void *context),
+                 void *context);
+
 /* The power fails, if it has not yet, and comes back. */
 void sim_machine_crash(sim_machine *machine, uint64_t seed);
 

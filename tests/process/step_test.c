@@ -31,6 +31,7 @@
 enum {
     KEYS = 3000,
     FIRST_KEYS = 100, /* there from the start */
+    MORE_KEYS = 120000,
     BATCH_KEYS = 60,
     VALUE_BYTES = 64
 };
@@ -467,6 +468,21 @@ static void prepare_growth(scene *s, change *ret_change)
     }
 }
 
+/* Keys that no test looks at one by one. */
+static void fill_index(scene *s)
+{
+    cask_error err = {CASK_OK, 0, ""};
+
+    for (unsigned i = 0; i < MORE_KEYS; i++) {
+        char name[16];
+
+        (void)snprintf(name, sizeof(name), "more-%u", i);
+        require(
+            cask_put(s->db, cask_slice_of(name), (cask_slice){NULL, 0}, &err),
+            &err);
+    }
+}
+
 /* The active segment is nearly full: the put rotates. */
 static void prepare_rotation(scene *s, change *ret_change)
 {
@@ -546,6 +562,23 @@ static void test_growth_of_groups_loses_nothing(void **state)
     sweep(*state, &p);
 }
 
+/* Many groups, of which some are split further than others: a split then
+ * changes several words of the directory. */
+static void test_growth_of_a_large_index_loses_nothing(void **state)
+{
+    const plan p = {prepare_growth, FUNCTION(keydir_finish_locked), 2, 160};
+
+    fill_index(*state);
+    sweep(*state, &p);
+}
+
+static void test_switch_to_the_next_segment_is_done_or_not(void **state)
+{
+    const plan p = {prepare_rotation, FUNCTION(store_switch_locked), 1, 60};
+
+    sweep(*state, &p);
+}
+
 static void test_rotation_loses_nothing(void **state)
 {
     const plan p = {prepare_rotation, FUNCTION(store_switch_locked), 1, 3000};
@@ -566,6 +599,10 @@ int main(void)
                                         set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_growth_of_groups_loses_nothing,
                                         set_up, tear_down),
+        cmocka_unit_test_setup_teardown(
+            test_growth_of_a_large_index_loses_nothing, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(
+            test_switch_to_the_next_segment_is_done_or_not, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_rotation_loses_nothing, set_up,
                                         tear_down),
     };

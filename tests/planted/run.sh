@@ -1,0 +1,87 @@
+#!/bin/bash
+# Plant known bugs into a copy of the tree, one at a time, and see whether the
+# test that is there for it fails. A long run: not part of CI.
+#
+#   tests/planted/run.sh [name]...    names of patches; default: all
+#
+# A patch begins with three lines: "Bug:" what is wrong; "Harness:" the program
+# (or the script, see below) that must fail; "Environment:" what it needs.
+# A patch that no longer applies or builds counts as missed. Exit status 0 if
+# every bug was caught.
+set -u
+here=$(cd "$(dirname "$0")" && pwd)
+root=$(cd "$here/../.." && pwd)
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+if [ $# -eq 0 ]; then
+    for patch in "$here"/*.patch; do
+        set -- "$@" "$(basename "$patch" .patch)"
+    done
+fi
+
+mkdir "$work/tree"
+(cd "$root" && git ls-files -z --cached --others --exclude-standard |
+    xargs -0 tar c) | tar x -C "$work/tree" || exit 1
+cmake -S "$work/tree" -B "$work/build" -G Ninja \
+    -DCASK_BENCH=OFF >"$work/log" 2>&1 || {
+    cat "$work/log"
+    exit 1
+}
+
+field() {
+    sed -n "s/^$1: *//p" "$2" | head -n 1
+}
+
+# <harness>: its exit status; output in $work/log.
+run_harness() {
+    case $1 in
+    commit_test)
+        ninja -C "$work/build" commit_program >"$work/log" 2>&1 || return 200
+        "$work/tree/tests/process/commit_test.sh" \
+            "$work/build/tests/process/commit_program"
+        ;;
+    *)
+        ninja -C "$work/build" "$1" >"$work/log" 2>&1 || return 200
+        timeout 900 "$(find "$work/build/tests" -name "$1" -type f)"
+        ;;
+    esac >"$work/log" 2>&1
+}
+
+caught=0
+missed=0
+for name in "$@"; do
+    patch=$here/$name.patch
+    harness=$(field Harness "$patch")
+    read -ra environment <<<"$(field Environment "$patch")"
+    if ! patch -s -p1 -d "$work/tree" <"$patch" >"$work/log" 2>&1; then
+        echo "MISSED $name: the patch does not apply"
+        cat "$work/log"
+        missed=$((missed + 1))
+        (cd "$root" && tar c src) | tar x -C "$work/tree"
+        continue
+    fi
+    started=$SECONDS
+    (
+        for assignment in "${environment[@]}"; do
+            export "${assignment?}"
+        done
+        run_harness "$harness"
+    )
+    status=$?
+    if [ "$status" -eq 200 ]; then
+        echo "MISSED $name: it does not build"
+        missed=$((missed + 1))
+    elif [ "$status" -eq 0 ] || [ "$status" -eq 77 ]; then
+        echo "MISSED $name: $harness passed in $((SECONDS - started)) s"
+        missed=$((missed + 1))
+    else
+        echo "caught $name: by $harness in $((SECONDS - started)) s:" \
+            "$(grep -m 1 -aE 'FAILED|ERROR|answer|signal|rror:' "$work/log" |
+                cut -c 1-160)"
+        caught=$((caught + 1))
+    fi
+    patch -s -R -p1 -d "$work/tree" <"$patch" >/dev/null
+done
+echo "$caught caught, $missed missed"
+[ "$missed" -eq 0 ]
