@@ -358,33 +358,12 @@ static cask_status count_keys(verification *v, cask_error *err)
     return status;
 }
 
-/* What only a store holds: its CASKADE is lost, not missing. */
-static bool is_ours(void *context, const char *name)
-{
-    uint64_t id;
-
-    if (segment_name_parse(name, &id) || strcmp(name, MANIFEST_NAME) == 0) {
-        *(bool *)context = true;
-        return false;
-    }
-    return true;
-}
-
 static cask_status check_store(verification *v, cask_error *err)
 {
     cask_error local = {CASK_OK, 0, ""};
     cask_status status =
         store_read_identity(v->dir, v->path, &v->identity, &local);
 
-    if (status == CASK_NOT_FOUND) {
-        bool lost = false;
-
-        (void)v->kernel->ops->list(v->dir, is_ours, &lost);
-        if (lost) {
-            problem(v, IDENTITY_NAME, 0, IDENTITY_SIZE, "is missing");
-            return CASK_OK;
-        }
-    }
     if (status == CASK_CORRUPT) {
         problem(v, IDENTITY_NAME, 0, IDENTITY_SIZE, local.message);
         return CASK_OK;

@@ -167,18 +167,6 @@ static cask_status take_open_lock(store_handle *store, cask_error *err)
 
 /* ---- CASKADE ---- */
 
-/* A file that only a store has: its CASKADE is lost, not missing. */
-static bool is_ours(void *context, const char *name)
-{
-    uint64_t id;
-
-    if (segment_name_parse(name, &id) || strcmp(name, MANIFEST_NAME) == 0) {
-        (void)snprintf(context, 64, "%s", name);
-        return false;
-    }
-    return true;
-}
-
 static bool is_foreign(void *context, const char *name)
 {
     if (strcmp(name, LOCK_NAME) != 0 && strcmp(name, REGION_FILE_NAME) != 0 &&
@@ -197,13 +185,6 @@ static cask_status create_identity(store_handle *store, cask_error *err)
     char foreign[64] = "";
     int os_errno;
 
-    os_errno = ops->list(store->dir, is_ours, foreign);
-    if (os_errno == 0 && foreign[0] != 0) {
-        return fail(err, CASK_CORRUPT, 0,
-                    "%s/" IDENTITY_NAME ": is missing, but %s is there; "
-                    "restore it from a backup",
-                    store->path, foreign);
-    }
     if (!store->options.create_if_missing || store->options.read_only) {
         return fail(err, CASK_NOT_FOUND, 0,
                     "%s: no store in this directory; create it first",
@@ -236,6 +217,34 @@ static cask_status create_identity(store_handle *store, cask_error *err)
                         store->options.file_mode, err);
 }
 
+/* A file that only a store has: its CASKADE is lost, not missing. */
+static bool is_ours(void *context, const char *name)
+{
+    uint64_t id;
+
+    if (segment_name_parse(name, &id) || strcmp(name, MANIFEST_NAME) == 0) {
+        (void)snprintf(context, 64, "%s", name);
+        return false;
+    }
+    return true;
+}
+
+/* Whether there is no store, or one without its CASKADE. */
+static cask_status missing_identity(os_file *dir, const char *path,
+                                    cask_error *err)
+{
+    char found[64] = "";
+    int os_errno = dir->os->ops->list(dir, is_ours, found);
+
+    if (os_errno == 0 && found[0] != 0) {
+        return fail(err, CASK_CORRUPT, 0,
+                    "%s/" IDENTITY_NAME ": is missing, but %s is there; "
+                    "restore it from a backup",
+                    path, found);
+    }
+    return fail(err, CASK_NOT_FOUND, 0, "%s: no store in this directory", path);
+}
+
 cask_status store_read_identity(os_file *dir, const char *path,
                                 store_identity *ret_identity, cask_error *err)
 {
@@ -247,8 +256,7 @@ cask_status store_read_identity(os_file *dir, const char *path,
     int os_errno = dir->os->ops->open(dir, IDENTITY_NAME, OS_READ, 0, &file);
 
     if (os_errno == ENOENT) {
-        return fail(err, CASK_NOT_FOUND, 0, "%s: no store in this directory",
-                    path);
+        return missing_identity(dir, path, err);
     }
     if (os_errno != 0) {
         return fail_os(err, os_errno, "cannot open %s/" IDENTITY_NAME, path);
