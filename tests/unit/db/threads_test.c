@@ -17,7 +17,7 @@
 #if defined(__SANITIZE_THREAD__)
 enum { OPERATIONS = 1500 };
 #else
-enum { OPERATIONS = 15000 };
+enum { OPERATIONS = 5000 };
 #endif
 
 enum { THREADS = 4, OWN = 16, SHARED = 8, VALUE_MOST = 3000, MANY = 24 };
