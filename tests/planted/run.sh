@@ -48,12 +48,37 @@ run_harness() {
     esac >"$work/log" 2>&1
 }
 
+# A harness that fails without a planted bug proves nothing.
+declare -A sound
+check_sound() {
+    local key="$1 ${2:-}"
+    if [ -z "${sound[$key]:-}" ]; then
+        (
+            for assignment in ${2:-}; do
+                export "${assignment?}"
+            done
+            run_harness "$1"
+        )
+        sound[$key]=$?
+        if [ "${sound[$key]}" -ne 0 ]; then
+            echo "$key: fails (${sound[$key]}) without a planted bug:"
+            tail -n 5 "$work/log"
+        fi
+    fi
+    [ "${sound[$key]}" -eq 0 ]
+}
+
 caught=0
 missed=0
 for name in "$@"; do
     patch=$here/$name.patch
     harness=$(field Harness "$patch")
     read -ra environment <<<"$(field Environment "$patch")"
+    if ! check_sound "$harness" "${environment[*]:-}"; then
+        echo "MISSED $name: see above"
+        missed=$((missed + 1))
+        continue
+    fi
     if ! patch -s -p1 -d "$work/tree" <"$patch" >"$work/log" 2>&1; then
         echo "MISSED $name: the patch does not apply"
         cat "$work/log"
@@ -63,7 +88,7 @@ for name in "$@"; do
     fi
     started=$SECONDS
     (
-        for assignment in "${environment[@]}"; do
+        for assignment in ${environment[*]:-}; do
             export "${assignment?}"
         done
         run_harness "$harness"
