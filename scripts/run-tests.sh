@@ -18,7 +18,7 @@ if grep -qs '^CASK_SANITIZE:STRING=.' "$build/CMakeCache.txt"; then
     fi
     # A failed allocation is NULL, as without a sanitizer: tests ask for it.
     export ASAN_OPTIONS="allocator_may_return_null=1:${ASAN_OPTIONS:-}"
-    export TSAN_OPTIONS="allocator_may_return_null=1:${TSAN_OPTIONS:-}"
+    export TSAN_OPTIONS="allocator_may_return_null=1:die_after_fork=0:${TSAN_OPTIONS:-}"
     export UBSAN_OPTIONS="print_stacktrace=1:${UBSAN_OPTIONS:-}"
 fi
 

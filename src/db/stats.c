@@ -139,7 +139,7 @@ cask_status cask_stat(cask_db *db, cask_stats *ret_stats, cask_error *err)
     stats.sequence = atomic_load(&header->next_sequence) - 1;
     stats.durable_sequence = atomic_load(&header->commit.durable_sequence);
     stats.damaged_bytes = header->damaged_bytes;
-    stats.index_bytes = header->heap.used * REGION_LINE;
+    stats.index_bytes = atomic_load(&header->heap.used) * REGION_LINE;
     stats.region_bytes = region_allocated_bytes(&store->region);
     stats.poisoned = atomic_load(&header->poisoned) != 0;
     stats.private_index = store->private_index;

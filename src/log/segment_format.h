@@ -31,7 +31,8 @@ typedef struct segment_header {
     uint8_t uuid[FORMAT_UUID_SIZE]; /* of the store */
     uint64_t id;                    /* also the file's name */
     uint64_t nonce;                 /* random; seeds the records' checksums */
-    uint64_t born; /* merge: next sequence when the merge began, else 0 */
+    uint64_t born; /* made of other segments' records: next sequence when that
+                      began; else 0 */
 } segment_header;
 
 /* Present in sealed segments. Information; the MANIFEST decides. */

@@ -6,6 +6,14 @@
  */
 #include "region/heap.h"
 
+/* One writer at a time: no need to add atomically, only to be read whole. */
+static void count_used(region_heap *heap, uint64_t lines_more)
+{
+    uint64_t used = atomic_load_explicit(&heap->used, memory_order_relaxed);
+
+    atomic_store_explicit(&heap->used, used + lines_more, memory_order_relaxed);
+}
+
 uint64_t heap_available(const region_handle *region)
 {
     const region_heap *heap = &region->header->heap;
@@ -23,7 +31,7 @@ uint64_t heap_take_plain(region_handle *region, uint64_t lines)
         return 0;
     }
     atomic_store_explicit(&heap->bump, line + lines, memory_order_relaxed);
-    heap->used += lines;
+    count_used(heap, lines);
     return line;
 }
 
@@ -50,7 +58,7 @@ uint64_t heap_take(region_handle *region, unsigned class, uint32_t lines)
     }
     heap->free[class] = atomic_load_explicit(
         (_Atomic uint64_t *)region_line(region, line), memory_order_relaxed);
-    heap->used += lines;
+    count_used(heap, lines);
     return line;
 }
 
@@ -65,5 +73,5 @@ void heap_give(region_handle *region, unsigned class, uint64_t line,
                           heap->free[class], memory_order_release);
     atomic_signal_fence(memory_order_seq_cst);
     heap->free[class] = line;
-    heap->used -= lines;
+    count_used(heap, -(uint64_t)lines);
 }

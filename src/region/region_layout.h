@@ -115,7 +115,7 @@ typedef struct region_keydir_intent {
 typedef struct region_heap {
     alignas(REGION_LINE) _Atomic uint64_t end; /* first line not allocated */
     _Atomic uint64_t bump;                     /* first line never used */
-    uint64_t used;                             /* lines in use */
+    _Atomic uint64_t used;                     /* lines in use */
     uint64_t unused[5];
     uint64_t free[REGION_HEAP_CLASSES]; /* first free block of each class */
 } region_heap;

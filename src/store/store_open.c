@@ -456,7 +456,7 @@ static void remove_orphans(store_handle *store)
  * the directory of the store while that is possible. */
 static cask_status check_growth(const store_handle *store, cask_error *err)
 {
-    uint64_t used = store->region.header->heap.used * REGION_LINE;
+    uint64_t used = atomic_load(&store->region.header->heap.used) * REGION_LINE;
     os_space space;
 
     if (store->region_dir != NULL && store->options.region_dir == NULL &&

@@ -71,7 +71,8 @@ static cask_status last_listed_sequence(recovery *r, uint64_t *ret_last,
 
 /*
  * A segment that MANIFEST does not list: prepared and never used, or the output
- * of a recovery that was killed; its records are then in a listed segment too.
+ * of a recovery that was killed; its records are then in a listed segment too,
+ * or were never durable and power failed: below `born` there are only copies.
  * If it holds anything newer, MANIFEST is the one that is wrong.
  */
 static cask_status judge_records(recovery *r, const segment_header *header,
@@ -85,7 +86,8 @@ static cask_status judge_records(recovery *r, const segment_header *header,
     if (status == CASK_OK) {
         status = last_listed_sequence(r, &listed, err);
     }
-    if (status == CASK_OK && tail.last_sequence > listed) {
+    if (status == CASK_OK && tail.last_sequence >= header->born &&
+        tail.last_sequence > listed) {
         status = fail(err, CASK_CORRUPT, 0,
                       "%016" PRIx64 ".log holds records up to sequence %" PRIu64
                       ", but MANIFEST does not list it; restore MANIFEST, or "
@@ -323,7 +325,9 @@ static cask_status begin_segment(recovery *r, const store_tail *from,
     if (from != NULL) {
         capacity += from->end - from->trusted_end;
     }
-    status = store_create_row(store, capacity, &copy.to, err);
+    status = store_create_row(store, capacity,
+                              from == NULL ? 0 : from->last_sequence + 1,
+                              &copy.to, err);
     if (status != CASK_OK) {
         return status;
     }

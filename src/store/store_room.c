@@ -159,9 +159,9 @@ static cask_status create_file(store_handle *store, segment_header *header,
 }
 
 cask_status store_create_row(store_handle *store, uint64_t capacity,
-                             uint32_t *ret_row, cask_error *err)
+                             uint64_t born, uint32_t *ret_row, cask_error *err)
 {
-    segment_header header = {.kind = SEGMENT_LOG};
+    segment_header header = {.kind = SEGMENT_LOG, .born = born};
     os_file *file = NULL;
     cask_status status;
     region_row *row;
@@ -201,7 +201,6 @@ cask_status store_create_row(store_handle *store, uint64_t capacity,
     return CASK_OK;
 }
 
-/* Create the next segment and enter it into the MANIFEST. */
 /* Room for at least `bytes` in a prepared row. */
 static cask_status enlarge(store_handle *store, uint32_t index, uint64_t bytes,
                            cask_error *err)
@@ -231,7 +230,7 @@ static cask_status unlisted_row(store_handle *store, uint64_t bytes,
         SEGMENT_HEADER_SIZE + bytes <= store->options.segment_max_bytes) {
         capacity = store->options.segment_max_bytes;
     }
-    status = store_create_row(store, capacity, ret_row, err);
+    status = store_create_row(store, capacity, 0, ret_row, err);
     if (status == CASK_OK) {
         atomic_store(&header->unlisted_row, *ret_row + 1);
     }

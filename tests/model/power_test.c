@@ -2,6 +2,7 @@
  * Power loss: a history runs on a simulated disk; before each of its mutating
  * operations the power fails, in several ways, and each time the store is
  * opened again and must be in a state that the history allows. See sim_store.h.
+ * Between its sessions the store is closed, or its processes die.
  * Also: the power fails again while the store recovers, and again after it
  * did; what recovery once showed stays.
  *
@@ -10,6 +11,7 @@
  *   CASK_TEST_SEED     the first history; the next is one more
  */
 #define _GNU_SOURCE
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,6 +19,7 @@
 #include <time.h>
 
 #include "db/db.h"
+#include "os/os_fault.h"
 #include "sim_store.h"
 
 enum { STEPS = 40, SEEDS = 3, SESSIONS = 3 };
@@ -28,10 +31,13 @@ typedef struct power {
     sim_machine *again;   /* unplugged once more */
     test_random random;
     uint64_t states;
-    uint64_t deep; /* of these, in or after a recovery */
+    uint64_t deep;        /* of these, in or after a recovery */
+    uint64_t during_sync; /* records written */
     uint64_t operation;
     uint64_t start_ns;
-    bool is_open; /* the history's store: else cuts are in open or close */
+    os_fault process[2]; /* of the history */
+    cask_db *other;      /* another handle on the history's store */
+    bool nested;         /* the hook itself is at work */
 } power;
 
 static uint64_t now_ns(void)
@@ -175,11 +181,39 @@ static void crash_now(power *p, uint64_t seed)
     }
 }
 
+/* Another process writes between the kernel's sync and what this one makes of
+ * it: that record is not durable, though it is there. */
+static void write_after_sync(void *context)
+{
+    power *p = context;
+    uint64_t begun = p->history.begun;
+    cask_error err = {CASK_OK, 0, ""};
+    cask_status status;
+
+    if (p->nested || !p->history.in_sync ||
+        sim_options(&p->history).sync == CASK_SYNC_COMMIT) {
+        return;
+    }
+    p->nested = true;
+    status = sim_put(&p->history, p->other, &err);
+    p->nested = false;
+    if (status == CASK_TIMEOUT) {
+        sim_roll_back(&p->history, (int64_t)begun); /* the lock is taken */
+    } else if (status != CASK_OK) {
+        wrong(p, 0, "put during a sync", err.message);
+    } else {
+        p->during_sync++;
+    }
+}
+
 static void before_operation(void *context, os_sim *disk)
 {
     power *p = context;
 
     (void)disk;
+    if (p->nested) {
+        return;
+    }
     p->operation++;
     for (unsigned i = 0; i < SEEDS; i++) {
         crash_now(p, test_random_next(&p->random, 0) >> 16);
@@ -188,16 +222,62 @@ static void before_operation(void *context, os_sim *disk)
 
 /* ---- Histories ---- */
 
-static cask_db *open_history(power *p)
+static cask_db *open_history(power *p, unsigned process,
+                             uint32_t lock_timeout_ms)
 {
     cask_options options = sim_options(&p->history);
     cask_error err = {CASK_OK, 0, ""};
     cask_db *db = NULL;
 
-    if (db_open_on(sim_os(p->disk), SIM_PATH, &options, &db, &err) != CASK_OK) {
+    options.lock_timeout_ms = lock_timeout_ms;
+    if (db_open_on(&p->process[process].base, SIM_PATH, &options, &db, &err) !=
+        CASK_OK) {
         wrong(p, 0, "open", err.message);
     }
     return db;
+}
+
+/* Close the handle; or let its process die: then no call of it has an effect
+ * any more. */
+static void close_history(power *p, unsigned process, cask_db *db, bool dies)
+{
+    const os_fault_plan dead = {.fail_at = 0, .error = EIO, .for_ever = true};
+    const os_fault_plan nothing = OS_FAULT_NOTHING;
+    cask_error err = {CASK_OK, 0, ""};
+
+    if (dies) {
+        os_fault_arm(&p->process[process], &dead);
+    }
+    if (cask_close(db, &err) != CASK_OK && !dies) {
+        wrong(p, 0, "close", err.message);
+    }
+    os_fault_arm(&p->process[process], &nothing);
+}
+
+static void run_session(power *p)
+{
+    bool dies = test_random_chance(&p->random, 50);
+    cask_db *db = open_history(p, 0, 10000);
+    cask_error err = {CASK_OK, 0, ""};
+    char message[256];
+
+    /* An open shows only what it has made durable itself; and what died was
+     * a process, not the power. */
+    p->history.durable = p->history.acked;
+    if (sim_state_of(&p->history, db, message) < 0) {
+        wrong(p, 0, "open", message);
+    }
+    p->other = open_history(p, 1, 1);
+    for (unsigned i = 0; i < STEPS; i++) {
+        if (sim_step(&p->history, db, &err) != CASK_OK) {
+            wrong(p, 0, "step", err.message);
+        }
+    }
+    close_history(p, 1, p->other, dies);
+    close_history(p, 0, db, dies);
+    if (!dies) {
+        p->history.durable = p->history.acked;
+    }
 }
 
 static void run_history(power *p, uint64_t seed)
@@ -205,8 +285,6 @@ static void run_history(power *p, uint64_t seed)
     os_sim_options options = {.seed = seed,
                               .torn_sectors = seed % 2 == 0,
                               .stale_sectors = seed % 2 == 0};
-    cask_error err = {CASK_OK, 0, ""};
-    cask_db *db;
 
     sim_begin_history(&p->history, seed);
     p->random = test_random_make(seed, 2);
@@ -215,22 +293,14 @@ static void run_history(power *p, uint64_t seed)
     p->again = sim_machine_create(&options);
     options.writeback_percent = seed % 3 == 0 ? 30 : 0;
     p->disk = sim_machine_create(&options);
-    db = open_history(p);
+    os_fault_init(&p->process[0], sim_os(p->disk));
+    os_fault_init(&p->process[1], sim_os(p->disk));
     os_sim_set_hook(sim_disk(p->disk), before_operation, p);
+    sim_on_sync(p->disk, write_after_sync, p);
     for (unsigned session = 0; session < SESSIONS; session++) {
-        for (unsigned i = 0; i < STEPS; i++) {
-            if (sim_step(&p->history, db, &err) != CASK_OK) {
-                wrong(p, 0, "step", err.message);
-            }
-        }
-        if (cask_close(db, &err) != CASK_OK) {
-            wrong(p, 0, "close", err.message);
-        }
-        p->history.durable = p->history.acked;
-        db = open_history(p);
+        run_session(p);
     }
     os_sim_set_hook(sim_disk(p->disk), NULL, NULL);
-    (void)cask_close(db, NULL);
     sim_machine_free(p->disk);
     sim_machine_free(p->crashed);
     sim_machine_free(p->again);
@@ -254,7 +324,8 @@ int main(void)
     printf("%" PRIu64 " crashes (%" PRIu64
            " in or after a recovery) of %" PRIu64
            " histories in %.1f s, %.0f per second: each left an allowed "
-           "state\n",
-           p.states, p.deep, histories, seconds, (double)p.states / seconds);
+           "state; %" PRIu64 " puts during a sync\n",
+           p.states, p.deep, histories, seconds, (double)p.states / seconds,
+           p.during_sync);
     return 0;
 }

@@ -18,6 +18,8 @@ struct sim_machine {
     os_sim *disk;
     os_sim *shm;
     void *mapped[16]; /* maps of files in shm */
+    void (*after_sync)(void *context);
+    void *context;
 };
 
 enum { MACHINES = 8, MAPS = 16 };
@@ -96,6 +98,17 @@ static void unmap(os *self, void *memory, size_t size)
     simulated->unmap(self, memory, size);
 }
 
+static int sync_file(os_file *file)
+{
+    int os_errno = simulated->sync(file);
+    const sim_machine *machine = machine_of(file->os);
+
+    if (os_errno == 0 && machine->after_sync != NULL) {
+        machine->after_sync(machine->context);
+    }
+    return os_errno;
+}
+
 static os_sim *new_disk(const os_sim_options *options)
 {
     os_sim *sim = NULL;
@@ -111,6 +124,7 @@ static os_sim *new_disk(const os_sim_options *options)
     quiet.open_dir = open_dir;
     quiet.map = map;
     quiet.unmap = unmap;
+    quiet.sync = sync_file;
     os_sim_os(sim)->ops = &quiet;
     return sim;
 }
@@ -160,6 +174,13 @@ os_sim *sim_disk(sim_machine *machine)
 os *sim_os(sim_machine *machine)
 {
     return os_sim_os(machine->disk);
+}
+
+void sim_on_sync(sim_machine *machine, void (*after)(void *context),
+                 void *context)
+{
+    machine->after_sync = after;
+    machine->context = context;
 }
 
 void sim_machine_crash(sim_machine *machine, uint64_t seed)
@@ -288,7 +309,7 @@ static cask_status end_unit(sim_history *history, cask_status status)
     return status;
 }
 
-static cask_status put_one(sim_history *history, cask_db *db, cask_error *err)
+cask_status sim_put(sim_history *history, cask_db *db, cask_error *err)
 {
     static uint8_t memory[SIM_VALUE_BYTES];
     uint64_t unit = history->begun + 1;
@@ -347,10 +368,11 @@ static cask_status write_batch(sim_history *history, cask_db *db,
 cask_status sim_step(sim_history *history, cask_db *db, cask_error *err)
 {
     uint64_t kind = test_random_next(&history->random, 100);
+    uint64_t acked;
     cask_status status;
 
     if (kind < 62) {
-        return put_one(history, db, err);
+        return sim_put(history, db, err);
     }
     if (kind < 74) {
         return delete_one(history, db, err);
@@ -358,9 +380,12 @@ cask_status sim_step(sim_history *history, cask_db *db, cask_error *err)
     if (kind < 92) {
         return write_batch(history, db, err);
     }
+    acked = history->acked; /* others may write during the sync */
+    history->in_sync = true;
     status = cask_sync(db, err);
-    if (status == CASK_OK) {
-        history->durable = history->acked;
+    history->in_sync = false;
+    if (status == CASK_OK && history->durable < acked) {
+        history->durable = acked;
     }
     return status;
 }
