@@ -44,6 +44,14 @@ static bool leader_is_dead(store_handle *store, uint64_t word)
            !store_slot_is_alive(store, slot);
 }
 
+static uint32_t pid_of_leader(const store_handle *store)
+{
+    uint64_t word = atomic_load(&store->region.header->commit.leader);
+    uint32_t slot = (uint32_t)(word & UINT16_MAX) - 1;
+
+    return slot < REGION_PROCESSES ? store->region.processes[slot].pid : 0;
+}
+
 /* Become the leader, unless one lives. */
 static bool take_lead(store_handle *store)
 {
@@ -178,17 +186,21 @@ static cask_status check_poison(store_handle *store, cask_error *err)
 }
 
 /* Wait for the leader to finish. A leader that is stopped or dead wakes nobody:
- * not for long. CASK_TIMEOUT after the deadline. */
+ * not for long. CASK_TIMEOUT after the deadline.
+ *
+ *   meanwhile  what became of the write that waits, for the message
+ */
 static cask_status follow(store_handle *store, uint32_t wake, uint64_t deadline,
-                          cask_error *err)
+                          const char *meanwhile, cask_error *err)
 {
     region_commit *commit = &store->region.header->commit;
 
     if (store->os->ops->now_ns(store->os) >= deadline) {
         return fail(err, CASK_TIMEOUT, 0,
-                    "%s: waited %" PRIu32 " ms for the log to be synced; what "
-                    "was written is visible, its durability unknown",
-                    store->path, store->options.lock_timeout_ms);
+                    "%s: waited %" PRIu32 " ms for process %" PRIu32
+                    " to sync the log; %s",
+                    store->path, store->options.lock_timeout_ms,
+                    pid_of_leader(store), meanwhile);
     }
     (void)store->os->ops->futex_wait(store->os, futex_of(commit), wake,
                                      FOLLOWER_MS);
@@ -213,7 +225,7 @@ cask_status store_lead_begin(store_handle *store, cask_error *err)
         if (take_lead(store)) {
             return CASK_OK;
         }
-        status = follow(store, wake, deadline, err);
+        status = follow(store, wake, deadline, "nothing was written", err);
         if (status != CASK_OK) {
             return status;
         }
@@ -251,7 +263,9 @@ cask_status store_sync_to(store_handle *store, uint64_t sequence,
             }
             continue;
         }
-        status = follow(store, wake, deadline, err);
+        status =
+            follow(store, wake, deadline,
+                   "what was written is visible, its durability unknown", err);
         if (status != CASK_OK) {
             return status;
         }

@@ -175,7 +175,18 @@ static bool holds_lock(const cask_db *db, pid_t pid)
            region->processes[holder - 1].pid == (uint32_t)pid;
 }
 
-/* Stop it at a moment at which it holds the write lock. */
+/* Whether somebody syncs or tidies: a put may wait for that as well. */
+static bool is_busy_otherwise(const cask_db *db)
+{
+    const store_handle *store = db->store;
+    bool locked = false;
+
+    return store->os->ops->is_locked(store->lock_file, LOCK_MAINTENANCE, 1,
+                                     &locked) != 0 ||
+           locked || atomic_load(&store->region.header->commit.leader) != 0;
+}
+
+/* Stop it at a moment at which it holds the write lock and nothing else. */
 static void stop_holding(const cask_db *db, pid_t pid)
 {
     for (int i = 0; i < 20000; i++) {
@@ -184,7 +195,7 @@ static void stop_holding(const cask_db *db, pid_t pid)
         (void)kill(pid, SIGSTOP);
         assert_int_equal(waitpid(pid, &status, WUNTRACED), pid);
         assert_true(WIFSTOPPED(status));
-        if (holds_lock(db, pid)) {
+        if (holds_lock(db, pid) && !is_busy_otherwise(db)) {
             return;
         }
         (void)kill(pid, SIGCONT);
