@@ -102,14 +102,17 @@ static exit_status list(const region_settings *settings)
 
 /* ---- drop -------------------------------------------------------------- */
 
-static exit_status drop(const char *path)
+/* One that cannot be dropped does not keep the others. Returns `before` if that
+ * is a failure, else what became of this one. */
+static exit_status drop(const char *path, exit_status before)
 {
+    exit_status status = EXIT_DONE;
     cask_error err = {0};
 
     if (cask_region_drop(path, &err) != CASK_OK) {
-        return report_failure(path, &err);
+        status = report_failure(path, &err);
     }
-    return EXIT_DONE;
+    return before != EXIT_DONE ? before : status;
 }
 
 /* Paths of orphans, one after the other, each with its NUL. Not dropped while
@@ -136,9 +139,9 @@ static exit_status drop_orphans(const region_settings *settings)
     } else if (paths.failed) {
         status = report_memory();
     }
-    for (size_t at = 0; status == EXIT_DONE && at < paths.size;
+    for (size_t at = 0; !paths.failed && at < paths.size;
          at += strlen(paths.data + at) + 1) {
-        status = drop(paths.data + at);
+        status = drop(paths.data + at, status);
     }
     text_free(&paths);
     return status;
@@ -162,8 +165,8 @@ static exit_status run(const arguments *args)
     if (settings->orphans) {
         return drop_orphans(settings);
     }
-    for (int i = 1; i <= path_count && status == EXIT_DONE; i++) {
-        status = drop(args->words[i]);
+    for (int i = 1; i <= path_count; i++) {
+        status = drop(args->words[i], status);
     }
     return status;
 }

@@ -72,4 +72,17 @@ expect 2 region drop regions/caskade-file
 [ -e regions/caskade-file ] || fail 'a file that is no region was dropped'
 expect 5 region list --region-dir nowhere
 
+# One that cannot be dropped does not keep those behind it; the exit status is
+# that of the first.
+for name in one two; do
+    expect 0 put --linger --region-dir regions $name key value
+done
+paths=$("$caskade" region list --region-dir regions | awk '{ print $NF }')
+# shellcheck disable=SC2086 # two paths
+"$caskade" region drop regions/caskade-file $paths regions/caskade-none 2>err
+is $? 2 'status of drop with two that cannot be dropped'
+is "$(wc -l <err)" 2 'lines of drop with two that cannot be dropped'
+expect 0 region list --region-dir regions
+output_is ''
+
 finish
