@@ -169,7 +169,9 @@ typedef struct cask_options {
     cask_engine engine;     /* default CASK_ENGINE_HASH */
     bool create_if_missing; /* default false */
     bool error_if_exists;   /* default false; CASK_INVALID if it exists */
-    uint32_t file_mode;     /* default 0600; directories get x where r is */
+    uint32_t file_mode;     /* default 0600; up to 0777, 0600 always set; what
+                               is made gets exactly these bits, whatever the
+                               umask; directories get x where r is */
 
     /* Access. */
     bool read_only;    /* default false; nothing in the directory changes */

@@ -42,8 +42,23 @@ int posix_open_dir(os *self, const char *path, os_file **ret_dir)
 
 int posix_make_dir(os *self, const char *path, uint32_t mode)
 {
+    int descriptor;
+    int error;
+
     (void)self;
-    return mkdir(path, (mode_t)mode) == 0 ? 0 : errno;
+    if (mkdir(path, (mode_t)mode) != 0) {
+        return errno;
+    }
+    do { /* not through a link that somebody put there meanwhile */
+        descriptor = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW |
+                                    O_CLOEXEC | O_NOCTTY);
+    } while (descriptor < 0 && errno == EINTR);
+    if (descriptor < 0) {
+        return errno;
+    }
+    error = posix_set_mode(descriptor, mode);
+    (void)close(descriptor);
+    return error;
 }
 
 static int visit_entries(DIR *stream, os_list_fn visit, void *context)

@@ -32,6 +32,10 @@ int posix_move_above_standard(int *descriptor);
  */
 int posix_file_wrap(os *self, int descriptor, os_file **ret_file);
 
+/* Give what this process has just made the permissions `mode`, whatever the
+ * umask took away. 0 also if the file system has no such bits. */
+int posix_set_mode(int descriptor, uint32_t mode);
+
 /* 0, or EINVAL for what is not one path component. */
 int posix_check_name(const char *name);
 
