@@ -549,6 +549,7 @@ typedef struct cask_verify_report {
     uint64_t files, records, bytes; /* read and found good */
     uint64_t keys;                  /* live keys */
     uint64_t problems;
+    bool readable; /* an open with CASK_DAMAGE_SERVE succeeds */
 } cask_verify_report;
 
 typedef struct cask_verify_options {
