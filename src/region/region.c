@@ -414,7 +414,8 @@ cask_status region_reserve(region_handle *region, uint64_t lines,
     if (os_errno != 0) {
         return fail_os(err, os_errno,
                        "cannot grow the index in %s by %" PRIu64
-                       " bytes; free memory there or set region_dir",
+                       " bytes; free memory there or set region_dir "
+                       "(--region-dir)",
                        region->path, step);
     }
     if (region->huge_pages && region->file != NULL) {

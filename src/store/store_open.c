@@ -120,7 +120,7 @@ static cask_status open_directory(store_handle *store, cask_error *err)
         return fail(err, CASK_UNSUPPORTED, 0,
                     "%s: is on a network file system, whose locks and maps "
                     "are not to be trusted; open it read-only, or set "
-                    "allow_remote if one host alone uses it",
+                    "allow_remote (--allow-remote) if one host alone uses it",
                     store->path);
     }
     return CASK_OK;
@@ -148,7 +148,7 @@ static cask_status take_open_lock(store_handle *store, cask_error *err)
                            store->path,
                            os_errno == EACCES || os_errno == EROFS
                                ? "; without write access the store can be "
-                                 "opened read-only"
+                                 "opened read-only (--read-only)"
                                : "");
         }
         status = store_lock_byte(store, LOCK_OPEN, err);
@@ -555,7 +555,7 @@ static cask_status check_elsewhere(store_handle *store, cask_status joined,
         return fail(err, CASK_NAMESPACE, 0,
                     "%s: in use by a process whose region is not visible here "
                     "(another container, or another region_dir); use the same "
-                    "region_dir there and here",
+                    "region_dir (--region-dir) there and here",
                     store->path);
     }
     return CASK_OK;
