@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "command.h"
+#include "escape.h"
 #include "json_format.h"
 #include "output.h"
 #include "units.h"
@@ -23,7 +24,7 @@ static const struct argp_option options[] = {
      "Where to look (default: /dev/shm)", 1},
     {"json", 'j', NULL, 0, "list: print a JSON object per line", 1},
     {"orphans", OPTION_ORPHANS, NULL, 0,
-     "drop: all that killed processes left and nobody uses", 1},
+     "drop: all that nobody uses and that are of no use", 1},
     {0},
 };
 
@@ -58,15 +59,19 @@ static const char *state_of(const cask_region_info *info)
 
 static bool print_json(void *context, const cask_region_info *info)
 {
+    json_t *object =
+        json_pack("{s:s, s:I, s:b, s:b, s:b}", "store_uuid", info->store_uuid,
+                  "size_bytes", (json_int_t)info->size_bytes, "in_use",
+                  info->in_use, "orphan", info->orphan, "clean", info->clean);
     text line = {0};
     bool written;
 
     (void)context;
-    json_format_add(&line, json_pack("{s:s, s:s, s:I, s:b, s:b, s:b}", "path",
-                                     info->path, "store_uuid", info->store_uuid,
-                                     "size_bytes", (json_int_t)info->size_bytes,
-                                     "in_use", info->in_use, "orphan",
-                                     info->orphan, "clean", info->clean));
+    /* A path that is not UTF-8 cannot be shown, and is left out. */
+    (void)json_object_set_new(object, "path", json_string(info->path));
+    (void)json_object_set_new(object, "directory",
+                              json_string(info->directory));
+    json_format_add(&line, object);
     text_add_char(&line, '\n');
     written = output_text(&line);
     text_free(&line);
@@ -75,12 +80,22 @@ static bool print_json(void *context, const cask_region_info *info)
 
 static bool print_row(void *context, const cask_region_info *info)
 {
+    const char *directory = info->directory[0] != '\0' ? info->directory : "-";
     char size[UNITS_TEXT_SIZE];
+    text line = {0};
+    bool written;
 
     (void)context;
-    return output_print("%-6s  %9s  %s  %s\n", state_of(info),
-                        units_format_bytes(size, info->size_bytes),
-                        info->store_uuid, info->path);
+    text_add_format(&line, "%-6s  %9s  %s  ", state_of(info),
+                    units_format_bytes(size, info->size_bytes),
+                    info->store_uuid);
+    escape_encode(cask_slice_of(directory), &line);
+    text_add_string(&line, "  ");
+    escape_encode(cask_slice_of(info->path), &line);
+    text_add_char(&line, '\n');
+    written = output_text(&line);
+    text_free(&line);
+    return written;
 }
 
 static const char *region_dir_name(const region_settings *settings)
@@ -179,12 +194,14 @@ const command command_region = {
     .word_max = COMMAND_MANY,
     .text =
         "A region is the shared memory in which the processes that use a "
-        "store keep its index. list shows yours, with state, size, store and "
-        "path; drop removes some. Nothing is lost: the next open makes the "
+        "store keep its index. list shows yours, with state, size, id and "
+        "directory of the store, and path; drop removes some. Nothing is lost: "
+        "the next open makes the "
         "region again.\n\n"
         "  in use  a process holds it; it cannot be dropped\n"
         "  kept    left on purpose (--linger), for opening at once\n"
-        "  orphan  left by processes that were killed; of no use\v"
+        "  orphan  of no use: left by processes that were killed, or the store "
+        "is gone\v"
         "Examples:\n"
         "  caskade region list\n"
         "  caskade region drop /dev/shm/caskade-...\n"

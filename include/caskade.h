@@ -576,9 +576,12 @@ cask_verify(const char *path, const cask_verify_options *options,
 typedef struct cask_region_info {
     const char *path;       /* of the region file */
     const char *store_uuid; /* text */
+    const char *directory;  /* where the store was; information only; "" if
+                               that is unknown */
     uint64_t size_bytes;
     bool in_use; /* some process holds it */
-    bool orphan; /* nobody holds it and it was not left clean */
+    bool orphan; /* nobody holds it, and it was not left clean or its store is
+                    not in `directory` any more */
     bool clean;  /* left by `linger` */
 } cask_region_info;
 

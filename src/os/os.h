@@ -73,6 +73,9 @@ typedef struct os_ops {
     int (*make_dir)(os *os, const char *path, uint32_t mode);
     int (*list)(os_file *dir, os_list_fn visit, void *context);
     int (*space)(os_file *dir, os_space *ret_space);
+    /* The absolute path, for people to read: it may be out of date at once.
+     * Empty if there is none, or it does not fit into `size` bytes. */
+    void (*dir_path)(os_file *dir, char *ret_path, size_t size);
     int (*sync_dir)(
         os_file *dir); /* names created or renamed reach the device */
     int (*stat_name)(os_file *dir, const char *name, os_stat *ret_stat);

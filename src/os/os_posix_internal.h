@@ -46,6 +46,7 @@ int posix_open_dir(os *self, const char *path, os_file **ret_dir);
 int posix_make_dir(os *self, const char *path, uint32_t mode);
 int posix_list(os_file *dir, os_list_fn visit, void *context);
 int posix_space(os_file *dir, os_space *ret_space);
+void posix_dir_path(os_file *dir, char *ret_path, size_t size);
 int posix_sync_dir(os_file *dir);
 int posix_stat_name(os_file *dir, const char *name, os_stat *ret_stat);
 int posix_remove(os_file *dir, const char *name);

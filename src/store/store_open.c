@@ -314,6 +314,9 @@ cask_status store_identify(const store_handle *store,
     ret_identity->directory_device = stat.device;
     ret_identity->directory_inode = stat.inode;
     ret_identity->engine = store->identity.engine;
+    memset(ret_identity->directory, 0, sizeof(ret_identity->directory));
+    store->os->ops->dir_path(store->dir, ret_identity->directory,
+                             sizeof(ret_identity->directory));
     return CASK_OK;
 }
 
@@ -397,7 +400,7 @@ static cask_status join(store_handle *store, const region_identity *identity,
     if (state == REGION_CLEAN && matches_files(store)) {
         /* Whoever only reads leaves it as it is, for the next. */
         if (!store->options.read_only) {
-            atomic_store(&store->region.header->state, REGION_LIVE);
+            region_revive(&store->region, identity);
         }
         return CASK_OK;
     }
