@@ -735,8 +735,6 @@ static void test_value_outside_its_range_is_refused_by_name(void **state)
     refused(s, "struct_size");
     s->options.file_mode = 01777;
     refused(s, "file_mode");
-    s->options.file_mode = 0466;
-    refused(s, "the owner's 0600 always set");
     s->options.lock_timeout_ms = 0;
     refused(s, "lock_timeout_ms");
     s->options.lock_timeout_ms = 3600001;
