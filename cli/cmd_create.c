@@ -9,7 +9,7 @@ typedef struct create_settings {
     uint32_t file_mode; /* 0: the default */
 } create_settings;
 
-enum { OPTION_MODE = 0x2001, MODE_MAX = 0777 };
+enum { OPTION_MODE = 0x2001, MODE_MAX = 0777, MODE_OWNER = 0600 };
 
 static const struct argp_option options[] = {
     {"engine", 'E', "hash", 0,
@@ -17,7 +17,8 @@ static const struct argp_option options[] = {
      "updates",
      1},
     {"mode", OPTION_MODE, "OCTAL", 0,
-     "Permissions of its files (default: 600); directories get x where r is",
+     "Permissions of its files (default: 600), whatever the umask; "
+     "directories get x where r is",
      1},
     {0},
 };
@@ -35,6 +36,13 @@ static error_t take_mode(struct argp_state *state, const char *argument,
                                  argument);
         }
         mode = mode * 8 + (uint32_t)(*at - '0');
+    }
+    if ((mode & MODE_OWNER) != MODE_OWNER) {
+        return option_reject(state,
+                             "--mode: '%s' keeps the owner from reading or "
+                             "writing; use 600 to 777 with that, like 600 or "
+                             "660",
+                             argument);
     }
     *ret_mode = mode;
     return 0;

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "command.h"
+#include "escape.h"
 #include "json_format.h"
 #include "output.h"
 #include "units.h"
@@ -23,7 +24,7 @@ static const struct argp_option options[] = {
      "Where to look (default: /dev/shm)", 1},
     {"json", 'j', NULL, 0, "list: print a JSON object per line", 1},
     {"orphans", OPTION_ORPHANS, NULL, 0,
-     "drop: all that killed processes left and nobody uses", 1},
+     "drop: all that nobody uses and that are of no use", 1},
     {0},
 };
 
@@ -58,15 +59,19 @@ static const char *state_of(const cask_region_info *info)
 
 static bool print_json(void *context, const cask_region_info *info)
 {
+    json_t *object =
+        json_pack("{s:s, s:I, s:b, s:b, s:b}", "store_uuid", info->store_uuid,
+                  "size_bytes", (json_int_t)info->size_bytes, "in_use",
+                  info->in_use, "orphan", info->orphan, "clean", info->clean);
     text line = {0};
     bool written;
 
     (void)context;
-    json_format_add(&line, json_pack("{s:s, s:s, s:I, s:b, s:b, s:b}", "path",
-                                     info->path, "store_uuid", info->store_uuid,
-                                     "size_bytes", (json_int_t)info->size_bytes,
-                                     "in_use", info->in_use, "orphan",
-                                     info->orphan, "clean", info->clean));
+    /* A path that is not UTF-8 cannot be shown, and is left out. */
+    (void)json_object_set_new(object, "path", json_string(info->path));
+    (void)json_object_set_new(object, "directory",
+                              json_string(info->directory));
+    json_format_add(&line, object);
     text_add_char(&line, '\n');
     written = output_text(&line);
     text_free(&line);
@@ -75,12 +80,22 @@ static bool print_json(void *context, const cask_region_info *info)
 
 static bool print_row(void *context, const cask_region_info *info)
 {
+    const char *directory = info->directory[0] != '\0' ? info->directory : "-";
     char size[UNITS_TEXT_SIZE];
+    text line = {0};
+    bool written;
 
     (void)context;
-    return output_print("%-6s  %9s  %s  %s\n", state_of(info),
-                        units_format_bytes(size, info->size_bytes),
-                        info->store_uuid, info->path);
+    text_add_format(&line, "%-6s  %9s  %s  ", state_of(info),
+                    units_format_bytes(size, info->size_bytes),
+                    info->store_uuid);
+    escape_encode(cask_slice_of(directory), &line);
+    text_add_string(&line, "  ");
+    escape_encode(cask_slice_of(info->path), &line);
+    text_add_char(&line, '\n');
+    written = output_text(&line);
+    text_free(&line);
+    return written;
 }
 
 static const char *region_dir_name(const region_settings *settings)
@@ -102,14 +117,17 @@ static exit_status list(const region_settings *settings)
 
 /* ---- drop -------------------------------------------------------------- */
 
-static exit_status drop(const char *path)
+/* One that cannot be dropped does not keep the others. Returns `before` if that
+ * is a failure, else what became of this one. */
+static exit_status drop(const char *path, exit_status before)
 {
+    exit_status status = EXIT_DONE;
     cask_error err = {0};
 
     if (cask_region_drop(path, &err) != CASK_OK) {
-        return report_failure(path, &err);
+        status = report_failure(path, &err);
     }
-    return EXIT_DONE;
+    return before != EXIT_DONE ? before : status;
 }
 
 /* Paths of orphans, one after the other, each with its NUL. Not dropped while
@@ -136,9 +154,9 @@ static exit_status drop_orphans(const region_settings *settings)
     } else if (paths.failed) {
         status = report_memory();
     }
-    for (size_t at = 0; status == EXIT_DONE && at < paths.size;
+    for (size_t at = 0; !paths.failed && at < paths.size;
          at += strlen(paths.data + at) + 1) {
-        status = drop(paths.data + at);
+        status = drop(paths.data + at, status);
     }
     text_free(&paths);
     return status;
@@ -162,8 +180,8 @@ static exit_status run(const arguments *args)
     if (settings->orphans) {
         return drop_orphans(settings);
     }
-    for (int i = 1; i <= path_count && status == EXIT_DONE; i++) {
-        status = drop(args->words[i]);
+    for (int i = 1; i <= path_count; i++) {
+        status = drop(args->words[i], status);
     }
     return status;
 }
@@ -176,12 +194,14 @@ const command command_region = {
     .word_max = COMMAND_MANY,
     .text =
         "A region is the shared memory in which the processes that use a "
-        "store keep its index. list shows yours, with state, size, store and "
-        "path; drop removes some. Nothing is lost: the next open makes the "
+        "store keep its index. list shows yours, with state, size, id and "
+        "directory of the store, and path; drop removes some. Nothing is lost: "
+        "the next open makes the "
         "region again.\n\n"
         "  in use  a process holds it; it cannot be dropped\n"
         "  kept    left on purpose (--linger), for opening at once\n"
-        "  orphan  left by processes that were killed; of no use\v"
+        "  orphan  of no use: left by processes that were killed, or the store "
+        "is gone\v"
         "Examples:\n"
         "  caskade region list\n"
         "  caskade region drop /dev/shm/caskade-...\n"

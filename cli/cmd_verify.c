@@ -100,9 +100,10 @@ static void print_report(const verifier *verify,
     if (verify->json) {
         (void)output_print("],\"files\":%" PRIu64 ",\"records\":%" PRIu64
                            ",\"bytes\":%" PRIu64 ",\"keys\":%" PRIu64
-                           ",\"problem_count\":%" PRIu64 "}\n",
+                           ",\"problem_count\":%" PRIu64 ",\"readable\":%s}\n",
                            found->files, found->records, found->bytes,
-                           found->keys, found->problems);
+                           found->keys, found->problems,
+                           found->readable ? "true" : "false");
         return;
     }
     (void)output_print("%" PRIu64 " files, %s records, %s read; %s keys; ",
@@ -115,6 +116,21 @@ static void print_report(const verifier *verify,
         (void)output_print("%s problems\n",
                            units_format_count(count, found->problems));
     }
+}
+
+static exit_status report_damage(const char *directory,
+                                 const cask_verify_report *found)
+{
+    if (!found->readable) {
+        return report(EXIT_DAMAGED,
+                      "%s: %" PRIu64 " problems, and it cannot be opened; "
+                      "restore the files that are named from a backup",
+                      directory, found->problems);
+    }
+    return report(EXIT_DAMAGED,
+                  "%s: %" PRIu64 " problems; read what is whole with "
+                  "'caskade dump --damage serve %s'",
+                  directory, found->problems, directory);
 }
 
 static exit_status run(const arguments *args)
@@ -136,10 +152,7 @@ static exit_status run(const arguments *args)
         print_report(&verify, &found);
     }
     if (result == CASK_CORRUPT) {
-        return report(EXIT_DAMAGED,
-                      "%s: %" PRIu64 " problems; read what is whole with "
-                      "'caskade dump --damage serve %s'",
-                      directory, found.problems, directory);
+        return report_damage(directory, &found);
     }
     return result == CASK_OK ? EXIT_DONE : report_failure(directory, &err);
 }

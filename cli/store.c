@@ -200,13 +200,15 @@ exit_status store_check(const store_settings *settings, const char *command)
 
 /* ---- Open, close ------------------------------------------------------- */
 
-/* Damage must not pass unseen; the rest is for the curious. */
+/* Damage must not pass unseen: where it is not served, the command fails and
+ * says so itself, in one line. The rest is for the curious. */
 static void tell_event(void *context, const cask_event *event)
 {
     const store_settings *settings = context;
 
-    if (settings->verbose || event->kind == CASK_EVENT_DAMAGE ||
-        event->kind == CASK_EVENT_POISONED) {
+    if (settings->verbose || event->kind == CASK_EVENT_POISONED ||
+        (event->kind == CASK_EVENT_DAMAGE &&
+         settings->options.damage == CASK_DAMAGE_SERVE)) {
         (void)report(EXIT_DONE, "note: %s", event->message);
     }
 }

@@ -169,7 +169,9 @@ typedef struct cask_options {
     cask_engine engine;     /* default CASK_ENGINE_HASH */
     bool create_if_missing; /* default false */
     bool error_if_exists;   /* default false; CASK_INVALID if it exists */
-    uint32_t file_mode;     /* default 0600; directories get x where r is */
+    uint32_t file_mode;     /* default 0600; up to 0777, 0600 always set; what
+                               is made gets exactly these bits, whatever the
+                               umask; directories get x where r is */
 
     /* Access. */
     bool read_only;    /* default false; nothing in the directory changes */
@@ -547,6 +549,7 @@ typedef struct cask_verify_report {
     uint64_t files, records, bytes; /* read and found good */
     uint64_t keys;                  /* live keys */
     uint64_t problems;
+    bool readable; /* an open with CASK_DAMAGE_SERVE succeeds */
 } cask_verify_report;
 
 typedef struct cask_verify_options {
@@ -573,9 +576,12 @@ cask_verify(const char *path, const cask_verify_options *options,
 typedef struct cask_region_info {
     const char *path;       /* of the region file */
     const char *store_uuid; /* text */
+    const char *directory;  /* where the store was; information only; "" if
+                               that is unknown */
     uint64_t size_bytes;
     bool in_use; /* some process holds it */
-    bool orphan; /* nobody holds it and it was not left clean */
+    bool orphan; /* nobody holds it, and it was not left clean or its store is
+                    not in `directory` any more */
     bool clean;  /* left by `linger` */
 } cask_region_info;
 

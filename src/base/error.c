@@ -37,17 +37,32 @@ const char *cask_version(void)
     return CASK_VERSION_STRING;
 }
 
-/* Append ": <text of os_errno>" if there is an errno. */
+/* What to do about a limit that its text does not name. */
+static const char *advice_for(int os_errno)
+{
+    switch (os_errno) {
+    case EMFILE:
+        return "; raise the limit with 'ulimit -n'";
+    case ENFILE:
+        return "; raise fs.file-max";
+    default:
+        return "";
+    }
+}
+
+/* Append ": <text of os_errno>" if there is an errno, and what to do about it
+ * if the message does not say so already: that follows a semicolon. */
 static void add_errno(cask_error *err, int os_errno)
 {
+    bool has_advice = strchr(err->message, ';') != NULL;
     char text[96];
     size_t used = strlen(err->message);
 
     if (os_errno == 0 || strerror_r(os_errno, text, sizeof(text)) != 0) {
         return;
     }
-    (void)snprintf(err->message + used, sizeof(err->message) - used, ": %s",
-                   text);
+    (void)snprintf(err->message + used, sizeof(err->message) - used, ": %s%s",
+                   text, has_advice ? "" : advice_for(os_errno));
 }
 
 __attribute__((format(printf, 4, 0))) static cask_status

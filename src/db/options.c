@@ -6,6 +6,8 @@
 #include "base/error.h"
 #include "db/db.h"
 
+enum { MODE_LEAST = 0600, MODE_MOST = 0777 };
+
 void cask_options_init(cask_options *options)
 {
     *options = (cask_options){
@@ -36,7 +38,6 @@ cask_status options_check(const cask_options *options, cask_error *err)
 {
     const range ranges[] = {
         {"engine", options->engine, CASK_ENGINE_HASH, CASK_ENGINE_HASH},
-        {"file_mode", options->file_mode, 0400, 0777},
         {"lock_timeout_ms", options->lock_timeout_ms, 1, 3600000},
         {"sync", options->sync, CASK_SYNC_NONE, CASK_SYNC_COMMIT},
         {"sync_interval_ms", options->sync_interval_ms, 1, 3600000},
@@ -66,6 +67,13 @@ cask_status options_check(const cask_options *options, cask_error *err)
                         ranges[i].name, ranges[i].value, ranges[i].least,
                         ranges[i].most);
         }
+    }
+    if (options->file_mode > MODE_MOST ||
+        (options->file_mode & MODE_LEAST) != MODE_LEAST) {
+        return fail(err, CASK_INVALID, 0,
+                    "option file_mode: %04" PRIo32 " is not within 0600 .. "
+                    "0777, the owner's 0600 always set",
+                    options->file_mode);
     }
     if (options->region_dir != NULL && options->region_dir[0] == 0) {
         return fail(err, CASK_INVALID, 0, "option region_dir is empty");

@@ -7,6 +7,7 @@
 
 #include "db/db.h"
 #include "log/identity_format.h"
+#include "store/store_open.h"
 
 #define DEFAULT_REGION_DIR "/dev/shm"
 
@@ -60,6 +61,51 @@ static int open_look(os_file *dir, const char *name, region_look *ret_look)
     return os_errno;
 }
 
+/*
+ * Whether the store of a region is not where it was: its directory is gone, is
+ * another, or holds another store. What this process may not see, or sees with
+ * other eyes (another container), is taken for there.
+ */
+static bool store_is_gone(const region_look *look, const char *directory)
+{
+    const region_header *header = look->header;
+    const os_ops *ops = look->kernel->ops;
+    store_identity identity;
+    cask_status status;
+    os_file *dir;
+    os_stat stat;
+    int os_errno;
+
+    if (directory[0] != '/' ||
+        header->pid_namespace != ops->pid_namespace(look->kernel)) {
+        return false;
+    }
+    os_errno = ops->open_dir(look->kernel, directory, &dir);
+    if (os_errno != 0) {
+        return os_errno == ENOENT || os_errno == ENOTDIR;
+    }
+    os_errno = ops->stat(dir, &stat);
+    status = store_read_identity(dir, directory, &identity, NULL);
+    ops->close(dir);
+    return os_errno == 0 &&
+           (stat.device != header->directory_device ||
+            stat.inode != header->directory_inode || status == CASK_NOT_FOUND ||
+            (status == CASK_OK &&
+             memcmp(identity.uuid, header->uuid, 16) != 0));
+}
+
+/* The directory that a region names, "" if it names none. Copied: the region is
+ * memory that others may write. */
+static void copy_directory(const region_header *header,
+                           char ret_directory[REGION_DIRECTORY])
+{
+    memcpy(ret_directory, header->directory, REGION_DIRECTORY);
+    if (header->layout_version != REGION_LAYOUT_VERSION ||
+        ret_directory[REGION_DIRECTORY - 1] != '\0') {
+        ret_directory[0] = '\0';
+    }
+}
+
 typedef struct listing {
     os_file *dir;
     const char *path;
@@ -73,24 +119,29 @@ static bool visit_region(void *context, const char *name)
     os *kernel = list->dir->os;
     cask_region_info info = {0};
     region_look look;
+    char directory[REGION_DIRECTORY];
     char path[512];
     char uuid[DB_UUID_SIZE];
-    bool go_on;
+    bool go_on = true;
 
     if (strncmp(name, REGION_PREFIX, strlen(REGION_PREFIX)) != 0 ||
         open_look(list->dir, name, &look) != 0) {
         return true;
     }
-    (void)snprintf(path, sizeof(path), "%s/%s", list->path, name);
-    db_format_uuid(look.header->uuid, uuid);
-    info.path = path;
-    info.store_uuid = uuid;
-    info.size_bytes = look.stat.allocated;
-    info.in_use = look.in_use;
-    info.clean = atomic_load(&look.header->state) == REGION_CLEAN;
-    info.orphan = !look.in_use && !info.clean;
-    go_on = look.stat.owner != kernel->ops->user(kernel) ||
-            list->visit(list->context, &info);
+    if (look.stat.owner == kernel->ops->user(kernel)) {
+        (void)snprintf(path, sizeof(path), "%s/%s", list->path, name);
+        db_format_uuid(look.header->uuid, uuid);
+        copy_directory(look.header, directory);
+        info.path = path;
+        info.store_uuid = uuid;
+        info.directory = directory;
+        info.size_bytes = look.stat.allocated;
+        info.in_use = look.in_use;
+        info.clean = atomic_load(&look.header->state) == REGION_CLEAN;
+        info.orphan =
+            !look.in_use && (!info.clean || store_is_gone(&look, directory));
+        go_on = list->visit(list->context, &info);
+    }
     close_look(&look);
     return go_on;
 }

@@ -340,7 +340,7 @@ static bool add_size(void *context, const char *name)
     return true;
 }
 
-/* The keys that an open would find. */
+/* The keys that an open finds, if it can be opened at all. */
 static cask_status count_keys(verification *v, cask_error *err)
 {
     cask_options options;
@@ -352,13 +352,14 @@ static cask_status count_keys(verification *v, cask_error *err)
     options.damage = CASK_DAMAGE_SERVE;
     status = db_open_on(v->kernel, v->path, &options, &db, err);
     if (status == CASK_OK) {
+        v->report.readable = true;
         status = cask_count(db, &v->report.keys, err);
         (void)cask_close(db, NULL);
     }
     return status;
 }
 
-static cask_status check_store(verification *v, cask_error *err)
+static cask_status check_files(verification *v, cask_error *err)
 {
     cask_error local = {CASK_OK, 0, ""};
     cask_status status =
@@ -379,13 +380,26 @@ static cask_status check_store(verification *v, cask_error *err)
         return CASK_OK;
     }
     if (status != CASK_OK) {
-        return fail(err, status, local.os_errno, "%s", local.message);
+        if (err != NULL) {
+            *err = local;
+        }
+        return status;
     }
     v->report.files++;
     for (size_t i = 0; i < v->manifest.count && status == CASK_OK; i++) {
         status = check_segment(v, &v->manifest.segments[i], err);
     }
-    if (status == CASK_OK && count_keys(v, &local) != CASK_OK) {
+    return status;
+}
+
+static cask_status check_store(verification *v, cask_error *err)
+{
+    cask_status status = check_files(v, err);
+    cask_error local;
+
+    /* An open that fails because of what has been told is no news. */
+    if (status == CASK_OK && count_keys(v, &local) != CASK_OK &&
+        v->report.problems == 0) {
         problem(v, ".", 0, 0, local.message);
     }
     return status;
@@ -423,9 +437,11 @@ cask_status db_verify_on(os *kernel, const char *path,
     }
     *ret_report = v.report;
     if (v.report.problems > 0) {
-        return fail(err, CASK_CORRUPT, 0,
-                    "%s: %" PRIu64 " problems; what is undamaged can be read",
-                    path, v.report.problems);
+        return fail(err, CASK_CORRUPT, 0, "%s: %" PRIu64 " problems; %s", path,
+                    v.report.problems,
+                    v.report.readable
+                        ? "what is undamaged can be read"
+                        : "restore the files concerned from a backup");
     }
     return CASK_OK;
 }

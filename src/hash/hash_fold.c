@@ -146,8 +146,8 @@ static cask_status note_damage(fold *f, uint32_t row, const scan_item *item,
     if (f->damage == CASK_OK) {
         f->damage = fail(err, CASK_CORRUPT, 0,
                          "%016" PRIx64 ".log: offset %" PRIu64 ": %" PRIu64
-                         " bytes are damaged; all else was read; see caskade "
-                         "verify",
+                         " bytes are damaged; all else was read; "
+                         "'caskade verify' lists the damage",
                          atomic_load(&f->store->region.rows[row].file_id),
                          item->offset, item->size);
     }

@@ -70,7 +70,7 @@ static cask_status not_verified(const store_handle *store, uint64_t place,
 {
     return fail(err, CASK_CORRUPT, 0,
                 "%016" PRIx64 ".log: offset %" PRIu64 ": %s; the value is not "
-                "returned; see caskade verify",
+                "returned; 'caskade verify' lists the damage",
                 atomic_load(&store->region.rows[place_row(place)].file_id),
                 place_offset(place), what);
 }

@@ -160,7 +160,7 @@ static cask_status check_torn(manifest_state *manifest, const uint8_t *bytes,
             return fail(err, CASK_CORRUPT, 0,
                         MANIFEST_NAME ": offset %zu: edit %" PRIu64
                                       " is damaged, a valid one follows at "
-                                      "offset %zu; run caskade verify",
+                                      "offset %zu; restore it from a backup",
                         torn_at, manifest->number + 1, at);
         }
     }

@@ -66,11 +66,16 @@ typedef bool (*os_list_fn)(void *context, const char *name);
 typedef void (*os_thread_fn)(void *argument);
 
 typedef struct os_ops {
-    /* Directories. open_dir follows links in `path`; make_dir gives EEXIST. */
+    /* Directories. open_dir follows links in `path`; make_dir gives EEXIST.
+     * What make_dir and open make has the mode asked for, not cut by the
+     * umask; what was there keeps its own. */
     int (*open_dir)(os *os, const char *path, os_file **ret_dir);
     int (*make_dir)(os *os, const char *path, uint32_t mode);
     int (*list)(os_file *dir, os_list_fn visit, void *context);
     int (*space)(os_file *dir, os_space *ret_space);
+    /* The absolute path, for people to read: it may be out of date at once.
+     * Empty if there is none, or it does not fit into `size` bytes. */
+    void (*dir_path)(os_file *dir, char *ret_path, size_t size);
     int (*sync_dir)(
         os_file *dir); /* names created or renamed reach the device */
     int (*stat_name)(os_file *dir, const char *name, os_stat *ret_stat);

@@ -325,6 +325,7 @@ static const os_ops table = {
     .make_dir = make_dir,
     .list = fault_list,
     .space = fault_space,
+    .dir_path = fault_dir_path,
     .sync_dir = fault_sync_dir,
     .stat_name = fault_stat_name,
     .remove = fault_remove,

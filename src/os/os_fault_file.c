@@ -49,6 +49,11 @@ int fault_space(os_file *dir, os_space *ret_space)
     return error != 0 ? error : ops_of(dir)->space(inner_of(dir), ret_space);
 }
 
+void fault_dir_path(os_file *dir, char *ret_path, size_t size)
+{
+    ops_of(dir)->dir_path(inner_of(dir), ret_path, size);
+}
+
 int fault_sync_dir(os_file *dir)
 {
     int error = fault_take(dir->os, OS_CALL_SYNC_DIR);

@@ -20,6 +20,7 @@ int fault_file_wrap(os *self, os_file *inner, os_file **ret_file);
 
 int fault_list(os_file *dir, os_list_fn visit, void *context);
 int fault_space(os_file *dir, os_space *ret_space);
+void fault_dir_path(os_file *dir, char *ret_path, size_t size);
 int fault_sync_dir(os_file *dir);
 int fault_stat_name(os_file *dir, const char *name, os_stat *ret_stat);
 int fault_remove(os_file *dir, const char *name);

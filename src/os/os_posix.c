@@ -188,6 +188,7 @@ os *os_posix(void)
         .make_dir = posix_make_dir,
         .list = posix_list,
         .space = posix_space,
+        .dir_path = posix_dir_path,
         .sync_dir = posix_sync_dir,
         .stat_name = posix_stat_name,
         .remove = posix_remove,

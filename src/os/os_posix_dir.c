@@ -40,10 +40,37 @@ int posix_open_dir(os *self, const char *path, os_file **ret_dir)
     return error != 0 ? error : posix_file_wrap(self, descriptor, ret_dir);
 }
 
+static int set_dir_mode(const char *path, uint32_t mode)
+{
+    int descriptor;
+    int error;
+
+    do { /* not through a link that somebody put there meanwhile */
+        descriptor = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW |
+                                    O_CLOEXEC | O_NOCTTY);
+    } while (descriptor < 0 && errno == EINTR);
+    if (descriptor < 0) {
+        return errno;
+    }
+    error = posix_set_mode(descriptor, mode);
+    (void)close(descriptor);
+    return error;
+}
+
 int posix_make_dir(os *self, const char *path, uint32_t mode)
 {
+    int error;
+
     (void)self;
-    return mkdir(path, (mode_t)mode) == 0 ? 0 : errno;
+    if (mkdir(path, (mode_t)mode) != 0) {
+        return errno;
+    }
+    error = set_dir_mode(path, mode);
+    if (error != 0) {
+        /* What was there already would keep its mode at the next attempt. */
+        (void)unlinkat(AT_FDCWD, path, AT_REMOVEDIR);
+    }
+    return error;
 }
 
 static int visit_entries(DIR *stream, os_list_fn visit, void *context)
@@ -131,6 +158,21 @@ int posix_space(os_file *dir, os_space *ret_space)
     ret_space->total = (uint64_t)system.f_blocks * unit;
     ret_space->remote = is_remote((uint32_t)system.f_type);
     return 0;
+}
+
+void posix_dir_path(os_file *dir, char *ret_path, size_t size)
+{
+    char link[64];
+    ssize_t used;
+
+    (void)snprintf(link, sizeof(link), "/proc/self/fd/%d",
+                   posix_descriptor(dir));
+    used = readlink(link, ret_path, size);
+    /* What lies outside of this process's root begins with "(unreachable)". */
+    if (used <= 0 || (size_t)used >= size || ret_path[0] != '/') {
+        used = 0;
+    }
+    ret_path[used] = '\0';
 }
 
 int posix_sync_dir(os_file *dir)

@@ -14,6 +14,8 @@
 #include <unistd.h>
 
 enum {
+    PERMISSIONS = 0777,
+    OTHER_BITS = 07000,
     FIRST_DESCRIPTOR = 3, /* above standard input, output and error */
     MAX_SPANS = 8,
     SECTOR_BYTES = 512 /* unit of st_blocks, whatever the device */
@@ -79,6 +81,26 @@ static int open_flags(uint32_t flags)
     return result | O_NOFOLLOW | O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
 }
 
+/*
+ * The umask is for what a person makes without saying how; here a mode was
+ * asked for. Other bits than those of permissions (set-group-id, inherited from
+ * the directory) stay.
+ */
+int posix_set_mode(int descriptor, uint32_t mode)
+{
+    struct stat entry;
+
+    if (fstat(descriptor, &entry) != 0) {
+        return errno;
+    }
+    if ((entry.st_mode & PERMISSIONS) == mode ||
+        fchmod(descriptor, (entry.st_mode & OTHER_BITS) | (mode_t)mode) == 0) {
+        return 0;
+    }
+    /* A file system that has no such bits, like those for memory cards. */
+    return errno == EPERM || errno == EOPNOTSUPP ? 0 : errno;
+}
+
 /* What the kernel answers for a directory, socket, fifo or device. */
 static int refuse_other_kinds(int error)
 {
@@ -86,31 +108,79 @@ static int refuse_other_kinds(int error)
                                                                 : error;
 }
 
+static int open_at(os_file *dir, const char *name, int flags, uint32_t mode,
+                   int *ret_descriptor)
+{
+    int descriptor;
+
+    do {
+        descriptor = openat(posix_descriptor(dir), name, flags, (mode_t)mode);
+    } while (descriptor < 0 && errno == EINTR);
+    if (descriptor < 0) {
+        return errno;
+    }
+    *ret_descriptor = descriptor;
+    return 0;
+}
+
+/*
+ * Open or create, and know which: never both by one call, so that nobody's
+ * file but ours gets our mode. Repeated while others create and remove it.
+ */
+static int open_or_create(os_file *dir, const char *name, uint32_t flags,
+                          uint32_t mode, int *ret_descriptor)
+{
+    int plain = open_flags(flags & ~(uint32_t)(OS_CREATE | OS_EXCL));
+    int error;
+
+    do {
+        error = open_at(dir, name, plain, mode, ret_descriptor);
+        if (error == ENOENT) {
+            error = open_at(dir, name, plain | O_CREAT | O_EXCL, mode,
+                            ret_descriptor);
+            if (error == 0) {
+                return posix_set_mode(*ret_descriptor, mode);
+            }
+        }
+    } while (error == EEXIST);
+    return error;
+}
+
+static int check_kind(int descriptor)
+{
+    struct stat entry;
+
+    if (fstat(descriptor, &entry) != 0) {
+        return errno;
+    }
+    return S_ISREG(entry.st_mode) ? 0 : EINVAL;
+}
+
 int posix_open(os_file *dir, const char *name, uint32_t flags, uint32_t mode,
                os_file **ret_file)
 {
     int error = posix_check_name(name);
-    struct stat entry;
-    int descriptor;
+    int descriptor = -1;
 
     if (error != 0) {
         return error;
     }
-    do {
-        descriptor = openat(posix_descriptor(dir), name, open_flags(flags),
-                            (mode_t)mode);
-    } while (descriptor < 0 && errno == EINTR);
-    if (descriptor < 0) {
-        return refuse_other_kinds(errno);
+    if ((flags & OS_CREATE) != 0 && (flags & OS_EXCL) == 0) {
+        error = open_or_create(dir, name, flags, mode, &descriptor);
+    } else {
+        error = open_at(dir, name, open_flags(flags), mode, &descriptor);
+        if (error == 0 && (flags & OS_CREATE) != 0) {
+            error = posix_set_mode(descriptor, mode);
+        }
     }
-    if (fstat(descriptor, &entry) != 0) {
-        error = errno;
-    } else if (!S_ISREG(entry.st_mode)) {
-        error = EINVAL;
+    if (error == 0) {
+        error = check_kind(descriptor);
     }
     if (error != 0) {
-        (void)close(descriptor);
-        return error;
+        if (descriptor >= 0) {
+            (void)close(descriptor);
+        }
+        return refuse_other_kinds(error);
     }
     return posix_file_wrap(dir->os, descriptor, ret_file);
 }

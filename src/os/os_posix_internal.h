@@ -32,6 +32,10 @@ int posix_move_above_standard(int *descriptor);
  */
 int posix_file_wrap(os *self, int descriptor, os_file **ret_file);
 
+/* Give what this process has just made the permissions `mode`, whatever the
+ * umask took away. 0 also if the file system has no such bits. */
+int posix_set_mode(int descriptor, uint32_t mode);
+
 /* 0, or EINVAL for what is not one path component. */
 int posix_check_name(const char *name);
 
@@ -42,6 +46,7 @@ int posix_open_dir(os *self, const char *path, os_file **ret_dir);
 int posix_make_dir(os *self, const char *path, uint32_t mode);
 int posix_list(os_file *dir, os_list_fn visit, void *context);
 int posix_space(os_file *dir, os_space *ret_space);
+void posix_dir_path(os_file *dir, char *ret_path, size_t size);
 int posix_sync_dir(os_file *dir);
 int posix_stat_name(os_file *dir, const char *name, os_stat *ret_stat);
 int posix_remove(os_file *dir, const char *name);

@@ -143,6 +143,7 @@ const os_ops *sim_table(void)
         .make_dir = sim_make_dir,
         .list = sim_list,
         .space = sim_space,
+        .dir_path = sim_dir_path,
         .sync_dir = sim_sync_dir,
         .stat_name = sim_stat_name,
         .remove = sim_remove,

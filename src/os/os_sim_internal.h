@@ -130,6 +130,7 @@ int sim_open_dir(os *self, const char *path, os_file **ret_dir);
 int sim_make_dir(os *self, const char *path, uint32_t mode);
 int sim_list(os_file *dir, os_list_fn visit, void *context);
 int sim_space(os_file *dir, os_space *ret_space);
+void sim_dir_path(os_file *dir, char *ret_path, size_t size);
 int sim_sync_dir(os_file *dir);
 int sim_stat_name(os_file *dir, const char *name, os_stat *ret_stat);
 int sim_remove(os_file *dir, const char *name);

@@ -92,7 +92,8 @@ static cask_status check_owner(const region_handle *region, const os_stat *stat,
     if (stat->owner != region->os->ops->user(region->os) || stat->links > 1) {
         return fail(err, CASK_INVALID, 0,
                     "%s: not this user's own file (owner %" PRIu32 ", %" PRIu32
-                    " links): remove it or set region_dir",
+                    " links): remove it or set region_dir "
+                    "(--region-dir)",
                     region->path, stat->owner, stat->links);
     }
     return CASK_OK;
@@ -113,7 +114,8 @@ static cask_status open_file(region_handle *region, bool writable,
     }
     if (os_errno == ELOOP || os_errno == EINVAL) {
         return fail(err, CASK_INVALID, os_errno,
-                    "%s: not a plain file; remove it or set region_dir",
+                    "%s: not a plain file; remove it or set region_dir "
+                    "(--region-dir)",
                     region->path);
     }
     if (os_errno != 0) {
@@ -206,6 +208,13 @@ cask_status region_attach(region_handle *region,
     return status;
 }
 
+void region_revive(region_handle *region, const region_identity *identity)
+{
+    memcpy(region->header->directory, identity->directory,
+           sizeof(identity->directory));
+    atomic_store(&region->header->state, REGION_LIVE);
+}
+
 bool region_is_named(const region_handle *region)
 {
     const os_ops *ops = region->os->ops;
@@ -290,6 +299,7 @@ static cask_status fill_header(region_handle *region,
     header->directory_device = identity->directory_device;
     header->directory_inode = identity->directory_inode;
     header->created_ms = ops->wall_ms(region->os);
+    memcpy(header->directory, identity->directory, sizeof(identity->directory));
     header->heap.bump = REGION_HEAP_OFFSET / REGION_LINE;
     header->heap.end = (REGION_HEAP_OFFSET + heap_bytes) / REGION_LINE;
     os_errno = ops->boot_id(region->os, header->boot_id);
@@ -315,6 +325,13 @@ static cask_status create(region_handle *region,
     os_errno = ops->open(region->dir, region->name,
                          OS_READ | OS_WRITE | OS_CREATE | OS_EXCL, 0600,
                          &region->file);
+    if (os_errno == EEXIST) {
+        /* A directory, or in a sticky directory the file of another user. */
+        return fail(err, CASK_INVALID, 0,
+                    "%s: is in the way and cannot be replaced; remove it or "
+                    "set region_dir (--region-dir)",
+                    region->path);
+    }
     if (os_errno == 0) {
         os_errno = ops->lock(region->file, LOCK_AT, LOCK_BYTES, OS_SHARED);
     }
@@ -414,7 +431,8 @@ cask_status region_reserve(region_handle *region, uint64_t lines,
     if (os_errno != 0) {
         return fail_os(err, os_errno,
                        "cannot grow the index in %s by %" PRIu64
-                       " bytes; free memory there or set region_dir",
+                       " bytes; free memory there or set region_dir "
+                       "(--region-dir)",
                        region->path, step);
     }
     if (region->huge_pages && region->file != NULL) {

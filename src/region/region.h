@@ -23,6 +23,7 @@ typedef struct region_identity {
     uint64_t directory_device;
     uint64_t directory_inode;
     uint32_t engine;
+    char directory[REGION_DIRECTORY]; /* information; need not agree */
 } region_identity;
 
 typedef struct region_handle {
@@ -72,6 +73,10 @@ cask_status region_create(region_handle *region,
 cask_status region_create_private(region_handle *region,
                                   const region_identity *identity,
                                   cask_error *err);
+
+/* Take a clean region into use: note where the store is now, make it live. The
+ * caller holds the open lock and is the only one attached. */
+void region_revive(region_handle *region, const region_identity *identity);
 
 /* Whether the name still leads to the file that is mapped. */
 bool region_is_named(const region_handle *region);

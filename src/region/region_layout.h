@@ -27,6 +27,7 @@ enum {
     REGION_SEGMENTS = 65536,  /* rows of the segment table */
     REGION_HEAP_CLASSES = 16, /* sizes of recycled heap blocks */
     REGION_HISTOGRAM = 40,    /* as CASK_HISTOGRAM_BUCKETS */
+    REGION_DIRECTORY = 1024,  /* bytes of a path, NUL included */
     REGION_PROCESS_OFFSET = 64 << 10,
     REGION_SEGMENT_OFFSET = 1 << 20,
     REGION_HEAP_OFFSET = 16 << 20
@@ -184,6 +185,11 @@ typedef struct region_header {
     uint64_t damaged_bytes;
     _Atomic uint64_t sync_ns[REGION_HISTOGRAM];
     _Atomic uint64_t lock_wait_ns[REGION_HISTOGRAM];
+
+    /* Where the store was when the region was made, or found clean and used
+     * again: an absolute path with NUL, or empty. Information: nothing finds
+     * the store by it. Written under the open lock by the only handle. */
+    char directory[REGION_DIRECTORY];
 } region_header;
 
 _Static_assert(sizeof(region_header) <= 16 << 10, "header fits its place");

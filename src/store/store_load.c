@@ -171,8 +171,9 @@ static cask_status damage_is_served(const store_handle *store,
     }
     return fail(err, CASK_CORRUPT, 0,
                 "%016" PRIx64 ".log: offset %" PRIu64 ": %" PRIu64
-                " bytes are damaged and no hint says which keys; see caskade "
-                "verify, or open with damage=serve to read the rest",
+                " bytes are damaged and no hint says which keys; see "
+                "'caskade verify', or open with damage = CASK_DAMAGE_SERVE "
+                "(--damage serve) to read the rest",
                 atomic_load(&row->file_id), item->offset, item->size);
 }
 

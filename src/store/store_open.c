@@ -120,7 +120,7 @@ static cask_status open_directory(store_handle *store, cask_error *err)
         return fail(err, CASK_UNSUPPORTED, 0,
                     "%s: is on a network file system, whose locks and maps "
                     "are not to be trusted; open it read-only, or set "
-                    "allow_remote if one host alone uses it",
+                    "allow_remote (--allow-remote) if one host alone uses it",
                     store->path);
     }
     return CASK_OK;
@@ -148,7 +148,7 @@ static cask_status take_open_lock(store_handle *store, cask_error *err)
                            store->path,
                            os_errno == EACCES || os_errno == EROFS
                                ? "; without write access the store can be "
-                                 "opened read-only"
+                                 "opened read-only (--read-only)"
                                : "");
         }
         status = store_lock_byte(store, LOCK_OPEN, err);
@@ -314,6 +314,9 @@ cask_status store_identify(const store_handle *store,
     ret_identity->directory_device = stat.device;
     ret_identity->directory_inode = stat.inode;
     ret_identity->engine = store->identity.engine;
+    memset(ret_identity->directory, 0, sizeof(ret_identity->directory));
+    store->os->ops->dir_path(store->dir, ret_identity->directory,
+                             sizeof(ret_identity->directory));
     return CASK_OK;
 }
 
@@ -397,7 +400,7 @@ static cask_status join(store_handle *store, const region_identity *identity,
     if (state == REGION_CLEAN && matches_files(store)) {
         /* Whoever only reads leaves it as it is, for the next. */
         if (!store->options.read_only) {
-            atomic_store(&store->region.header->state, REGION_LIVE);
+            region_revive(&store->region, identity);
         }
         return CASK_OK;
     }
@@ -555,7 +558,7 @@ static cask_status check_elsewhere(store_handle *store, cask_status joined,
         return fail(err, CASK_NAMESPACE, 0,
                     "%s: in use by a process whose region is not visible here "
                     "(another container, or another region_dir); use the same "
-                    "region_dir there and here",
+                    "region_dir (--region-dir) there and here",
                     store->path);
     }
     return CASK_OK;

@@ -76,8 +76,15 @@ error_says 'made'
 expect 0 create --mode 640 shared
 is "$(find shared -name '*.log' -perm 640 | grep -c .)" \
     "$(find shared -name '*.log' | grep -c .)" 'number of segments of mode 640'
+(umask 077 && "$caskade" create --mode 660 group) || fail 'create --mode 660'
+is "$(find group ! -type d ! -perm 660 | wc -l)" 0 'files not of mode 660'
+is "$(stat -c %a group)" 770 'mode of the directory'
 expect 2 create --engine tree other
 expect 2 create --mode 9 other
+for mode in 0 400 066 ''; do
+    expect 2 create --mode "$mode" other
+    error_says 'the owner.*use 600 to 777'
+done
 [ ! -e other ] || fail 'a refused create made a directory'
 
 # sync.

@@ -50,12 +50,39 @@ assert problem["offset"] <= int(open("offset").read()), problem
 is "$(find store -type f -exec cksum {} + | sort)" "$sums" \
     'the store after verify'
 
-# Not silent when it is read; the other 1,999 are there.
-"$caskade" dump store >out 2>err
-[ $? -eq 3 ] || fail "dump of a damaged store: $(cat err)"
+# Not silent when it is read, in one line (expect() looks); the other 1,999 are
+# there.
+expect 3 dump store
+error_says 'CASK_DAMAGE_SERVE \(--damage serve\)'
+expect 3 get store 1000
+error_says "^caskade: .*: offset $offset: .* damaged"
 "$caskade" dump --damage serve store >out 2>err
+error_says '^caskade: note: .*damaged'
 is "$(grep -v '^1000' many.tsv | sort | cksum)" "$(sort out | cksum)" \
     'what dump --damage serve gives'
+
+# What is lost is told once, with what to do: a file that the store cannot do
+# without is to be restored, of the others the rest can be read.
+expect 0 load whole many.tsv
+lose() {
+    rm -rf lost
+    cp -r whole lost
+    rm "lost/$1"
+    expect 3 verify lost
+    output_says ' 1 problems$'
+    output_says "^$1: .*missing"
+}
+for file in MANIFEST CASKADE; do
+    lose "$file"
+    error_says '1 problems, and it cannot be opened; restore the files'
+    expect 3 verify --json lost
+    output_says '"readable":false}$'
+    expect 3 dump --damage serve lost
+done
+lose "$(cd whole && echo *.log)"
+error_says '1 problems; read what is whole with'
+expect 0 verify --json whole
+output_says '"readable":true}$'
 
 # Not a store.
 mkdir empty

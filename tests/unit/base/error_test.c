@@ -110,6 +110,23 @@ static void test_errno_is_kept_and_explained(void **state)
     assert_string_equal(err.message, "open LOCK: Permission denied");
 }
 
+static void test_too_many_files_says_what_to_raise(void **state)
+{
+    cask_error err;
+
+    (void)state;
+    (void)fail_os(&err, EMFILE, "cannot open LOCK");
+    assert_string_equal(err.message, "cannot open LOCK: Too many open files; "
+                                     "raise the limit with 'ulimit -n'");
+    (void)fail_os(&err, ENFILE, "cannot open LOCK");
+    assert_string_equal(err.message,
+                        "cannot open LOCK: Too many open files in system; "
+                        "raise fs.file-max");
+    (void)fail_os(&err, EMFILE, "cannot open LOCK; close something");
+    assert_string_equal(err.message, "cannot open LOCK; close something: "
+                                     "Too many open files");
+}
+
 static void test_errno_chooses_the_status(void **state)
 {
     static const struct {
@@ -179,6 +196,7 @@ int main(void)
         cmocka_unit_test(test_fail_fills_the_error_and_returns_the_status),
         cmocka_unit_test(test_fail_accepts_no_error),
         cmocka_unit_test(test_errno_is_kept_and_explained),
+        cmocka_unit_test(test_too_many_files_says_what_to_raise),
         cmocka_unit_test(test_errno_chooses_the_status),
         cmocka_unit_test(test_long_message_is_cut),
         cmocka_unit_test(test_memory_failure_tells_the_size),

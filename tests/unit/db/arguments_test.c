@@ -260,6 +260,8 @@ static void test_options_outside_their_range_are_named(void **state)
     OUTSIDE(engine, (cask_engine)0);
     OUTSIDE(engine, (cask_engine)2);
     OUTSIDE(file_mode, 0);
+    OUTSIDE(file_mode, 0400);
+    OUTSIDE(file_mode, 0577);
     OUTSIDE(file_mode, 01777);
     OUTSIDE(lock_timeout_ms, 0);
     OUTSIDE(lock_timeout_ms, 3600001);
@@ -288,6 +290,7 @@ static void test_options_at_the_ends_of_their_range_are_taken(void **state)
     INSIDE(segment_max_bytes, 64 << 10);
     INSIDE(segment_max_bytes, UINT64_C(1) << 30);
     INSIDE(small_file_threshold_bytes, 0);
+    INSIDE(file_mode, 0600);
     INSIDE(file_mode, 0777);
 }
 

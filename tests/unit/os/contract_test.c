@@ -166,6 +166,26 @@ static void test_space_is_known(void **state)
 /* --- files ------------------------------------------------------------------
  */
 
+static void test_the_path_of_a_directory_leads_to_it_or_is_empty(void **state)
+{
+    place *at = *state;
+    char path[1024] = "?";
+    os_file *dir = NULL;
+    os_stat there;
+    os_stat here;
+
+    at->os->ops->dir_path(at->dir, path, sizeof(path));
+    if (path[0] == '\0') {
+        return; /* the simulator's */
+    }
+    assert_int_equal(path[0], '/');
+    assert_int_equal(at->os->ops->open_dir(at->os, path, &dir), 0);
+    assert_int_equal(at->os->ops->stat(dir, &there), 0);
+    assert_int_equal(at->os->ops->stat(at->dir, &here), 0);
+    assert_int_equal(there.inode, here.inode);
+    at->os->ops->close(dir);
+}
+
 static void test_open_creates_only_if_told(void **state)
 {
     place *at = *state;
@@ -711,6 +731,7 @@ int main(void)
         ON_ALL(test_rename_replaces),
         ON_ALL(test_a_name_is_one_component),
         ON_ALL(test_space_is_known),
+        ON_ALL(test_the_path_of_a_directory_leads_to_it_or_is_empty),
         ON_ALL(test_open_creates_only_if_told),
         ON_ALL(test_reads_and_writes_need_their_flag),
         ON_ALL(test_read_is_short_only_at_the_end),

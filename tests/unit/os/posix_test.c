@@ -110,6 +110,65 @@ static void test_open_dir_follows_links(void **state)
     at->os->ops->close(dir);
 }
 
+static void test_the_path_of_a_directory_is_absolute(void **state)
+{
+    place *at = *state;
+    os_stat entry;
+    os_file *dir = NULL;
+    char path[PATH_ROOM];
+    char found[PATH_ROOM];
+    char small[4] = "???";
+
+    at->os->ops->dir_path(at->dir, found, sizeof(found));
+    assert_int_equal(found[0], '/');
+    assert_int_equal(at->os->ops->open_dir(at->os, found, &dir), 0);
+    assert_int_equal(at->os->ops->stat(dir, &entry), 0);
+    at->os->ops->close(dir);
+    path_of(at, "link", path);
+    assert_int_equal(symlink(".", path), 0);
+    assert_int_equal(at->os->ops->open_dir(at->os, path, &dir), 0);
+    at->os->ops->dir_path(dir, path, sizeof(path));
+    assert_string_equal(path, found); /* not by way of the link */
+    at->os->ops->dir_path(dir, small, sizeof(small));
+    assert_string_equal(small, "");
+    at->os->ops->close(dir);
+}
+
+static uint32_t mode_of(const place *at, const char *name)
+{
+    os_stat entry;
+
+    assert_int_equal(at->os->ops->stat_name(at->dir, name, &entry), 0);
+    return entry.mode;
+}
+
+/* What was made has the mode asked for; what was there keeps its own. */
+static void test_umask_takes_nothing(void **state)
+{
+    place *at = *state;
+    mode_t before = umask(077);
+    char path[PATH_ROOM];
+    os_file *file = NULL;
+
+    path_of(at, "inner", path);
+    assert_int_equal(at->os->ops->make_dir(at->os, path, 0770), 0);
+    assert_int_equal(mode_of(at, "inner"), 0770);
+    assert_int_equal(at->os->ops->open(at->dir, "new",
+                                       OS_WRITE | OS_CREATE | OS_EXCL, 0664,
+                                       &file),
+                     0);
+    at->os->ops->close(file);
+    assert_int_equal(mode_of(at, "new"), 0664);
+    for (uint32_t mode = 0660; mode <= 0666; mode += 6) {
+        assert_int_equal(at->os->ops->open(at->dir, "again",
+                                           OS_WRITE | OS_CREATE, mode, &file),
+                         0);
+        at->os->ops->close(file);
+        assert_int_equal(mode_of(at, "again"), 0660);
+    }
+    (void)umask(before);
+}
+
 static void test_links_are_counted(void **state)
 {
     place *at = *state;
@@ -680,6 +739,8 @@ int main(void)
         TEST(test_open_refuses_all_but_regular_files),
         TEST(test_links_are_seen_and_not_followed),
         TEST(test_open_dir_follows_links),
+        TEST(test_the_path_of_a_directory_is_absolute),
+        TEST(test_umask_takes_nothing),
         TEST(test_links_are_counted),
         TEST(test_descriptors_are_never_0_to_2),
         TEST(test_descriptors_close_on_exec),

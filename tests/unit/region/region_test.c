@@ -254,6 +254,41 @@ static void test_planted_files_are_not_followed(void **state)
     }
 }
 
+static void test_what_cannot_be_replaced_is_named(void **state)
+{
+    place *p = *state;
+    region_handle region = aim(p);
+    cask_error err;
+
+    assert_int_equal(mkdir(region.path, 0700), 0);
+    refuse(p, &p->identity, CASK_INVALID);
+    assert_int_equal(region_create(&region, &p->identity, HEAP_BYTES, &err),
+                     CASK_INVALID);
+    assert_non_null(strstr(err.message, region.path));
+    assert_non_null(strstr(err.message, "; remove it or set region_dir"));
+    assert_int_equal(rmdir(region.path), 0);
+}
+
+static void test_a_region_says_where_its_store_is(void **state)
+{
+    place *p = *state;
+    region_identity identity = p->identity;
+    region_handle region;
+
+    (void)snprintf(identity.directory, sizeof(identity.directory), "/old");
+    region = aim(p);
+    assert_int_equal(region_create(&region, &identity, HEAP_BYTES, NULL),
+                     CASK_OK);
+    assert_string_equal(region.header->directory, "/old");
+    atomic_store(&region.header->state, REGION_CLEAN);
+    (void)snprintf(identity.directory, sizeof(identity.directory), "/new");
+    region_revive(&region, &identity);
+    assert_string_equal(region.header->directory, "/new");
+    assert_int_equal(atomic_load(&region.header->state), REGION_LIVE);
+    region_remove(&region);
+    region_detach(&region);
+}
+
 static void test_a_file_with_two_names_is_refused(void **state)
 {
     place *p = *state;
@@ -555,6 +590,8 @@ int main(void)
         AT_PLACE(test_the_region_of_another_store_is_none),
         AT_PLACE(test_a_region_of_other_times_and_places_is_none),
         AT_PLACE(test_planted_files_are_not_followed),
+        AT_PLACE(test_what_cannot_be_replaced_is_named),
+        AT_PLACE(test_a_region_says_where_its_store_is),
         AT_PLACE(test_a_file_with_two_names_is_refused),
         AT_PLACE(test_a_region_that_is_too_short_is_none),
         AT_PLACE(test_blocks_are_recycled_by_class),
