@@ -165,7 +165,7 @@ typedef void (*cask_event_fn)(void *context, const cask_event *event);
 typedef struct cask_options {
     size_t struct_size; /* set by cask_options_init() */
 
-    /* Identity. `engine` counts when the store is created. */
+    /* Identity. `engine` and `file_mode` count when the store is created. */
     cask_engine engine;     /* default CASK_ENGINE_HASH */
     bool create_if_missing; /* default false */
     bool error_if_exists;   /* default false; CASK_INVALID if it exists */

@@ -94,6 +94,18 @@ static cask_status make_directory(store_handle *store, cask_error *err)
     return CASK_OK;
 }
 
+/* The mode was chosen when the store was made: whoever adds a file to it gives
+ * the file the mode that CASKADE has. */
+static void adopt_file_mode(store_handle *store)
+{
+    os_stat stat;
+
+    if (store->os->ops->stat_name(store->dir, IDENTITY_NAME, &stat) == 0 &&
+        stat.kind == OS_REGULAR) {
+        store->options.file_mode = (stat.mode & 0777) | 0600;
+    }
+}
+
 static cask_status open_directory(store_handle *store, cask_error *err)
 {
     const os_ops *ops = store->os->ops;
@@ -123,6 +135,7 @@ static cask_status open_directory(store_handle *store, cask_error *err)
                     "allow_remote (--allow-remote) if one host alone uses it",
                     store->path);
     }
+    adopt_file_mode(store);
     return CASK_OK;
 }
 

@@ -234,31 +234,55 @@ static void test_error_if_exists_refuses_a_store(void **state)
     assert_int_equal(try_open(s), CASK_INVALID);
 }
 
-static void test_file_mode_is_that_of_all_files(void **state)
+static int expect_modes(const char *path, mode_t mode)
 {
-    scene *s = *state;
-    mode_t before = umask(077); /* takes nothing away */
+    int files = 0;
+    DIR *dir = opendir(path);
     struct dirent *entry;
     struct stat info;
-    char path[SCRATCH_PATH];
-    DIR *dir;
 
-    (void)snprintf(path, sizeof(path), "%.200s", s->path);
-    (void)snprintf(s->path, sizeof(s->path), "%.200s/store", path);
-    s->options.file_mode = 0640;
-    assert_int_equal(try_open(s), CASK_OK);
-    (void)umask(before);
-    assert_int_equal(stat(s->path, &info), 0);
-    assert_int_equal(info.st_mode & 0777, 0750);
-    dir = opendir(s->path);
     assert_non_null(dir);
     while ((entry = readdir(dir)) != NULL) {
         if (entry->d_name[0] != '.') {
             assert_int_equal(fstatat(dirfd(dir), entry->d_name, &info, 0), 0);
-            assert_int_equal(info.st_mode & 0777, 0640);
+            assert_int_equal(info.st_mode & 0777, mode);
+            files++;
         }
     }
     (void)closedir(dir);
+    return files;
+}
+
+static void test_file_mode_is_that_of_all_files(void **state)
+{
+    scene *s = *state;
+    mode_t before = umask(077); /* takes nothing away */
+    struct stat info;
+    char path[SCRATCH_PATH];
+    char lock[SCRATCH_PATH + 8];
+    char value[1000] = {0};
+    cask_db *db;
+
+    (void)snprintf(path, sizeof(path), "%.200s", s->path);
+    (void)snprintf(s->path, sizeof(s->path), "%.200s/store", path);
+    s->options.file_mode = 0640;
+    s->options.segment_max_bytes = 65536;
+    assert_int_equal(try_open(s), CASK_OK);
+    (void)umask(before);
+    assert_int_equal(stat(s->path, &info), 0);
+    assert_int_equal(info.st_mode & 0777, 0750);
+    assert_true(expect_modes(s->path, 0640) > 2);
+    /* And of those that come later, whatever their maker would like. */
+    (void)snprintf(lock, sizeof(lock), "%s/LOCK", s->path);
+    assert_int_equal(unlink(lock), 0);
+    s->options.file_mode = 0600;
+    db = open_store(s);
+    for (int i = 0; i < 200; i++) {
+        require(s, cask_put(db, cask_slice_of("key"),
+                            (cask_slice){value, sizeof(value)}, &s->err));
+    }
+    close_store(s, db);
+    assert_true(expect_modes(s->path, 0640) > 5);
     scratch_remove(s->path);
     (void)snprintf(s->path, sizeof(s->path), "%.200s", path);
 }
