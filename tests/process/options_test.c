@@ -741,53 +741,6 @@ static void test_on_event_is_called_with_event_context(void **state)
     assert_int_equal(s->events[CASK_EVENT_RECOVERED], 1);
 }
 
-/* ---- Ranges ---- */
-
-static void refused(scene *s, const char *name)
-{
-    assert_int_equal(try_open(s), CASK_INVALID);
-    assert_non_null(strstr(s->err.message, name));
-    cask_options_init(&s->options);
-    s->options.create_if_missing = true;
-}
-
-static void test_value_outside_its_range_is_refused_by_name(void **state)
-{
-    scene *s = *state;
-
-    s->options.struct_size = 0;
-    refused(s, "struct_size");
-    s->options.file_mode = 01777;
-    refused(s, "file_mode");
-    s->options.lock_timeout_ms = 0;
-    refused(s, "lock_timeout_ms");
-    s->options.lock_timeout_ms = 3600001;
-    refused(s, "lock_timeout_ms");
-    s->options.sync = (cask_sync_policy)3;
-    refused(s, "sync");
-    s->options.sync_interval_ms = 0;
-    refused(s, "sync_interval_ms");
-    s->options.append = (cask_append)-1;
-    refused(s, "append");
-    s->options.io = (cask_io)2;
-    refused(s, "io");
-    s->options.max_descriptors = 7;
-    refused(s, "max_descriptors");
-    s->options.damage = (cask_damage)2;
-    refused(s, "damage");
-    s->options.segment_max_bytes = 65535;
-    refused(s, "segment_max_bytes");
-    s->options.segment_max_bytes = (1 << 30) + 1;
-    refused(s, "segment_max_bytes");
-    s->options.small_file_threshold_bytes = (1 << 30) + 1;
-    refused(s, "small_file_threshold_bytes");
-    s->options.expiry_seconds = UINT64_C(1) << 32;
-    refused(s, "expiry_seconds");
-    s->options.exclusive = true;
-    s->options.read_only = true;
-    refused(s, "exclusive");
-}
-
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -816,7 +769,6 @@ int main(void)
         TEST(test_verify_overwrite_reads_what_is_there),
         TEST(test_expiry_seconds_hides_what_is_older),
         TEST(test_on_event_is_called_with_event_context),
-        TEST(test_value_outside_its_range_is_refused_by_name),
     };
 
     bend_os();
