@@ -168,7 +168,8 @@ static uint64_t trusted_end(verification *v, const mapped *file,
         return segment->length;
     }
     for (const manifest_segment *next = segment + 1; next < end; next++) {
-        uint64_t sequence = first_sequence(v, next);
+        uint64_t sequence =
+            next->kind == SEGMENT_LOG ? first_sequence(v, next) : 0;
 
         if (sequence != 0) {
             return scan_end_before(file->memory, file->size, segment->nonce,

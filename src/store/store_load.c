@@ -1,6 +1,6 @@
 /*
- * Loading one segment into a new region: by its hint if it has a good one,
- * else by a scan of its data.
+ * A segment as a source of records for a new region: by its hint if it has a
+ * good one, else by a scan of its data. The records come by rising sequence.
  */
 #include <inttypes.h>
 #include <string.h>
@@ -15,6 +15,19 @@
 
 /* Rows whose index lines are fetched while earlier ones are applied. */
 enum { AHEAD = 16 };
+
+/* UINT64_MAX: there is no such row. */
+static uint64_t sequence_of_row(const load_source *source, uint64_t index)
+{
+    hint_row row;
+
+    if (index >= source->header.row_count) {
+        return UINT64_MAX;
+    }
+    hint_row_decode(
+        source->hint.data + HINT_HEADER_SIZE + index * HINT_ROW_SIZE, &row);
+    return row.sequence;
+}
 
 /* ---- By hint ----------------------------------------------------------------
  */
@@ -55,45 +68,51 @@ static cask_status check_hint(store_handle *store,
     return CASK_OK;
 }
 
-static cask_status apply_rows(store_handle *store, uint32_t index,
-                              const store_bytes *bytes,
-                              const hint_header *header, cask_error *err)
+/* Apply rows below `limit`, from source->next_row on. */
+static cask_status run_hint(store_handle *store, load_source *source,
+                            uint64_t limit, cask_error *err)
 {
-    const uint8_t *rows = bytes->data + HINT_HEADER_SIZE;
+    const uint8_t *rows = source->hint.data + HINT_HEADER_SIZE;
+    uint64_t first = source->next_row;
+    uint64_t count = source->header.row_count;
     cask_status status = CASK_OK;
+    hint_row row = {.sequence = UINT64_MAX};
+    uint64_t i = first;
 
-    for (uint64_t i = 0; i < header->row_count && status == CASK_OK; i++) {
+    for (; i < count && status == CASK_OK; i++) {
         record_header record = {0};
-        hint_row row;
 
-        if (i + AHEAD < header->row_count) {
+        if (i + AHEAD < count) {
             hint_row_decode(rows + (i + AHEAD) * HINT_ROW_SIZE, &row);
             store->engine->prefetch(store, row.hash);
         }
-        if (i % AHEAD == 0) {
+        hint_row_decode(rows + i * HINT_ROW_SIZE, &row);
+        if (row.sequence >= limit) {
+            break;
+        }
+        if ((i - first) % AHEAD == 0) {
             status = store->engine->reserve(store, AHEAD, err);
         }
-        hint_row_decode(rows + i * HINT_ROW_SIZE, &row);
         if (status == CASK_OK &&
-            hint_row_is_sound(&row, header->segment_length)) {
+            hint_row_is_sound(&row, source->header.segment_length)) {
             record.sequence = row.sequence;
             record.type = row.type;
             store->engine->apply_locked(store, row.hash, &record,
-                                        row.place | (uint64_t)index << 48, 0);
+                                        row.place | (uint64_t)source->row << 48,
+                                        0);
         }
     }
+    source->next_row = i;
+    source->sequence = sequence_of_row(source, i);
     return status;
 }
 
 /* CASK_NOT_FOUND: there is no usable hint. */
-static cask_status load_hint(store_handle *store, uint32_t index,
-                             const manifest_segment *segment,
-                             uint64_t *ret_last_sequence, cask_error *err)
+static cask_status open_hint(store_handle *store, load_source *source,
+                             const manifest_segment *segment, cask_error *err)
 {
     char name[SEGMENT_NAME_SIZE];
-    store_bytes bytes = {NULL, 0, 0};
     os_file *file = NULL;
-    hint_header header = {.segment_id = 0};
     cask_status status;
     os_stat stat;
 
@@ -101,21 +120,26 @@ static cask_status load_hint(store_handle *store, uint32_t index,
     if (file_open(store->dir, name, OS_READ, &file, &stat, NULL) != CASK_OK) {
         return CASK_NOT_FOUND;
     }
-    status = store_bytes_load(store, file, stat.size, name, &bytes, err);
+    status = store_bytes_load(store, file, stat.size, name, &source->hint, err);
     store->os->ops->close(file);
     if (status == CASK_OK) {
-        status = check_hint(store, segment, &bytes, name, &header, err);
+        status = check_hint(store, segment, &source->hint, name,
+                            &source->header, err);
     }
     if (status == CASK_OK) {
-        status = apply_rows(store, index, &bytes, &header, err);
-        *ret_last_sequence = header.last_sequence;
-    } else if (status == CASK_CORRUPT || status == CASK_UNSUPPORTED) {
+        source->by_hint = true;
+        source->last_sequence = source->header.last_sequence;
+        source->sequence = sequence_of_row(source, 0);
+        atomic_store(&store->region.rows[source->row].has_hint, 1);
+        return CASK_OK;
+    }
+    store_bytes_free(store, &source->hint);
+    if (status == CASK_CORRUPT || status == CASK_UNSUPPORTED) {
         store_event(store, CASK_EVENT_HINT, status,
                     "%s is ignored and will be written again: %s", name,
                     err == NULL ? "" : err->message);
         status = CASK_NOT_FOUND;
     }
-    store_bytes_free(store, &bytes);
     return status;
 }
 
@@ -189,42 +213,57 @@ static void apply_item(store_handle *store, uint32_t index,
         place_make((uint16_t)index, item->offset, item->size, live), 0);
 }
 
-static cask_status load_scan(store_handle *store, uint32_t index,
-                             segment_scan *scan, cask_error *err)
+/* The record that comes next, in source->item; what is damaged before it is
+ * told and stepped over. */
+static cask_status find_next(store_handle *store, load_source *source,
+                             cask_error *err)
 {
-    region_row *row = &store->region.rows[index];
+    region_row *row = &store->region.rows[source->row];
     cask_status status = CASK_OK;
-    scan_result result = SCAN_RECORD;
-    scan_item item;
+    scan_result result;
 
-    while (status == CASK_OK && (result = scan_next(scan, &item)) != SCAN_END) {
+    source->sequence = UINT64_MAX;
+    while (status == CASK_OK &&
+           (result = scan_next(&source->scan, &source->item)) != SCAN_END) {
         if (result == SCAN_DAMAGE) {
-            note_damage(store, row, &item);
-            status = damage_is_served(store, row, &item, err);
+            note_damage(store, row, &source->item);
+            status = damage_is_served(store, row, &source->item, err);
         } else if (result == SCAN_UNSUPPORTED) {
-            status =
-                fail(err, CASK_UNSUPPORTED, 0,
-                     "%016" PRIx64 ".log: offset %" PRIu64
-                     ": record type %02x is not known to this version; "
-                     "nothing was changed",
-                     atomic_load(&row->file_id), item.offset, item.header.type);
-        } else if (record_kind(&item.header) != RECORD_MARK) {
-            status = store->engine->reserve(store, 1, err);
-            if (status == CASK_OK) {
-                apply_item(store, index, &item);
-            }
+            status = fail(err, CASK_UNSUPPORTED, 0,
+                          "%016" PRIx64 ".log: offset %" PRIu64
+                          ": record type %02x is not known to this version; "
+                          "nothing was changed",
+                          atomic_load(&row->file_id), source->item.offset,
+                          source->item.header.type);
+        } else if (record_kind(&source->item.header) != RECORD_MARK) {
+            source->sequence = source->item.header.sequence;
+            break;
+        }
+    }
+    source->last_sequence = source->scan.last_sequence;
+    return status;
+}
+
+static cask_status run_scan(store_handle *store, load_source *source,
+                            uint64_t limit, cask_error *err)
+{
+    cask_status status = CASK_OK;
+
+    while (status == CASK_OK && source->sequence < limit) {
+        status = store->engine->reserve(store, 1, err);
+        if (status == CASK_OK) {
+            apply_item(store, source->row, &source->item);
+            status = find_next(store, source, err);
         }
     }
     return status;
 }
 
-static cask_status load_data(store_handle *store, uint32_t index, os_file *file,
-                             const manifest_segment *segment,
-                             uint64_t *ret_last_sequence, cask_error *err)
+static cask_status open_data(store_handle *store, load_source *source,
+                             os_file *file, const manifest_segment *segment,
+                             cask_error *err)
 {
     char name[SEGMENT_NAME_SIZE];
-    store_bytes bytes = {NULL, 0, 0};
-    segment_scan scan;
     cask_status status;
     uint64_t size;
     os_stat stat;
@@ -233,17 +272,16 @@ static cask_status load_data(store_handle *store, uint32_t index, os_file *file,
     if (store->os->ops->stat(file, &stat) != 0) {
         return fail(err, CASK_IO, 0, "cannot examine %s", name);
     }
-    status = store_bytes_load(store, file, stat.size, name, &bytes, err);
+    status = store_bytes_load(store, file, stat.size, name, &source->data, err);
     if (status != CASK_OK) {
         return status;
     }
-    size = bytes.size < segment->length ? bytes.size : segment->length;
-    scan_begin(&scan, bytes.data, size, segment->nonce, SEGMENT_HEADER_SIZE);
-    scan.trusted_end = segment->length;
-    status = load_scan(store, index, &scan, err);
-    *ret_last_sequence = scan.last_sequence;
-    store_bytes_free(store, &bytes);
-    return status;
+    size = source->data.size < segment->length ? source->data.size
+                                               : segment->length;
+    scan_begin(&source->scan, source->data.data, size, segment->nonce,
+               SEGMENT_HEADER_SIZE);
+    source->scan.trusted_end = segment->length;
+    return find_next(store, source, err);
 }
 
 /* ---- A segment ---- */
@@ -266,47 +304,66 @@ static void fill_row(region_row *row, const manifest_segment *segment,
     atomic_store(&row->file_id, segment->id);
 }
 
-cask_status store_load_segment(store_handle *store, uint32_t index,
-                               const manifest_segment *segment,
-                               uint64_t *ret_last_sequence, cask_error *err)
+/* A file that is gone or not the one: its keys are served as damaged, if its
+ * hint names them. */
+static cask_status open_missing(store_handle *store, load_source *source,
+                                const manifest_segment *segment,
+                                cask_error *err)
 {
-    region_row *row = &store->region.rows[index];
+    region_row *row = &store->region.rows[source->row];
+    os_stat stat = {0};
+
+    store_event(store, CASK_EVENT_DAMAGE, CASK_CORRUPT, "%s",
+                err == NULL ? "a segment cannot be read" : err->message);
+    store->region.header->damaged_bytes += segment->length;
+    fill_row(row, segment, &stat);
+    source->last_sequence = segment->last_sequence;
+    if (segment->sealed) {
+        (void)open_hint(store, source, segment, err);
+    }
+    return CASK_OK;
+}
+
+cask_status load_source_open(store_handle *store, load_source *source,
+                             uint32_t row, const manifest_segment *segment,
+                             cask_error *err)
+{
     segment_header expected = {.id = segment->id, .nonce = segment->nonce};
     os_file *file = NULL;
     cask_status status;
     os_stat stat;
 
-    *ret_last_sequence = 0;
+    *source = (load_source){.row = row, .sequence = UINT64_MAX};
     memcpy(expected.uuid, store->identity.uuid, 16);
     status =
         segment_open(store->dir, &expected, OS_READ, &file, NULL, &stat, err);
     if (status == CASK_CORRUPT && store->options.damage == CASK_DAMAGE_SERVE) {
-        store_event(store, CASK_EVENT_DAMAGE, status, "%s",
-                    err == NULL ? "a segment cannot be read" : err->message);
-        store->region.header->damaged_bytes += segment->length;
-        stat = (os_stat){0};
-        fill_row(row, segment, &stat);
-        *ret_last_sequence = segment->last_sequence;
-        if (segment->sealed && load_hint(store, index, segment,
-                                         ret_last_sequence, err) == CASK_OK) {
-            atomic_store(&row->has_hint, 1);
-        }
-        return CASK_OK;
+        return open_missing(store, source, segment, err);
     }
     if (status != CASK_OK) {
         return status;
     }
-    fill_row(row, segment, &stat);
-    status = segment->sealed
-                 ? load_hint(store, index, segment, ret_last_sequence, err)
-                 : CASK_NOT_FOUND;
-    if (status == CASK_OK) {
-        atomic_store(&row->has_hint, 1);
-    } else if (status == CASK_NOT_FOUND) {
-        status = load_data(store, index, file, segment, ret_last_sequence, err);
+    fill_row(&store->region.rows[row], segment, &stat);
+    status = segment->sealed ? open_hint(store, source, segment, err)
+                             : CASK_NOT_FOUND;
+    if (status == CASK_NOT_FOUND) {
+        status = open_data(store, source, file, segment, err);
     }
     store->os->ops->close(file);
     return status;
+}
+
+cask_status load_source_run(store_handle *store, load_source *source,
+                            uint64_t limit, cask_error *err)
+{
+    return source->by_hint ? run_hint(store, source, limit, err)
+                           : run_scan(store, source, limit, err);
+}
+
+void load_source_close(store_handle *store, load_source *source)
+{
+    store_bytes_free(store, &source->hint);
+    store_bytes_free(store, &source->data);
 }
 
 /* ---- An unsealed segment ---- */

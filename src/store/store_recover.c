@@ -33,7 +33,7 @@ typedef struct recovery {
     uint64_t highest; /* sequence seen */
     uint32_t rows;    /* set up so far */
     size_t listed;    /* segments in the MANIFEST as it was */
-    size_t taken_up;  /* 1: a segment is active already */
+    size_t taken_up;  /* 1: it is known which the log ends with */
 } recovery;
 
 /* ---- Files that are not the store's ---- */
@@ -242,11 +242,9 @@ static cask_status load_manifest(recovery *r, cask_error *err)
 
 /* ---- Segments ---- */
 
-static cask_status load(recovery *r, const manifest_segment *segment,
-                        cask_error *err)
+/* Take the next row of the region for a segment. */
+static cask_status take_row(recovery *r, uint32_t *ret_row, cask_error *err)
 {
-    region_header *header = r->store->region.header;
-    uint64_t last = 0;
     cask_status status;
 
     if (r->rows >= REGION_SEGMENTS) {
@@ -255,25 +253,43 @@ static cask_status load(recovery *r, const manifest_segment *segment,
     }
     status = region_allocate_row(&r->store->region, r->rows, err);
     if (status == CASK_OK) {
-        status = store_load_segment(r->store, r->rows, segment, &last, err);
-    }
-    if (status == CASK_OK) {
-        r->rows++;
-        atomic_store(&header->row_count, r->rows);
-        r->highest = last > r->highest ? last : r->highest;
+        *ret_row = r->rows++;
+        atomic_store(&r->store->region.header->row_count, r->rows);
     }
     return status;
 }
 
-/* The next segment behind `i` that holds a record, sealed or not; `listed` if
- * there is none. */
+static cask_status load(recovery *r, const manifest_segment *segment,
+                        cask_error *err)
+{
+    load_source source = {.row = 0};
+    uint32_t row = 0;
+    cask_status status = take_row(r, &row, err);
+
+    if (status != CASK_OK) {
+        return status;
+    }
+    status = load_source_open(r->store, &source, row, segment, err);
+    if (status == CASK_OK) {
+        status = load_source_run(r->store, &source, UINT64_MAX, err);
+    }
+    if (source.last_sequence > r->highest) {
+        r->highest = source.last_sequence;
+    }
+    load_source_close(r->store, &source);
+    return status;
+}
+
+/* The next segment of the log behind `i` that holds a record, sealed or not;
+ * `listed` if there is none. */
 static size_t next_used(const recovery *r, const store_tail *tails, size_t i)
 {
     for (i = i + 1; i < r->listed; i++) {
         const manifest_segment *segment = &r->manifest.segments[i];
 
-        if (tails[i].used ||
-            (segment->sealed && segment->length > SEGMENT_HEADER_SIZE)) {
+        if (segment->kind == SEGMENT_LOG &&
+            (tails[i].used ||
+             (segment->sealed && segment->length > SEGMENT_HEADER_SIZE))) {
             break;
         }
     }
@@ -376,7 +392,6 @@ static cask_status take_up(recovery *r, size_t i, store_tail *tail,
     r->highest =
         tail->last_sequence > r->highest ? tail->last_sequence : r->highest;
     r->unclean = !tail->clean;
-    r->taken_up = 1;
     segment.length =
         tail->clean || store->private_index ? tail->end : tail->trusted_end;
     status = load(r, &segment, err);
@@ -399,28 +414,32 @@ static cask_status take_up(recovery *r, size_t i, store_tail *tail,
     return begin_segment(r, tail, &segment, err);
 }
 
-static cask_status load_unsealed(recovery *r, size_t i, store_tail *tails,
-                                 bool *ret_keep, cask_error *err)
+/* What becomes of a listed segment. */
+typedef enum segment_fate {
+    FATE_LOAD,    /* it is sealed, or is now */
+    FATE_TAKE_UP, /* the log ends with it */
+    FATE_DROP     /* it holds nothing */
+} segment_fate;
+
+static cask_status decide_unsealed(recovery *r, size_t i, store_tail *tails,
+                                   segment_fate *ret_fate, cask_error *err)
 {
     manifest_segment *segment = &r->manifest.segments[i];
-    size_t listed = r->listed;
     size_t next = next_used(r, tails, i);
     cask_status status;
 
-    *ret_keep = true;
     if (!tails[i].used) {
-        if (i + 1 == listed && tails[i].clean && r->taken_up == 0) {
-            return take_up(r, i, &tails[i], err); /* a new store's first */
-        }
-        r->rewrite = true;
-        *ret_keep = false; /* prepared, never used */
+        bool first = i + 1 == r->listed && tails[i].clean && r->taken_up == 0;
+
+        /* Prepared and never used, or a new store's first. */
+        *ret_fate = first ? FATE_TAKE_UP : FATE_DROP;
+        r->rewrite = r->rewrite || !first;
         return CASK_OK;
     }
-    if (next == listed) {
-        status = take_up(r, i, &tails[i], err);
-        *ret_keep = r->manifest.segments[i].length > SEGMENT_HEADER_SIZE ||
-                    !r->manifest.segments[i].sealed;
-        return status;
+    *ret_fate = FATE_TAKE_UP;
+    if (next == r->listed) {
+        r->taken_up = 1;
+        return CASK_OK;
     }
     r->rewrite = true;
     if (tails[next].file == NULL) { /* a sealed one: not looked at so far */
@@ -436,17 +455,21 @@ static cask_status load_unsealed(recovery *r, size_t i, store_tail *tails,
          * it is here as well, and more. */
         tails[next].used = false;
         tails[next].clean = false;
-        return load_unsealed(r, i, tails, ret_keep, err);
+        return decide_unsealed(r, i, tails, ret_fate, err);
     }
     /* Sealed now: all of it was synced before the next took a record. */
     segment->length = scan_end_before(
         tails[i].bytes.data, tails[i].bytes.size, segment->nonce,
         tails[next].first_sequence != 0 ? tails[next].first_sequence
                                         : UINT64_MAX);
+    segment->last_sequence = tails[i].last_sequence;
+    if (tails[next].first_sequence != 0 &&
+        segment->last_sequence >= tails[next].first_sequence) {
+        segment->last_sequence = tails[next].first_sequence - 1;
+    }
     segment->sealed = true;
-    status = load(r, segment, err);
-    segment->last_sequence = r->highest;
-    return status;
+    *ret_fate = FATE_LOAD;
+    return CASK_OK;
 }
 
 static cask_status examine_all(recovery *r, store_tail *tails, cask_error *err)
@@ -484,39 +507,155 @@ static cask_status presize(recovery *r, cask_error *err)
                                      err);
 }
 
-static cask_status load_all(recovery *r, store_tail *tails, cask_error *err)
+static cask_status decide_all(recovery *r, store_tail *tails,
+                              segment_fate *fates, cask_error *err)
 {
-    size_t listed = r->listed; /* a moved tail adds one */
-    cask_status status = examine_all(r, tails, err);
+    cask_status status = CASK_OK;
+
+    for (size_t i = 0; i < r->listed && status == CASK_OK; i++) {
+        fates[i] = FATE_LOAD;
+        if (!r->manifest.segments[i].sealed) {
+            status = decide_unsealed(r, i, tails, &fates[i], err);
+        }
+    }
+    return status;
+}
+
+/* The source whose next record is oldest, and where the next oldest is. */
+static load_source *oldest(load_source *sources, size_t count,
+                           uint64_t *ret_limit)
+{
+    load_source *found = NULL;
+
+    *ret_limit = UINT64_MAX;
+    for (size_t i = 0; i < count; i++) {
+        uint64_t sequence = sources[i].sequence;
+
+        if (found == NULL || sequence < found->sequence) {
+            *ret_limit = found == NULL ? UINT64_MAX : found->sequence;
+            found = &sources[i];
+        } else if (sequence < *ret_limit) {
+            *ret_limit = sequence;
+        }
+    }
+    return found;
+}
+
+/* All at once, by rising sequence: outputs of merges lie anywhere between
+ * others. */
+static cask_status load_interleaved(recovery *r, load_source *sources,
+                                    const segment_fate *fates, cask_error *err)
+{
+    cask_status status = CASK_OK;
+    load_source *source;
+    size_t count = 0;
+    uint64_t limit;
+
+    for (size_t i = 0; i < r->listed && status == CASK_OK; i++) {
+        uint32_t row = 0;
+
+        if (fates[i] == FATE_LOAD) {
+            status = take_row(r, &row, err);
+            if (status == CASK_OK) {
+                status = load_source_open(r->store, &sources[count++], row,
+                                          &r->manifest.segments[i], err);
+            }
+        }
+    }
+    while (status == CASK_OK &&
+           (source = oldest(sources, count, &limit)) != NULL &&
+           source->sequence != UINT64_MAX) {
+        status = load_source_run(r->store, source, limit, err);
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (sources[i].last_sequence > r->highest) {
+            r->highest = sources[i].last_sequence;
+        }
+        load_source_close(r->store, &sources[i]);
+    }
+    return status;
+}
+
+static bool has_merged(const recovery *r)
+{
+    for (size_t i = 0; i < r->listed; i++) {
+        if (r->manifest.segments[i].kind != SEGMENT_LOG) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static cask_status load_sealed(recovery *r, const segment_fate *fates,
+                               cask_error *err)
+{
+    cask_status status = CASK_OK;
+    load_source *sources;
+
+    if (has_merged(r)) {
+        sources = calloc(r->listed, sizeof(*sources));
+        if (sources == NULL) {
+            return fail_memory(err, r->listed * sizeof(*sources));
+        }
+        status = load_interleaved(r, sources, fates, err);
+        free(sources);
+        return status;
+    }
+    for (size_t i = 0; i < r->listed && status == CASK_OK; i++) {
+        if (fates[i] == FATE_LOAD) {
+            status = load(r, &r->manifest.segments[i], err);
+        }
+    }
+    return status;
+}
+
+/* Segments that stay close ranks; the files of the others go after the new
+ * MANIFEST is there, by the next sweep. */
+static void drop_segments(recovery *r, const segment_fate *fates)
+{
+    manifest_segment *segments = r->manifest.segments;
+    size_t added = r->manifest.count - r->listed; /* a moved tail adds one */
     size_t kept = 0;
 
+    for (size_t i = 0; i < r->listed; i++) {
+        bool emptied = segments[i].sealed && fates[i] == FATE_TAKE_UP &&
+                       segments[i].length <= SEGMENT_HEADER_SIZE;
+
+        if (fates[i] != FATE_DROP && !emptied) {
+            segments[kept++] = segments[i];
+        }
+    }
+    memmove(&segments[kept], &segments[r->listed], added * sizeof(*segments));
+    r->manifest.count = kept + added;
+}
+
+static cask_status load_all(recovery *r, store_tail *tails, cask_error *err)
+{
+    segment_fate *fates = calloc(r->listed + 1, sizeof(*fates));
+    cask_status status;
+
+    if (fates == NULL) {
+        return fail_memory(err, r->listed * sizeof(*fates));
+    }
+    status = examine_all(r, tails, err);
+    if (status == CASK_OK) {
+        status = decide_all(r, tails, fates, err);
+    }
     if (status == CASK_OK) {
         status = presize(r, err);
     }
-
-    for (size_t i = 0; i < listed && status == CASK_OK; i++) {
-        bool keep = true;
-
-        if (r->manifest.segments[i].sealed) {
-            status = load(r, &r->manifest.segments[i], err);
-        } else {
-            status = load_unsealed(r, i, tails, &keep, err);
-        }
-        /* Kept ones close ranks; the files of the others go after the new
-         * MANIFEST is there, by the next sweep. */
-        if (keep) {
-            r->manifest.segments[kept++] = r->manifest.segments[i];
+    if (status == CASK_OK) {
+        status = load_sealed(r, fates, err);
+    }
+    for (size_t i = 0; i < r->listed && status == CASK_OK; i++) {
+        if (fates[i] == FATE_TAKE_UP) {
+            status = take_up(r, i, &tails[i], err);
         }
     }
     if (status == CASK_OK) {
-        size_t added = r->manifest.count - listed;
-
-        if (added > 0) {
-            memmove(&r->manifest.segments[kept], &r->manifest.segments[listed],
-                    added * sizeof(manifest_segment));
-        }
-        r->manifest.count = kept + added;
+        drop_segments(r, fates);
     }
+    free(fates);
     return status;
 }
 

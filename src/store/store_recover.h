@@ -5,6 +5,7 @@
 #define CASKADE_STORE_RECOVER_H
 
 #include "base/distinct.h"
+#include "log/hint_format.h"
 #include "store/store.h"
 #include "store/store_read.h"
 
@@ -63,11 +64,30 @@ void store_tail_free(store_handle *store, store_tail *tail);
 void store_count_keys(store_handle *store, const manifest_segment *segment,
                       distinct_counter *counter);
 
-/* Set up row `index` for a segment and apply all its records below `length`,
- * by its hint if it has one. ret_last_sequence: highest seen. */
-cask_status store_load_segment(store_handle *store, uint32_t index,
-                               const manifest_segment *segment,
-                               uint64_t *ret_last_sequence, cask_error *err);
+/* A segment whose records are being applied. */
+typedef struct load_source {
+    uint32_t row;
+    uint64_t sequence;      /* of the next record; UINT64_MAX: no more */
+    uint64_t last_sequence; /* by hint: of the segment; else so far */
+    bool by_hint;
+    store_bytes hint;
+    hint_header header;
+    uint64_t next_row; /* of the hint */
+    store_bytes data;
+    segment_scan scan;
+    scan_item item; /* the next record */
+} load_source;
+
+/* Set up row `row` for a segment and find its first record below `length`.
+ * Close the source in any case. */
+cask_status load_source_open(store_handle *store, load_source *source,
+                             uint32_t row, const manifest_segment *segment,
+                             cask_error *err);
+
+/* Apply its records with sequences below `limit`. */
+cask_status load_source_run(store_handle *store, load_source *source,
+                            uint64_t limit, cask_error *err);
+void load_source_close(store_handle *store, load_source *source);
 
 /* Fill a new region from the files. */
 cask_status store_recover(store_handle *store, cask_error *err);
