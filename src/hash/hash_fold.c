@@ -1,14 +1,16 @@
 /*
  * A fold: every key once, with its value as of the beginning, in log order.
  *
- * The log is walked from its first record to the one that was last when the
- * fold began, S. A record is its key's value at S if the index still names it.
- * If the index names a newer one up to S, that one will come. If it names one
- * behind S, or none, the key was written meanwhile: the record is remembered
- * until the walk has seen all of the log up to S, and visited then if nothing
- * newer came. No writer is stopped and nothing is copied beforehand.
+ * The log is walked from its oldest record to the one that was newest when the
+ * fold began, S, by rising sequence. A record is its key's value at S if the
+ * index still names it. If the index names a newer one up to S, that one will
+ * come. If it names one behind S, or none, the key was written meanwhile: the
+ * record is remembered until the walk has seen all of the log up to S, and
+ * visited then if nothing newer came. No writer is stopped, nothing is copied
+ * beforehand, and merges may replace segments meanwhile: those that counted
+ * when the fold began are pinned.
  *
- * Sequences rise along the log; so what is remembered last of a key is newest.
+ * Sequences rise along the walk; so what is remembered last of a key is newest.
  */
 #include <inttypes.h>
 #include <string.h>
@@ -18,7 +20,8 @@
 #include "hash/hash.h"
 #include "hash/keydir.h"
 #include "region/place.h"
-#include "store/store_read.h"
+#include "store/store_merge.h"
+#include "store/store_walk.h"
 
 typedef struct fold {
     store_handle *store;
@@ -27,34 +30,63 @@ typedef struct fold {
     bool keys_only;
     bool stopped;
     uint64_t last_sequence; /* S */
-    uint32_t last_row;
-    uint64_t last_end; /* of the last row */
-    fold_table open;   /* keys written meanwhile */
+    fold_table open;        /* keys written meanwhile */
     cask_status damage;
 } fold;
 
-static cask_status begin(fold *f, cask_error *err)
+/* Where the walk of a row ends; 0: there is nothing in it. */
+static uint64_t end_of_row(const store_handle *store, uint32_t index)
+{
+    const region_header *header = store->region.header;
+    uint64_t tail = atomic_load(&header->applied_tail);
+
+    if (!store_row_counts(store, index)) {
+        return 0;
+    }
+    return index == region_tail_row(tail) ? region_tail_offset(tail)
+                                          : store->region.rows[index].tail;
+}
+
+/* The rows that count, and S, of one moment. */
+static cask_status collect(fold *f, store_walk *walk, cask_error *err)
 {
     store_handle *store = f->store;
     region_header *header = store->region.header;
+    uint32_t rows = atomic_load(&header->row_count);
     cask_status status = CASK_OK;
-    uint64_t tail;
+
+    f->last_sequence = atomic_load(&header->next_sequence) - 1;
+    for (uint32_t row = 0; row < rows && status == CASK_OK; row++) {
+        walk_part part = {.row = row,
+                          .end = end_of_row(store, row),
+                          .first_sequence =
+                              store->region.rows[row].first_sequence};
+
+        if (part.end > SEGMENT_HEADER_SIZE) {
+            status = store_walk_add(walk, &part, err);
+        }
+    }
+    return status;
+}
+
+static cask_status begin(fold *f, store_walk *walk, cask_error *err)
+{
+    store_handle *store = f->store;
+    cask_status status = CASK_OK;
 
     if (store->has_slot) {
-        /* Sequence and tail of one moment. */
         status = store_lock_always(store, err);
     }
     if (status != CASK_OK) {
         return status;
     }
-    tail = atomic_load(&header->applied_tail);
-    f->last_sequence = atomic_load(&header->next_sequence) - 1;
-    f->last_row = region_tail_row(tail);
-    f->last_end = region_tail_offset(tail);
+    store_pin_locked(store);
+    status = collect(f, walk, err);
     if (store->has_slot) {
         store_unlock(store);
     }
-    return CASK_OK;
+    store_walk_begin(walk, store);
+    return status;
 }
 
 static void emit(fold *f, const scan_item *item)
@@ -109,33 +141,59 @@ static cask_status remember(fold *f, siphash_value hash, uint32_t row,
     return fold_table_put(&f->open, &entry, err);
 }
 
+/* What the index says of a record's key. */
+typedef enum verdict {
+    IS_CURRENT, /* this is its value */
+    IS_OLDER,   /* it has a newer record, up to S */
+    IS_OPEN     /* it was written, or deleted, after S or at a time unknown */
+} verdict;
+
+static verdict judge(fold *f, siphash_value hash, uint64_t here,
+                     uint64_t sequence)
+{
+    store_handle *store = f->store;
+    uint64_t place = 0;
+    uint64_t before;
+    uint64_t found;
+
+    do {
+        before = place;
+        if (!keydir_find(&store->region, keydir_hash_of(hash), &place)) {
+            return IS_OPEN;
+        }
+        if (place == here) {
+            return IS_CURRENT;
+        }
+        found = sequence_at(store, place);
+        /* Unreadable: a merge took it away, or it is damaged. */
+    } while (found == 0 && place != before);
+    if (found == sequence) {
+        return IS_CURRENT; /* moved to another segment meanwhile */
+    }
+    return found > f->last_sequence ? IS_OPEN : IS_OLDER;
+}
+
 static cask_status consider(fold *f, uint32_t row, const scan_item *item,
                             cask_error *err)
 {
-    store_handle *store = f->store;
     siphash_value hash =
-        siphash(store->identity.hash_key, item->key, item->header.key_size);
+        siphash(f->store->identity.hash_key, item->key, item->header.key_size);
     bool live = record_kind(&item->header) == RECORD_PUT;
-    uint64_t here = place_make((uint16_t)row, item->offset, item->size, live);
-    uint64_t place = 0;
-    uint64_t sequence;
 
     if (!live) {
         fold_table_drop(&f->open, hash);
         return CASK_OK;
     }
-    if (!keydir_find(&store->region, keydir_hash_of(hash), &place)) {
-        return remember(f, hash, row, item, err);
-    }
-    if (place == here) {
+    switch (judge(f, hash,
+                  place_make((uint16_t)row, item->offset, item->size, true),
+                  item->header.sequence)) {
+    case IS_CURRENT:
         emit(f, item);
-        return CASK_OK;
-    }
-    sequence = sequence_at(store, place);
-    if (sequence == item->header.sequence) {
-        emit(f, item); /* moved to another segment meanwhile */
-    } else if (sequence > f->last_sequence) {
+        break;
+    case IS_OPEN:
         return remember(f, hash, row, item, err);
+    case IS_OLDER:
+        break;
     }
     return CASK_OK;
 }
@@ -154,58 +212,19 @@ static cask_status note_damage(fold *f, uint32_t row, const scan_item *item,
     return CASK_OK;
 }
 
-/* The bytes of a row, mapped or read; `*ret_bytes` is to be freed. */
-static cask_status row_bytes(store_handle *store, uint32_t row,
-                             const uint8_t **ret_data, store_bytes *ret_bytes,
-                             cask_error *err)
+static cask_status walk_all(fold *f, store_walk *walk, cask_error *err)
 {
-    uint64_t size = atomic_load(&store->region.rows[row].reserved_tail);
-    store_map *map = NULL;
-    void *memory = NULL;
-    cask_status status;
+    const walk_part *part;
+    cask_status status = store_walk_next(walk, &part, err);
 
-    *ret_bytes = (store_bytes){NULL, 0, 0};
-    if (store->options.io == CASK_IO_MAP) {
-        status = store_map_row(store, row, &map, err);
+    while (status == CASK_OK && part != NULL && !f->stopped) {
+        status = part->result == SCAN_RECORD
+                     ? consider(f, part->row, &part->item, err)
+                     : note_damage(f, part->row, &part->item, err);
         if (status == CASK_OK) {
-            *ret_data = map->data;
-        }
-        return status;
-    }
-    if (store->os->ops->map_private(store->os, size, &memory) != 0) {
-        return fail_memory(err, size);
-    }
-    *ret_bytes = (store_bytes){memory, size, size};
-    *ret_data = memory;
-    return store_pread(store, row, memory, size, 0, err);
-}
-
-static cask_status walk_row(fold *f, uint32_t row, uint64_t end,
-                            cask_error *err)
-{
-    store_handle *store = f->store;
-    store_bytes bytes = {NULL, 0, 0};
-    const uint8_t *data = NULL;
-    cask_status status = row_bytes(store, row, &data, &bytes, err);
-    scan_result result;
-    segment_scan scan;
-    scan_item item;
-
-    if (status == CASK_OK) {
-        scan_begin(&scan, data, end,
-                   atomic_load(&store->region.rows[row].nonce),
-                   SEGMENT_HEADER_SIZE);
-        scan.trusted_end = end;
-    }
-    while (status == CASK_OK && !f->stopped &&
-           (result = scan_next(&scan, &item)) != SCAN_END) {
-        if (result != SCAN_RECORD) {
-            status = note_damage(f, row, &item, err);
-        } else if (record_kind(&item.header) != RECORD_MARK) {
-            status = consider(f, row, &item, err);
+            status = store_walk_next(walk, &part, err);
         }
     }
-    store_bytes_free(store, &bytes);
     return status;
 }
 
@@ -226,7 +245,9 @@ static cask_status visit_open(fold *f, cask_error *err)
         if (entry->row != row) {
             store_bytes_free(store, &bytes);
             row = entry->row;
-            status = row_bytes(store, row, &data, &bytes, err);
+            status = store_row_bytes(
+                store, row, atomic_load(&store->region.rows[row].reserved_tail),
+                &data, &bytes, err);
         }
         if (status == CASK_OK &&
             scan_parse(data,
@@ -240,34 +261,6 @@ static cask_status visit_open(fold *f, cask_error *err)
     return status;
 }
 
-/* Where the walk of a row ends; 0: there is nothing in it. */
-static uint64_t end_of_row(const fold *f, uint32_t row)
-{
-    const region_row *r = &f->store->region.rows[row];
-
-    if (atomic_load(&r->state) == ROW_FREE || row > f->last_row) {
-        return 0;
-    }
-    return row == f->last_row ? f->last_end : r->tail;
-}
-
-/* Walk what can be read of a row; what was cut off is damage. */
-static cask_status fold_row(fold *f, uint32_t row, uint64_t end,
-                            cask_error *err)
-{
-    uint64_t readable = atomic_load(&f->store->region.rows[row].reserved_tail);
-    scan_item missing = {.offset = readable, .size = end - readable};
-    cask_status status = CASK_OK;
-
-    if (readable > SEGMENT_HEADER_SIZE) {
-        status = walk_row(f, row, end < readable ? end : readable, err);
-    }
-    if (status == CASK_OK && end > readable) {
-        status = note_damage(f, row, &missing, err);
-    }
-    return status;
-}
-
 cask_status hash_fold(store_handle *store, bool keys_only, cask_fold_fn visit,
                       void *context, cask_error *err)
 {
@@ -275,20 +268,20 @@ cask_status hash_fold(store_handle *store, bool keys_only, cask_fold_fn visit,
               .visit = visit,
               .context = context,
               .keys_only = keys_only};
-    uint32_t rows = atomic_load(&store->region.header->row_count);
-    cask_status status = begin(&f, err);
+    store_walk walk = {.count = 0};
+    cask_status status = begin(&f, &walk, err);
 
-    for (uint32_t row = 0; row < rows && status == CASK_OK && !f.stopped;
-         row++) {
-        uint64_t end = end_of_row(&f, row);
-
-        if (end > SEGMENT_HEADER_SIZE) {
-            status = fold_row(&f, row, end, err);
-        }
+    if (walk.store == NULL) {
+        return status; /* nothing was begun */
+    }
+    if (status == CASK_OK) {
+        status = walk_all(&f, &walk, err);
     }
     if (status == CASK_OK && !f.stopped) {
         status = visit_open(&f, err);
     }
+    store_walk_free(&walk);
+    store_unpin(store);
     fold_table_free(&f.open);
     return status == CASK_OK ? f.damage : status;
 }

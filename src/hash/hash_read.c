@@ -99,9 +99,10 @@ static cask_status locate(store_handle *store, uint64_t place,
                           located *ret_record, cask_error *err)
 {
     const region_row *row = &store->region.rows[place_row(place)];
-    store_map *map = store_map_peek(store, place_row(place));
+    /* The tail first: if the map is current after that, it is its tail. */
     uint64_t tail =
         atomic_load_explicit(&row->reserved_tail, memory_order_acquire);
+    store_map *map = store_map_peek(store, place_row(place));
     uint64_t offset = place_offset(place);
     cask_status status;
 
@@ -115,6 +116,14 @@ static cask_status locate(store_handle *store, uint64_t place,
             status = store_map_row(store, place_row(place), &map, err);
             if (status != CASK_OK) {
                 return status;
+            }
+            tail =
+                atomic_load_explicit(&row->reserved_tail, memory_order_acquire);
+            if (store_map_peek(store, place_row(place)) != map ||
+                tail < RECORD_HEADER_SIZE ||
+                offset > tail - RECORD_HEADER_SIZE) {
+                return not_verified(store, place, "its segment was replaced",
+                                    err);
             }
         }
         ret_record->at = map->data + offset;
@@ -257,6 +266,9 @@ static cask_status look(store_handle *store, cask_slice key, siphash_value hash,
     cask_status status = CASK_NOT_FOUND;
 
     *ret_found = (hash_found){.place = 0};
+    if (store_has_removed(store)) {
+        store_release_removed(store);
+    }
     for (int i = 0; i < LOOKS; i++) {
         uint64_t before = ret_found->place;
         uint64_t place = 0;
@@ -323,10 +335,10 @@ prefetch_record(store_handle *store, siphash_value hash)
         !keydir_find(&store->region, keydir_hash_of(hash), &place)) {
         return;
     }
-    map = store_map_peek(store, place_row(place));
     tail = atomic_load_explicit(
         &store->region.rows[place_row(place)].reserved_tail,
         memory_order_acquire);
+    map = store_map_peek(store, place_row(place));
     offset = place_offset(place);
     if (map != NULL && map->size >= tail && offset < tail) {
         prefetch_lines(map->data + offset, place, tail - offset);
@@ -425,7 +437,8 @@ cask_status hash_view(store_handle *store, cask_slice key, cask_view *ret_view,
     }
     /* Pinned before it is verified: what is verified is then what stays. */
     atomic_fetch_add(&record.map->pins, 1);
-    if (!proves(&record, expires_at_ms, key, value) ||
+    if (atomic_load(&record.map->is_blank) ||
+        !proves(&record, expires_at_ms, key, value) ||
         hash_is_expired(store, record.header.time_s, expires_at_ms)) {
         atomic_fetch_sub(&record.map->pins, 1);
         return view_copy(store, key, ret_view, err);

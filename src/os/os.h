@@ -118,6 +118,9 @@ typedef struct os_ops {
      * the file, and touching them brings them back. Best effort. A sync then
      * need not take write access from them one by one. */
     void (*unfault)(os *os, void *memory, size_t size);
+    /* Let go of the file behind a reading map: whoever looks there sees zeros
+     * from now on, or still what was there; unmap() as before. */
+    void (*blank)(os *os, void *memory, size_t size);
     /* Ask for huge pages now; best effort, pages must be allocated. */
     void (*collapse)(os *os, void *memory, size_t size);
 

@@ -188,6 +188,11 @@ static void prefault(os *self, void *memory, size_t size)
     inner_of(self)->ops->prefault(inner_of(self), memory, size);
 }
 
+static void blank(os *self, void *memory, size_t size)
+{
+    inner_of(self)->ops->blank(inner_of(self), memory, size);
+}
+
 static void collapse(os *self, void *memory, size_t size)
 {
     inner_of(self)->ops->collapse(inner_of(self), memory, size);
@@ -344,6 +349,7 @@ static const os_ops table = {
     .unmap = unmap,
     .prefault = prefault,
     .unfault = unfault,
+    .blank = blank,
     .collapse = collapse,
     .lock = fault_lock,
     .is_locked = fault_is_locked,

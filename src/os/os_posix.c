@@ -207,6 +207,7 @@ os *os_posix(void)
         .unmap = posix_unmap,
         .prefault = posix_prefault,
         .unfault = posix_unfault,
+        .blank = posix_blank,
         .collapse = posix_collapse,
         .lock = posix_lock,
         .is_locked = posix_is_locked,

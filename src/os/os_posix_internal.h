@@ -71,6 +71,7 @@ int posix_map_private(os *self, size_t size, void **ret_memory);
 void posix_unmap(os *self, void *memory, size_t size);
 void posix_prefault(os *self, void *memory, size_t size);
 void posix_unfault(os *self, void *memory, size_t size);
+void posix_blank(os *self, void *memory, size_t size);
 void posix_collapse(os *self, void *memory, size_t size);
 int posix_fork_word(os *self, uint32_t **ret_word);
 void posix_fork_word_free(os *self, uint32_t *word);

@@ -155,6 +155,15 @@ void posix_unfault(os *self, void *memory, size_t size)
     (void)madvise(memory, size, MADV_DONTNEED);
 }
 
+void posix_blank(os *self, void *memory, size_t size)
+{
+    (void)self;
+    /* In one step for every thread that reads there. If there are too many
+     * maps for it, the file stays until unmap(). */
+    (void)mmap(memory, size, PROT_READ,
+               MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
+}
+
 void posix_collapse(os *self, void *memory, size_t size)
 {
     (void)self;

@@ -162,6 +162,7 @@ const os_ops *sim_table(void)
         .unmap = sim_unmap,
         .prefault = do_nothing,
         .unfault = do_nothing,
+        .blank = do_nothing,
         .collapse = do_nothing,
         .lock = sim_lock_range,
         .is_locked = sim_is_locked,

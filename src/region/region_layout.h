@@ -46,7 +46,9 @@ typedef enum region_row_state {
     ROW_FREE = 0,
     ROW_PREPARED = 1, /* exists, takes no record yet */
     ROW_ACTIVE = 2,   /* takes records */
-    ROW_SEALED = 3    /* never written again */
+    ROW_SEALED = 3,   /* never written again */
+    ROW_OUTPUT = 4,   /* written by the merge under way */
+    ROW_RETIRED = 5   /* replaced by a merge; goes when nobody can read it */
 } region_row_state;
 
 /* One segment. The first line is what readers need. */
@@ -57,7 +59,10 @@ typedef struct region_row {
     _Atomic uint32_t state;         /* region_row_state */
     uint32_t kind;                  /* as in its header */
     uint64_t inode;
-    uint64_t unused[3];
+    _Atomic uint32_t is_input;       /* of the merge under way */
+    _Atomic uint32_t is_quarantined; /* damaged: not merged */
+    uint64_t retired_in; /* merge that replaced it; see region_merge */
+    uint64_t unused2;
 
     /* The second line is for writers and statistics. */
     alignas(REGION_LINE) _Atomic uint64_t capacity; /* bytes allocated */
@@ -82,7 +87,9 @@ typedef struct region_process {
     uint64_t start_ms; /* wall clock of the claim */
     /* Written by the owner without a lock, once a second. */
     _Atomic uint64_t gets, get_misses;
-    uint64_t unused2[2];
+    /* Merges from this one on take no segment away from it; 0: any may. */
+    _Atomic uint64_t pinned;
+    uint64_t unused2;
 } region_process;
 
 /* What a put is about to do to the index; see hash/hash_apply.c. */
@@ -134,6 +141,38 @@ typedef struct region_commit {
     uint64_t unused;
 } region_commit;
 
+/* One key's place on its way from the input of a merge to the output; see
+ * hash/hash_merge.c. */
+typedef struct region_move_intent {
+    alignas(REGION_LINE) uint64_t armed; /* 0: none */
+    uint64_t hash[2];
+    uint64_t to;
+    uint64_t to_live_bytes; /* of the rows, before */
+    uint64_t from_live_bytes;
+    uint32_t to_live_records;
+    uint32_t from_live_records;
+    uint32_t from_row;
+    uint32_t unused;
+} region_move_intent;
+
+typedef enum region_merge_phase {
+    MERGE_NONE = 0,
+    MERGE_COPYING = 1, /* outputs do not count: whoever takes over drops them */
+    MERGE_MOVING = 2   /* inputs do not count: whoever takes over goes on */
+} region_merge_phase;
+
+/* The merge under way; see store/store_merge.c. */
+typedef struct region_merge {
+    alignas(
+        REGION_LINE) _Atomic uint64_t number; /* merges that replaced, + 1 */
+    _Atomic uint32_t phase;                   /* region_merge_phase */
+    _Atomic uint32_t cancel;                  /* somebody asks it to stop */
+    _Atomic uint64_t bytes_done, bytes_total; /* of the inputs */
+
+    /* Statistics, of all merges. */
+    _Atomic uint64_t bytes_read, bytes_written, bytes_freed;
+} region_merge;
+
 typedef struct region_header {
     /* Constant once the state has left CREATING. */
     alignas(REGION_LINE) uint8_t magic[8];
@@ -152,6 +191,7 @@ typedef struct region_header {
     _Atomic uint32_t state;    /* region_state */
     _Atomic uint32_t poisoned; /* a sync failed: nobody writes any more */
     _Atomic uint64_t key_count;
+    _Atomic uint64_t removed; /* segments taken away: maps of them may go */
 
     alignas(REGION_LINE) os_mutex write_lock;
 
@@ -175,6 +215,7 @@ typedef struct region_header {
 
     region_apply_intent apply;
     region_keydir_intent keydir;
+    region_move_intent move;
     region_heap heap;
     region_commit commit;
 
@@ -185,6 +226,8 @@ typedef struct region_header {
     uint64_t damaged_bytes;
     _Atomic uint64_t sync_ns[REGION_HISTOGRAM];
     _Atomic uint64_t lock_wait_ns[REGION_HISTOGRAM];
+
+    region_merge merge;
 
     /* Where the store was when the region was made, or found clean and used
      * again: an absolute path with NUL, or empty. Information: nothing finds

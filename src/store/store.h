@@ -25,6 +25,7 @@ enum {
     LOCK_OPEN = 0,        /* exclusive while opening, creating, closing */
     LOCK_MAINTENANCE = 1, /* exclusive while files come and go */
     LOCK_WRITE_ROLE = 2,  /* shared by writers; exclusive by `exclusive` */
+    LOCK_MERGE = 3,       /* exclusive while merging */
     LOCK_PROCESSES = 64   /* + process slot: exclusive while it lives */
 };
 
@@ -40,13 +41,15 @@ typedef struct store_stripe {
     _Atomic uint64_t get_misses;
 } store_stripe;
 
-/* A segment mapped for reading. Lives until the handle is closed. */
+/* A segment mapped for reading. Lives until the handle is closed, its file
+ * possibly not. */
 typedef struct store_map {
     uint64_t file_id;
     uint64_t nonce;
     const uint8_t *data;
     size_t size;             /* of the mapping */
     _Atomic uint32_t pins;   /* views lent out */
+    _Atomic bool is_blank;   /* the file is let go; no new pins */
     struct store_map *older; /* that it replaced */
 } store_map;
 
@@ -114,6 +117,9 @@ struct store_handle {
 
     os_mutex maintenance_mutex;
     os_mutex map_mutex;
+    os_mutex merge_mutex; /* of threads of this handle that would merge */
+    uint32_t pins;        /* map_mutex; see store_pin_locked() */
+    _Atomic uint64_t removed; /* of the region's, when maps were let go */
     _Atomic(store_map *) *maps; /* REGION_SEGMENTS */
     store_active *active;       /* write lock */
     struct store_files *files;  /* map_mutex; CASK_IO_PREAD only */

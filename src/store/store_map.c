@@ -133,6 +133,49 @@ uint32_t store_pins(const store_handle *store)
     return pins;
 }
 
+/* False: lent out. A view pins first and looks at is_blank then; here it is the
+ * other way round. */
+static bool let_go(store_handle *store, store_map *map)
+{
+    if (atomic_load(&map->is_blank)) {
+        return true;
+    }
+    atomic_store(&map->is_blank, true);
+    if (atomic_load(&map->pins) != 0) {
+        atomic_store(&map->is_blank, false);
+        return false;
+    }
+    store->os->ops->blank(store->os, (void *)(uintptr_t)map->data, map->size);
+    return true;
+}
+
+void store_release_removed(store_handle *store)
+{
+    const os_ops *ops = store->os->ops;
+    uint64_t removed = atomic_load(&store->region.header->removed);
+    uint32_t count = atomic_load(&store->region.header->row_count);
+    bool all = true;
+
+    if (ops->mutex_lock(store->os, &store->map_mutex, 0) != 0) {
+        return; /* whoever has it now, or comes next, does it */
+    }
+    for (uint32_t row = 0; row < count && row < REGION_SEGMENTS; row++) {
+        store_map *map = atomic_load(&store->maps[row]);
+        uint64_t id = atomic_load(&store->region.rows[row].file_id);
+
+        for (; map != NULL; map = map->older) {
+            if (map->file_id != id) {
+                all = let_go(store, map) && all;
+            }
+        }
+    }
+    store_pread_close_removed(store);
+    if (all) {
+        atomic_store(&store->removed, removed);
+    }
+    ops->mutex_unlock(store->os, &store->map_mutex);
+}
+
 void store_unmap_all(store_handle *store)
 {
     uint32_t count = atomic_load(&store->region.header->row_count);

@@ -379,7 +379,8 @@ static bool matches_files(store_handle *store)
         const region_row *row = &store->region.rows[i];
         char name[SEGMENT_NAME_SIZE];
 
-        if (atomic_load(&row->state) == ROW_FREE) {
+        if (atomic_load(&row->state) == ROW_FREE ||
+            atomic_load(&row->state) == ROW_RETIRED) {
             continue;
         }
         segment_name_format(atomic_load(&row->file_id), name);
@@ -673,6 +674,9 @@ static cask_status set_up(store_handle *store, const char *path,
     }
     if (os_errno == 0) {
         os_errno = ops->mutex_init(store->os, &store->map_mutex);
+    }
+    if (os_errno == 0) {
+        os_errno = ops->mutex_init(store->os, &store->merge_mutex);
     }
     if (os_errno != 0) {
         return fail_os(err, os_errno, "cannot set up a handle");

@@ -15,6 +15,7 @@
 typedef struct open_file {
     os_file *file;
     uint64_t file_id;
+    uint32_t row;
     uint64_t last_use;
     uint32_t users; /* reads under way */
 } open_file;
@@ -70,7 +71,7 @@ static cask_status open_slot(store_handle *store, uint32_t row, open_file *slot,
         return CASK_OK;
     }
     store->os->ops->close(slot->file);
-    *slot = (open_file){.file_id = expected.id};
+    *slot = (open_file){.file_id = expected.id, .row = row};
     memcpy(expected.uuid, store->identity.uuid, 16);
     return segment_open(store->dir, &expected, OS_READ, &slot->file, NULL,
                         &stat, err);
@@ -132,6 +133,22 @@ cask_status store_pread(store_handle *store, uint32_t row, void *data,
     slot->users--;
     ops->mutex_unlock(store->os, &store->map_mutex);
     return status;
+}
+
+void store_pread_close_removed(store_handle *store)
+{
+    struct store_files *files = store->files;
+
+    for (uint32_t i = 0; files != NULL && i < files->count; i++) {
+        open_file *slot = &files->slot[i];
+
+        if (slot->file != NULL && slot->users == 0 &&
+            atomic_load(&store->region.rows[slot->row].file_id) !=
+                slot->file_id) {
+            store->os->ops->close(slot->file);
+            *slot = (open_file){.file = NULL};
+        }
+    }
 }
 
 void store_pread_close_all(store_handle *store)

@@ -27,6 +27,21 @@ static inline store_map *store_map_peek(const store_handle *store, uint32_t row)
     return map;
 }
 
+/*
+ * Let go of files that a merge has taken away, so that their space comes back;
+ * not of those lent out by views, which come next time. A reader that is in
+ * such a map now finds zeros, no record, and looks up again.
+ */
+void store_release_removed(store_handle *store);
+
+/* Whether there are such files; cheap. */
+static inline bool store_has_removed(const store_handle *store)
+{
+    return atomic_load_explicit(&store->region.header->removed,
+                                memory_order_relaxed) !=
+           atomic_load_explicit(&store->removed, memory_order_relaxed);
+}
+
 void store_unmap_all(store_handle *store);
 
 /* Views lent out by this handle. */
@@ -38,6 +53,8 @@ uint32_t store_pins(const store_handle *store);
  * the file is shorter. */
 cask_status store_pread(store_handle *store, uint32_t row, void *data,
                         size_t size, uint64_t offset, cask_error *err);
+/* Close what a merge has taken away; map_mutex held. */
+void store_pread_close_removed(store_handle *store);
 void store_pread_close_all(store_handle *store);
 
 /*

@@ -331,19 +331,19 @@ static cask_status begin_segment(recovery *r, const store_tail *from,
     segment_header expected = {0};
     manifest_segment segment;
     uint64_t end = SEGMENT_HEADER_SIZE;
-    uint64_t capacity = FIRST_CAPACITY;
+    row_plan plan = {
+        .kind = SEGMENT_LOG, .state = ROW_PREPARED, .capacity = FIRST_CAPACITY};
     cask_status status;
     os_stat stat;
 
-    if (capacity > store->options.segment_max_bytes) {
-        capacity = store->options.segment_max_bytes;
+    if (plan.capacity > store->options.segment_max_bytes) {
+        plan.capacity = store->options.segment_max_bytes;
     }
     if (from != NULL) {
-        capacity += from->end - from->trusted_end;
+        plan.capacity += from->end - from->trusted_end;
+        plan.born = from->last_sequence + 1;
     }
-    status = store_create_row(store, capacity,
-                              from == NULL ? 0 : from->last_sequence + 1,
-                              &copy.to, err);
+    status = store_create_row(store, &plan, &copy.to, err);
     if (status != CASK_OK) {
         return status;
     }

@@ -78,14 +78,35 @@ static cask_status grow(store_handle *store, region_row *row, uint64_t needed,
 /* ---- New segments ---------------------------------------------------------
  */
 
+/* Whoever wrote the MANIFEST anew may have died before it noted its length. */
+static cask_status know_tail(store_handle *store, cask_error *err)
+{
+    region_header *header = store->region.header;
+    manifest_state manifest = {.count = 0};
+    cask_status status = CASK_OK;
+
+    if (header->manifest_tail == 0) {
+        status =
+            manifest_load(store->dir, store->identity.uuid, &manifest, err);
+        if (status == CASK_OK) {
+            header->manifest_number = manifest.number;
+            header->manifest_tail = manifest.tail;
+        }
+        manifest_free(&manifest);
+    }
+    return status;
+}
+
 cask_status store_edit(store_handle *store, manifest_edit *edit,
                        cask_error *err)
 {
     region_header *header = store->region.header;
-    cask_status status =
-        manifest_append(store->dir, &header->manifest_tail,
-                        &header->manifest_number, edit, 1, err);
+    cask_status status = know_tail(store, err);
 
+    if (status == CASK_OK) {
+        status = manifest_append(store->dir, &header->manifest_tail,
+                                 &header->manifest_number, edit, 1, err);
+    }
     if (status == CASK_POISONED) {
         store_poison(store, 0, MANIFEST_NAME);
     }
@@ -115,11 +136,40 @@ cask_status store_take_id(store_handle *store, uint64_t *ret_id,
     return CASK_OK;
 }
 
+/* The row that has been free for longest: whoever still has a place in it looks
+ * for a record that the new segment does not have. UINT32_MAX: there is none,
+ * or recovery counts rows itself. */
+static uint32_t longest_free(const store_handle *store)
+{
+    const region_header *header = store->region.header;
+    uint32_t count = atomic_load(&header->row_count);
+    uint32_t found = UINT32_MAX;
+
+    if (atomic_load(&header->state) == REGION_CREATING) {
+        return found;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        const region_row *row = &store->region.rows[i];
+
+        if (atomic_load(&row->state) == ROW_FREE &&
+            atomic_load(&row->file_id) == 0 &&
+            (found == UINT32_MAX ||
+             row->retired_in < store->region.rows[found].retired_in)) {
+            found = i;
+        }
+    }
+    return found;
+}
+
 static cask_status free_row(store_handle *store, uint32_t *ret_row,
                             cask_error *err)
 {
     uint32_t count = atomic_load(&store->region.header->row_count);
 
+    *ret_row = longest_free(store);
+    if (*ret_row != UINT32_MAX) {
+        return CASK_OK;
+    }
     if (count >= REGION_SEGMENTS) {
         return fail(err, CASK_NO_SPACE, 0,
                     "%s: %d segments, the most there can be; use a larger "
@@ -128,6 +178,31 @@ static cask_status free_row(store_handle *store, uint32_t *ret_row,
     }
     *ret_row = count;
     return region_allocate_row(&store->region, count, err);
+}
+
+/* Readers with an old place may look at the row at any time. */
+static void fill_row(region_row *row, const row_plan *plan,
+                     const segment_header *header, uint64_t inode)
+{
+    row->kind = plan->kind;
+    row->inode = inode;
+    row->tail = SEGMENT_HEADER_SIZE;
+    row->records = 0;
+    row->live_bytes = 0;
+    row->live_records = 0;
+    row->tombstones = 0;
+    row->first_sequence = 0;
+    row->last_sequence = 0;
+    row->damaged_bytes = 0;
+    row->retired_in = 0;
+    atomic_store(&row->has_hint, 0);
+    atomic_store(&row->is_input, 0);
+    atomic_store(&row->is_quarantined, 0);
+    atomic_store(&row->nonce, header->nonce);
+    atomic_store(&row->reserved_tail, SEGMENT_HEADER_SIZE);
+    atomic_store(&row->capacity, plan->capacity);
+    atomic_store(&row->state, plan->state);
+    atomic_store_explicit(&row->file_id, header->id, memory_order_release);
 }
 
 /* Create the file under the next id whose name is free: something that is not
@@ -158,13 +233,12 @@ static cask_status create_file(store_handle *store, segment_header *header,
     return status;
 }
 
-cask_status store_create_row(store_handle *store, uint64_t capacity,
-                             uint64_t born, uint32_t *ret_row, cask_error *err)
+cask_status store_create_row(store_handle *store, const row_plan *plan,
+                             uint32_t *ret_row, cask_error *err)
 {
-    segment_header header = {.kind = SEGMENT_LOG, .born = born};
+    segment_header header = {.kind = plan->kind, .born = plan->born};
     os_file *file = NULL;
     cask_status status;
-    region_row *row;
     os_stat stat;
     uint32_t index = 0;
 
@@ -178,7 +252,7 @@ cask_status store_create_row(store_handle *store, uint64_t capacity,
         return fail(err, CASK_IO, 0, "cannot get random bytes");
     }
     header.nonce |= 1; /* never 0: 0 means "any" elsewhere */
-    status = create_file(store, &header, capacity, &file, err);
+    status = create_file(store, &header, plan->capacity, &file, err);
     if (status != CASK_OK) {
         return status;
     }
@@ -186,17 +260,10 @@ cask_status store_create_row(store_handle *store, uint64_t capacity,
         stat.inode = 0;
     }
     store->os->ops->close(file);
-    row = &store->region.rows[index];
-    memset(row, 0, sizeof(*row));
-    row->kind = SEGMENT_LOG;
-    row->inode = stat.inode;
-    row->tail = SEGMENT_HEADER_SIZE;
-    atomic_store(&row->nonce, header.nonce);
-    atomic_store(&row->reserved_tail, SEGMENT_HEADER_SIZE);
-    atomic_store(&row->capacity, capacity);
-    atomic_store(&row->state, ROW_PREPARED);
-    atomic_store_explicit(&row->file_id, header.id, memory_order_release);
-    atomic_store(&store->region.header->row_count, index + 1);
+    fill_row(&store->region.rows[index], plan, &header, stat.inode);
+    if (index >= atomic_load(&store->region.header->row_count)) {
+        atomic_store(&store->region.header->row_count, index + 1);
+    }
     *ret_row = index;
     return CASK_OK;
 }
@@ -219,18 +286,21 @@ static cask_status unlisted_row(store_handle *store, uint64_t bytes,
                                 uint32_t *ret_row, cask_error *err)
 {
     region_header *header = store->region.header;
-    uint64_t capacity = round_up(SEGMENT_HEADER_SIZE + bytes, GROW_FIRST);
+    row_plan plan = {.kind = SEGMENT_LOG,
+                     .state = ROW_PREPARED,
+                     .capacity =
+                         round_up(SEGMENT_HEADER_SIZE + bytes, GROW_FIRST)};
     cask_status status;
 
     if (atomic_load(&header->unlisted_row) != 0) {
         *ret_row = atomic_load(&header->unlisted_row) - 1;
         return enlarge(store, *ret_row, bytes, err);
     }
-    if (capacity > store->options.segment_max_bytes &&
+    if (plan.capacity > store->options.segment_max_bytes &&
         SEGMENT_HEADER_SIZE + bytes <= store->options.segment_max_bytes) {
-        capacity = store->options.segment_max_bytes;
+        plan.capacity = store->options.segment_max_bytes;
     }
-    status = store_create_row(store, capacity, 0, ret_row, err);
+    status = store_create_row(store, &plan, ret_row, err);
     if (status == CASK_OK) {
         atomic_store(&header->unlisted_row, *ret_row + 1);
     }

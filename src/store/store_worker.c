@@ -4,6 +4,7 @@
  * also happen later, or in another process; it owns nothing.
  */
 #include "store/store.h"
+#include "store/store_read.h"
 #include "store/store_recover.h"
 #include "store/store_write.h"
 
@@ -70,6 +71,9 @@ static void tick(store_handle *store)
         report(store, store_prepare_next(store, &err), &err);
     }
     write_hints(store, &err);
+    if (store_has_removed(store)) {
+        store_release_removed(store);
+    }
 }
 
 static void run(void *argument)

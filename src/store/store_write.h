@@ -71,10 +71,17 @@ cask_status store_edit(store_handle *store, manifest_edit *edit,
 cask_status store_take_id(store_handle *store, uint64_t *ret_id,
                           cask_error *err);
 
-/* Create a segment in a new row. State ROW_PREPARED. Maintenance lock held.
- * born: see segment_header. */
-cask_status store_create_row(store_handle *store, uint64_t capacity,
-                             uint64_t born, uint32_t *ret_row, cask_error *err);
+/* What a new segment is to be. */
+typedef struct row_plan {
+    segment_kind kind;
+    region_row_state state;
+    uint64_t born;     /* see segment_header */
+    uint64_t capacity; /* bytes to allocate */
+} row_plan;
+
+/* Create a segment in a free row. Maintenance lock held. */
+cask_status store_create_row(store_handle *store, const row_plan *plan,
+                             uint32_t *ret_row, cask_error *err);
 
 /* Make sure that there is a next row, with room for `bytes`; maintenance lock
  * held. */

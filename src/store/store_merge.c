@@ -1,0 +1,416 @@
+/*
+ * The life of a merge's segments. The MANIFEST is written anew as a whole, so
+ * that outputs and inputs change places at once; rows of the region follow.
+ */
+#include "store/store_merge.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "log/segment.h"
+#include "store/store_write.h"
+
+static region_merge *merge_of(const store_handle *store)
+{
+    return &store->region.header->merge;
+}
+
+bool store_row_counts(const store_handle *store, uint32_t index)
+{
+    const region_row *row = &store->region.rows[index];
+    bool moving = atomic_load(&merge_of(store)->phase) == MERGE_MOVING;
+
+    switch (atomic_load(&row->state)) {
+    case ROW_ACTIVE:
+        return true;
+    case ROW_SEALED:
+        return !moving || atomic_load(&row->is_input) == 0;
+    case ROW_OUTPUT:
+        return moving;
+    default:
+        return false;
+    }
+}
+
+/* ---- Pins ----------------------------------------------------------------
+ */
+
+static _Atomic uint64_t *pin_of(store_handle *store)
+{
+    return &store->region.processes[store->process_slot].pinned;
+}
+
+void store_pin_locked(store_handle *store)
+{
+    const os_ops *ops = store->os->ops;
+
+    (void)ops->mutex_lock(store->os, &store->map_mutex, UINT32_MAX);
+    if (store->pins++ == 0 && store->has_slot) {
+        atomic_store(pin_of(store), atomic_load(&merge_of(store)->number) + 1);
+    }
+    ops->mutex_unlock(store->os, &store->map_mutex);
+}
+
+void store_unpin(store_handle *store)
+{
+    const os_ops *ops = store->os->ops;
+
+    (void)ops->mutex_lock(store->os, &store->map_mutex, UINT32_MAX);
+    if (--store->pins == 0 && store->has_slot) {
+        atomic_store(pin_of(store), 0);
+    }
+    ops->mutex_unlock(store->os, &store->map_mutex);
+}
+
+/* The oldest merge that somebody's pin forbids to take segments away. */
+static uint64_t oldest_pin(store_handle *store)
+{
+    uint64_t oldest = UINT64_MAX;
+
+    for (uint32_t i = 0; i < REGION_PROCESSES; i++) {
+        const region_process *process = &store->region.processes[i];
+        uint64_t pinned = atomic_load(&process->pinned);
+
+        if (pinned != 0 && pinned < oldest && store_slot_is_alive(store, i)) {
+            oldest = pinned;
+        }
+    }
+    return oldest;
+}
+
+/* ---- Locks ----------------------------------------------------------------
+ */
+
+cask_status store_merge_lock(store_handle *store, cask_error *err)
+{
+    const os_ops *ops = store->os->ops;
+    int os_errno = ops->mutex_lock(store->os, &store->merge_mutex, 0);
+
+    if (os_errno == 0) {
+        os_errno = ops->lock(store->lock_file, LOCK_MERGE, 1, OS_EXCLUSIVE);
+        if (os_errno == 0) {
+            return CASK_OK;
+        }
+        ops->mutex_unlock(store->os, &store->merge_mutex);
+    }
+    if (os_errno == EAGAIN || os_errno == ETIMEDOUT) {
+        return fail(err, CASK_BUSY, 0,
+                    "%s: a merge is under way; wait for it, or cancel it",
+                    store->path);
+    }
+    return fail_os(err, os_errno, "%s: cannot lock LOCK", store->path);
+}
+
+void store_merge_unlock(store_handle *store)
+{
+    store_unlock_byte(store, LOCK_MERGE);
+    store->os->ops->mutex_unlock(store->os, &store->merge_mutex);
+}
+
+bool store_merge_is_cancelled(const store_handle *store)
+{
+    return atomic_load(&store->worker_stop) ||
+           atomic_load(&merge_of(store)->cancel) != 0 ||
+           atomic_load(&store->region.header->poisoned) != 0;
+}
+
+/* ---- Rows ---- */
+
+typedef void (*row_fn)(store_handle *store, uint32_t row);
+
+static void for_each_row(store_handle *store, row_fn visit)
+{
+    uint32_t count = atomic_load(&store->region.header->row_count);
+
+    for (uint32_t i = 0; i < count; i++) {
+        visit(store, i);
+    }
+}
+
+/* Take a file away and give its row back. */
+static void remove_row(store_handle *store, uint32_t index)
+{
+    region_row *row = &store->region.rows[index];
+    uint64_t id = atomic_load(&row->file_id);
+    char name[SEGMENT_NAME_SIZE];
+
+    row->retired_in = atomic_load(&merge_of(store)->number);
+    atomic_store(&row->file_id, 0);
+    atomic_store(&row->state, ROW_FREE);
+    atomic_fetch_add(&store->region.header->removed, 1);
+    hint_name_format(id, name);
+    (void)store->os->ops->remove(store->dir, name);
+    segment_name_format(id, name);
+    (void)store->os->ops->remove(store->dir, name);
+}
+
+static void unmark_input(store_handle *store, uint32_t index)
+{
+    atomic_store(&store->region.rows[index].is_input, 0);
+}
+
+static void drop_output(store_handle *store, uint32_t index)
+{
+    if (atomic_load(&store->region.rows[index].state) == ROW_OUTPUT) {
+        remove_row(store, index);
+    }
+}
+
+static void clean_row(store_handle *store, uint32_t index)
+{
+    region_row *row = &store->region.rows[index];
+
+    if (atomic_load(&row->state) == ROW_RETIRED &&
+        row->retired_in < oldest_pin(store)) {
+        atomic_fetch_add(&merge_of(store)->bytes_freed, row->tail);
+        remove_row(store, index);
+    }
+}
+
+void store_merge_clean(store_handle *store)
+{
+    for_each_row(store, clean_row);
+}
+
+void store_merge_abandon(store_handle *store)
+{
+    for_each_row(store, drop_output);
+    for_each_row(store, unmark_input);
+    atomic_store(&merge_of(store)->phase, MERGE_NONE);
+}
+
+cask_status store_merge_begin(store_handle *store, const uint32_t *rows,
+                              size_t count, cask_error *err)
+{
+    region_merge *merge = merge_of(store);
+    cask_status status = CASK_OK;
+
+    for_each_row(store, unmark_input);
+    atomic_store(&merge->bytes_done, 0);
+    atomic_store(&merge->bytes_total, 0);
+    atomic_store(&merge->cancel, 0);
+    for (size_t i = 0; i < count && status == CASK_OK; i++) {
+        region_row *row = &store->region.rows[rows[i]];
+
+        if (atomic_load(&row->state) != ROW_SEALED) {
+            status = fail(err, CASK_INVALID, 0,
+                          "%016" PRIx64 ".log is not sealed, it cannot be "
+                          "merged",
+                          atomic_load(&row->file_id));
+        }
+        atomic_store(&row->is_input, 1);
+        atomic_fetch_add(&merge->bytes_total, row->tail);
+    }
+    if (status == CASK_OK) {
+        atomic_store(&merge->phase, MERGE_COPYING);
+    }
+    return status;
+}
+
+cask_status store_merge_output(store_handle *store, uint64_t capacity,
+                               uint32_t *ret_row, cask_error *err)
+{
+    row_plan plan = {.kind = SEGMENT_MERGE,
+                     .state = ROW_OUTPUT,
+                     .born = atomic_load(&store->region.header->next_sequence),
+                     .capacity = capacity};
+    cask_status status = store_maintain_begin(store, err);
+
+    if (status == CASK_OK) {
+        status = store_create_row(store, &plan, ret_row, err);
+        store_maintain_end(store);
+    }
+    return status;
+}
+
+/* ---- The MANIFEST ---- */
+
+static bool lists(const manifest_state *manifest, uint64_t id)
+{
+    for (size_t i = 0; i < manifest->count; i++) {
+        if (manifest->segments[i].id == id) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static int by_id(const void *left, const void *right)
+{
+    const manifest_segment *a = left;
+    const manifest_segment *b = right;
+
+    return a->id < b->id ? -1 : a->id > b->id;
+}
+
+static void drop_listed(manifest_state *manifest, uint64_t id)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < manifest->count; i++) {
+        if (manifest->segments[i].id != id) {
+            manifest->segments[kept++] = manifest->segments[i];
+        }
+    }
+    manifest->count = kept;
+}
+
+static cask_status exchange(store_handle *store, manifest_state *manifest,
+                            cask_error *err)
+{
+    uint32_t count = atomic_load(&store->region.header->row_count);
+    cask_status status = CASK_OK;
+
+    for (uint32_t i = 0; i < count && status == CASK_OK; i++) {
+        const region_row *row = &store->region.rows[i];
+        uint32_t state = atomic_load(&row->state);
+        manifest_segment output = {.id = atomic_load(&row->file_id),
+                                   .nonce = atomic_load(&row->nonce),
+                                   .kind = SEGMENT_MERGE,
+                                   .sealed = true,
+                                   .length = row->tail,
+                                   .last_sequence = row->last_sequence};
+
+        if (state == ROW_SEALED && atomic_load(&row->is_input) != 0) {
+            drop_listed(manifest, output.id);
+        } else if (state == ROW_OUTPUT) {
+            status = manifest_add(manifest, &output, err);
+        }
+    }
+    if (manifest->count > 1) {
+        qsort(manifest->segments, manifest->count, sizeof(manifest_segment),
+              by_id);
+    }
+    return status;
+}
+
+/* Outputs count from here on, for every process at once. */
+static cask_status enter_moving(store_handle *store, cask_error *err)
+{
+    region_merge *merge = merge_of(store);
+    cask_status status = store_lock_always(store, err);
+
+    if (status == CASK_OK) {
+        atomic_fetch_add(&merge->number, 1);
+        atomic_store(&merge->phase, MERGE_MOVING);
+        store_unlock(store);
+    }
+    return status;
+}
+
+/* Whether MANIFEST lists the outputs: then they are to stay. */
+static cask_status outputs_are_listed(store_handle *store, bool *ret_listed,
+                                      cask_error *err)
+{
+    uint32_t count = atomic_load(&store->region.header->row_count);
+    manifest_state manifest;
+    cask_status status =
+        manifest_load(store->dir, store->identity.uuid, &manifest, err);
+
+    *ret_listed = false;
+    for (uint32_t i = 0; i < count && status == CASK_OK; i++) {
+        const region_row *row = &store->region.rows[i];
+
+        if (atomic_load(&row->state) == ROW_OUTPUT &&
+            lists(&manifest, atomic_load(&row->file_id))) {
+            *ret_listed = true;
+        }
+    }
+    manifest_free(&manifest);
+    return status;
+}
+
+static cask_status rewrite(store_handle *store, cask_error *err)
+{
+    region_header *header = store->region.header;
+    manifest_state manifest;
+    cask_status status =
+        manifest_load(store->dir, store->identity.uuid, &manifest, err);
+
+    if (status == CASK_OK) {
+        status = exchange(store, &manifest, err);
+    }
+    if (status == CASK_OK) {
+        manifest.next_sequence = atomic_load(&header->next_sequence);
+        header->manifest_tail = 0; /* unknown, should this process die now */
+        status = manifest_rewrite(store->dir, &manifest,
+                                  store->options.file_mode, err);
+    }
+    if (status == CASK_OK) {
+        header->manifest_number = manifest.number;
+        header->manifest_tail = manifest.tail;
+    }
+    manifest_free(&manifest);
+    return status;
+}
+
+cask_status store_merge_replace(store_handle *store, cask_error *err)
+{
+    cask_status status = store_maintain_begin(store, err);
+    bool listed = false;
+
+    if (status != CASK_OK) {
+        return status;
+    }
+    status = rewrite(store, err);
+    if (status != CASK_OK &&
+        (outputs_are_listed(store, &listed, NULL) != CASK_OK || listed)) {
+        /* Its name is there and may not be durable. */
+        store_poison(store, 0, MANIFEST_NAME);
+    }
+    store_maintain_end(store);
+    return status == CASK_OK ? enter_moving(store, err) : status;
+}
+
+/* ---- End, and taking over ---- */
+
+static void settle_row(store_handle *store, uint32_t index)
+{
+    region_row *row = &store->region.rows[index];
+
+    if (atomic_load(&row->is_input) != 0) {
+        row->retired_in = atomic_load(&merge_of(store)->number);
+        atomic_store(&row->state, ROW_RETIRED);
+        atomic_store(&row->is_input, 0);
+    } else if (atomic_load(&row->state) == ROW_OUTPUT) {
+        atomic_store(&row->state, ROW_SEALED);
+    }
+}
+
+cask_status store_merge_finish(store_handle *store, cask_error *err)
+{
+    cask_status status = store_lock_always(store, err);
+
+    if (status != CASK_OK) {
+        return status;
+    }
+    for_each_row(store, settle_row);
+    atomic_store(&merge_of(store)->phase, MERGE_NONE);
+    store_unlock(store);
+    store_merge_clean(store);
+    return CASK_OK;
+}
+
+cask_status store_merge_inherit(store_handle *store, cask_error *err)
+{
+    cask_status status = CASK_OK;
+    bool listed = false;
+
+    if (atomic_load(&merge_of(store)->phase) != MERGE_COPYING) {
+        return CASK_OK;
+    }
+    status = store_maintain_begin(store, err);
+    if (status == CASK_OK) {
+        status = outputs_are_listed(store, &listed, err);
+        store_maintain_end(store);
+    }
+    if (status == CASK_OK && listed) {
+        return enter_moving(store, err);
+    }
+    if (status == CASK_OK) {
+        store_merge_abandon(store);
+    }
+    return status;
+}
