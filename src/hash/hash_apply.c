@@ -4,6 +4,7 @@
  * saved first, and the next owner starts from them.
  */
 #include "hash/hash.h"
+#include "hash/hash_merge.h"
 #include "hash/keydir.h"
 #include "region/heap.h"
 #include "region/place.h"
@@ -183,6 +184,7 @@ static void prefetch(const store_handle *store, siphash_value hash)
 static void finish(store_handle *store)
 {
     keydir_finish_locked(&store->region);
+    hash_move_finish_locked(store);
     if (is_half_applied(store)) {
         restore(store); /* redo looks for sequences above the last applied */
     }

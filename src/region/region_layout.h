@@ -147,6 +147,7 @@ typedef struct region_move_intent {
     alignas(REGION_LINE) uint64_t armed; /* 0: none */
     uint64_t hash[2];
     uint64_t to;
+    uint64_t size;          /* of the record, bytes */
     uint64_t to_live_bytes; /* of the rows, before */
     uint64_t from_live_bytes;
     uint32_t to_live_records;

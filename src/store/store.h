@@ -117,9 +117,9 @@ struct store_handle {
 
     os_mutex maintenance_mutex;
     os_mutex map_mutex;
-    os_mutex merge_mutex; /* of threads of this handle that would merge */
-    uint32_t pins;        /* map_mutex; see store_pin_locked() */
-    _Atomic uint64_t removed; /* of the region's, when maps were let go */
+    os_mutex merge_mutex;       /* of threads of this handle that would merge */
+    uint32_t pins;              /* map_mutex; see store_pin_locked() */
+    _Atomic uint64_t removed;   /* of the region's, when maps were let go */
     _Atomic(store_map *) *maps; /* REGION_SEGMENTS */
     store_active *active;       /* write lock */
     struct store_files *files;  /* map_mutex; CASK_IO_PREAD only */

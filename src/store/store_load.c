@@ -107,38 +107,51 @@ static cask_status run_hint(store_handle *store, load_source *source,
     return status;
 }
 
-/* CASK_NOT_FOUND: there is no usable hint. */
-static cask_status open_hint(store_handle *store, load_source *source,
-                             const manifest_segment *segment, cask_error *err)
+cask_status store_hint_load(store_handle *store,
+                            const manifest_segment *segment,
+                            store_bytes *ret_bytes, hint_header *ret_header,
+                            cask_error *err)
 {
     char name[SEGMENT_NAME_SIZE];
     os_file *file = NULL;
     cask_status status;
     os_stat stat;
 
+    *ret_bytes = (store_bytes){NULL, 0, 0};
     hint_name_format(segment->id, name);
     if (file_open(store->dir, name, OS_READ, &file, &stat, NULL) != CASK_OK) {
         return CASK_NOT_FOUND;
     }
-    status = store_bytes_load(store, file, stat.size, name, &source->hint, err);
+    status = store_bytes_load(store, file, stat.size, name, ret_bytes, err);
     store->os->ops->close(file);
     if (status == CASK_OK) {
-        status = check_hint(store, segment, &source->hint, name,
-                            &source->header, err);
+        status = check_hint(store, segment, ret_bytes, name, ret_header, err);
     }
     if (status == CASK_OK) {
-        source->by_hint = true;
-        source->last_sequence = source->header.last_sequence;
-        source->sequence = sequence_of_row(source, 0);
-        atomic_store(&store->region.rows[source->row].has_hint, 1);
         return CASK_OK;
     }
-    store_bytes_free(store, &source->hint);
+    store_bytes_free(store, ret_bytes);
     if (status == CASK_CORRUPT || status == CASK_UNSUPPORTED) {
         store_event(store, CASK_EVENT_HINT, status,
                     "%s is ignored and will be written again: %s", name,
                     err == NULL ? "" : err->message);
         status = CASK_NOT_FOUND;
+    }
+    return status;
+}
+
+/* CASK_NOT_FOUND: there is no usable hint. */
+static cask_status open_hint(store_handle *store, load_source *source,
+                             const manifest_segment *segment, cask_error *err)
+{
+    cask_status status =
+        store_hint_load(store, segment, &source->hint, &source->header, err);
+
+    if (status == CASK_OK) {
+        source->by_hint = true;
+        source->last_sequence = source->header.last_sequence;
+        source->sequence = sequence_of_row(source, 0);
+        atomic_store(&store->region.rows[source->row].has_hint, 1);
     }
     return status;
 }

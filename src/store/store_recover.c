@@ -73,6 +73,7 @@ static cask_status last_listed_sequence(recovery *r, uint64_t *ret_last,
  * A segment that MANIFEST does not list: prepared and never used, or the output
  * of a recovery that was killed; its records are then in a listed segment too,
  * or were never durable and power failed: below `born` there are only copies.
+ * Or the input of a merge, whose records are all older than the MANIFEST.
  * If it holds anything newer, MANIFEST is the one that is wrong.
  */
 static cask_status judge_records(recovery *r, const segment_header *header,
@@ -87,6 +88,7 @@ static cask_status judge_records(recovery *r, const segment_header *header,
         status = last_listed_sequence(r, &listed, err);
     }
     if (status == CASK_OK && tail.last_sequence >= header->born &&
+        tail.last_sequence >= r->manifest.next_sequence &&
         tail.last_sequence > listed) {
         status = fail(err, CASK_CORRUPT, 0,
                       "%016" PRIx64 ".log holds records up to sequence %" PRIu64

@@ -60,6 +60,13 @@ cask_status store_tail_examine(store_handle *store,
                                store_tail *ret_tail, cask_error *err);
 void store_tail_free(store_handle *store, store_tail *tail);
 
+/* The rows of a sealed segment's hint, behind its header; free the bytes.
+ * CASK_OK; CASK_NOT_FOUND: there is no usable hint; CASK_IO. */
+cask_status store_hint_load(store_handle *store,
+                            const manifest_segment *segment,
+                            store_bytes *ret_bytes, hint_header *ret_header,
+                            cask_error *err);
+
 /* Count the keys that a segment's hint names. */
 void store_count_keys(store_handle *store, const manifest_segment *segment,
                       distinct_counter *counter);

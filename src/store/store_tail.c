@@ -7,8 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/buffer.h"
-#include "base/crc32c.h"
+#include "log/record_copier.h"
 #include "log/segment.h"
 #include "region/place.h"
 #include "store/store.h"
@@ -150,58 +149,7 @@ cask_status store_redo_locked(store_handle *store, cask_error *err)
 
 /* ---- Copy ---- */
 
-enum { PIECE_BYTES = 1 << 20 };
-
-typedef struct copy_writer {
-    os_file *file;
-    cask_buffer piece;
-    uint64_t offset; /* in the file, of the piece */
-    uint64_t nonce;  /* of the copy */
-} copy_writer;
-
-static int flush_piece(copy_writer *writer)
-{
-    const os_span span = {writer->piece.data, writer->piece.size};
-    int os_errno =
-        writer->file->os->ops->write_at(writer->file, &span, 1, writer->offset);
-
-    writer->offset += writer->piece.size;
-    writer->piece.size = 0;
-    return os_errno;
-}
-
-static cask_status copy_record(copy_writer *writer, const scan_item *item,
-                               cask_error *err)
-{
-    record_seed seed = {writer->nonce, writer->offset + writer->piece.size};
-    uint32_t skip = record_expiry_size(&item->header);
-    const uint8_t *body = item->key - skip;
-    uint64_t body_size = record_body_size(&item->header);
-    static const uint8_t padding[8];
-    uint8_t header[RECORD_HEADER_SIZE];
-    cask_status status;
-    int os_errno;
-
-    record_encode_header(&item->header, crc32c(0, body, body_size), seed,
-                         header);
-    status = buffer_append(&writer->piece, header, sizeof(header), err);
-    if (status == CASK_OK) {
-        status = buffer_append(&writer->piece, body, body_size, err);
-    }
-    if (status == CASK_OK) {
-        status = buffer_append(&writer->piece, padding,
-                               item->size - sizeof(header) - body_size, err);
-    }
-    if (status == CASK_OK && writer->piece.size >= PIECE_BYTES) {
-        os_errno = flush_piece(writer);
-        if (os_errno != 0) {
-            status = fail_os(err, os_errno, "cannot copy the log's tail");
-        }
-    }
-    return status;
-}
-
-static cask_status write_copies(const store_copy *copy, copy_writer *writer,
+static cask_status write_copies(const store_copy *copy, record_copier *writer,
                                 cask_error *err)
 {
     segment_scan scan = copy->scan;
@@ -211,35 +159,35 @@ static cask_status write_copies(const store_copy *copy, copy_writer *writer,
 
     while (status == CASK_OK && scan_next(&scan, &item) == SCAN_RECORD) {
         if (record_kind(&item.header) != RECORD_MARK) {
-            status = copy_record(writer, &item, err);
+            status = record_copier_add(writer, &item, item.header.type, err);
         }
     }
     if (status != CASK_OK) {
         return status;
     }
-    os_errno = flush_piece(writer);
-    if (os_errno == 0) {
+    status = record_copier_flush(writer, err);
+    if (status == CASK_OK) {
         os_errno = writer->file->os->ops->sync(writer->file);
+        if (os_errno != 0) {
+            status = fail_os(err, os_errno, "cannot copy the log's tail");
+        }
     }
-    if (os_errno != 0) {
-        return fail_os(err, os_errno, "cannot copy the log's tail");
-    }
-    return CASK_OK;
+    return status;
 }
 
 cask_status store_copy_records(store_handle *store, const store_copy *copy,
                                uint64_t *ret_end, cask_error *err)
 {
     region_row *row = &store->region.rows[copy->to];
-    copy_writer writer = {.file = copy->file,
-                          .offset = SEGMENT_HEADER_SIZE,
-                          .nonce = atomic_load(&row->nonce)};
+    record_copier writer = {.file = copy->file,
+                            .offset = SEGMENT_HEADER_SIZE,
+                            .nonce = atomic_load(&row->nonce)};
     segment_scan scan = copy->scan;
     uint64_t offset = SEGMENT_HEADER_SIZE;
     cask_status status = write_copies(copy, &writer, err);
     scan_item item;
 
-    cask_buffer_free(&writer.piece);
+    record_copier_free(&writer);
     if (status != CASK_OK) {
         return status;
     }

@@ -48,6 +48,7 @@ enum {
     X(COUNT, 3)                                                                \
     X(SEGMENTS, 3)                                                             \
     X(SYNC, 2)                                                                 \
+    X(MERGE, 3)                                                                \
     X(CLOCK, 4)                                                                \
     X(REOPEN, 2)                                                               \
     X(DIE, 2)                                                                  \
@@ -562,6 +563,14 @@ static void segments(run *r)
 
 /* ---- Running a sequence ---- */
 
+static void merge(run *r, const operation *o)
+{
+    cask_error err = {CASK_OK, 0, ""};
+
+    (void)answers(r, "merge", sim_merge(r->db[r->current], o->number, &err),
+                  CASK_OK, &err);
+}
+
 static void sync_all(run *r)
 {
     cask_error err = {CASK_OK, 0, ""};
@@ -617,6 +626,9 @@ static void perform(run *r, const operation *o)
         break;
     case SYNC:
         sync_all(r);
+        break;
+    case MERGE:
+        merge(r, o);
         break;
     case CLOCK:
         /* Also back: order never comes from clocks. */
@@ -796,5 +808,6 @@ int main(void)
         }
     }
     printf("%" PRIu64 " sequences of %d operations\n", sequences, OPERATIONS);
+    sim_print_merged();
     return 0;
 }

@@ -327,5 +327,6 @@ int main(void)
            "state; %" PRIu64 " puts during a sync\n",
            p.states, p.deep, histories, seconds, (double)p.states / seconds,
            p.during_sync);
+    sim_print_merged();
     return 0;
 }

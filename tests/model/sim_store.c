@@ -8,6 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "db/db.h"
+#include "hash/hash_merge.h"
+#include "store/store_merge.h"
+
 /* ---- The machine ---- */
 
 /*
@@ -365,6 +369,39 @@ static cask_status write_batch(sim_history *history, cask_db *db,
     return end_unit(history, status);
 }
 
+static merge_report sim_merged;
+
+void sim_print_merged(void)
+{
+    printf("merged %" PRIu64 " segments into %" PRIu64 ", %" PRIu64
+           " records; %" PRIu64 " tombstones dropped\n",
+           sim_merged.inputs, sim_merged.outputs, sim_merged.records,
+           sim_merged.tombstones_dropped);
+}
+
+cask_status sim_merge(cask_db *db, uint64_t choice, cask_error *err)
+{
+    static uint32_t rows[REGION_SEGMENTS];
+    const store_handle *store = db->store;
+    uint32_t count = atomic_load(&store->region.header->row_count);
+    merge_report report;
+    cask_status status;
+    size_t chosen = 0;
+
+    for (uint32_t i = 0; i < count; i++) {
+        if (atomic_load(&store->region.rows[i].state) == ROW_SEALED &&
+            store_row_counts(store, i) && (choice >> i % 16 & 3) != 0) {
+            rows[chosen++] = i;
+        }
+    }
+    status = hash_merge(db->store, rows, chosen, &report, err);
+    sim_merged.inputs += status == CASK_OK ? report.inputs : 0;
+    sim_merged.outputs += report.outputs;
+    sim_merged.records += report.records;
+    sim_merged.tombstones_dropped += report.tombstones_dropped;
+    return status;
+}
+
 cask_status sim_step(sim_history *history, cask_db *db, cask_error *err)
 {
     uint64_t kind = test_random_next(&history->random, 100);
@@ -379,6 +416,10 @@ cask_status sim_step(sim_history *history, cask_db *db, cask_error *err)
     }
     if (kind < 92) {
         return write_batch(history, db, err);
+    }
+    if (kind < 95) {
+        return sim_merge(db, test_random_next(&history->random, UINT64_MAX),
+                         err);
     }
     acked = history->acked; /* others may write during the sync */
     history->in_sync = true;

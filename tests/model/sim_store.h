@@ -52,6 +52,15 @@ void sim_begin_history(sim_history *history, uint64_t seed);
  */
 cask_status sim_step(sim_history *history, cask_db *db, cask_error *err);
 
+/*
+ * Merge some of the sealed segments, which ones by the bits of `choice`.
+ * CASK_OK, also if there are none.
+ */
+cask_status sim_merge(cask_db *db, uint64_t choice, cask_error *err);
+
+/* Print what all merges of this process did. */
+void sim_print_merged(void);
+
 /* Write a unit of one key. */
 cask_status sim_put(sim_history *history, cask_db *db, cask_error *err);
 

@@ -1,0 +1,488 @@
+/*
+ * The copying half of a merge: which records stay, and writing them.
+ *
+ * A put stays if the index names it. A tombstone stays if an older put of its
+ * key may exist outside the inputs: then only it keeps that one from coming
+ * back. Whether one does is not guessed: the hashes of the inputs' tombstones
+ * are held in memory, and all other segments that are old enough are searched
+ * for them, by their hints.
+ */
+#include "hash/hash_merge.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "hash/hash.h"
+#include "hash/keydir.h"
+#include "hash/merge_table.h"
+#include "log/record_copier.h"
+#include "log/segment.h"
+#include "region/place.h"
+#include "store/store_merge.h"
+#include "store/store_recover.h"
+#include "store/store_walk.h"
+
+/* Records between two looks whether to stop. */
+enum { PATIENCE = 1024 };
+
+struct key_note;
+
+typedef struct merge {
+    store_handle *store;
+    merge_report *report;
+    merge_table tombstones;
+    record_copier copier;
+    uint32_t output; /* row of the copies; UINT32_MAX: none yet */
+    uint64_t looked; /* records, to look now and then whether to stop */
+    cask_status (*note)(struct merge *m, const struct key_note *note,
+                        cask_error *err);
+} merge;
+
+static bool is_input(const store_handle *store, uint32_t row)
+{
+    return atomic_load(&store->region.rows[row].is_input) != 0;
+}
+
+static siphash_value hash_of(const store_handle *store, const scan_item *item)
+{
+    return siphash(store->identity.hash_key, item->key, item->header.key_size);
+}
+
+static uint64_t place_of(const walk_part *part)
+{
+    return place_make((uint16_t)part->row, part->item.offset, part->item.size,
+                      record_kind(&part->item.header) == RECORD_PUT);
+}
+
+static cask_status check_cancel(merge *m, cask_error *err)
+{
+    if (m->looked++ % PATIENCE == 0 && store_merge_is_cancelled(m->store)) {
+        return fail(err, CASK_TIMEOUT, 0,
+                    "%s: the merge was cancelled; nothing was changed",
+                    m->store->path);
+    }
+    return CASK_OK;
+}
+
+/* ---- Walking data ---- */
+
+static uint64_t end_of(const store_handle *store, uint32_t row)
+{
+    uint64_t tail = atomic_load(&store->region.header->applied_tail);
+
+    return row == region_tail_row(tail) ? region_tail_offset(tail)
+                                        : store->region.rows[row].tail;
+}
+
+static cask_status add_row(store_walk *walk, const store_handle *store,
+                           uint32_t row, cask_error *err)
+{
+    walk_part part = {.row = row,
+                      .end = end_of(store, row),
+                      .first_sequence = store->region.rows[row].first_sequence};
+
+    return part.end > SEGMENT_HEADER_SIZE ? store_walk_add(walk, &part, err)
+                                          : CASK_OK;
+}
+
+static cask_status check_part(merge *m, const walk_part *part, cask_error *err)
+{
+    region_row *row = &m->store->region.rows[part->row];
+
+    if (part->result == SCAN_RECORD) {
+        return check_cancel(m, err);
+    }
+    atomic_store(&row->is_quarantined, 1);
+    return fail(err, CASK_CORRUPT, 0,
+                "%016" PRIx64 ".log: offset %" PRIu64 ": %" PRIu64
+                " bytes are damaged; the segment is not merged",
+                atomic_load(&row->file_id), part->item.offset, part->item.size);
+}
+
+typedef cask_status (*part_fn)(merge *m, const walk_part *part,
+                               cask_error *err);
+
+/* Visit the records of all parts; frees the walk. */
+static cask_status walk_parts(merge *m, store_walk *walk, part_fn visit,
+                              cask_error *err)
+{
+    const walk_part *part = NULL;
+    cask_status status;
+
+    store_walk_begin(walk, m->store);
+    status = store_walk_next(walk, &part, err);
+    while (status == CASK_OK && part != NULL) {
+        status = check_part(m, part, err);
+        if (status == CASK_OK) {
+            status = visit(m, part, err);
+        }
+        if (status == CASK_OK) {
+            status = store_walk_next(walk, &part, err);
+        }
+    }
+    store_walk_free(walk);
+    return status;
+}
+
+/* ---- Tombstones ---- */
+
+/* What a hint, or else the data, says of a record. */
+typedef struct key_note {
+    siphash_value hash;
+    uint64_t sequence;
+    bool is_put;
+} key_note;
+
+typedef cask_status (*note_fn)(merge *m, const key_note *note, cask_error *err);
+
+static cask_status note_part(merge *m, const walk_part *part, cask_error *err)
+{
+    key_note note = {.hash = hash_of(m->store, &part->item),
+                     .sequence = part->item.header.sequence,
+                     .is_put = record_kind(&part->item.header) == RECORD_PUT};
+
+    return m->note(m, &note, err);
+}
+
+static cask_status note_hint(merge *m, const store_bytes *bytes,
+                             const hint_header *header, cask_error *err)
+{
+    const uint8_t *rows = bytes->data + HINT_HEADER_SIZE;
+    cask_status status = CASK_OK;
+
+    for (uint64_t i = 0; i < header->row_count && status == CASK_OK; i++) {
+        key_note note;
+        hint_row row;
+
+        hint_row_decode(rows + i * HINT_ROW_SIZE, &row);
+        note = (key_note){.hash = row.hash,
+                          .sequence = row.sequence,
+                          .is_put = hint_place_is_live(row.place)};
+        status = check_cancel(m, err);
+        if (status == CASK_OK) {
+            status = m->note(m, &note, err);
+        }
+    }
+    return status;
+}
+
+/* Tell m->note of every record of a row. */
+static cask_status note_row(merge *m, uint32_t index, cask_error *err)
+{
+    store_handle *store = m->store;
+    const region_row *row = &store->region.rows[index];
+    manifest_segment segment = {.id = atomic_load(&row->file_id),
+                                .nonce = atomic_load(&row->nonce),
+                                .length = row->tail};
+    store_bytes bytes = {NULL, 0, 0};
+    cask_status status = CASK_NOT_FOUND;
+    store_walk walk = {.count = 0};
+    hint_header header;
+
+    if (atomic_load(&row->has_hint) == 1) {
+        status = store_hint_load(store, &segment, &bytes, &header, err);
+    }
+    if (status == CASK_OK) {
+        status = note_hint(m, &bytes, &header, err);
+        store_bytes_free(store, &bytes);
+    } else if (status == CASK_NOT_FOUND) {
+        status = add_row(&walk, store, index, err);
+        status =
+            status == CASK_OK ? walk_parts(m, &walk, note_part, err) : status;
+    }
+    return status;
+}
+
+/* Only of keys that have no value: the others' tombstones hide nothing that
+ * the newer record does not hide. */
+static cask_status note_tombstone(merge *m, const key_note *note,
+                                  cask_error *err)
+{
+    uint64_t place = 0;
+
+    if (note->is_put ||
+        (keydir_find(&m->store->region, keydir_hash_of(note->hash), &place) &&
+         place_is_live(place))) {
+        return CASK_OK;
+    }
+    return merge_table_add(&m->tombstones, note->hash, note->sequence, err);
+}
+
+static cask_status note_needed(merge *m, const key_note *note, cask_error *err)
+{
+    merge_tombstone *tombstone;
+
+    (void)err;
+    if (note->is_put) {
+        tombstone = merge_table_find(&m->tombstones, note->hash);
+        if (tombstone != NULL && note->sequence < tombstone->sequence) {
+            tombstone->is_needed = true;
+        }
+    }
+    return CASK_OK;
+}
+
+/* Collect the tombstones of the inputs, then look for what they hide. */
+static cask_status weigh_tombstones(merge *m, cask_error *err)
+{
+    store_handle *store = m->store;
+    uint32_t count = atomic_load(&store->region.header->row_count);
+    cask_status status = CASK_OK;
+
+    m->note = note_tombstone;
+    for (uint32_t i = 0; i < count && status == CASK_OK; i++) {
+        if (is_input(store, i) && store->region.rows[i].tombstones > 0) {
+            status = note_row(m, i, err);
+        }
+    }
+    m->note = note_needed;
+    for (uint32_t i = 0; i < count && status == CASK_OK; i++) {
+        const region_row *row = &store->region.rows[i];
+
+        if (!is_input(store, i) && store_row_counts(store, i) &&
+            end_of(store, i) > SEGMENT_HEADER_SIZE &&
+            row->first_sequence < m->tombstones.newest) {
+            status = note_row(m, i, err);
+        }
+    }
+    return status;
+}
+
+/* ---- Outputs ---- */
+
+static cask_status finish_output(merge *m, cask_error *err)
+{
+    store_handle *store = m->store;
+    cask_status status;
+    int os_errno;
+
+    if (m->output == UINT32_MAX) {
+        return CASK_OK;
+    }
+    status = record_copier_flush(&m->copier, err);
+    if (status == CASK_OK) {
+        region_row *row = &store->region.rows[m->output];
+
+        row->tail = m->copier.offset;
+        atomic_store(&row->reserved_tail, row->tail);
+        atomic_store(&row->capacity, row->tail);
+        os_errno = store->os->ops->truncate(m->copier.file, row->tail);
+        if (os_errno == 0) {
+            os_errno = store->os->ops->sync(m->copier.file);
+        }
+        if (os_errno != 0) {
+            status = fail_os(err, os_errno, "cannot sync %016" PRIx64 ".log",
+                             atomic_load(&row->file_id));
+        }
+        m->report->bytes_written += row->tail;
+    }
+    store->os->ops->close(m->copier.file);
+    record_copier_free(&m->copier);
+    if (status == CASK_OK) {
+        status = store_write_hint(store, m->output, err);
+    }
+    m->output = UINT32_MAX;
+    return status;
+}
+
+static cask_status begin_output(merge *m, uint64_t bytes, cask_error *err)
+{
+    store_handle *store = m->store;
+    uint64_t capacity = SEGMENT_HEADER_SIZE + bytes;
+    uint32_t index = 0;
+    segment_header expected = {.id = 0};
+    cask_status status;
+    os_stat stat;
+
+    status = store_merge_output(store, capacity, &index, err);
+    if (status != CASK_OK) {
+        return status;
+    }
+    expected.id = atomic_load(&store->region.rows[index].file_id);
+    expected.nonce = atomic_load(&store->region.rows[index].nonce);
+    memcpy(expected.uuid, store->identity.uuid, 16);
+    m->copier =
+        (record_copier){.offset = SEGMENT_HEADER_SIZE, .nonce = expected.nonce};
+    status = segment_open(store->dir, &expected, OS_READ | OS_WRITE,
+                          &m->copier.file, NULL, &stat, err);
+    if (status == CASK_OK) {
+        m->output = index;
+        m->report->outputs++;
+    }
+    return status;
+}
+
+static void count_copy(region_row *row, const scan_item *item)
+{
+    row->records++;
+    row->tombstones += record_kind(&item->header) == RECORD_DELETE ? 1 : 0;
+    row->last_sequence = item->header.sequence;
+    if (row->first_sequence == 0) {
+        row->first_sequence = item->header.sequence;
+    }
+}
+
+static cask_status copy(merge *m, const scan_item *item, cask_error *err)
+{
+    uint64_t most = m->store->options.segment_max_bytes;
+    cask_status status = CASK_OK;
+
+    if (m->output != UINT32_MAX &&
+        record_copier_offset(&m->copier) + item->size > most) {
+        status = finish_output(m, err);
+    }
+    if (status == CASK_OK && m->output == UINT32_MAX) {
+        status = begin_output(m, item->size, err);
+    }
+    if (status == CASK_OK) {
+        /* Whole batches are synced: their members stand alone from here on. */
+        status = record_copier_add(
+            &m->copier, item, item->header.type & (uint8_t)~RECORD_MEMBER, err);
+    }
+    if (status == CASK_OK) {
+        count_copy(&m->store->region.rows[m->output], item);
+        m->report->records++;
+    }
+    return status;
+}
+
+static bool stays(merge *m, const walk_part *part)
+{
+    siphash_value hash = hash_of(m->store, &part->item);
+    const merge_tombstone *tombstone;
+    uint64_t place = 0;
+
+    if (record_kind(&part->item.header) == RECORD_PUT) {
+        return keydir_find(&m->store->region, keydir_hash_of(hash), &place) &&
+               place == place_of(part);
+    }
+    tombstone = merge_table_find(&m->tombstones, hash);
+    if (tombstone == NULL ||
+        tombstone->sequence != part->item.header.sequence) {
+        return false; /* a newer record hides what it would */
+    }
+    m->report->tombstones_dropped += tombstone->is_needed ? 0 : 1;
+    return tombstone->is_needed;
+}
+
+static cask_status copy_part(merge *m, const walk_part *part, cask_error *err)
+{
+    region_merge *progress = &m->store->region.header->merge;
+
+    m->report->bytes_read += part->item.size;
+    atomic_fetch_add(&progress->bytes_done, part->item.size);
+    return stays(m, part) ? copy(m, &part->item, err) : CASK_OK;
+}
+
+/* ---- The whole ---- */
+
+static cask_status copy_inputs(merge *m, cask_error *err)
+{
+    store_handle *store = m->store;
+    uint32_t count = atomic_load(&store->region.header->row_count);
+    store_walk walk = {.count = 0};
+    cask_status status = CASK_OK;
+
+    for (uint32_t i = 0; i < count && status == CASK_OK; i++) {
+        if (is_input(store, i)) {
+            status = add_row(&walk, store, i, err);
+        }
+    }
+    if (status == CASK_OK) {
+        return walk_parts(m, &walk, copy_part, err);
+    }
+    store_walk_free(&walk);
+    return status;
+}
+
+static cask_status copy_all(merge *m, cask_error *err)
+{
+    cask_status status = weigh_tombstones(m, err);
+
+    if (status == CASK_OK) {
+        status = copy_inputs(m, err);
+    }
+    if (status == CASK_OK) {
+        status = finish_output(m, err);
+    } else if (m->output != UINT32_MAX) {
+        m->store->os->ops->close(m->copier.file);
+        record_copier_free(&m->copier);
+    }
+    /* What is newer than a record that was left out must not be lost before
+     * that record is gone for good. */
+    return status == CASK_OK ? store_sync_all(m->store, err) : status;
+}
+
+/* From MERGE_MOVING on a merge is completed, by whoever. */
+static cask_status complete(store_handle *store, cask_error *err)
+{
+    cask_status status = hash_move_all(store, err);
+
+    return status == CASK_OK ? store_merge_finish(store, err) : status;
+}
+
+static cask_status inherit(store_handle *store, cask_error *err)
+{
+    cask_status status = store_merge_inherit(store, err);
+
+    if (status == CASK_OK &&
+        atomic_load(&store->region.header->merge.phase) == MERGE_MOVING) {
+        status = complete(store, err);
+    }
+    store_merge_clean(store);
+    return status;
+}
+
+cask_status hash_merge_complete(store_handle *store, cask_error *err)
+{
+    cask_status status = store_merge_lock(store, err);
+
+    if (status == CASK_OK) {
+        status = inherit(store, err);
+        store_merge_unlock(store);
+    }
+    return status;
+}
+
+static cask_status merge_rows(store_handle *store, const uint32_t *rows,
+                              size_t count, merge_report *report,
+                              cask_error *err)
+{
+    merge m = {.store = store, .report = report, .output = UINT32_MAX};
+    region_merge *totals = &store->region.header->merge;
+    cask_status status = store_merge_begin(store, rows, count, err);
+
+    if (status == CASK_OK) {
+        status = copy_all(&m, err);
+    }
+    if (status == CASK_OK) {
+        status = store_merge_replace(store, err);
+    }
+    merge_table_free(&m.tombstones);
+    if (status == CASK_OK) {
+        atomic_fetch_add(&totals->bytes_read, report->bytes_read);
+        atomic_fetch_add(&totals->bytes_written, report->bytes_written);
+        status = complete(store, err);
+    } else if (atomic_load(&totals->phase) != MERGE_MOVING) {
+        (void)store_merge_inherit(store, NULL);
+    }
+    return status;
+}
+
+cask_status hash_merge(store_handle *store, const uint32_t *rows, size_t count,
+                       merge_report *ret_report, cask_error *err)
+{
+    cask_status status = store_merge_lock(store, err);
+
+    *ret_report = (merge_report){.inputs = count};
+    if (status != CASK_OK) {
+        return status;
+    }
+    status = inherit(store, err);
+    if (status == CASK_OK && count > 0) {
+        status = merge_rows(store, rows, count, ret_report, err);
+    }
+    store_merge_unlock(store);
+    return status;
+}

@@ -1,0 +1,42 @@
+/*
+ * Merging segments of the hash engine: what is live is copied to new segments,
+ * the index is led there, the old ones go.
+ */
+#ifndef CASKADE_HASH_MERGE_H
+#define CASKADE_HASH_MERGE_H
+
+#include "store/store_write.h"
+
+/* What a merge did. */
+typedef struct merge_report {
+    uint64_t inputs;
+    uint64_t outputs;
+    uint64_t bytes_read;
+    uint64_t bytes_written;
+    uint64_t records;            /* copied */
+    uint64_t tombstones_dropped; /* they hid nothing any more */
+} merge_report;
+
+/*
+ * Merge `count` rows, sealed ones that count. First completes what a merger
+ * that died had begun. Reads, writes and other processes go on meanwhile.
+ *
+ * Returns CASK_OK; CASK_BUSY (a merge is under way); CASK_CORRUPT (an input is
+ * damaged: it is not merged, nor tried again); CASK_NO_SPACE, CASK_IO,
+ * CASK_NO_MEMORY, CASK_TIMEOUT (cancelled too): nothing was changed, or the
+ * rest of it comes with the next merge.
+ */
+cask_status hash_merge(store_handle *store, const uint32_t *rows, size_t count,
+                       merge_report *ret_report, cask_error *err);
+
+/* Only complete what a merger that died had begun. */
+cask_status hash_merge_complete(store_handle *store, cask_error *err);
+
+/* Lead every key from the inputs to the outputs (hash_move.c); the phase is
+ * MERGE_MOVING. May be begun again after a death. */
+cask_status hash_move_all(store_handle *store, cask_error *err);
+
+/* Finish a move that a dead writer began; write lock held. */
+void hash_move_finish_locked(store_handle *store);
+
+#endif

@@ -1,0 +1,210 @@
+/*
+ * Leading the index from the inputs of a merge to its outputs, a few keys at a
+ * time under the write lock. It can be begun again at any record: a key whose
+ * slot names an input has moved its newest record to the output that is being
+ * walked, and any other slot is left alone.
+ */
+#include <inttypes.h>
+#include <string.h>
+
+#include "hash/hash.h"
+#include "hash/hash_merge.h"
+#include "hash/keydir.h"
+#include "region/place.h"
+#include "store/store_merge.h"
+#include "store/store_walk.h"
+
+/* Keys moved while the write lock is held once. */
+enum { CHUNK = 64 };
+
+typedef struct chunk {
+    size_t count;
+    struct {
+        siphash_value hash;
+        uint64_t to;
+        uint64_t size; /* of the record, bytes */
+    } item[CHUNK];
+} chunk;
+
+/* ---- One key ---- */
+
+static void restore(store_handle *store)
+{
+    const region_move_intent *intent = &store->region.header->move;
+    region_row *to = &store->region.rows[place_row(intent->to)];
+    region_row *from = &store->region.rows[intent->from_row];
+
+    to->live_bytes = intent->to_live_bytes;
+    to->live_records = intent->to_live_records;
+    from->live_bytes = intent->from_live_bytes;
+    from->live_records = intent->from_live_records;
+}
+
+static void save(store_handle *store, siphash_value hash, uint64_t from_place,
+                 uint64_t to_place, uint64_t size)
+{
+    region_move_intent *intent = &store->region.header->move;
+    const region_row *to = &store->region.rows[place_row(to_place)];
+    const region_row *from = &store->region.rows[place_row(from_place)];
+
+    intent->hash[0] = hash.word[0];
+    intent->hash[1] = hash.word[1];
+    intent->to = to_place;
+    intent->size = size;
+    intent->from_row = place_row(from_place);
+    intent->to_live_bytes = to->live_bytes;
+    intent->to_live_records = to->live_records;
+    intent->from_live_bytes = from->live_bytes;
+    intent->from_live_records = from->live_records;
+    atomic_signal_fence(memory_order_seq_cst);
+    intent->armed = 1;
+    atomic_signal_fence(memory_order_seq_cst);
+}
+
+static void disarm(store_handle *store)
+{
+    atomic_signal_fence(memory_order_seq_cst);
+    store->region.header->move.armed = 0;
+}
+
+static bool names_input(const store_handle *store, uint64_t place)
+{
+    return place_is_live(place) &&
+           atomic_load(&store->region.rows[place_row(place)].is_input) != 0;
+}
+
+static void move_locked(store_handle *store, siphash_value hash, uint64_t to,
+                        uint64_t size)
+{
+    keydir_hash key = keydir_hash_of(hash);
+    uint64_t from = 0;
+    keydir_slot *slot;
+
+    if (!keydir_find(&store->region, key, &from) || !names_input(store, from)) {
+        return; /* written or deleted meanwhile, or moved already */
+    }
+    slot = keydir_slot_locked(&store->region, key, &from);
+    save(store, hash, from, to, size);
+    keydir_store_locked(slot, key, to);
+    store->region.rows[place_row(to)].live_bytes += size;
+    store->region.rows[place_row(to)].live_records++;
+    store->region.rows[place_row(from)].live_bytes -= size;
+    store->region.rows[place_row(from)].live_records--;
+    disarm(store);
+}
+
+/* Whoever held the lock died within move_locked(): the slot was stored or not,
+ * which the walk finds out again, but for the counters. */
+void hash_move_finish_locked(store_handle *store)
+{
+    const region_move_intent *intent = &store->region.header->move;
+    siphash_value hash = {{intent->hash[0], intent->hash[1]}};
+    uint64_t place = 0;
+
+    if (intent->armed == 0) {
+        return;
+    }
+    restore(store);
+    if (keydir_find(&store->region, keydir_hash_of(hash), &place) &&
+        place == intent->to) {
+        region_row *to = &store->region.rows[place_row(place)];
+        region_row *from = &store->region.rows[intent->from_row];
+
+        /* Not by a lookup of the size: it is what the walk adds. */
+        to->live_bytes += intent->size;
+        to->live_records++;
+        from->live_bytes -= intent->size;
+        from->live_records--;
+    }
+    disarm(store);
+}
+
+/* ---- All ---- */
+
+static cask_status move_chunk(store_handle *store, chunk *some, cask_error *err)
+{
+    cask_status status;
+
+    for (size_t i = 0; i < some->count; i++) {
+        keydir_prefetch(&store->region, keydir_hash_of(some->item[i].hash));
+    }
+    status = store_lock_always(store, err);
+    if (status == CASK_OK) {
+        for (size_t i = 0; i < some->count; i++) {
+            move_locked(store, some->item[i].hash, some->item[i].to,
+                        some->item[i].size);
+        }
+        store_unlock(store);
+        some->count = 0;
+    }
+    return status;
+}
+
+static cask_status add_outputs(store_handle *store, store_walk *walk,
+                               cask_error *err)
+{
+    uint32_t rows = atomic_load(&store->region.header->row_count);
+    cask_status status = CASK_OK;
+
+    for (uint32_t i = 0; i < rows && status == CASK_OK; i++) {
+        const region_row *row = &store->region.rows[i];
+        walk_part part = {
+            .row = i, .end = row->tail, .first_sequence = row->first_sequence};
+
+        if (atomic_load(&row->state) == ROW_OUTPUT) {
+            status = store_walk_add(walk, &part, err);
+        }
+    }
+    store_walk_begin(walk, store);
+    return status;
+}
+
+static cask_status move_walk(store_handle *store, store_walk *walk,
+                             cask_error *err)
+{
+    chunk some = {.count = 0};
+    const walk_part *part;
+    cask_status status = store_walk_next(walk, &part, err);
+
+    while (status == CASK_OK && part != NULL) {
+        const scan_item *item = &part->item;
+
+        if (part->result != SCAN_RECORD) {
+            status = fail(err, CASK_CORRUPT, 0,
+                          "%016" PRIx64 ".log: offset %" PRIu64 ": %" PRIu64
+                          " bytes of a merge's output are damaged; its inputs "
+                          "are kept",
+                          atomic_load(&store->region.rows[part->row].file_id),
+                          item->offset, item->size);
+            break;
+        }
+        if (record_kind(&item->header) == RECORD_PUT) {
+            some.item[some.count].hash = siphash(
+                store->identity.hash_key, item->key, item->header.key_size);
+            some.item[some.count].size = item->size;
+            some.item[some.count].to =
+                place_make((uint16_t)part->row, item->offset, item->size, true);
+            some.count++;
+        }
+        if (some.count == CHUNK) {
+            status = move_chunk(store, &some, err);
+        }
+        if (status == CASK_OK) {
+            status = store_walk_next(walk, &part, err);
+        }
+    }
+    return status == CASK_OK && some.count > 0 ? move_chunk(store, &some, err)
+                                               : status;
+}
+
+cask_status hash_move_all(store_handle *store, cask_error *err)
+{
+    store_walk walk = {.count = 0};
+    cask_status status = add_outputs(store, &walk, err);
+
+    if (status == CASK_OK) {
+        status = move_walk(store, &walk, err);
+    }
+    store_walk_free(&walk);
+    return status;
+}
