@@ -359,6 +359,9 @@ cask_status store_merge_replace(store_handle *store, cask_error *err)
         (outputs_are_listed(store, &listed, NULL) != CASK_OK || listed)) {
         /* Its name is there and may not be durable. */
         store_poison(store, 0, MANIFEST_NAME);
+        status = fail(err, CASK_POISONED, 0,
+                      "cannot sync the directory after " MANIFEST_NAME
+                      " was replaced; reopen the store");
     }
     store_maintain_end(store);
     return status == CASK_OK ? enter_moving(store, err) : status;

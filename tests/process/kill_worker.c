@@ -11,6 +11,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "db/db.h"
+#include "hash/hash_merge.h"
+#include "store/store_merge.h"
+
 typedef struct worker {
     kill_share *share;
     kill_worker *self;
@@ -221,6 +225,31 @@ static void write_counter(worker *w)
     atomic_store(&w->mine->counter_intent, 0);
 }
 
+/* Any of the sealed segments; others may be at it. */
+static void merge_some(worker *w)
+{
+    static uint32_t rows[REGION_SEGMENTS];
+    store_handle *store = w->db->store;
+    uint32_t count = atomic_load(&store->region.header->row_count);
+    merge_report report;
+    cask_status status;
+    size_t chosen = 0;
+
+    for (uint32_t i = 0; i < count; i++) {
+        if (atomic_load(&store->region.rows[i].state) == ROW_SEALED &&
+            store_row_counts(store, i) && test_random_chance(&w->random, 70)) {
+            rows[chosen++] = i;
+        }
+    }
+    status = hash_merge(store, rows, chosen, &report, &w->err);
+    if (status == CASK_OK) {
+        atomic_fetch_add(&w->share->merges, 1);
+        atomic_fetch_add(&w->share->merged, report.inputs);
+    } else if (status != CASK_BUSY && status != CASK_INVALID) {
+        kill_check(w->share, status, "merge", &w->err);
+    }
+}
+
 static void open_writer(worker *w)
 {
     w->options = kill_options(&w->random);
@@ -257,8 +286,10 @@ void kill_write(kill_share *share, unsigned writer, uint64_t life)
                 write_batch(&w);
             } else if (kind < 90) {
                 write_unique(&w);
-            } else if (kind < 99) {
+            } else if (kind < 98) {
                 write_counter(&w);
+            } else if (kind < 99 && i % 4 == 0) {
+                merge_some(&w);
             } else {
                 kill_check(share, cask_sync(w.db, &w.err), "sync", &w.err);
             }
