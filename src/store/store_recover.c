@@ -663,8 +663,9 @@ static cask_status load_all(recovery *r, store_tail *tails, cask_error *err)
 
 /* ---- The whole ---- */
 
-/* What this open builds on must be there after a power cut: its writer may have
- * died before it synced the files or their names. */
+/* What this open builds on must be there after a power cut, before it removes
+ * anything: its writer may have died before it synced the files or their names.
+ */
 static cask_status sync_names(store_handle *store, cask_error *err)
 {
     static const char *const names[] = {IDENTITY_NAME, MANIFEST_NAME};
@@ -708,10 +709,6 @@ static cask_status finish(recovery *r, cask_error *err)
     if (store->private_index) {
         return CASK_OK;
     }
-    status = sync_names(store, err);
-    if (status != CASK_OK) {
-        return status;
-    }
     if (r->rewrite || manifest->torn || r->unclean ||
         manifest->number > 4 * (uint64_t)manifest->count + EDITS_SPARE) {
         manifest->next_id = header->reserved_id;
@@ -741,6 +738,9 @@ static cask_status recover(recovery *r, cask_error *err)
     store_tail *tails;
     cask_status status = load_manifest(r, err);
 
+    if (status == CASK_OK && !r->store->private_index) {
+        status = sync_names(r->store, err);
+    }
     if (status == CASK_OK) {
         status = sweep_leftovers(r, err);
     }
