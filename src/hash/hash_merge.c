@@ -424,8 +424,16 @@ static cask_status complete(store_handle *store, cask_error *err)
 
 static cask_status inherit(store_handle *store, cask_error *err)
 {
-    cask_status status = store_merge_inherit(store, err);
+    cask_status status;
 
+    if (atomic_load(&store->region.header->poisoned) != 0) {
+        /* What is durable is not known: nothing may go. */
+        return fail(err, CASK_POISONED, 0,
+                    "%s: a sync failed, nothing is merged any more; reopen "
+                    "the store",
+                    store->path);
+    }
+    status = store_merge_inherit(store, err);
     if (status == CASK_OK &&
         atomic_load(&store->region.header->merge.phase) == MERGE_MOVING) {
         status = complete(store, err);
