@@ -120,7 +120,7 @@ static bool visit_region(void *context, const char *name)
     cask_region_info info = {0};
     region_look look;
     char directory[REGION_DIRECTORY];
-    char path[512];
+    char path[REGION_DIRECTORY + REGION_NAME_SIZE];
     char uuid[DB_UUID_SIZE];
     bool go_on = true;
 

@@ -101,7 +101,7 @@ static cask_status load_hint(store_handle *store, uint32_t index,
     if (file_open(store->dir, name, OS_READ, &file, &stat, NULL) != CASK_OK) {
         return CASK_NOT_FOUND;
     }
-    status = store_bytes_load(store, file, stat.size, name, &bytes, err);
+    status = store_bytes_load(store, file, stat.size, name, false, &bytes, err);
     store->os->ops->close(file);
     if (status == CASK_OK) {
         status = check_hint(store, segment, &bytes, name, &header, err);
@@ -133,7 +133,7 @@ void store_count_keys(store_handle *store, const manifest_segment *segment,
         return;
     }
     /* Only a number is wanted: what is not a hint is found out later. */
-    if (store_bytes_load(store, file, stat.size, name, &bytes, NULL) ==
+    if (store_bytes_load(store, file, stat.size, name, false, &bytes, NULL) ==
             CASK_OK &&
         bytes.size >= HINT_HEADER_SIZE &&
         hint_header_decode(bytes.data, name, &header, NULL) == CASK_OK &&
@@ -233,7 +233,7 @@ static cask_status load_data(store_handle *store, uint32_t index, os_file *file,
     if (store->os->ops->stat(file, &stat) != 0) {
         return fail(err, CASK_IO, 0, "cannot examine %s", name);
     }
-    status = store_bytes_load(store, file, stat.size, name, &bytes, err);
+    status = store_bytes_load(store, file, stat.size, name, false, &bytes, err);
     if (status != CASK_OK) {
         return status;
     }
@@ -384,7 +384,7 @@ cask_status store_tail_examine(store_handle *store,
                           &stat, err);
     if (status == CASK_OK) {
         status = store_bytes_load(store, ret_tail->file, stat.size, name,
-                                  &ret_tail->bytes, err);
+                                  !segment->sealed, &ret_tail->bytes, err);
     }
     if (status == CASK_OK) {
         unsupported = examine(ret_tail, segment) == SCAN_UNSUPPORTED;

@@ -13,9 +13,11 @@ static cask_status check_standing(store_handle *store, bool even_poisoned,
                                   cask_error *err)
 {
     region_header *header = store->region.header;
-
     uint32_t state = atomic_load(&header->state);
 
+    if (!region_is_covered(&store->region)) {
+        return region_fail_uncovered(&store->region, err);
+    }
     if ((state != REGION_LIVE && state != REGION_CLEAN) ||
         atomic_load(&store->region.processes[store->process_slot].generation) !=
             store->generation) {

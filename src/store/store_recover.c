@@ -532,8 +532,7 @@ static cask_status sync_names(store_handle *store, cask_error *err)
     for (int i = 0; i < 2 && os_errno == 0; i++) {
         os_file *file = NULL;
 
-        os_errno =
-            ops->open(store->dir, names[i], OS_READ | OS_WRITE, 0, &file);
+        os_errno = ops->open(store->dir, names[i], OS_READ, 0, &file);
         if (os_errno == 0) {
             os_errno = ops->sync(file);
             ops->close(file);

@@ -67,6 +67,16 @@ cask_status store_prepare_next(store_handle *store, cask_error *err);
 cask_status store_edit(store_handle *store, manifest_edit *edit,
                        cask_error *err);
 
+/*
+ * Write the MANIFEST anew as `manifest`, which was loaded from it and changed;
+ * maintenance lock held. Fails without a change, or with CASK_POISONED.
+ */
+cask_status store_rewrite_manifest(store_handle *store,
+                                   manifest_state *manifest, cask_error *err);
+
+/* Write it anew if it has become long; maintenance lock held. */
+cask_status store_shorten_manifest(store_handle *store, cask_error *err);
+
 /* Take an id for a new segment file; maintenance lock held. */
 cask_status store_take_id(store_handle *store, uint64_t *ret_id,
                           cask_error *err);

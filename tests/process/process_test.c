@@ -403,6 +403,70 @@ test_lingering_region_that_differs_from_the_files_is_not(void **state)
     close_store(s, db);
 }
 
+static _Noreturn int write_and_die(scene *s)
+{
+    put(s, open_store(s), "b", "synced elsewhere");
+    _exit(0);
+}
+
+/* Kept here, then written with a region in another place by a process that was
+ * killed: nothing in the sizes and names of files tells. */
+static void
+test_lingering_region_of_a_store_written_elsewhere_is_not_used(void **state)
+{
+    scene *s = *state;
+    char elsewhere[SCRATCH_PATH];
+    cask_db *db;
+    int how = 0;
+    pid_t pid;
+
+    scratch_make(elsewhere);
+    s->options.linger = true;
+    s->options.sync = CASK_SYNC_COMMIT;
+    db = open_store(s);
+    put(s, db, "a", "1");
+    close_store(s, db);
+    s->options.region_dir = elsewhere;
+    pid = start(write_and_die, s);
+    assert_int_equal(waitpid(pid, &how, 0), pid);
+    assert_int_equal(WEXITSTATUS(how), 0);
+    s->options.region_dir = NULL;
+    s->options.linger = false;
+    db = open_store(s);
+    expect(s, db, "b", "synced elsewhere");
+    put(s, db, "c", "2");
+    close_store(s, db);
+    scratch_remove(elsewhere);
+}
+
+/* Nor while the one elsewhere lives. */
+static void
+test_lingering_region_is_not_joined_beside_a_living_one(void **state)
+{
+    scene *s = *state;
+    char elsewhere[SCRATCH_PATH];
+    cask_db *first;
+    cask_db *db = NULL;
+
+    scratch_make(elsewhere);
+    s->options.linger = true;
+    first = open_store(s);
+    put(s, first, "a", "1");
+    close_store(s, first);
+    s->options.region_dir = elsewhere;
+    s->options.linger = false;
+    first = open_store(s);
+    put(s, first, "b", "2");
+    s->options.region_dir = NULL;
+    assert_int_equal(cask_open(s->path, &s->options, &db, &s->err),
+                     CASK_NAMESPACE);
+    close_store(s, first);
+    db = open_store(s);
+    expect(s, db, "b", "2");
+    close_store(s, db);
+    scratch_remove(elsewhere);
+}
+
 static int write_and_wait(scene *s)
 {
     cask_db *db = open_store(s);
@@ -445,6 +509,8 @@ int main(void)
         TEST(test_writer_goes_on_behind_a_close_with_readers),
         TEST(test_lingering_region_is_used_again),
         TEST(test_lingering_region_that_differs_from_the_files_is_not),
+        TEST(test_lingering_region_of_a_store_written_elsewhere_is_not_used),
+        TEST(test_lingering_region_is_not_joined_beside_a_living_one),
         TEST(test_region_of_a_dead_process_is_rebuilt),
     };
 
