@@ -375,6 +375,14 @@ static cask_status take_up(recovery *r, size_t i, store_tail *tail,
         tail->last_sequence > r->highest ? tail->last_sequence : r->highest;
     r->unclean = !tail->clean;
     r->taken_up = 1;
+    if (tail->lost > 0) {
+        store->region.header->damaged_bytes += tail->lost;
+        store_event(store, CASK_EVENT_DAMAGE, CASK_CORRUPT,
+                    "%016" PRIx64 ".log: offset %" PRIu64 ": %" PRIu64
+                    " bytes that were not known to be synced are lost: power "
+                    "failed, or they are damaged",
+                    segment.id, tail->end, tail->lost);
+    }
     segment.length =
         tail->clean || store->private_index ? tail->end : tail->trusted_end;
     status = load(r, &segment, err);
