@@ -546,10 +546,13 @@ typedef struct cask_problem {
 } cask_problem;
 
 typedef struct cask_verify_report {
-    uint64_t files, records, bytes; /* read and found good */
-    uint64_t keys;                  /* live keys */
-    uint64_t problems;
-    bool readable; /* an open with CASK_DAMAGE_SERVE succeeds */
+    uint64_t files;    /* read, damaged ones too */
+    uint64_t records;  /* found good */
+    uint64_t bytes;    /* of these and of good hints */
+    uint64_t keys;     /* live keys */
+    uint64_t problems; /* found */
+    uint64_t harmless; /* of these: hints, footers; no data is lost */
+    bool readable;     /* an open with CASK_DAMAGE_SERVE succeeds */
 } cask_verify_report;
 
 typedef struct cask_verify_options {

@@ -43,11 +43,19 @@ kill -INT $pid
 wait $pid
 is $? 130 'status of an interrupted load'
 exec 3>&-
-error_says 'interrupted; 2 lines are stored'
+error_says 'interrupted; 2 lines stored'
 expect 0 count loaded
 output_is '2\n'
 
-# stat --watch shows rates and ends with 0 when interrupted.
+# stat --watch shows rates of a store in use and ends with 0 when interrupted.
+"$caskade" load store pipe &
+user=$!
+exec 3<>pipe
+echo 'later	value' >&3
+for ((i = 0; i < 100; i++)); do
+    "$caskade" exists store later 2>/dev/null && break
+    sleep 0.1
+done
 timeout -s INT 2 "$caskade" stat --watch=200ms store >out 2>err
 is "$(cat err)" '' 'what stat --watch says'
 output_says '/s$'
@@ -63,6 +71,8 @@ import json
 lines = [json.loads(line) for line in open("out")]
 assert len(lines) >= 2 and "per_s" not in lines[0] and "per_s" in lines[1]
 ' || fail 'stat --watch --json'
+exec 3>&-
+wait $user
 
 # Progress on a terminal, wiped at the end; an error does not tear it.
 cat >progress.py <<'END'
