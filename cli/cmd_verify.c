@@ -92,13 +92,12 @@ static void on_progress(void *context, uint64_t bytes_done,
 
 static void print_report_json(const cask_verify_report *found)
 {
-    (void)output_print("],\"files\":%" PRIu64 ",\"records\":%" PRIu64
-                       ",\"bytes\":%" PRIu64 ",\"keys\":%" PRIu64
-                       ",\"problem_count\":%" PRIu64
-                       ",\"harmless_count\":%" PRIu64 ",\"readable\":%s}\n",
-                       found->files, found->records, found->bytes, found->keys,
-                       found->problems, found->harmless,
-                       found->readable ? "true" : "false");
+    (void)output_print(
+        "],\"files\":%" PRIu64 ",\"records\":%" PRIu64 ",\"bytes\":%" PRIu64
+        ",\"keys\":%" PRIu64 ",\"problem_count\":%" PRIu64
+        ",\"harmless_count\":%" PRIu64 ",\"readable\":%s}\n",
+        found->files, found->records, found->bytes, found->keys,
+        found->problems, found->harmless, found->readable ? "true" : "false");
 }
 
 /* "1 file, ", "1,000 records, " */

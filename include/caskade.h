@@ -145,7 +145,9 @@ typedef enum cask_event_kind {
     CASK_EVENT_POISONED = 5,  /* a sync failed: read-only until reopened */
     CASK_EVENT_HINT = 6,      /* a hint file was ignored or not written */
     CASK_EVENT_LEFTOVER = 7,  /* a file that a crash left was removed */
-    CASK_EVENT_REGION = 8     /* shared memory: fallback, orphan removed */
+    CASK_EVENT_REGION = 8,    /* shared memory: fallback, orphan removed */
+    CASK_EVENT_BACKGROUND = 9 /* work of the background thread failed; it, or
+                                 a write, tries again */
 } cask_event_kind;
 
 typedef struct cask_event {
@@ -155,7 +157,8 @@ typedef struct cask_event {
 } cask_event;
 
 /* Called from any thread of the process, never with a lock held that a
- * cask_get() needs; it must not call cask_* functions on the same handle. */
+ * cask_get() needs; it must not call cask_* functions on the same handle. An
+ * event goes to the handle that met its cause, not to the others. */
 typedef void (*cask_event_fn)(void *context, const cask_event *event);
 
 /*

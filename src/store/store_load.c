@@ -22,11 +22,11 @@ static cask_status check_hint(store_handle *store,
                               const store_bytes *bytes, const char *name,
                               hint_header *ret_header, cask_error *err)
 {
-    hint_header expected = {
-        .segment_id = segment->id,
-        .segment_nonce = segment->nonce,
-        .segment_length = segment->length,
-        .key_check = hint_key_check(store->identity.hash_key)};
+    hint_header expected = {.segment_id = segment->id,
+                            .segment_nonce = segment->nonce,
+                            .segment_length = segment->length,
+                            .key_check =
+                                hint_key_check(store->identity.hash_key)};
 
     memcpy(expected.uuid, store->identity.uuid, 16);
     return hint_check(bytes->data, bytes->size, name, &expected, ret_header,

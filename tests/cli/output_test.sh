@@ -28,6 +28,13 @@ is $? 5 'status without standard output'
 "$caskade" put store key value >&- 2>err
 is $? 0 'status of put without standard output'
 
+# A limit of file sizes is an error, not a death; it says what to raise.
+expect 0 create limited
+(ulimit -f 64 && exec "$caskade" put limited key value) 2>err
+is $? 5 'status of a put that may not make files'
+error_says "^caskade: .*File too large; raise the limit with 'ulimit -f'"
+expect 1 get limited key
+
 # SIGINT: load keeps what it stored and dies of the signal.
 # (bash starts background commands with SIGINT ignored.)
 mkfifo pipe
