@@ -37,7 +37,7 @@ const char *cask_version(void)
     return CASK_VERSION_STRING;
 }
 
-/* What to do about a limit that its text does not name. */
+/* What to do about a limit, which the text of the errno does not say. */
 static const char *advice_for(int os_errno)
 {
     switch (os_errno) {
@@ -45,6 +45,12 @@ static const char *advice_for(int os_errno)
         return "; raise the limit with 'ulimit -n'";
     case ENFILE:
         return "; raise fs.file-max";
+    case EFBIG:
+        return "; raise the limit with 'ulimit -f', or use a file system "
+               "with larger files";
+    case ENOSPC:
+    case EDQUOT:
+        return "; free some space and try again";
     default:
         return "";
     }

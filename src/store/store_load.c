@@ -5,7 +5,6 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "base/crc32c.h"
 #include "log/hint_format.h"
 #include "log/segment.h"
 #include "region/place.h"
@@ -16,43 +15,22 @@
 /* Rows whose index lines are fetched while earlier ones are applied. */
 enum { AHEAD = 16 };
 
-/* ---- By hint ----------------------------------------------------------------
- */
+/* ---- By hint ---- */
 
 static cask_status check_hint(store_handle *store,
                               const manifest_segment *segment,
                               const store_bytes *bytes, const char *name,
                               hint_header *ret_header, cask_error *err)
 {
-    const char *wrong = NULL;
-    cask_status status;
+    hint_header expected = {.segment_id = segment->id,
+                            .segment_nonce = segment->nonce,
+                            .segment_length = segment->length,
+                            .key_check =
+                                hint_key_check(store->identity.hash_key)};
 
-    if (bytes->size < HINT_HEADER_SIZE) {
-        return fail(err, CASK_CORRUPT, 0, "%s: %zu bytes, no header", name,
-                    bytes->size);
-    }
-    status = hint_header_decode(bytes->data, name, ret_header, err);
-    if (status != CASK_OK) {
-        return status;
-    }
-    if (memcmp(ret_header->uuid, store->identity.uuid, 16) != 0 ||
-        ret_header->segment_id != segment->id ||
-        ret_header->segment_nonce != segment->nonce ||
-        ret_header->segment_length != segment->length) {
-        wrong = "belongs to another segment";
-    } else if (ret_header->key_check !=
-               hint_key_check(store->identity.hash_key)) {
-        wrong = "was hashed with another key";
-    } else if (bytes->size != hint_file_bytes(ret_header)) {
-        wrong = "has the wrong size";
-    } else if (crc32c(0, bytes->data + HINT_HEADER_SIZE,
-                      bytes->size - HINT_HEADER_SIZE) != ret_header->rows_crc) {
-        wrong = "has damaged rows";
-    }
-    if (wrong != NULL) {
-        return fail(err, CASK_CORRUPT, 0, "%s: %s", name, wrong);
-    }
-    return CASK_OK;
+    memcpy(expected.uuid, store->identity.uuid, 16);
+    return hint_check(bytes->data, bytes->size, name, &expected, ret_header,
+                      err);
 }
 
 static cask_status apply_rows(store_handle *store, uint32_t index,

@@ -123,10 +123,13 @@ void store_unlock(store_handle *store)
 
 void store_poison(store_handle *store, int os_errno, const char *what)
 {
+    cask_error err;
+
     if (atomic_exchange(&store->region.header->poisoned, 1) == 0) {
-        store_event(store, CASK_EVENT_POISONED, CASK_POISONED,
-                    "%s: sync of %s failed (errno %d): the store is read-only "
-                    "until it is reopened",
-                    store->path, what, os_errno);
+        (void)fail(&err, CASK_POISONED, os_errno,
+                   "%s: read-only until it is reopened: cannot sync %s",
+                   store->path, what);
+        store_event(store, CASK_EVENT_POISONED, CASK_POISONED, "%s",
+                    err.message);
     }
 }

@@ -31,14 +31,17 @@ cask_status store_edit(store_handle *store, manifest_edit *edit,
                        cask_error *err)
 {
     region_header *header = store->region.header;
-    cask_status status = know_tail(store, err);
+    cask_error local;
+    cask_status status;
 
+    err = err == NULL ? &local : err;
+    status = know_tail(store, err);
     if (status == CASK_OK) {
         status = manifest_append(store->dir, &header->manifest_tail,
-                                 &header->manifest_number, edit, 1, err);
+                                 &header->manifest_number, edit, err);
     }
     if (status == CASK_POISONED) {
-        store_poison(store, err == NULL ? 0 : err->os_errno, MANIFEST_NAME);
+        store_poison(store, err->os_errno, MANIFEST_NAME);
     }
     return status;
 }
@@ -60,8 +63,10 @@ cask_status store_rewrite_manifest(store_handle *store,
 {
     region_header *header = store->region.header;
     uint64_t nonce = manifest->header.nonce;
+    cask_error local;
     cask_status status;
 
+    err = err == NULL ? &local : err;
     header->manifest_tail = 0; /* unknown, should this process die now */
     status =
         manifest_rewrite(store->dir, manifest, store->options.file_mode, err);
@@ -70,7 +75,7 @@ cask_status store_rewrite_manifest(store_handle *store,
         header->manifest_tail = manifest->tail;
     } else if (!is_unchanged(store, nonce)) {
         /* Its name is there and may not be durable. */
-        store_poison(store, err == NULL ? 0 : err->os_errno, MANIFEST_NAME);
+        store_poison(store, err->os_errno, MANIFEST_NAME);
         status = fail(err, CASK_POISONED, 0,
                       "cannot sync the directory after " MANIFEST_NAME
                       " was replaced; reopen the store");

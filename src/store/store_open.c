@@ -158,8 +158,8 @@ static cask_status take_open_lock(store_handle *store, cask_error *err)
             return fail_os(err, os_errno, "cannot open %s/" LOCK_NAME "%s",
                            store->path,
                            os_errno == EACCES || os_errno == EROFS
-                               ? "; without write access the store can be "
-                                 "opened read-only (--read-only)"
+                               ? "; without write access it can only be read: "
+                                 "set read_only, or use get, list or dump"
                                : "");
         }
         status = store_lock_byte(store, LOCK_OPEN, err);
@@ -413,6 +413,17 @@ static cask_status build(store_handle *store, const region_identity *identity,
     return status;
 }
 
+/* Both reasons why there is no region; of the first without its advice. */
+static void add_first(cask_error *err, const cask_error *first)
+{
+    cask_error second = *err;
+
+    (void)fail(err, second.status, 0, "%.*s, and %s",
+               (int)strcspn(first->message, ";"), first->message,
+               second.message);
+    err->os_errno = second.os_errno;
+}
+
 /* In memory if there is room, else in the store's directory. */
 static cask_status build_any(store_handle *store,
                              const region_identity *identity, cask_error *err)
@@ -445,6 +456,8 @@ static cask_status build_any(store_handle *store,
             store_event(store, CASK_EVENT_REGION, CASK_OK,
                         "the index is in %s: %s", store->region.path,
                         first.message);
+        } else {
+            add_first(err, &first);
         }
     }
     return status;

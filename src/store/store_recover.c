@@ -133,14 +133,26 @@ static cask_status judge_unlisted(recovery *r, uint64_t id, bool *ret_remove,
     return judge_records(r, &header, err);
 }
 
+/* Files that one listing finds to be removed; the next finds more. */
+enum { SWEEP_MOST = 64 };
+
 typedef struct sweep {
     recovery *r;
     cask_error *err;
     cask_status status;
     /* Removed after the listing, one listing for each few. */
-    char names[64][SEGMENT_NAME_SIZE + 8];
+    char names[SWEEP_MOST][SEGMENT_NAME_SIZE + 8];
     size_t count;
 } sweep;
+
+/* A link, a fifo or a directory is not ours, whatever its name. */
+static bool is_regular(const store_handle *store, const char *name)
+{
+    os_stat stat;
+
+    return store->os->ops->stat_name(store->dir, name, &stat) == 0 &&
+           stat.kind == OS_REGULAR;
+}
 
 static bool ends_with(const char *name, const char *suffix)
 {
@@ -167,38 +179,39 @@ static bool sweep_name(void *context, const char *name)
                    strcmp(name, MANIFEST_NAME ".new") == 0 ||
                    strcmp(name, IDENTITY_NAME ".new") == 0;
     }
-    if (leftover) {
+    /* With a private index all are judged and none is removed. */
+    if (leftover && !s->r->store->private_index &&
+        is_regular(s->r->store, name)) {
         (void)snprintf(s->names[s->count], sizeof(s->names[0]), "%s", name);
         s->count++;
     }
-    return s->status == CASK_OK && s->count < 64;
+    return s->status == CASK_OK && s->count < SWEEP_MOST;
 }
 
 static cask_status sweep_leftovers(recovery *r, cask_error *err)
 {
     store_handle *store = r->store;
-    os_stat stat;
+    size_t removed;
     sweep s;
     int os_errno;
 
     do {
+        removed = 0;
         s = (sweep){.r = r, .err = err, .status = CASK_OK};
         os_errno = store->os->ops->list(store->dir, sweep_name, &s);
         if (os_errno != 0) {
             return fail_os(err, os_errno, "cannot list %s", store->path);
         }
-        for (size_t i = 0;
-             i < s.count && s.status == CASK_OK && !store->private_index; i++) {
-            /* A link, a fifo or a directory of such a name is not ours. */
-            if (store->os->ops->stat_name(store->dir, s.names[i], &stat) == 0 &&
-                stat.kind == OS_REGULAR &&
-                store->os->ops->remove(store->dir, s.names[i]) == 0) {
+        for (size_t i = 0; i < s.count && s.status == CASK_OK; i++) {
+            if (store->os->ops->remove(store->dir, s.names[i]) == 0) {
+                removed++;
                 store_event(store, CASK_EVENT_LEFTOVER, CASK_OK,
                             "removed %s, left by a process that died",
                             s.names[i]);
             }
         }
-    } while (s.count == 64 && s.status == CASK_OK && !store->private_index);
+        /* If none could be removed, none can be next time. */
+    } while (s.count == SWEEP_MOST && removed > 0);
     return s.status;
 }
 

@@ -66,9 +66,8 @@ static cask_status grow(store_handle *store, region_row *row, uint64_t needed,
     store->os->ops->close(file);
     if (os_errno != 0) {
         return fail_os(err, os_errno,
-                       "cannot grow %016" PRIx64 ".log to %" PRIu64
-                       " bytes; nothing was written; free space and try "
-                       "again",
+                       "nothing was written: cannot grow %016" PRIx64
+                       ".log to %" PRIu64 " bytes",
                        expected.id, wanted);
     }
     atomic_store(&row->capacity, wanted);

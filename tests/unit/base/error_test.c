@@ -127,6 +127,21 @@ static void test_too_many_files_says_what_to_raise(void **state)
                                      "Too many open files");
 }
 
+/* Not to free space: there may be plenty. */
+static void test_a_file_that_may_not_grow_says_what_to_raise(void **state)
+{
+    cask_error err;
+
+    (void)state;
+    (void)fail_os(&err, EFBIG, "cannot grow x");
+    assert_non_null(strstr(err.message, "cannot grow x: File too large; raise "
+                                        "the limit with 'ulimit -f'"));
+    assert_null(strstr(err.message, "free"));
+    (void)fail_os(&err, ENOSPC, "cannot grow x");
+    assert_string_equal(err.message, "cannot grow x: No space left on device; "
+                                     "free some space and try again");
+}
+
 static void test_errno_chooses_the_status(void **state)
 {
     static const struct {
@@ -197,6 +212,7 @@ int main(void)
         cmocka_unit_test(test_fail_accepts_no_error),
         cmocka_unit_test(test_errno_is_kept_and_explained),
         cmocka_unit_test(test_too_many_files_says_what_to_raise),
+        cmocka_unit_test(test_a_file_that_may_not_grow_says_what_to_raise),
         cmocka_unit_test(test_errno_chooses_the_status),
         cmocka_unit_test(test_long_message_is_cut),
         cmocka_unit_test(test_memory_failure_tells_the_size),
