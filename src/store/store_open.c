@@ -80,8 +80,9 @@ static cask_status make_directory(store_handle *store, cask_error *err)
                                  directory_mode(store->options.file_mode));
 
     if (os_errno != 0 && os_errno != EEXIST) {
-        return fail_os(err, os_errno, "cannot create directory %s",
-                       store->path);
+        return fail_os(
+            err, os_errno, "cannot create directory %s%s", store->path,
+            os_errno == ENOENT ? "; make the one above it first" : "");
     }
     os_errno = ops->open_dir(store->os, store->path, &store->dir);
     if (os_errno == 0) {
@@ -157,12 +158,14 @@ static cask_status take_open_lock(store_handle *store, cask_error *err)
 
         if (os_errno != 0) {
             store->lock_file = NULL;
-            return fail_os(err, os_errno, "cannot open %s/" LOCK_NAME "%s",
-                           store->path,
-                           os_errno == EACCES || os_errno == EROFS
-                               ? "; without write access the store can be "
-                                 "opened read-only (--read-only)"
-                               : "");
+            if (os_errno != EACCES && os_errno != EROFS) {
+                return file_fail_open(err, os_errno, store->path, LOCK_NAME);
+            }
+            return fail_os(err, os_errno,
+                           "cannot open %s/" LOCK_NAME
+                           "; without write access the store can be opened "
+                           "read-only (--read-only)",
+                           store->path);
         }
         status = store_lock_byte(store, LOCK_OPEN, err);
         if (status != CASK_OK) {
@@ -272,7 +275,7 @@ cask_status store_read_identity(os_file *dir, const char *path,
         return missing_identity(dir, path, err);
     }
     if (os_errno != 0) {
-        return fail_os(err, os_errno, "cannot open %s/" IDENTITY_NAME, path);
+        return file_fail_open(err, os_errno, path, IDENTITY_NAME);
     }
     os_errno = dir->os->ops->read_at(file, bytes, sizeof(bytes), 0, &got);
     if (os_errno == 0) {
