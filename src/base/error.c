@@ -37,7 +37,8 @@ const char *cask_version(void)
     return CASK_VERSION_STRING;
 }
 
-/* What to do about a limit, which the text of the errno does not say. */
+/* What to do, where it is always the same and the errno's text does not say
+ * it. */
 static const char *advice_for(int os_errno)
 {
     switch (os_errno) {
@@ -51,6 +52,14 @@ static const char *advice_for(int os_errno)
     case ENOSPC:
     case EDQUOT:
         return "; free some space and try again";
+    case EACCES:
+        return "; check the permissions, of the directories above it too";
+    case EPERM:
+        return "; check the owner, the permissions and the attributes (lsattr)";
+    case ELOOP:
+        return "; move the symbolic link that is in its place away";
+    case EROFS:
+        return "; mount its file system for writing";
     default:
         return "";
     }

@@ -179,7 +179,8 @@ static cask_status drop(os_file *dir, const char *name, const char *path,
     int os_errno = open_look(dir, name, &look);
 
     if (os_errno == ENOENT) {
-        return fail(err, CASK_NOT_FOUND, 0, "%s: no such region", path);
+        return fail(err, CASK_NOT_FOUND, 0,
+                    "%s: no such region; caskade region list shows them", path);
     }
     if (os_errno == EINVAL || os_errno == ELOOP) {
         return fail(err, CASK_INVALID, 0, "%s: is not a region; not removed",

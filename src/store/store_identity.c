@@ -134,7 +134,7 @@ cask_status store_read_identity(os_file *dir, const char *path,
         return missing_identity(dir, path, err);
     }
     if (os_errno != 0) {
-        return fail_os(err, os_errno, "cannot open %s/" IDENTITY_NAME, path);
+        return file_fail_open(err, os_errno, path, IDENTITY_NAME);
     }
     os_errno = dir->os->ops->read_at(file, bytes, sizeof(bytes), 0, &got);
     if (os_errno == 0) {

@@ -78,8 +78,9 @@ static cask_status make_directory(store_handle *store, cask_error *err)
                                  directory_mode(store->options.file_mode));
 
     if (os_errno != 0 && os_errno != EEXIST) {
-        return fail_os(err, os_errno, "cannot create directory %s",
-                       store->path);
+        return fail_os(
+            err, os_errno, "cannot create directory %s%s", store->path,
+            os_errno == ENOENT ? "; make the one above it first" : "");
     }
     os_errno = ops->open_dir(store->os, store->path, &store->dir);
     if (os_errno == 0) {
@@ -155,12 +156,14 @@ static cask_status take_open_lock(store_handle *store, cask_error *err)
 
         if (os_errno != 0) {
             store->lock_file = NULL;
-            return fail_os(err, os_errno, "cannot open %s/" LOCK_NAME "%s",
-                           store->path,
-                           os_errno == EACCES || os_errno == EROFS
-                               ? "; without write access it can only be read: "
-                                 "set read_only, or use get, list or dump"
-                               : "");
+            if (os_errno != EACCES && os_errno != EROFS) {
+                return file_fail_open(err, os_errno, store->path, LOCK_NAME);
+            }
+            return fail_os(err, os_errno,
+                           "cannot open %s/" LOCK_NAME
+                           "; without write access it can only be read: set "
+                           "read_only, or use get, list or dump",
+                           store->path);
         }
         status = store_lock_byte(store, LOCK_OPEN, err);
         if (status != CASK_OK) {
@@ -456,7 +459,9 @@ static cask_status build_any(store_handle *store,
             store_event(store, CASK_EVENT_REGION, CASK_OK,
                         "the index is in %s: %s", store->region.path,
                         first.message);
-        } else {
+        }
+        else
+        {
             add_first(err, &first);
         }
     }
