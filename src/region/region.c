@@ -417,10 +417,14 @@ cask_status region_reserve(region_handle *region, uint64_t lines,
     uint64_t step;
     int os_errno;
 
-    if (end >= bump && end - bump >= lines) {
+    if (bump > end) {
+        bump = end; /* both were read while they moved */
+    }
+    if (end - bump >= lines) {
         return CASK_OK;
     }
-    step = grow_step(start - REGION_HEAP_OFFSET, lines * REGION_LINE);
+    step = grow_step(start - REGION_HEAP_OFFSET,
+                     (lines - (end - bump)) * REGION_LINE);
     if (step > region->map_size - start) {
         return fail(err, CASK_NO_SPACE, 0,
                     "%s: the index would exceed the %zu bytes of address "

@@ -349,6 +349,9 @@ static scan_result examine(store_tail *tail, const manifest_segment *segment)
         if (tail->first_sequence == 0) {
             tail->first_sequence = item.header.sequence;
         }
+        if (item.offset >= tail->trusted_end) {
+            tail->unsynced++;
+        }
         tail->clean = record_kind(&item.header) == RECORD_MARK &&
                       item.header.value_size == RECORD_MARK_VALUE_SIZE &&
                       load_u64(item.value) == item.offset;

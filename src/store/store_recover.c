@@ -340,9 +340,7 @@ static cask_status begin_segment(recovery *r, const store_tail *from,
         if (status == CASK_OK) {
             scan_begin(&copy.scan, from->bytes.data, from->end, source->nonce,
                        from->trusted_end);
-            status = store->engine->reserve(
-                store, (from->end - from->trusted_end) / RECORD_HEADER_SIZE + 1,
-                err);
+            status = store->engine->reserve(store, from->unsynced + 1, err);
         }
         if (status == CASK_OK) {
             status = store_copy_records(store, &copy, &end, err);
