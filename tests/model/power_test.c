@@ -3,7 +3,7 @@
  * operations the power fails, in several ways, and each time the store is
  * opened again and must be in a state that the history allows. See sim_store.h.
  * Between its sessions the store is closed, or its processes die: while they
- * open it, at any call of a session, or of its close.
+ * open it, after any operation of a session, or of its close.
  * Also: the power fails again while the store recovers, and again after it
  * did; what recovery once showed stays.
  *
@@ -25,8 +25,8 @@
 
 enum { STEPS = 40, SEEDS = 3, SESSIONS = 3 };
 
-/* Calls to the kernel among which that of a death is drawn. */
-enum { DOOM_OPEN = 60, DOOM_STEPS = 250, DOOM_CLOSE = 20 };
+/* Operations among which that of a death is drawn, and deaths in a row. */
+enum { DOOM_OPEN = 20, DOOM_STEPS = 80, DOOM_CLOSE = 8, DEATHS_MOST = 4 };
 
 typedef struct power {
     sim_history history;
@@ -38,8 +38,9 @@ typedef struct power {
     uint64_t deep;        /* of these, in or after a recovery */
     uint64_t during_sync; /* records written */
     uint64_t before_put;  /* of these, in the rotation of another's put */
-    uint64_t deaths;      /* of processes, at a call of an operation */
+    uint64_t deaths;      /* of processes, after an operation */
     uint64_t operation;
+    uint64_t doom; /* operation after which process 0 is dead; 0: none */
     uint64_t start_ns;
     os_fault process[2]; /* of the history */
     cask_db *other;      /* another handle on the history's store */
@@ -218,6 +219,14 @@ static void write_after_sync(void *context)
     }
 }
 
+/* Its process is dead: no call that it makes has an effect any more. */
+static void die_now(power *p, unsigned process)
+{
+    const os_fault_plan dead = {.fail_at = 0, .error = EIO, .for_ever = true};
+
+    os_fault_arm(&p->process[process], &dead);
+}
+
 static void before_operation(void *context, os_sim *disk)
 {
     power *p = context;
@@ -229,6 +238,9 @@ static void before_operation(void *context, os_sim *disk)
     p->operation++;
     for (unsigned i = 0; i < SEEDS; i++) {
         crash_now(p, test_random_next(&p->random, 0) >> 16);
+    }
+    if (p->operation == p->doom) {
+        die_now(p, 0);
     }
 }
 
@@ -249,15 +261,10 @@ static cask_db *open_history(power *p, unsigned process,
     return db;
 }
 
-/* Its process dies at one of the next `calls` calls that it makes: from then
- * on none has an effect. */
-static void doom(power *p, unsigned process, uint64_t calls)
+/* Process 0 dies after one of the next `count` operations. */
+static void doom(power *p, uint64_t count)
 {
-    const os_fault_plan dead = {.fail_at = test_random_next(&p->random, calls),
-                                .error = EIO,
-                                .for_ever = true};
-
-    os_fault_arm(&p->process[process], &dead);
+    p->doom = p->operation + 1 + test_random_next(&p->random, count);
 }
 
 static bool is_dead(const power *p, unsigned process)
@@ -265,16 +272,16 @@ static bool is_dead(const power *p, unsigned process)
     return os_fault_fired(&p->process[process]) > 0;
 }
 
-/* Close the handle; if it is doomed, its process dies before the end. */
-static void close_history(power *p, unsigned process, cask_db *db, bool doomed)
+/* Close the handle; or its process dies before the end of that. */
+static void close_history(power *p, unsigned process, cask_db *db, bool dies)
 {
-    const os_fault_plan nothing = OS_FAULT_NOTHING;
     cask_error err = {CASK_OK, 0, ""};
 
-    if (cask_close(db, &err) != CASK_OK && !doomed) {
+    if (cask_close(db, &err) != CASK_OK && !dies) {
         wrong(p, 0, "close", err.message);
     }
-    os_fault_arm(&p->process[process], &nothing);
+    p->doom = 0;
+    os_fault_arm(&p->process[process], &OS_FAULT_NOTHING);
 }
 
 /* A process that dies in its open, or soon after. */
@@ -283,13 +290,14 @@ static void die_in_open(power *p)
     cask_options options = sim_options(&p->history);
     cask_db *db = NULL;
 
-    doom(p, 0, DOOM_OPEN);
+    doom(p, DOOM_OPEN);
     if (db_open_on(&p->process[0].base, SIM_PATH, &options, &db, NULL) ==
         CASK_OK) {
-        doom(p, 0, 1);
+        die_now(p, 0);
         (void)cask_close(db, NULL);
     }
     p->deaths++;
+    p->doom = 0;
     os_fault_arm(&p->process[0], &OS_FAULT_NOTHING);
 }
 
@@ -312,7 +320,8 @@ static void run_session(power *p)
     int64_t state;
     cask_db *db;
 
-    if (test_random_chance(&p->random, 30)) {
+    for (unsigned i = 0; i < DEATHS_MOST && test_random_chance(&p->random, 50);
+         i++) {
         die_in_open(p);
     }
     db = open_history(p, 0, 10000);
@@ -327,16 +336,20 @@ static void run_session(power *p)
     p->history.durable = p->history.acked;
     p->other = open_history(p, 1, 1);
     if (dies && test_random_chance(&p->random, 60)) {
-        doom(p, 0, DOOM_STEPS);
+        doom(p, DOOM_STEPS);
     }
     take_steps(p, db);
-    if (dies && !is_dead(p, 0)) {
-        doom(p, 0, DOOM_CLOSE);
-    }
     if (dies) {
-        doom(p, 1, 1);
+        die_now(p, 1);
     }
     close_history(p, 1, p->other, dies);
+    if (dies && !is_dead(p, 0)) {
+        if (test_random_chance(&p->random, 50)) {
+            die_now(p, 0);
+        } else {
+            doom(p, DOOM_CLOSE);
+        }
+    }
     close_history(p, 0, db, dies);
     if (!dies) {
         p->history.durable = p->history.acked;
@@ -388,7 +401,7 @@ int main(void)
            " in or after a recovery) of %" PRIu64
            " histories in %.1f s, %.0f per second: each left an allowed "
            "state; %" PRIu64 " puts during a sync (%" PRIu64
-           " of a rotation), %" PRIu64 " deaths at a call\n",
+           " of a rotation), %" PRIu64 " processes died\n",
            p.states, p.deep, histories, seconds, (double)p.states / seconds,
            p.during_sync, p.before_put, p.deaths);
     return 0;
