@@ -452,16 +452,11 @@ static cask_status build_any(store_handle *store,
         cask_error first = *err;
 
         status = build(store, identity, NULL, err);
-        if (status != CASK_OK) {
-            *err = first; /* the cause */
-            status = first.status;
-        } else {
+        if (status == CASK_OK) {
             store_event(store, CASK_EVENT_REGION, CASK_OK,
                         "the index is in %s: %s", store->region.path,
                         first.message);
-        }
-        else
-        {
+        } else {
             add_first(err, &first);
         }
     }

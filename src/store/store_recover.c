@@ -226,6 +226,34 @@ static bool is_segment(void *context, const char *name)
     return true;
 }
 
+/* What this open builds on must be there after a power cut, before it makes or
+ * removes anything: its writer may have died before it synced the files or
+ * their names. A new store has no MANIFEST yet. */
+static cask_status sync_names(store_handle *store, cask_error *err)
+{
+    static const char *const names[] = {IDENTITY_NAME, MANIFEST_NAME};
+    const os_ops *ops = store->os->ops;
+    int os_errno = 0;
+
+    for (int i = 0; i < 2 && os_errno == 0; i++) {
+        os_file *file = NULL;
+
+        os_errno = ops->open(store->dir, names[i], OS_READ, 0, &file);
+        if (os_errno == 0) {
+            os_errno = ops->sync(file);
+            ops->close(file);
+        } else if (os_errno == ENOENT) {
+            os_errno = 0;
+        }
+    }
+    if (os_errno == 0) {
+        os_errno = ops->sync_dir(store->dir);
+    }
+    return os_errno == 0
+               ? CASK_OK
+               : fail_os(err, os_errno, "cannot sync %s", store->path);
+}
+
 static cask_status load_manifest(recovery *r, cask_error *err)
 {
     store_handle *store = r->store;
@@ -233,6 +261,9 @@ static cask_status load_manifest(recovery *r, cask_error *err)
     cask_status status =
         manifest_load(store->dir, store->identity.uuid, &r->manifest, err);
 
+    if (status == CASK_OK && !store->private_index) {
+        return sync_names(store, err);
+    }
     if (status != CASK_NOT_FOUND) {
         return status;
     }
@@ -249,8 +280,10 @@ static cask_status load_manifest(recovery *r, cask_error *err)
     if (store->private_index) {
         return CASK_OK;
     }
-    return manifest_rewrite(store->dir, &r->manifest, store->options.file_mode,
-                            err);
+    status = sync_names(store, err);
+    return status != CASK_OK ? status
+                             : manifest_rewrite(store->dir, &r->manifest,
+                                                store->options.file_mode, err);
 }
 
 /* ---- Segments ---- */
@@ -541,32 +574,6 @@ static cask_status load_all(recovery *r, store_tail *tails, cask_error *err)
 
 /* ---- The whole ---- */
 
-/* What this open builds on must be there after a power cut, before it removes
- * anything: its writer may have died before it synced the files or their names.
- */
-static cask_status sync_names(store_handle *store, cask_error *err)
-{
-    static const char *const names[] = {IDENTITY_NAME, MANIFEST_NAME};
-    const os_ops *ops = store->os->ops;
-    int os_errno = 0;
-
-    for (int i = 0; i < 2 && os_errno == 0; i++) {
-        os_file *file = NULL;
-
-        os_errno = ops->open(store->dir, names[i], OS_READ, 0, &file);
-        if (os_errno == 0) {
-            os_errno = ops->sync(file);
-            ops->close(file);
-        }
-    }
-    if (os_errno == 0) {
-        os_errno = ops->sync_dir(store->dir);
-    }
-    return os_errno == 0
-               ? CASK_OK
-               : fail_os(err, os_errno, "cannot sync %s", store->path);
-}
-
 static cask_status finish(recovery *r, cask_error *err)
 {
     store_handle *store = r->store;
@@ -615,9 +622,6 @@ static cask_status recover(recovery *r, cask_error *err)
     store_tail *tails;
     cask_status status = load_manifest(r, err);
 
-    if (status == CASK_OK && !r->store->private_index) {
-        status = sync_names(r->store, err);
-    }
     if (status == CASK_OK) {
         status = sweep_leftovers(r, err);
     }

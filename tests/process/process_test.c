@@ -538,6 +538,50 @@ static void test_region_of_a_dead_process_is_rebuilt(void **state)
     close_store(s, db);
 }
 
+/* ---- Places of dead processes ---- */
+
+static int open_and_die(scene *s)
+{
+    (void)open_store(s);
+    return kill(getpid(), SIGKILL);
+}
+
+static uint64_t handles_of(scene *s, cask_db *db)
+{
+    cask_stats stats;
+
+    require(s, cask_stat(db, &stats, &s->err));
+    return stats.handle_count;
+}
+
+static void test_dead_process_counts_no_more(void **state)
+{
+    scene *s = *state;
+    cask_db *db = open_store(s);
+    pid_t pid = start(write_and_wait, s);
+
+    wait_for_key(db, "dead");
+    assert_int_equal(handles_of(s, db), 2);
+    end(pid);
+    assert_int_equal(handles_of(s, db), 1);
+    close_store(s, db);
+}
+
+/* More of them die, one after the other, than there are places. */
+static void test_places_of_dead_processes_are_taken_again(void **state)
+{
+    scene *s = *state;
+    cask_db *db = open_store(s);
+
+    for (int i = 0; i < REGION_PROCESSES + 8; i++) {
+        assert_int_equal(wait_for(start(open_and_die, s)), 256 + SIGKILL);
+    }
+    assert_int_equal(handles_of(s, db), 1);
+    put(s, db, "a", "1");
+    expect(s, db, "a", "1");
+    close_store(s, db);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -555,6 +599,8 @@ int main(void)
         TEST(test_lingering_region_is_not_joined_beside_a_living_one),
         TEST(test_damage_behind_the_last_sync_is_told),
         TEST(test_region_of_a_dead_process_is_rebuilt),
+        TEST(test_dead_process_counts_no_more),
+        TEST(test_places_of_dead_processes_are_taken_again),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
