@@ -19,6 +19,7 @@ typedef struct verification {
     cask_verify_report report;
     uint64_t bytes_done;
     uint64_t bytes_total;
+    bool in_use; /* by a process, or nobody can tell */
 } verification;
 
 /* ---- verify.c ---- */
@@ -53,11 +54,13 @@ typedef struct mapped {
     os_file *file;
     void *memory;
     uint64_t size;
+    uint64_t room; /* bytes of `memory` */
     char name[SEGMENT_NAME_SIZE];
+    bool may_shrink; /* its writer may cut it: read, not mapped */
 } mapped;
 
-/* Map the file `file->name`. CASK_NOT_FOUND if it is missing; CASK_UNSUPPORTED,
- * told as a problem, if it is no plain file; CASK_IO. */
+/* Map or read the file `file->name`. CASK_NOT_FOUND if it is missing;
+ * CASK_UNSUPPORTED, told as a problem, if it is no plain file; CASK_IO. */
 cask_status verify_map(verification *v, mapped *file, cask_error *err);
 void verify_unmap(verification *v, mapped *file);
 

@@ -95,9 +95,26 @@ void verify_progress(verification *v, uint64_t bytes)
 void verify_unmap(verification *v, mapped *file)
 {
     if (file->memory != NULL) {
-        v->kernel->ops->unmap(v->kernel, file->memory, file->size);
+        v->kernel->ops->unmap(v->kernel, file->memory, file->room);
     }
     v->kernel->ops->close(file->file);
+}
+
+/* The bytes of an open file, which has some. */
+static int load(verification *v, mapped *file)
+{
+    const os_ops *ops = v->kernel->ops;
+    int os_errno;
+
+    if (!file->may_shrink) {
+        return ops->map(file->file, 0, file->size, false, &file->memory);
+    }
+    os_errno = ops->map_private(v->kernel, file->room, &file->memory);
+    if (os_errno == 0) {
+        os_errno =
+            ops->read_at(file->file, file->memory, file->room, 0, &file->size);
+    }
+    return os_errno;
 }
 
 cask_status verify_map(verification *v, mapped *file, cask_error *err)
@@ -120,7 +137,8 @@ cask_status verify_map(verification *v, mapped *file, cask_error *err)
         os_errno = ops->stat(file->file, &stat);
         if (os_errno == 0 && stat.size > 0) {
             file->size = stat.size;
-            os_errno = ops->map(file->file, 0, stat.size, false, &file->memory);
+            file->room = stat.size;
+            os_errno = load(v, file);
         }
     } else {
         file->file = NULL;
@@ -188,7 +206,7 @@ static void check_footer(verification *v, const mapped *file,
 /* The first sequence in a segment's file; 0 if there is none. */
 static uint64_t first_sequence(verification *v, const manifest_segment *segment)
 {
-    mapped file = {.size = 0};
+    mapped file = {.may_shrink = !segment->sealed};
     uint64_t sequence = 0;
 
     segment_name_format(segment->id, file.name);
@@ -223,6 +241,20 @@ static uint64_t trusted_end(verification *v, const mapped *file,
 }
 
 /* `hint` is told of all that is found. */
+/* What the next open will cut off; while somebody writes, it is nothing. */
+static void tell_lost(verification *v, const mapped *file,
+                      const manifest_segment *segment, const segment_scan *scan)
+{
+    uint64_t lost = scan_lost_bytes(file->memory, file->size, segment->nonce,
+                                    scan->offset, scan->last_sequence);
+
+    if (lost > 0) {
+        verify_problem(v, file->name, scan->offset, lost,
+                       "not known to have been synced, and lost: power failed, "
+                       "or they are damaged; records that follow are cut off");
+    }
+}
+
 static void check_records(verification *v, const mapped *file,
                           const manifest_segment *segment, verify_hint *hint)
 {
@@ -254,6 +286,9 @@ static void check_records(verification *v, const mapped *file,
         v->report.records++;
         v->report.bytes += item.size;
     }
+    if (!segment->sealed && !v->in_use) {
+        tell_lost(v, file, segment, &scan);
+    }
 }
 
 /* Records, and with a sealed segment what was made of them. */
@@ -277,14 +312,30 @@ static cask_status check_content(verification *v, const mapped *data,
     return status;
 }
 
+static bool is_still_listed(verification *v, uint64_t id)
+{
+    manifest_state now;
+    bool listed =
+        manifest_load(v->dir, v->identity.uuid, &now, NULL) != CASK_OK;
+
+    for (size_t i = 0; i < now.count; i++) {
+        listed = listed || now.segments[i].id == id;
+    }
+    manifest_free(&now);
+    return listed;
+}
+
 static cask_status
 check_segment(verification *v, const manifest_segment *segment, cask_error *err)
 {
-    mapped data = {.size = 0};
+    mapped data = {.may_shrink = !segment->sealed};
     cask_status status;
 
     segment_name_format(segment->id, data.name);
     status = verify_map(v, &data, err);
+    if (status == CASK_NOT_FOUND && !is_still_listed(v, segment->id)) {
+        return CASK_OK; /* its process has taken it away meanwhile */
+    }
     if (status == CASK_NOT_FOUND) {
         verify_problem(v, data.name, 0, segment->length,
                        "is missing, but MANIFEST lists it");
@@ -400,6 +451,23 @@ static cask_status summary(const verification *v, cask_error *err)
                 report->problems, report->problems == 1 ? "" : "s", advice);
 }
 
+static bool is_in_use(const verification *v)
+{
+    const os_ops *ops = v->kernel->ops;
+    os_file *lock = NULL;
+    bool locked = true;
+    int os_errno = ops->open(v->dir, LOCK_NAME, OS_READ, 0, &lock);
+
+    if (os_errno == ENOENT) {
+        return false;
+    }
+    if (os_errno == 0) {
+        (void)ops->is_locked(lock, LOCK_PROCESSES, REGION_PROCESSES, &locked);
+        ops->close(lock);
+    }
+    return locked;
+}
+
 cask_status db_verify_on(os *kernel, const char *path,
                          const cask_verify_options *options,
                          cask_verify_report *ret_report, cask_error *err)
@@ -424,6 +492,7 @@ cask_status db_verify_on(os *kernel, const char *path,
     if (os_errno != 0) {
         return fail_os(err, os_errno, "cannot open %s", path);
     }
+    v.in_use = is_in_use(&v);
     status = check_store(&v, err);
     manifest_free(&v.manifest);
     kernel->ops->close(v.dir);

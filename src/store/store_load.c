@@ -302,35 +302,6 @@ static bool is_zero_from(const store_bytes *bytes, uint64_t offset)
     return offset >= bytes->size;
 }
 
-/*
- * Bytes behind the end that are more than the torn end of the last write: what
- * comes first does not verify, and a whole record follows. A power cut leaves
- * that, or damage.
- */
-static uint64_t lost_bytes(const store_bytes *bytes, uint64_t nonce,
-                           uint64_t end, uint64_t last_sequence)
-{
-    uint64_t size = bytes->size;
-    segment_scan scan;
-    scan_result result;
-    scan_item item;
-
-    if (scan_parse(bytes->data, bytes->size, nonce, end, &item)) {
-        return 0; /* of a batch without its end */
-    }
-    while (size > end && bytes->data[size - 1] == 0) {
-        size--;
-    }
-    scan_begin(&scan, bytes->data, bytes->size, nonce, end);
-    scan.trusted_end = bytes->size;
-    while ((result = scan_next(&scan, &item)) != SCAN_END) {
-        if (result == SCAN_RECORD && item.header.sequence > last_sequence) {
-            return size - end;
-        }
-    }
-    return 0;
-}
-
 static scan_result examine(store_tail *tail, const manifest_segment *segment)
 {
     uint64_t nonce = segment->nonce;
@@ -371,8 +342,8 @@ static scan_result examine(store_tail *tail, const manifest_segment *segment)
     tail->clean = tail->clean && result == SCAN_END &&
                   is_zero_from(&tail->bytes, scan.offset);
     if (result == SCAN_END && !is_zero_from(&tail->bytes, scan.offset)) {
-        tail->lost =
-            lost_bytes(&tail->bytes, nonce, tail->end, tail->last_sequence);
+        tail->lost = scan_lost_bytes(tail->bytes.data, tail->bytes.size, nonce,
+                                     tail->end, tail->last_sequence);
     }
     return result;
 }
