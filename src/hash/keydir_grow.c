@@ -22,6 +22,9 @@ const uint8_t keydir_class_lines[REGION_HEAP_CLASSES] = {
 
 enum { LIVE_MOST = LAST_CLASS_LINES * LINE_SLOTS };
 
+/* Memory reserved: so many splits, and then so much for each further key. */
+enum { SURE_GROWTHS = 16, LINES_PER_KEY = 3 };
+
 /* The live slots of a group, copied out before they are placed again. */
 typedef struct live_slots {
     uint32_t count;
@@ -43,13 +46,29 @@ static uint64_t directory_lines(unsigned depth)
     return ((uint64_t)KEYDIR_SHARDS << depth) * 8 / REGION_LINE;
 }
 
+/*
+ * What `count` new keys take. The first few may each make a group split. Of
+ * many, one in 20 makes one grow, since growth makes room for 16 keys or more:
+ * 2 or 3 lines for each key, of which most come back. The hash is
+ * keyed, so nobody can choose keys that take more; and see make_room(). What is
+ * reserved and not used stays, so this must not be much too high.
+ */
+static uint64_t lines_of_growth(uint64_t count)
+{
+    uint64_t split = 3 * LAST_CLASS_LINES;
+
+    return count <= SURE_GROWTHS
+               ? count * split
+               : SURE_GROWTHS * split + (count - SURE_GROWTHS) * LINES_PER_KEY;
+}
+
 uint64_t keydir_reserve_lines(const region_handle *region, uint64_t count)
 {
     const region_header *header = region->header;
     unsigned depth = root_depth(
         atomic_load_explicit(&header->keydir_root, memory_order_relaxed));
     uint64_t split = 2 * LAST_CLASS_LINES;
-    uint64_t each = count * (split + LAST_CLASS_LINES);
+    uint64_t each = lines_of_growth(count);
     /* However many keys: every group copied once, and the keys themselves at
      * a load that no growth leaves behind. */
     uint64_t all =
@@ -304,6 +323,21 @@ static void split(region_handle *region, uint64_t index, uint64_t word,
     publish(region, index, word, zeros, ones);
 }
 
+/* The caller has reserved enough, but for an accident of the hash: then memory
+ * is asked for here, under the lock. */
+static void make_room(region_handle *region)
+{
+    uint64_t lines = 3 * LAST_CLASS_LINES;
+
+    lines += directory_lines(
+        root_depth(atomic_load_explicit(&region->header->keydir_root,
+                                        memory_order_relaxed)) +
+        1);
+    if (heap_available(region) < lines) {
+        (void)region_reserve(region, lines, NULL);
+    }
+}
+
 void keydir_grow_locked(region_handle *region, uint64_t index)
 {
     uint64_t root = atomic_load_explicit(&region->header->keydir_root,
@@ -315,6 +349,7 @@ void keydir_grow_locked(region_handle *region, uint64_t index)
     live_slots live;
     unsigned least = 0;
 
+    make_room(region);
     if (word == 0) {
         live.count = 0;
         group = build_group(region, &live, 0);

@@ -36,6 +36,11 @@ cask_status segment_open(os_file *dir, const segment_header *expected,
                          segment_header *ret_header, os_stat *ret_stat,
                          cask_error *err);
 
+/* fail_os() for a file that could not be opened: names it, and says what to do
+ * if it is no plain file. `directory` may be NULL. */
+cask_status file_fail_open(cask_error *err, int os_errno, const char *directory,
+                           const char *name) __attribute__((cold));
+
 /* Open a file that must exist, with an error that names it. */
 cask_status file_open(os_file *dir, const char *name, uint32_t flags,
                       os_file **ret_file, os_stat *ret_stat, cask_error *err);

@@ -195,8 +195,15 @@ static cask_status finish_log(store_handle *store, cask_error *err)
         status = store_maintain_begin(store, err);
     }
     if (status == CASK_OK) {
-        status = drop_next(store, err);
+        /* Where the region stays, so does the segment: the next open of many
+         * short ones need not make it again. */
+        if (is_last(store) && !store->options.linger) {
+            status = drop_next(store, err);
+        }
         write_missing_hints(store);
+        if (status == CASK_OK) {
+            status = store_shorten_manifest(store, err);
+        }
         store_maintain_end(store);
     }
     return status;
@@ -210,7 +217,7 @@ static void leave_region(store_handle *store, bool clean)
         atomic_load(&store->region.header->state) == REGION_CLEAN) {
         return;
     }
-    if (clean && store->options.linger) {
+    if (clean && store->options.linger && store->region.header->stamp != 0) {
         atomic_store(&store->region.header->state, REGION_CLEAN);
         return;
     }

@@ -184,7 +184,7 @@ cask_status store_write_hint(store_handle *store, uint32_t row_index,
         free(writer);
         return status;
     }
-    status = store_bytes_load(store, file, stat.size, name, &bytes, err);
+    status = store_bytes_load(store, file, stat.size, name, false, &bytes, err);
     if (status == CASK_OK) {
         uint64_t size = bytes.size < row->tail ? bytes.size : row->tail;
 

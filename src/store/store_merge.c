@@ -324,7 +324,6 @@ static cask_status outputs_are_listed(store_handle *store, bool *ret_listed,
 
 static cask_status rewrite(store_handle *store, cask_error *err)
 {
-    region_header *header = store->region.header;
     manifest_state manifest;
     cask_status status =
         manifest_load(store->dir, store->identity.uuid, &manifest, err);
@@ -333,14 +332,9 @@ static cask_status rewrite(store_handle *store, cask_error *err)
         status = exchange(store, &manifest, err);
     }
     if (status == CASK_OK) {
-        manifest.next_sequence = atomic_load(&header->next_sequence);
-        header->manifest_tail = 0; /* unknown, should this process die now */
-        status = manifest_rewrite(store->dir, &manifest,
-                                  store->options.file_mode, err);
-    }
-    if (status == CASK_OK) {
-        header->manifest_number = manifest.number;
-        header->manifest_tail = manifest.tail;
+        manifest.next_sequence =
+            atomic_load(&store->region.header->next_sequence);
+        status = store_rewrite_manifest(store, &manifest, err);
     }
     manifest_free(&manifest);
     return status;
@@ -349,21 +343,11 @@ static cask_status rewrite(store_handle *store, cask_error *err)
 cask_status store_merge_replace(store_handle *store, cask_error *err)
 {
     cask_status status = store_maintain_begin(store, err);
-    bool listed = false;
 
-    if (status != CASK_OK) {
-        return status;
+    if (status == CASK_OK) {
+        status = rewrite(store, err);
+        store_maintain_end(store);
     }
-    status = rewrite(store, err);
-    if (status != CASK_OK &&
-        (outputs_are_listed(store, &listed, NULL) != CASK_OK || listed)) {
-        /* Its name is there and may not be durable. */
-        store_poison(store, 0, MANIFEST_NAME);
-        status = fail(err, CASK_POISONED, 0,
-                      "cannot sync the directory after " MANIFEST_NAME
-                      " was replaced; reopen the store");
-    }
-    store_maintain_end(store);
     return status == CASK_OK ? enter_moving(store, err) : status;
 }
 

@@ -135,14 +135,26 @@ static cask_status judge_unlisted(recovery *r, uint64_t id, bool *ret_remove,
     return judge_records(r, &header, err);
 }
 
+/* Files that one listing finds to be removed; the next finds more. */
+enum { SWEEP_MOST = 64 };
+
 typedef struct sweep {
     recovery *r;
     cask_error *err;
     cask_status status;
     /* Removed after the listing, one listing for each few. */
-    char names[64][SEGMENT_NAME_SIZE + 8];
+    char names[SWEEP_MOST][SEGMENT_NAME_SIZE + 8];
     size_t count;
 } sweep;
+
+/* A link, a fifo or a directory is not ours, whatever its name. */
+static bool is_regular(const store_handle *store, const char *name)
+{
+    os_stat stat;
+
+    return store->os->ops->stat_name(store->dir, name, &stat) == 0 &&
+           stat.kind == OS_REGULAR;
+}
 
 static bool ends_with(const char *name, const char *suffix)
 {
@@ -169,38 +181,39 @@ static bool sweep_name(void *context, const char *name)
                    strcmp(name, MANIFEST_NAME ".new") == 0 ||
                    strcmp(name, IDENTITY_NAME ".new") == 0;
     }
-    if (leftover) {
+    /* With a private index all are judged and none is removed. */
+    if (leftover && !s->r->store->private_index &&
+        is_regular(s->r->store, name)) {
         (void)snprintf(s->names[s->count], sizeof(s->names[0]), "%s", name);
         s->count++;
     }
-    return s->status == CASK_OK && s->count < 64;
+    return s->status == CASK_OK && s->count < SWEEP_MOST;
 }
 
 static cask_status sweep_leftovers(recovery *r, cask_error *err)
 {
     store_handle *store = r->store;
-    os_stat stat;
+    size_t removed;
     sweep s;
     int os_errno;
 
     do {
+        removed = 0;
         s = (sweep){.r = r, .err = err, .status = CASK_OK};
         os_errno = store->os->ops->list(store->dir, sweep_name, &s);
         if (os_errno != 0) {
             return fail_os(err, os_errno, "cannot list %s", store->path);
         }
-        for (size_t i = 0;
-             i < s.count && s.status == CASK_OK && !store->private_index; i++) {
-            /* A link, a fifo or a directory of such a name is not ours. */
-            if (store->os->ops->stat_name(store->dir, s.names[i], &stat) == 0 &&
-                stat.kind == OS_REGULAR &&
-                store->os->ops->remove(store->dir, s.names[i]) == 0) {
+        for (size_t i = 0; i < s.count && s.status == CASK_OK; i++) {
+            if (store->os->ops->remove(store->dir, s.names[i]) == 0) {
+                removed++;
                 store_event(store, CASK_EVENT_LEFTOVER, CASK_OK,
                             "removed %s, left by a process that died",
                             s.names[i]);
             }
         }
-    } while (s.count == 64 && s.status == CASK_OK && !store->private_index);
+        /* If none could be removed, none can be next time. */
+    } while (s.count == SWEEP_MOST && removed > 0);
     return s.status;
 }
 
@@ -215,6 +228,34 @@ static bool is_segment(void *context, const char *name)
     return true;
 }
 
+/* What this open builds on must be there after a power cut, before it makes or
+ * removes anything: its writer may have died before it synced the files or
+ * their names. A new store has no MANIFEST yet. */
+static cask_status sync_names(store_handle *store, cask_error *err)
+{
+    static const char *const names[] = {IDENTITY_NAME, MANIFEST_NAME};
+    const os_ops *ops = store->os->ops;
+    int os_errno = 0;
+
+    for (int i = 0; i < 2 && os_errno == 0; i++) {
+        os_file *file = NULL;
+
+        os_errno = ops->open(store->dir, names[i], OS_READ, 0, &file);
+        if (os_errno == 0) {
+            os_errno = ops->sync(file);
+            ops->close(file);
+        } else if (os_errno == ENOENT) {
+            os_errno = 0;
+        }
+    }
+    if (os_errno == 0) {
+        os_errno = ops->sync_dir(store->dir);
+    }
+    return os_errno == 0
+               ? CASK_OK
+               : fail_os(err, os_errno, "cannot sync %s", store->path);
+}
+
 static cask_status load_manifest(recovery *r, cask_error *err)
 {
     store_handle *store = r->store;
@@ -222,6 +263,9 @@ static cask_status load_manifest(recovery *r, cask_error *err)
     cask_status status =
         manifest_load(store->dir, store->identity.uuid, &r->manifest, err);
 
+    if (status == CASK_OK && !store->private_index) {
+        return sync_names(store, err);
+    }
     if (status != CASK_NOT_FOUND) {
         return status;
     }
@@ -238,8 +282,10 @@ static cask_status load_manifest(recovery *r, cask_error *err)
     if (store->private_index) {
         return CASK_OK;
     }
-    return manifest_rewrite(store->dir, &r->manifest, store->options.file_mode,
-                            err);
+    status = sync_names(store, err);
+    return status != CASK_OK ? status
+                             : manifest_rewrite(store->dir, &r->manifest,
+                                                store->options.file_mode, err);
 }
 
 /* ---- Segments ---- */
@@ -358,9 +404,7 @@ static cask_status begin_segment(recovery *r, const store_tail *from,
         if (status == CASK_OK) {
             scan_begin(&copy.scan, from->bytes.data, from->end, source->nonce,
                        from->trusted_end);
-            status = store->engine->reserve(
-                store, (from->end - from->trusted_end) / RECORD_HEADER_SIZE + 1,
-                err);
+            status = store->engine->reserve(store, from->unsynced + 1, err);
         }
         if (status == CASK_OK) {
             status = store_copy_records(store, &copy, &end, err);
@@ -394,6 +438,14 @@ static cask_status take_up(recovery *r, size_t i, store_tail *tail,
     r->highest =
         tail->last_sequence > r->highest ? tail->last_sequence : r->highest;
     r->unclean = !tail->clean;
+    if (tail->lost > 0) {
+        store->region.header->damaged_bytes += tail->lost;
+        store_event(store, CASK_EVENT_DAMAGE, CASK_CORRUPT,
+                    "%016" PRIx64 ".log: offset %" PRIu64 ": %" PRIu64
+                    " bytes that were not known to be synced are lost: power "
+                    "failed, or they are damaged",
+                    segment.id, tail->end, tail->lost);
+    }
     segment.length =
         tail->clean || store->private_index ? tail->end : tail->trusted_end;
     status = load(r, &segment, err);
@@ -663,33 +715,6 @@ static cask_status load_all(recovery *r, store_tail *tails, cask_error *err)
 
 /* ---- The whole ---- */
 
-/* What this open builds on must be there after a power cut, before it removes
- * anything: its writer may have died before it synced the files or their names.
- */
-static cask_status sync_names(store_handle *store, cask_error *err)
-{
-    static const char *const names[] = {IDENTITY_NAME, MANIFEST_NAME};
-    const os_ops *ops = store->os->ops;
-    int os_errno = 0;
-
-    for (int i = 0; i < 2 && os_errno == 0; i++) {
-        os_file *file = NULL;
-
-        os_errno =
-            ops->open(store->dir, names[i], OS_READ | OS_WRITE, 0, &file);
-        if (os_errno == 0) {
-            os_errno = ops->sync(file);
-            ops->close(file);
-        }
-    }
-    if (os_errno == 0) {
-        os_errno = ops->sync_dir(store->dir);
-    }
-    return os_errno == 0
-               ? CASK_OK
-               : fail_os(err, os_errno, "cannot sync %s", store->path);
-}
-
 static cask_status finish(recovery *r, cask_error *err)
 {
     store_handle *store = r->store;
@@ -738,9 +763,6 @@ static cask_status recover(recovery *r, cask_error *err)
     store_tail *tails;
     cask_status status = load_manifest(r, err);
 
-    if (status == CASK_OK && !r->store->private_index) {
-        status = sync_names(r->store, err);
-    }
     if (status == CASK_OK) {
         status = sweep_leftovers(r, err);
     }

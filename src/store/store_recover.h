@@ -50,8 +50,10 @@ typedef struct store_tail {
     uint64_t trusted_end;                   /* synced up to here */
     uint64_t end;                           /* of the last verified operation */
     uint64_t first_sequence, last_sequence; /* 0: no records verify */
-    bool used;                              /* it holds records, or did */
-    bool clean; /* ends with a mark of everything before it */
+    uint64_t unsynced;                      /* records behind trusted_end */
+    uint64_t lost; /* bytes behind `end`, if whole records are in them */
+    bool used;     /* it holds records, or did */
+    bool clean;    /* ends with a mark of everything before it */
 } store_tail;
 
 /* Look at an unsealed segment and keep it open. */

@@ -66,9 +66,8 @@ static cask_status grow(store_handle *store, region_row *row, uint64_t needed,
     store->os->ops->close(file);
     if (os_errno != 0) {
         return fail_os(err, os_errno,
-                       "cannot grow %016" PRIx64 ".log to %" PRIu64
-                       " bytes; nothing was written; free space and try "
-                       "again",
+                       "nothing was written: cannot grow %016" PRIx64
+                       ".log to %" PRIu64 " bytes",
                        expected.id, wanted);
     }
     atomic_store(&row->capacity, wanted);
@@ -77,41 +76,6 @@ static cask_status grow(store_handle *store, region_row *row, uint64_t needed,
 
 /* ---- New segments ---------------------------------------------------------
  */
-
-/* Whoever wrote the MANIFEST anew may have died before it noted its length. */
-static cask_status know_tail(store_handle *store, cask_error *err)
-{
-    region_header *header = store->region.header;
-    manifest_state manifest = {.count = 0};
-    cask_status status = CASK_OK;
-
-    if (header->manifest_tail == 0) {
-        status =
-            manifest_load(store->dir, store->identity.uuid, &manifest, err);
-        if (status == CASK_OK) {
-            header->manifest_number = manifest.number;
-            header->manifest_tail = manifest.tail;
-        }
-        manifest_free(&manifest);
-    }
-    return status;
-}
-
-cask_status store_edit(store_handle *store, manifest_edit *edit,
-                       cask_error *err)
-{
-    region_header *header = store->region.header;
-    cask_status status = know_tail(store, err);
-
-    if (status == CASK_OK) {
-        status = manifest_append(store->dir, &header->manifest_tail,
-                                 &header->manifest_number, edit, 1, err);
-    }
-    if (status == CASK_POISONED) {
-        store_poison(store, 0, MANIFEST_NAME);
-    }
-    return status;
-}
 
 cask_status store_take_id(store_handle *store, uint64_t *ret_id,
                           cask_error *err)

@@ -2,12 +2,13 @@
  * Power loss: a history runs on a simulated disk; before each of its mutating
  * operations the power fails, in several ways, and each time the store is
  * opened again and must be in a state that the history allows. See sim_store.h.
- * Between its sessions the store is closed, or its processes die.
+ * Between its sessions the store is closed, or its processes die: while they
+ * open it, after any operation of a session, or of its close.
  * Also: the power fails again while the store recovers, and again after it
  * did; what recovery once showed stays.
  *
- *   CASK_TEST_SECONDS  how long (20)
- *   CASK_TEST_STATES   or: how many crashes (no limit)
+ *   CASK_TEST_SECONDS  how long at most (60)
+ *   CASK_TEST_STATES   how many crashes at most (120000)
  *   CASK_TEST_SEED     the first history; the next is one more
  */
 #define _GNU_SOURCE
@@ -24,6 +25,9 @@
 
 enum { STEPS = 40, SEEDS = 3, SESSIONS = 3 };
 
+/* Operations among which that of a death is drawn, and deaths in a row. */
+enum { DOOM_OPEN = 20, DOOM_STEPS = 80, DOOM_CLOSE = 8, DEATHS_MOST = 4 };
+
 typedef struct power {
     sim_history history;
     sim_machine *disk;    /* on which the history runs */
@@ -33,7 +37,10 @@ typedef struct power {
     uint64_t states;
     uint64_t deep;        /* of these, in or after a recovery */
     uint64_t during_sync; /* records written */
+    uint64_t before_put;  /* of these, in the rotation of another's put */
+    uint64_t deaths;      /* of processes, after an operation */
     uint64_t operation;
+    uint64_t doom; /* operation after which process 0 is dead; 0: none */
     uint64_t start_ns;
     os_fault process[2]; /* of the history */
     cask_db *other;      /* another handle on the history's store */
@@ -187,23 +194,37 @@ static void write_after_sync(void *context)
 {
     power *p = context;
     uint64_t begun = p->history.begun;
+    bool in_put = p->history.in_put;
     cask_error err = {CASK_OK, 0, ""};
     cask_status status;
 
-    if (p->nested || !p->history.in_sync ||
+    if (p->nested || (!p->history.in_sync && !in_put) ||
         sim_options(&p->history).sync == CASK_SYNC_COMMIT) {
         return;
     }
     p->nested = true;
-    status = sim_put(&p->history, p->other, &err);
+    status = in_put ? sim_put_before(&p->history, p->other, &err)
+                    : sim_put(&p->history, p->other, &err);
     p->nested = false;
+    if (status == CASK_TIMEOUT && in_put) {
+        return; /* the lock is taken, or there is no room */
+    }
     if (status == CASK_TIMEOUT) {
-        sim_roll_back(&p->history, (int64_t)begun); /* the lock is taken */
+        sim_roll_back(&p->history, (int64_t)begun);
     } else if (status != CASK_OK) {
         wrong(p, 0, "put during a sync", err.message);
     } else {
         p->during_sync++;
+        p->before_put += in_put;
     }
+}
+
+/* Its process is dead: no call that it makes has an effect any more. */
+static void die_now(power *p, unsigned process)
+{
+    const os_fault_plan dead = {.fail_at = 0, .error = EIO, .for_ever = true};
+
+    os_fault_arm(&p->process[process], &dead);
 }
 
 static void before_operation(void *context, os_sim *disk)
@@ -217,6 +238,9 @@ static void before_operation(void *context, os_sim *disk)
     p->operation++;
     for (unsigned i = 0; i < SEEDS; i++) {
         crash_now(p, test_random_next(&p->random, 0) >> 16);
+    }
+    if (p->operation == p->doom) {
+        die_now(p, 0);
     }
 }
 
@@ -237,43 +261,95 @@ static cask_db *open_history(power *p, unsigned process,
     return db;
 }
 
-/* Close the handle; or let its process die: then no call of it has an effect
- * any more. */
+/* Process 0 dies after one of the next `count` operations. */
+static void doom(power *p, uint64_t count)
+{
+    p->doom = p->operation + 1 + test_random_next(&p->random, count);
+}
+
+static bool is_dead(const power *p, unsigned process)
+{
+    return os_fault_fired(&p->process[process]) > 0;
+}
+
+/* Close the handle; or its process dies before the end of that. */
 static void close_history(power *p, unsigned process, cask_db *db, bool dies)
 {
-    const os_fault_plan dead = {.fail_at = 0, .error = EIO, .for_ever = true};
-    const os_fault_plan nothing = OS_FAULT_NOTHING;
     cask_error err = {CASK_OK, 0, ""};
 
-    if (dies) {
-        os_fault_arm(&p->process[process], &dead);
-    }
     if (cask_close(db, &err) != CASK_OK && !dies) {
         wrong(p, 0, "close", err.message);
     }
-    os_fault_arm(&p->process[process], &nothing);
+    p->doom = 0;
+    os_fault_arm(&p->process[process], &OS_FAULT_NOTHING);
+}
+
+/* A process that dies in its open, or soon after. */
+static void die_in_open(power *p)
+{
+    cask_options options = sim_options(&p->history);
+    cask_db *db = NULL;
+
+    doom(p, DOOM_OPEN);
+    if (db_open_on(&p->process[0].base, SIM_PATH, &options, &db, NULL) ==
+        CASK_OK) {
+        die_now(p, 0);
+        (void)cask_close(db, NULL);
+    }
+    p->deaths++;
+    p->doom = 0;
+    os_fault_arm(&p->process[0], &OS_FAULT_NOTHING);
+}
+
+static void take_steps(power *p, cask_db *db)
+{
+    cask_error err = {CASK_OK, 0, ""};
+
+    for (unsigned i = 0; i < STEPS && !is_dead(p, 0); i++) {
+        if (sim_step(&p->history, db, &err) != CASK_OK && !is_dead(p, 0)) {
+            wrong(p, 0, "step", err.message);
+        }
+    }
+    p->deaths += is_dead(p, 0);
 }
 
 static void run_session(power *p)
 {
     bool dies = test_random_chance(&p->random, 50);
-    cask_db *db = open_history(p, 0, 10000);
-    cask_error err = {CASK_OK, 0, ""};
     char message[256];
+    int64_t state;
+    cask_db *db;
 
+    for (unsigned i = 0; i < DEATHS_MOST && test_random_chance(&p->random, 50);
+         i++) {
+        die_in_open(p);
+    }
+    db = open_history(p, 0, 10000);
     /* An open shows only what it has made durable itself; and what died was
      * a process, not the power. */
     p->history.durable = p->history.acked;
-    if (sim_state_of(&p->history, db, message) < 0) {
+    state = sim_state_of(&p->history, db, message);
+    if (state < 0) {
         wrong(p, 0, "open", message);
     }
+    sim_roll_back(&p->history, state);
+    p->history.durable = p->history.acked;
     p->other = open_history(p, 1, 1);
-    for (unsigned i = 0; i < STEPS; i++) {
-        if (sim_step(&p->history, db, &err) != CASK_OK) {
-            wrong(p, 0, "step", err.message);
-        }
+    if (dies && test_random_chance(&p->random, 60)) {
+        doom(p, DOOM_STEPS);
+    }
+    take_steps(p, db);
+    if (dies) {
+        die_now(p, 1);
     }
     close_history(p, 1, p->other, dies);
+    if (dies && !is_dead(p, 0)) {
+        if (test_random_chance(&p->random, 50)) {
+            die_now(p, 0);
+        } else {
+            doom(p, DOOM_CLOSE);
+        }
+    }
     close_history(p, 0, db, dies);
     if (!dies) {
         p->history.durable = p->history.acked;
@@ -308,8 +384,8 @@ static void run_history(power *p, uint64_t seed)
 
 int main(void)
 {
-    uint64_t limit_ns = test_number("CASK_TEST_SECONDS", 20) * 1000000000;
-    uint64_t most = test_number("CASK_TEST_STATES", UINT64_MAX);
+    uint64_t limit_ns = test_number("CASK_TEST_SECONDS", 60) * 1000000000;
+    uint64_t most = test_number("CASK_TEST_STATES", 120000);
     uint64_t seed = test_seed();
     uint64_t histories = 0;
     static power p;
@@ -324,9 +400,10 @@ int main(void)
     printf("%" PRIu64 " crashes (%" PRIu64
            " in or after a recovery) of %" PRIu64
            " histories in %.1f s, %.0f per second: each left an allowed "
-           "state; %" PRIu64 " puts during a sync\n",
+           "state; %" PRIu64 " puts during a sync (%" PRIu64
+           " of a rotation), %" PRIu64 " processes died\n",
            p.states, p.deep, histories, seconds, (double)p.states / seconds,
-           p.during_sync);
+           p.during_sync, p.before_put, p.deaths);
     sim_print_merged();
     return 0;
 }

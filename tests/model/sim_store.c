@@ -313,11 +313,11 @@ static cask_status end_unit(sim_history *history, cask_status status)
     return status;
 }
 
-cask_status sim_put(sim_history *history, cask_db *db, cask_error *err)
+static cask_status put_key(sim_history *history, cask_db *db, unsigned key,
+                           cask_error *err)
 {
     static uint8_t memory[SIM_VALUE_BYTES];
     uint64_t unit = history->begun + 1;
-    unsigned key = (unsigned)test_random_next(&history->random, SIM_KEYS);
     char text[SIM_NAME];
 
     change(history, key, unit);
@@ -325,6 +325,60 @@ cask_status sim_put(sim_history *history, cask_db *db, cask_error *err)
     return end_unit(history,
                     cask_put(db, name_of(text, key),
                              value_of(history, key, unit, memory), err));
+}
+
+static unsigned any_key(sim_history *history)
+{
+    return (unsigned)test_random_next(&history->random, SIM_KEYS);
+}
+
+cask_status sim_put(sim_history *history, cask_db *db, cask_error *err)
+{
+    return put_key(history, db, any_key(history), err);
+}
+
+/* Both units are puts, of different keys: the state after both is the same in
+ * either order. */
+cask_status sim_put_before(sim_history *history, cask_db *db, cask_error *err)
+{
+    static uint8_t memory[SIM_VALUE_BYTES];
+    static sim_history before;
+    uint64_t unit = history->begun;
+    unsigned key = any_key(history);
+    uint64_t old = history->version[key];
+    char text[SIM_NAME];
+    cask_status status;
+
+    if (key == history->put_key) {
+        return CASK_TIMEOUT;
+    }
+    before = *history;
+    change(history, key, unit + 1);
+    begin_unit(history);
+    history->state[unit] =
+        history->state[unit - 1] ^ part_of(key, old) ^ part_of(key, unit + 1);
+    memcpy(history->versions[unit], history->versions[unit - 1],
+           sizeof(history->versions[unit]));
+    history->versions[unit][key] = unit + 1;
+    status = cask_put(db, name_of(text, key),
+                      value_of(history, key, unit + 1, memory), err);
+    if (status != CASK_OK) {
+        *history = before;
+        return status;
+    }
+    history->acked = unit;
+    return CASK_OK;
+}
+
+static cask_status step_put(sim_history *history, cask_db *db, cask_error *err)
+{
+    cask_status status;
+
+    history->put_key = any_key(history);
+    history->in_put = true;
+    status = put_key(history, db, history->put_key, err);
+    history->in_put = false;
+    return status;
 }
 
 static cask_status delete_one(sim_history *history, cask_db *db,
@@ -409,7 +463,7 @@ cask_status sim_step(sim_history *history, cask_db *db, cask_error *err)
     cask_status status;
 
     if (kind < 62) {
-        return sim_put(history, db, err);
+        return step_put(history, db, err);
     }
     if (kind < 74) {
         return delete_one(history, db, err);

@@ -38,6 +38,8 @@ typedef struct sim_history {
     uint64_t acked;            /* units that were acknowledged */
     uint64_t durable;          /* units that must be in the store */
     bool in_sync;              /* the step under way is a sync */
+    bool in_put;               /* it is a put, of put_key */
+    unsigned put_key;
 } sim_history;
 
 /* How a store of this history is opened. */
@@ -63,6 +65,12 @@ void sim_print_merged(void);
 
 /* Write a unit of one key. */
 cask_status sim_put(sim_history *history, cask_db *db, cask_error *err);
+
+/*
+ * The same while sim_step() is in a put that has appended nothing yet: the new
+ * unit comes before the one under way. Unless CASK_OK, it is not there.
+ */
+cask_status sim_put_before(sim_history *history, cask_db *db, cask_error *err);
 
 /* Forget the units behind `state`: the store does not have them. */
 void sim_roll_back(sim_history *history, int64_t state);
