@@ -297,10 +297,8 @@ static void copied(store_handle *store, const scan_item *item,
                    uint64_t from_place, uint64_t to_place, uint64_t to_tail)
 {
     (void)from_place;
-    store->engine->apply_locked(
-        store,
-        siphash(store->identity.hash_key, item->key, item->header.key_size),
-        &item->header, to_place, to_tail);
+    store->engine->apply_locked(store, store_hash_of(store, item),
+                                &item->header, to_place, to_tail);
 }
 
 static void activate(store_handle *store, uint32_t row, uint64_t end)

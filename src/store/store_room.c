@@ -74,8 +74,7 @@ static cask_status grow(store_handle *store, region_row *row, uint64_t needed,
     return CASK_OK;
 }
 
-/* ---- New segments ---------------------------------------------------------
- */
+/* ---- New segments -------------------------------------------------------- */
 
 cask_status store_edit(store_handle *store, manifest_edit *edit,
                        cask_error *err)
