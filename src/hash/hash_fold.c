@@ -113,7 +113,8 @@ static cask_status consider(fold *f, uint32_t row, const scan_item *item,
                             cask_error *err)
 {
     store_handle *store = f->store;
-    siphash_value hash = store_hash_of(store, item);
+    siphash_value hash =
+        siphash(store->identity.hash_key, item->key, item->header.key_size);
     bool live = record_kind(&item->header) == RECORD_PUT;
     uint64_t here = place_make((uint16_t)row, item->offset, item->size, live);
     uint64_t place = 0;

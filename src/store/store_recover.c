@@ -599,7 +599,8 @@ static cask_status finish(recovery *r, cask_error *err)
         }
     }
     store_event(store, CASK_EVENT_RECOVERED, CASK_OK,
-                "%s: index rebuilt: %" PRIu64 " keys in %" PRIu32 " segments%s",
+                "%s: index rebuilt (keys: %" PRIu64 ", segments: %" PRIu32
+                ")%s",
                 store->path, atomic_load(&header->key_count), r->rows,
                 r->unclean ? "; the last writer had not closed it" : "");
     return CASK_OK;
