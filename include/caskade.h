@@ -161,6 +161,9 @@ typedef struct cask_event {
  * event goes to the handle that met its cause, not to the others. */
 typedef void (*cask_event_fn)(void *context, const cask_event *event);
 
+/* Where regions are unless `region_dir` says otherwise. */
+#define CASK_REGION_DIR "/dev/shm"
+
 /*
  * Options of cask_open(). Always start with cask_options_init(). A value
  * outside its range gives CASK_INVALID with the option's name.

@@ -9,8 +9,6 @@
 #include "log/identity_format.h"
 #include "store/store_open.h"
 
-#define DEFAULT_REGION_DIR "/dev/shm"
-
 /* A region file, its constant part mapped. */
 typedef struct region_look {
     os *kernel;
@@ -152,8 +150,7 @@ cask_status cask_region_list(const char *region_dir,
                              void *context, cask_error *err)
 {
     os *kernel = os_posix();
-    listing list = {.path =
-                        region_dir != NULL ? region_dir : DEFAULT_REGION_DIR,
+    listing list = {.path = region_dir != NULL ? region_dir : CASK_REGION_DIR,
                     .visit = visit,
                     .context = context};
     int os_errno;

@@ -389,6 +389,25 @@ static cask_status count_keys(verification *v, cask_error *err)
     return status;
 }
 
+static bool is_no_segment(void *context, const char *name)
+{
+    uint64_t id;
+    bool is_segment = segment_name_parse(name, &id);
+
+    *(bool *)context = *(bool *)context || is_segment;
+    return !is_segment;
+}
+
+/* Whoever made the store died before it wrote a MANIFEST: the next open goes on
+ * from there. With segments there was one, and it is lost. */
+static bool is_unfinished(const verification *v)
+{
+    bool has_segments = false;
+
+    return v->kernel->ops->list(v->dir, is_no_segment, &has_segments) == 0 &&
+           !has_segments;
+}
+
 static cask_status check_files(verification *v, cask_error *err)
 {
     cask_error local = {CASK_OK, 0, ""};
@@ -403,6 +422,9 @@ static cask_status check_files(verification *v, cask_error *err)
         v->report.files++;
         (void)v->kernel->ops->list(v->dir, add_size, v);
         status = manifest_load(v->dir, v->identity.uuid, &v->manifest, &local);
+        if (status == CASK_NOT_FOUND && is_unfinished(v)) {
+            return CASK_OK;
+        }
     }
     if (status == CASK_CORRUPT ||
         (status == CASK_NOT_FOUND && v->report.files > 0)) {

@@ -42,8 +42,9 @@ void hash_prepare(const store_handle *store, uint8_t kind, cask_slice key,
 }
 
 /*
- * Take the write lock with room for the operation in segment and index; no call
- * to the kernel is made while it is held.
+ * Take the write lock with room for the operation in segment and index, so that
+ * nothing need grow while it is held. Once per segment the file is opened, and
+ * perhaps mapped, under it.
  */
 static cask_status lock_with_room(store_handle *store, uint64_t bytes,
                                   size_t count, cask_error *err)

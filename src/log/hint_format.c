@@ -155,8 +155,8 @@ cask_status hint_check(const uint8_t *bytes, size_t size, const char *name,
     cask_status status;
 
     if (size < HINT_HEADER_SIZE) {
-        return fail(err, CASK_CORRUPT, 0, "%s: %zu bytes, no header", name,
-                    size);
+        return fail(err, CASK_CORRUPT, 0, "%s: %zu of the header's %d bytes",
+                    name, size, HINT_HEADER_SIZE);
     }
     status = hint_header_decode(bytes, name, ret_header, err);
     if (status != CASK_OK) {

@@ -38,7 +38,7 @@ typedef struct scan_item {
     const uint8_t *value;
 } scan_item;
 
-/* Begin at `offset`, with sequences above `last_sequence`. */
+/* Begin at `offset`, with nothing trusted behind it: see `trusted_end`. */
 void scan_begin(segment_scan *scan, const uint8_t *data, uint64_t size,
                 uint64_t nonce, uint64_t offset);
 

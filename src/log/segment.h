@@ -1,5 +1,5 @@
 /*
- * Segment files: create, open and check, seal.
+ * Segment files: create, open and check; and how small files are written.
  */
 #ifndef CASKADE_SEGMENT_H
 #define CASKADE_SEGMENT_H
@@ -14,7 +14,8 @@
  *   mode      permission bits of the file
  *   ret_file  open for reading and writing; the caller closes it
  *
- * Returns CASK_OK; CASK_NO_SPACE (nothing is left behind); CASK_IO.
+ * Returns CASK_OK; CASK_NO_SPACE; CASK_IO; CASK_POISONED: a sync failed, and
+ * must not be tried again. Nothing is left behind.
  */
 cask_status segment_create(os_file *dir, const segment_header *header,
                            uint64_t capacity, uint32_t mode, os_file **ret_file,

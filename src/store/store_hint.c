@@ -43,8 +43,7 @@ static int add_row(hint_writer *writer, const store_handle *store,
                    const scan_item *item)
 {
     bool live = record_kind(&item->header) == RECORD_PUT;
-    hint_row row = {.hash = siphash(store->identity.hash_key, item->key,
-                                    item->header.key_size),
+    hint_row row = {.hash = store_hash_of(store, item),
                     .place = hint_place(item->offset, item->size, live),
                     .sequence = item->header.sequence,
                     .type = item->header.type};

@@ -199,9 +199,7 @@ static void apply_item(store_handle *store, uint32_t index,
     bool live = record_kind(&item->header) == RECORD_PUT;
 
     store->engine->apply_locked(
-        store,
-        siphash(store->identity.hash_key, item->key, item->header.key_size),
-        &item->header,
+        store, store_hash_of(store, item), &item->header,
         place_make((uint16_t)index, item->offset, item->size, live), 0);
 }
 

@@ -14,7 +14,6 @@
 #include "store/store_recover.h"
 #include "store/store_read.h"
 
-#define DEFAULT_REGION_DIR "/dev/shm"
 
 /* Attempts to make a region that others take for an orphan. */
 enum { BUILD_ATTEMPTS = 5 };
@@ -293,7 +292,7 @@ static cask_status join(store_handle *store, const region_identity *identity,
 static const char *region_dir_of(const store_handle *store)
 {
     return store->options.region_dir != NULL ? store->options.region_dir
-                                             : DEFAULT_REGION_DIR;
+                                             : CASK_REGION_DIR;
 }
 
 static cask_status join_any(store_handle *store,

@@ -34,9 +34,6 @@ cask_status store_build_private(store_handle *store,
                                 const region_identity *identity,
                                 cask_error *err);
 
-/* CASK_BUSY, with a message that names who holds the write role. */
-cask_status store_fail_busy(store_handle *store, cask_error *err);
-
 /* ---- Stamp (store_stamp.c) ---- */
 
 /* Mark the region, which is new, as the store's newest; open lock held.

@@ -348,10 +348,8 @@ static void copied(store_handle *store, const scan_item *item,
                    uint64_t from_place, uint64_t to_place, uint64_t to_tail)
 {
     (void)from_place;
-    store->engine->apply_locked(
-        store,
-        siphash(store->identity.hash_key, item->key, item->header.key_size),
-        &item->header, to_place, to_tail);
+    store->engine->apply_locked(store, store_hash_of(store, item),
+                                &item->header, to_place, to_tail);
 }
 
 static void activate(store_handle *store, uint32_t row, uint64_t end)
@@ -751,7 +749,8 @@ static cask_status finish(recovery *r, cask_error *err)
         }
     }
     store_event(store, CASK_EVENT_RECOVERED, CASK_OK,
-                "%s: index rebuilt: %" PRIu64 " keys in %" PRIu32 " segments%s",
+                "%s: index rebuilt (keys: %" PRIu64 ", segments: %" PRIu32
+                ")%s",
                 store->path, atomic_load(&header->key_count), r->rows,
                 r->unclean ? "; the last writer had not closed it" : "");
     return CASK_OK;

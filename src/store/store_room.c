@@ -74,8 +74,7 @@ static cask_status grow(store_handle *store, region_row *row, uint64_t needed,
     return CASK_OK;
 }
 
-/* ---- New segments ---------------------------------------------------------
- */
+/* ---- New segments -------------------------------------------------------- */
 
 cask_status store_take_id(store_handle *store, uint64_t *ret_id,
                           cask_error *err)
