@@ -146,8 +146,9 @@ typedef enum cask_event_kind {
     CASK_EVENT_HINT = 6,      /* a hint file was ignored or not written */
     CASK_EVENT_LEFTOVER = 7,  /* a file that a crash left was removed */
     CASK_EVENT_REGION = 8,    /* shared memory: fallback, orphan removed */
-    CASK_EVENT_BACKGROUND = 9 /* work of the background thread failed; it, or
-                                 a write, tries again */
+    CASK_EVENT_BACKGROUND = 9, /* work of a background thread failed; it, or
+                                  a write, tries again */
+    CASK_EVENT_MERGED = 10     /* a merge gave space back */
 } cask_event_kind;
 
 typedef struct cask_event {
@@ -215,6 +216,10 @@ typedef struct cask_options {
     uint64_t expiry_seconds; /* default 0 = never; 0 .. 4294967295; hides
                                 records older than this by the time of their
                                 write */
+
+    /* Merging; see cask_merge(). */
+    bool auto_merge; /* default true; a thread of this handle merges when the
+                        store has enough dead bytes */
 
     /* Events. */
     cask_event_fn on_event; /* default NULL */
@@ -563,6 +568,76 @@ cask_segments(cask_db *db, cask_segment_stats **ret_segments, size_t *ret_count,
 
 /* Free memory that the library returned; accepts NULL. */
 CASK_API void cask_free(void *memory);
+
+/* ---- Merging ----------------------------------------------------------- */
+
+typedef struct cask_merge_options {
+    bool all; /* default false: merge what is worth it, as auto_merge does.
+                 true: every segment that is there now, the active one too,
+                 which is sealed first */
+} cask_merge_options;
+
+typedef struct cask_merge_report {
+    uint64_t inputs;  /* segments read and replaced */
+    uint64_t outputs; /* segments written */
+    uint64_t bytes_read, bytes_written;
+    uint64_t records;            /* copied */
+    uint64_t tombstones_dropped; /* deletes that hid nothing any more */
+} cask_merge_report;
+
+/*
+ * Give space back: copy the live records of some segments to new ones, and
+ * remove the old ones. Reads and writes of all processes go on meanwhile. A
+ * damaged segment is left as it is, and the rest is merged.
+ *
+ *   options     NULL: the defaults
+ *   ret_report  NULL allowed; also filled if the merge failed
+ *
+ * May be killed at any point: nothing is lost, and the next merge of any
+ * process completes or forgets what was begun. Needs as much free space as it
+ * writes. Files of which another process has a view, or that it is folding,
+ * are removed after that.
+ *
+ * Returns CASK_OK (also if there was nothing to merge); CASK_BUSY (another
+ * merge is under way); CASK_TIMEOUT (cancelled, or a lock timed out);
+ * CASK_CORRUPT (a segment is damaged); CASK_NO_SPACE; CASK_READ_ONLY;
+ * CASK_POISONED; CASK_IO.
+ */
+CASK_API CASK_CHECKED cask_status
+cask_merge(cask_db *db, const cask_merge_options *options,
+           cask_merge_report *ret_report, cask_error *err);
+
+typedef enum cask_merge_phase {
+    CASK_MERGE_NONE = 0,
+    CASK_MERGE_COPYING = 1,
+    CASK_MERGE_MOVING = 2 /* the index is led to the copies */
+} cask_merge_phase;
+
+typedef struct cask_merge_state {
+    cask_merge_phase phase; /* of the merge under way, in any process */
+    uint64_t bytes_done, bytes_total; /* of its input */
+    char reason[64]; /* why there will be, or is not, a merge by policy */
+
+    /* Since the region was created, over all processes. */
+    uint64_t merges;
+    uint64_t bytes_read, bytes_written, bytes_freed;
+} cask_merge_state;
+
+/*
+ * What merges do and did, from any process. Returns CASK_OK; CASK_TIMEOUT;
+ * CASK_NO_MEMORY.
+ */
+CASK_API CASK_CHECKED cask_status cask_merge_status(cask_db *db,
+                                                    cask_merge_state *ret_state,
+                                                    cask_error *err);
+
+/*
+ * Ask the merge under way, in any process, to stop; returns at once. While it
+ * copies, nothing has changed then; while it moves, it is completed. Returns
+ * CASK_OK, also if there is none; CASK_READ_ONLY.
+ */
+CASK_API CASK_CHECKED cask_status cask_merge_cancel(cask_db *db,
+                                                    cask_error *err);
 
 /* ---- Verify ------------------------------------------------------------ */
 

@@ -104,6 +104,14 @@ cask_status db_open_on(os *kernel, const char *path,
         free(db);
         return status;
     }
+    if (db->store->writer && options->auto_merge) {
+        status = merger_start(db->store, &db->merger, err);
+        if (status != CASK_OK) {
+            (void)store_close(db->store, NULL);
+            free(db);
+            return status;
+        }
+    }
     db->self = db;
     *ret_db = db;
     if (err != NULL) {
@@ -132,6 +140,9 @@ cask_status cask_close(cask_db *db, cask_error *err)
         return fail(err, CASK_BUSY, 0,
                     "%s: %" PRIu32 " views are still held; release them first",
                     db->store->path, store_pins(db->store));
+    }
+    if (!store_is_forked(db->store)) {
+        merger_stop(db->merger);
     }
     status = store_close(db->store, err);
     db->self = NULL;

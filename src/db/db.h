@@ -5,10 +5,12 @@
 #define CASKADE_DB_H
 
 #include "caskade.h"
+#include "hash/hash_merger.h"
 #include "store/store.h"
 
 struct cask_db {
     store_handle *store;
+    merger *merger;   /* NULL: none */
     const void *self; /* this: a handle that was closed or is none is refused
                          while its memory has not been reused */
 };

@@ -24,6 +24,7 @@ void cask_options_init(cask_options *options)
         .segment_max_bytes = UINT64_C(256) << 20,
         .small_file_threshold_bytes = UINT64_C(10) << 20,
         .huge_pages = true,
+        .auto_merge = true,
     };
 }
 

@@ -112,7 +112,9 @@ struct store_handle {
     bool writer;        /* may write, holds the write role */
     bool private_index; /* the region is this handle's own memory */
     _Atomic bool worker_stop;
-    uint32_t worker_wake; /* futex */
+    _Atomic bool merger_stop; /* whoever merges in this handle gives up */
+    uint64_t opened_ns;       /* monotonic */
+    uint32_t worker_wake;     /* futex */
     os_thread *worker;
 
     os_mutex maintenance_mutex;

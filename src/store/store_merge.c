@@ -111,7 +111,7 @@ void store_merge_unlock(store_handle *store)
 
 bool store_merge_is_cancelled(const store_handle *store)
 {
-    return atomic_load(&store->worker_stop) ||
+    return atomic_load(&store->merger_stop) ||
            atomic_load(&merge_of(store)->cancel) != 0 ||
            atomic_load(&store->region.header->poisoned) != 0;
 }

@@ -14,7 +14,6 @@
 #include "store/store_recover.h"
 #include "store/store_read.h"
 
-
 /* Attempts to make a region that others take for an orphan. */
 enum { BUILD_ATTEMPTS = 5 };
 
@@ -577,6 +576,7 @@ static cask_status set_up(store_handle *store, const char *path,
     const os_ops *ops = store->os->ops;
     int os_errno;
 
+    store->opened_ns = ops->now_ns(store->os);
     store->path = strdup(path);
     store->maps = calloc(REGION_SEGMENTS, sizeof(*store->maps));
     if (store->path == NULL || store->maps == NULL) {

@@ -533,3 +533,23 @@ cask_status store_make_room(store_handle *store, uint64_t bytes,
     }
     return status;
 }
+
+cask_status store_rotate(store_handle *store, cask_error *err)
+{
+    cask_status status = store_lead_begin(store, err);
+
+    if (status != CASK_OK) {
+        return status;
+    }
+    status = store_maintain_begin(store, err);
+    if (status == CASK_OK) {
+        uint32_t row = atomic_load(&store->region.header->active_row);
+
+        if (store->region.rows[row].records > 0) {
+            status = rotate(store, 0, err);
+        }
+        store_maintain_end(store);
+    }
+    store_lead_end(store);
+    return status;
+}

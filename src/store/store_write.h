@@ -70,6 +70,10 @@ bool store_fits_locked(const store_handle *store, uint64_t bytes);
 cask_status store_make_room(store_handle *store, uint64_t bytes,
                             cask_error *err);
 
+/* Seal the active segment, if it holds a record, and go on in the next.
+ * CASK_OK; CASK_NO_SPACE; CASK_IO; CASK_POISONED; CASK_TIMEOUT. */
+cask_status store_rotate(store_handle *store, cask_error *err);
+
 /* Whether a next segment should be prepared, and do it (worker). */
 bool store_wants_next(const store_handle *store);
 cask_status store_prepare_next(store_handle *store, cask_error *err);

@@ -1,0 +1,52 @@
+/*
+ * When to merge: the policy applied to a store, and the thread that asks it.
+ */
+#ifndef CASKADE_HASH_MERGER_H
+#define CASKADE_HASH_MERGER_H
+
+#include "hash/hash_merge.h"
+#include "maintain/merge_policy.h"
+
+/* What would be merged now, and why or why not. */
+typedef struct merger_plan {
+    merge_plan plan;
+    merge_segment *segments; /* owned; all that are sealed */
+    merge_choice *choices;   /* owned; the first plan.count are chosen */
+    uint32_t *rows;          /* owned; of `segments` */
+    size_t count;            /* of segments */
+} merger_plan;
+
+/*
+ * Ask the policy.
+ *
+ *   all_below_id  not 0: plan to merge all segments with smaller ids
+ *
+ * CASK_OK; CASK_NO_MEMORY; CASK_TIMEOUT. Free with hash_plan_free() in any
+ * case.
+ */
+cask_status hash_plan(store_handle *store, uint64_t all_below_id,
+                      merger_plan *ret_plan, cask_error *err);
+void hash_plan_free(merger_plan *plan);
+
+/*
+ * Merge what is planned, again and again until nothing is.
+ *
+ *   all  everything that is there now, the active segment too, which is sealed
+ *        first; else by policy
+ *
+ * Statuses of hash_merge().
+ */
+cask_status hash_merge_now(store_handle *store, bool all,
+                           merge_report *ret_report, cask_error *err);
+
+/* The thread of a handle that writes. */
+typedef struct merger merger;
+
+/* CASK_OK; CASK_NO_MEMORY; CASK_IO. */
+cask_status merger_start(store_handle *store, merger **ret_merger,
+                         cask_error *err);
+
+/* Cancel what it does, wait for its end and free it; accepts NULL. */
+void merger_stop(merger *m);
+
+#endif

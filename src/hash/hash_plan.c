@@ -1,0 +1,181 @@
+/*
+ * The facts of a store for the merge policy, and merging what it chooses.
+ */
+#include <stdlib.h>
+
+#include "hash/hash_merger.h"
+#include "store/store_merge.h"
+
+/* Ages are only compared, so that they need no clock: a segment is as old as
+ * the operations since its newest record are many. */
+static uint64_t age_of(const region_header *header, const region_row *row)
+{
+    uint64_t next = atomic_load(&header->next_sequence);
+
+    return next > row->last_sequence ? next - row->last_sequence : 0;
+}
+
+static merge_segment facts_of(const store_handle *store, uint32_t index)
+{
+    const region_row *row = &store->region.rows[index];
+
+    return (merge_segment){.id = atomic_load(&row->file_id),
+                           .bytes = row->tail,
+                           .live_bytes = row->live_bytes,
+                           .records = row->records,
+                           .live_records = row->live_records,
+                           .tombstones = row->tombstones,
+                           .first_sequence = row->first_sequence,
+                           .last_sequence = row->last_sequence,
+                           .age_ms = age_of(store->region.header, row),
+                           .is_output = row->kind == SEGMENT_MERGE,
+                           .is_quarantined =
+                               atomic_load(&row->is_quarantined) != 0};
+}
+
+/* Counters change under the write lock only. */
+static void collect_locked(const store_handle *store, merger_plan *p,
+                           merge_moment *moment)
+{
+    const region_header *header = store->region.header;
+    uint32_t count = atomic_load(&header->row_count);
+    uint64_t tail = atomic_load(&header->applied_tail);
+
+    for (uint32_t i = 0; i < count; i++) {
+        const region_row *row = &store->region.rows[i];
+        bool is_sealed = atomic_load(&row->state) == ROW_SEALED;
+
+        if (!store_row_counts(store, i)) {
+            continue;
+        }
+        moment->live_bytes += row->live_bytes;
+        moment->total_bytes +=
+            i == region_tail_row(tail) ? region_tail_offset(tail) : row->tail;
+        if (is_sealed) {
+            p->segments[p->count] = facts_of(store, i);
+            p->rows[p->count] = i;
+            p->count++;
+        }
+    }
+}
+
+static cask_status collect(store_handle *store, merger_plan *p,
+                           merge_moment *moment, cask_error *err)
+{
+    uint32_t count = atomic_load(&store->region.header->row_count);
+    cask_status status;
+
+    p->segments = calloc(count + 1, sizeof(*p->segments));
+    p->choices = calloc(count + 1, sizeof(*p->choices));
+    p->rows = calloc(count + 1, sizeof(*p->rows));
+    if (p->segments == NULL || p->choices == NULL || p->rows == NULL) {
+        return fail_memory(err, count * sizeof(*p->segments));
+    }
+    status = store_lock_always(store, err);
+    if (status == CASK_OK) {
+        collect_locked(store, p, moment);
+        store_unlock(store);
+    }
+    return status;
+}
+
+cask_status hash_plan(store_handle *store, uint64_t all_below_id,
+                      merger_plan *ret_plan, cask_error *err)
+{
+    merge_settings settings =
+        merge_settings_default(store->options.segment_max_bytes);
+    merge_moment moment = {
+        .free_disk_bytes = UINT64_MAX,
+        .open_ms =
+            (store->os->ops->now_ns(store->os) - store->opened_ns) / 1000000,
+        .all_below_id = all_below_id,
+        .is_in_window = true};
+    cask_status status;
+    os_space space;
+
+    *ret_plan = (merger_plan){.count = 0};
+    if (store->os->ops->space(store->dir, &space) == 0) {
+        moment.free_disk_bytes = space.free;
+    }
+    settings.small_file_threshold = store->options.small_file_threshold_bytes;
+    status = collect(store, ret_plan, &moment, err);
+    if (status == CASK_OK) {
+        merge_policy_choose(&settings, &moment, ret_plan->segments,
+                            ret_plan->count, ret_plan->choices,
+                            &ret_plan->plan);
+    }
+    return status;
+}
+
+void hash_plan_free(merger_plan *plan)
+{
+    free(plan->segments);
+    free(plan->choices);
+    free(plan->rows);
+    *plan = (merger_plan){.count = 0};
+}
+
+/* ---- Merging ---- */
+
+static void add_report(merge_report *sum, const merge_report *one)
+{
+    sum->inputs += one->inputs;
+    sum->outputs += one->outputs;
+    sum->bytes_read += one->bytes_read;
+    sum->bytes_written += one->bytes_written;
+    sum->records += one->records;
+    sum->tombstones_dropped += one->tombstones_dropped;
+}
+
+static cask_status merge_planned(store_handle *store, merger_plan *p,
+                                 merge_report *ret_report, cask_error *err)
+{
+    for (size_t i = 0; i < p->plan.count; i++) {
+        /* In place: a choice names one that comes at or behind it, or not, so
+         * the rows are copied to the scratch of the choices. */
+        p->choices[i].order = p->rows[p->choices[i].index];
+    }
+    for (size_t i = 0; i < p->plan.count; i++) {
+        p->rows[i] = (uint32_t)p->choices[i].order;
+    }
+    return hash_merge(store, p->rows, p->plan.count, ret_report, err);
+}
+
+/* CASK_NOT_FOUND: nothing is to be merged. */
+static cask_status merge_once(store_handle *store, uint64_t all_below_id,
+                              merge_report *sum, cask_error *err)
+{
+    merge_report report = {.inputs = 0};
+    merger_plan p;
+    cask_status status = hash_plan(store, all_below_id, &p, err);
+
+    if (status == CASK_OK && p.plan.seal_active) {
+        status = store_rotate(store, err);
+    }
+    if (status == CASK_OK && p.plan.count == 0) {
+        status = CASK_NOT_FOUND;
+    }
+    if (status == CASK_OK) {
+        status = merge_planned(store, &p, &report, err);
+        add_report(sum, &report);
+    }
+    hash_plan_free(&p);
+    return status;
+}
+
+cask_status hash_merge_now(store_handle *store, bool all,
+                           merge_report *ret_report, cask_error *err)
+{
+    uint64_t below = 0;
+    cask_status status = CASK_OK;
+
+    *ret_report = (merge_report){.inputs = 0};
+    if (all) {
+        status = store_rotate(store, err);
+        below = atomic_load(&store->region.header->next_id);
+    }
+    while (status == CASK_OK) {
+        status = merge_once(store, below, ret_report, err);
+    }
+    return status == CASK_NOT_FOUND ? CASK_OK : status;
+}
