@@ -1,0 +1,42 @@
+/*
+ * What merging a segment would free.
+ *
+ * Dead puts always go. Tombstones go when no older put of their key is left
+ * outside the merge, which only the merge itself finds out; a policy that
+ * takes them for dead merges the same file for ever, one that does not never
+ * frees them. The rule here:
+ *
+ *   written by puts  its tombstones count as dead: a merge has to look at them
+ *                    once, and what stays is then in an output
+ *   output           every tombstone in it was needed when it was written. It
+ *                    hides a dead put in another segment that has an older
+ *                    record, so no more tombstones can be needed than there
+ *                    are such puts; those beyond that number count as dead.
+ *
+ * So every merge of an output for its gain really drops a record, and merges
+ * end when writes do. Tombstones that the bound takes for needed are at most
+ * as many as dead puts elsewhere, and go when max_space_amplification has had
+ * these merged. Nothing has to be remembered for it, so it holds over reopens.
+ */
+#ifndef CASKADE_MERGE_GAIN_H
+#define CASKADE_MERGE_GAIN_H
+
+#include "maintain/merge_policy.h"
+
+/* Whether all records of a segment count as expired. */
+bool merge_is_expired(const merge_settings *settings,
+                      const merge_moment *moment, const merge_segment *segment);
+
+/*
+ * Fill id, index, gain_bytes and score of one choice per segment.
+ *
+ * Cost: O(n log n); leaves `choices` in the order of first_sequence.
+ */
+void merge_gains(const merge_settings *settings, const merge_moment *moment,
+                 const merge_segment *segments, size_t count,
+                 merge_choice *choices);
+
+/* For qsort() of choices by their `order`, then by id. */
+int merge_compare_order(const void *a, const void *b);
+
+#endif

@@ -1,0 +1,317 @@
+/*
+ * Choosing what to merge: of the segments that qualify (merge_qualify.c) as
+ * many as fit, best first.
+ *
+ *   space   only until the projected store is a little below its limit: write
+ *           amplification grows with every segment that is taken early
+ *   bounds  max_merge_size; free disk space; and what is written, because
+ *           inputs and outputs exist together for a while
+ *
+ * Whatever is chosen makes progress, or it would be chosen again for ever:
+ * a segment frees at least min_gain_percent of itself, counted as in
+ * merge_gain.h, or is put together with others into fewer files.
+ */
+#include "maintain/merge_policy.h"
+
+#include <assert.h>
+
+#include "maintain/merge_gain.h"
+#include "maintain/merge_qualify.h"
+
+enum {
+    BITE_SHARE = 64, /* of the store is copied at a time, a 64th */
+    DISK_SHARE = 2   /* of free disk space outputs may take, a half */
+};
+
+static uint64_t less(uint64_t from, uint64_t what)
+{
+    return from > what ? from - what : 0;
+}
+
+/* ---- Taking ---- */
+
+static merge_reason most_urgent(uint32_t reasons)
+{
+    uint32_t reason = MERGE_REASON_NONE;
+
+    while (reasons != 0 && !(reasons >> reason & 1)) {
+        reason++;
+    }
+    return (merge_reason)reason;
+}
+
+/* Bytes of one bite: a segment, or of a big store more. */
+static uint64_t bite_bytes(const merge_policy *p)
+{
+    uint64_t share = p->moment->total_bytes / BITE_SHARE;
+
+    return share > p->settings->segment_max_bytes
+               ? share
+               : p->settings->segment_max_bytes;
+}
+
+/* Reasons that what was chosen so far has not done away with. */
+static uint32_t still_due(const merge_policy *p, const merge_choice *choice)
+{
+    uint32_t reasons = choice->reasons;
+    uint64_t spare = p->moment->total_bytes / BITE_SHARE;
+
+    /* A little below the limit: single segments, each as soon as one is due,
+     * become fragments of files, which are then merged once more. */
+    if (spare > p->settings->segment_max_bytes) {
+        spare = p->settings->segment_max_bytes;
+    }
+    if (!merge_is_amplified(p, spare)) {
+        reasons &= ~MERGE_BIT(AMPLIFICATION);
+    }
+    if (!merge_is_disk_low(p)) {
+        reasons &= ~MERGE_BIT(DISK_SPACE);
+    }
+    return reasons;
+}
+
+/* Whether one more fits; the first always does if the disk has room. */
+static bool fits(merge_policy *p, const merge_choice *choice)
+{
+    const merge_settings *settings = p->settings;
+    const merge_plan *plan = p->plan;
+    uint64_t writes = merge_write_bytes(p, choice) + plan->write_bytes;
+    uint64_t reads = merge_segment_of(p, choice)->bytes + plan->read_bytes;
+
+    if (writes > p->moment->free_disk_bytes / DISK_SHARE) {
+        p->no_room++;
+        return false;
+    }
+    return plan->count == 0 || ((settings->max_merge_size == 0 ||
+                                 reads <= settings->max_merge_size) &&
+                                writes <= bite_bytes(p));
+}
+
+static void take(merge_policy *p, size_t index)
+{
+    merge_plan *plan = p->plan;
+    merge_choice choice = p->choices[index];
+    const merge_segment *segment = merge_segment_of(p, &choice);
+
+    choice.reason = most_urgent(still_due(p, &choice));
+    plan->read_bytes += segment->bytes;
+    plan->write_bytes += merge_write_bytes(p, &choice);
+    plan->freed_bytes += choice.gain_bytes;
+    p->total_bytes = less(p->total_bytes, choice.gain_bytes);
+    if (merge_is_expired(p->settings, p->moment, segment)) {
+        p->live_bytes = less(p->live_bytes, segment->live_bytes);
+    }
+    if (p->free_bytes != UINT64_MAX) {
+        p->free_bytes += choice.gain_bytes;
+    }
+    p->choices[index] = p->choices[plan->count];
+    p->choices[plan->count++] = choice;
+}
+
+/* Alone a filler would only be copied. It is the last one. */
+static void give_back(merge_policy *p)
+{
+    merge_plan *plan = p->plan;
+    const merge_choice *choice = &p->choices[--plan->count];
+
+    plan->read_bytes -= merge_segment_of(p, choice)->bytes;
+    plan->write_bytes -= merge_write_bytes(p, choice);
+    plan->freed_bytes -= choice->gain_bytes;
+}
+
+/* Take what is due for one of `reasons` and fits; returns how many. */
+static size_t take_due(merge_policy *p, uint32_t reasons)
+{
+    size_t before = p->plan->count;
+    bool is_full = false;
+
+    for (size_t i = before; i < p->count && !is_full; i++) {
+        if ((still_due(p, &p->choices[i]) & reasons) == 0) {
+            continue;
+        }
+        if (fits(p, &p->choices[i])) {
+            take(p, i);
+        } else {
+            /* What is asked for as a whole goes strictly by age: a tombstone
+             * ahead of what it hides would be kept. */
+            is_full = (p->fired & MERGE_BIT(ALL)) != 0;
+        }
+    }
+    return p->plan->count - before;
+}
+
+static void select_segments(merge_policy *p)
+{
+    merge_plan *plan = p->plan;
+
+    (void)take_due(p, ~MERGE_FILLERS);
+    if (take_due(p, MERGE_FILLERS) == 1) {
+        give_back(p);
+    }
+    for (size_t i = 0; i < plan->count; i++) {
+        merge_reason reason = p->choices[i].reason;
+
+        if (plan->reason == MERGE_REASON_NONE || reason < plan->reason) {
+            plan->reason = reason;
+        }
+    }
+    for (size_t i = plan->count; i < p->count; i++) {
+        plan->left += still_due(p, &p->choices[i]) != 0 ? 1 : 0;
+    }
+}
+
+/* ---- Why not ---- */
+
+/* Whether sealing the active segment would let a merge free what is due. */
+static bool is_active_due(const merge_policy *p)
+{
+    uint64_t bytes = p->moment->total_bytes;
+    uint64_t live_bytes = p->moment->live_bytes;
+
+    if (!(p->fired & (MERGE_BIT(AMPLIFICATION) | MERGE_BIT(DISK_SPACE))) ||
+        p->plan->left > 0 ||
+        !(merge_is_amplified(p, 0) || merge_is_disk_low(p))) {
+        return false;
+    }
+    for (size_t i = 0; i < p->count; i++) {
+        bytes = less(bytes, p->segments[i].bytes);
+        live_bytes = less(live_bytes, p->segments[i].live_bytes);
+    }
+    return bytes > merge_small_bytes(p) &&
+           (double)less(bytes, live_bytes) * 100 >=
+               (double)bytes * p->settings->frag_threshold;
+}
+
+/* Nothing was chosen. */
+static merge_wait why_nothing(const merge_policy *p)
+{
+    bool is_clock = false;
+    bool is_gain = false;
+    bool is_quarantined = false;
+    merge_moment sane = *p->moment;
+
+    sane.clock_disagrees = false;
+    if (p->no_room > 0) {
+        return MERGE_WAIT_NO_ROOM;
+    }
+    if (p->plan->seal_active) {
+        return MERGE_WAIT_ACTIVE;
+    }
+    for (size_t i = 0; i < p->count; i++) {
+        const merge_segment *segment = merge_segment_of(p, &p->choices[i]);
+
+        if (segment->is_quarantined) {
+            is_quarantined |= merge_is_worth_it(p, &p->choices[i]);
+            continue;
+        }
+        is_gain |= merge_is_worth_it(p, &p->choices[i]);
+        is_clock |= p->moment->clock_disagrees &&
+                    merge_is_expired(p->settings, &sane, segment);
+    }
+    if (p->count == 0) {
+        return MERGE_WAIT_NO_SEGMENTS;
+    }
+    if (is_clock) {
+        return MERGE_WAIT_CLOCK;
+    }
+    if (is_gain) {
+        return MERGE_WAIT_BELOW_TRIGGERS;
+    }
+    return is_quarantined ? MERGE_WAIT_QUARANTINED : MERGE_WAIT_NOTHING_TO_GAIN;
+}
+
+/* Something was chosen; whether now is the time for it. */
+static merge_wait why_not_now(const merge_policy *p)
+{
+    if (p->is_urgent) {
+        return MERGE_WAIT_NONE;
+    }
+    if (!p->moment->is_in_window) {
+        return MERGE_WAIT_WINDOW;
+    }
+    return merge_patience_ms(p) > 0 ? MERGE_WAIT_FIRST_MINUTE : MERGE_WAIT_NONE;
+}
+
+static void decide(merge_policy *p)
+{
+    merge_plan *plan = p->plan;
+
+    plan->seal_active = is_active_due(p);
+    plan->wait = plan->count == 0 ? why_nothing(p) : why_not_now(p);
+    plan->wait_ms =
+        plan->wait == MERGE_WAIT_FIRST_MINUTE ? merge_patience_ms(p) : 0;
+    if (plan->wait != MERGE_WAIT_NONE) {
+        plan->left += plan->count;
+        plan->count = 0;
+        plan->read_bytes = 0;
+        plan->write_bytes = 0;
+        plan->freed_bytes = 0;
+    }
+}
+
+/* ---- The whole ---- */
+
+merge_settings merge_settings_default(uint64_t segment_max_bytes)
+{
+    return (merge_settings){
+        .frag_merge_trigger = 60,
+        .dead_bytes_merge_trigger = UINT64_C(512) << 20,
+        .frag_threshold = 40,
+        .dead_bytes_threshold = UINT64_C(128) << 20,
+        .small_file_threshold = UINT64_C(10) << 20,
+        .max_merge_size = UINT64_C(100) << 30,
+        .expiry_ms = 0,
+        .expiry_grace_ms = 0,
+        .max_space_amplification = 1.5,
+        .small_file_count = 4,
+        .max_segments = 8192,
+        .min_gain_percent = 5,
+        .disk_reserve_bytes = 0,
+        .segment_max_bytes = segment_max_bytes,
+    };
+}
+
+void merge_policy_choose(const merge_settings *settings,
+                         const merge_moment *moment,
+                         const merge_segment *segments, size_t count,
+                         merge_choice *choices, merge_plan *ret_plan)
+{
+    merge_policy p = {.settings = settings,
+                      .moment = moment,
+                      .segments = segments,
+                      .count = count,
+                      .choices = choices,
+                      .plan = ret_plan,
+                      .total_bytes = moment->total_bytes,
+                      .live_bytes = moment->live_bytes,
+                      .free_bytes = moment->free_disk_bytes};
+
+    assert(settings->segment_max_bytes > 0);
+    *ret_plan = (merge_plan){.reason = MERGE_REASON_NONE};
+    merge_gains(settings, moment, segments, count, choices);
+    merge_qualify(&p);
+    select_segments(&p);
+    decide(&p);
+}
+
+const char *merge_reason_text(merge_reason reason)
+{
+    static const char *const texts[] = {
+#define MERGE_REASON_TEXT(name, text) [MERGE_REASON_##name] = (text),
+        MERGE_REASON_LIST(MERGE_REASON_TEXT)
+#undef MERGE_REASON_TEXT
+    };
+
+    return texts[reason];
+}
+
+const char *merge_wait_text(merge_wait wait)
+{
+    static const char *const texts[] = {
+#define MERGE_WAIT_TEXT(name, text) [MERGE_WAIT_##name] = (text),
+        MERGE_WAIT_LIST(MERGE_WAIT_TEXT)
+#undef MERGE_WAIT_TEXT
+    };
+
+    return texts[wait];
+}

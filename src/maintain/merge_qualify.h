@@ -1,0 +1,63 @@
+/*
+ * What the parts of one call of merge_policy_choose() share: merge_qualify.c
+ * says which segments may be merged and in which order, merge_policy.c takes
+ * as many as fit.
+ */
+#ifndef CASKADE_MERGE_QUALIFY_H
+#define CASKADE_MERGE_QUALIFY_H
+
+#include "maintain/merge_policy.h"
+
+#define MERGE_BIT(reason) (1U << MERGE_REASON_##reason)
+
+/* Reasons of segments that free nothing; alone each would only be copied. */
+#define MERGE_FILLERS (MERGE_BIT(SEGMENT_COUNT) | MERGE_BIT(SMALL))
+
+/* One call. */
+typedef struct merge_policy {
+    const merge_settings *settings;
+    const merge_moment *moment;
+    const merge_segment *segments;
+    size_t count;
+    merge_choice *choices; /* of all segments, in changing order */
+    merge_plan *plan;
+    uint32_t fired; /* triggers, MERGE_BIT()s */
+    bool is_urgent; /* no window and no patience holds them up */
+
+    /* As they will be after what has been chosen so far. */
+    uint64_t total_bytes;
+    uint64_t live_bytes;
+    uint64_t free_bytes;
+    size_t no_room; /* segments that the disk has no room to copy */
+} merge_policy;
+
+/* Find the triggers that fire; then give every choice its reasons and bring
+ * those that go first to the front. merge_gains() has been called. */
+void merge_qualify(merge_policy *p);
+
+/* Whether a choice is there only to make fewer files. */
+bool merge_is_filler(const merge_choice *choice);
+
+/* Whether a merge of it alone would free enough for what it copies. */
+bool merge_is_worth_it(const merge_policy *p, const merge_choice *choice);
+
+/* Whether the store is above its limit, were it `spare_bytes` larger. */
+bool merge_is_amplified(const merge_policy *p, uint64_t spare_bytes);
+bool merge_is_disk_low(const merge_policy *p);
+
+/* What is left of the first minute, in milliseconds. */
+uint64_t merge_patience_ms(const merge_policy *p);
+
+/* Below this a file is small, and a store not worth a thought; bytes. */
+uint64_t merge_small_bytes(const merge_policy *p);
+
+/* Bytes that a merge of it writes. */
+uint64_t merge_write_bytes(const merge_policy *p, const merge_choice *choice);
+
+static inline const merge_segment *merge_segment_of(const merge_policy *p,
+                                                    const merge_choice *choice)
+{
+    return &p->segments[choice->index];
+}
+
+#endif
