@@ -42,6 +42,9 @@ static void catch_signals(void)
         /* Without SA_RESTART: the read below must end. */
         sigaction(numbers[i], &action, NULL);
     }
+    /* 'ulimit -f': an error of the store, which says so. */
+    action.sa_handler = SIG_IGN;
+    sigaction(SIGXFSZ, &action, NULL);
 }
 
 static int remove_entry(const char *path, const struct stat *status, int type,

@@ -7,6 +7,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "option.h"
 
@@ -91,12 +92,15 @@ static error_t reject_option(struct argp_state *state)
     const char *culprit = state->next > 0 && state->next <= state->argc
                               ? state->argv[state->next - 1]
                               : "";
+    const parse_state *parse = state->input;
+    bool takes_key = strstr(parse->args->command->words, "KEY") != NULL;
 
-    return option_reject(state,
-                         "option '%s' is unknown, ambiguous or lacks its "
-                         "argument; see 'caskade %s --help', and put -- "
-                         "before a KEY that begins with -",
-                         culprit, state->argv[0]);
+    return option_reject(
+        state,
+        "option '%s' is unknown, ambiguous or lacks its argument; see "
+        "'caskade %s --help'%s",
+        culprit, state->argv[0],
+        takes_key ? ", and put -- before a KEY that begins with -" : "");
 }
 
 static error_t root_init(struct argp_state *state)

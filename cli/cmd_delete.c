@@ -38,7 +38,11 @@ static exit_status run(const arguments *args)
     for (int i = 1; i <= key_count && status == EXIT_DONE; i++) {
         status = delete_key(db, args, args->words[i], &missing);
     }
-    if (status == EXIT_DONE && missing > 0) {
+    if (status == EXIT_DONE && missing == 1 && key_count == 1) {
+        status = report(EXIT_NOT_FOUND,
+                        "%s: no such key; 'caskade list %s' shows the keys",
+                        directory, directory);
+    } else if (status == EXIT_DONE && missing > 0) {
         status = report(EXIT_NOT_FOUND,
                         "%s: %d of %d keys did not exist; 'caskade list %s' "
                         "shows the keys",

@@ -131,7 +131,7 @@ const command command_list = {
     .word_min = 1,
     .word_max = 1,
     .text = "Print every key on a line, in the order of the log, without "
-            "reading the values. Formats are those of 'caskade dump'.\v"
+            "printing the values. Formats are those of 'caskade dump'.\v"
             "Examples:\n"
             "  caskade list /tmp/store | grep ^session:\n"
             "  caskade list --format hex /tmp/store | head\n",

@@ -260,9 +260,9 @@ static exit_status load_files(loader *load, char **names, int count,
     progress_stop(&load->progress);
     if (status == EXIT_DONE && signals_arrived() != 0) {
         return report(EXIT_DONE,
-                      "load: interrupted; %" PRIu64 " lines are "
-                      "stored, load the rest to go on",
-                      load->line_count);
+                      "load: interrupted; %" PRIu64 " line%s stored, load "
+                      "the rest to go on",
+                      load->line_count, units_plural(load->line_count));
     }
     return status;
 }

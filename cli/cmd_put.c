@@ -23,7 +23,7 @@ static const struct argp_option options[] = {
      "Let it expire after that time: 90 (seconds), 500ms, 10s, 5m, 2h, 1d", 1},
     {"if-absent", OPTION_IF_ABSENT, NULL, 0,
      "Only if KEY has no value yet; else write nothing and exit with 1", 1},
-    WORD_OPTION_ESCAPES,
+    WORD_OPTION_ESCAPES("KEY and VALUE"),
     {0},
 };
 

@@ -21,7 +21,7 @@ enum { OPTION_REGION_DIR = 0x2001, OPTION_ORPHANS };
 
 static const struct argp_option options[] = {
     {"region-dir", OPTION_REGION_DIR, "DIR", 0,
-     "Where to look (default: /dev/shm)", 1},
+     "Where to look (default: " CASK_REGION_DIR ")", 1},
     {"json", 'j', NULL, 0, "list: print a JSON object per line", 1},
     {"orphans", OPTION_ORPHANS, NULL, 0,
      "drop: all that nobody uses and that are of no use", 1},
@@ -100,7 +100,8 @@ static bool print_row(void *context, const cask_region_info *info)
 
 static const char *region_dir_name(const region_settings *settings)
 {
-    return settings->region_dir != NULL ? settings->region_dir : "/dev/shm";
+    return settings->region_dir != NULL ? settings->region_dir
+                                        : CASK_REGION_DIR;
 }
 
 static exit_status list(const region_settings *settings)

@@ -100,7 +100,7 @@ static void add_json(const char *directory, const stat_sample *now,
 
 /* Print a sample; false if nobody reads it any more. */
 static bool print_sample(const arguments *args, const stat_sample *now,
-                         const stat_sample *before)
+                         const stat_sample *before, bool is_first)
 {
     const stat_settings *settings = args->settings;
     const char *directory = args->words[0];
@@ -112,7 +112,7 @@ static bool print_sample(const arguments *args, const stat_sample *now,
     } else {
         if (settings->watch_ms != 0 && output_is_terminal()) {
             text_add_string(&out, "\033[H\033[J");
-        } else if (before != NULL) {
+        } else if (!is_first) {
             text_add_char(&out, '\n');
         }
         stat_report_text(directory, now, before, &out);
@@ -133,24 +133,47 @@ static bool pause_for(uint64_t ms)
     return nanosleep(&wait, NULL) == 0 && signals_arrived() == 0;
 }
 
+/* An index of our own does not become that of writers that have come since:
+ * open the store anew to see their counters, too. */
+static exit_status join_writers(cask_db **db, const arguments *args)
+{
+    const char *directory = args->words[0];
+    exit_status status = store_close(*db, directory, EXIT_DONE);
+
+    *db = NULL;
+    return status == EXIT_DONE ? store_open(&args->store, directory, false, db)
+                               : status;
+}
+
 /* Show samples until interrupted, or once. */
-static exit_status show(cask_db *db, const arguments *args)
+static exit_status show(cask_db **db, const arguments *args)
 {
     const stat_settings *settings = args->settings;
     stat_sample before = {0};
     stat_sample now = {0};
     bool is_first = true;
-    bool go_on = true;
     exit_status status = EXIT_DONE;
 
-    while (go_on) {
-        status = take_sample(db, args, &now);
+    for (;;) {
+        bool same_counters = false;
+        bool go_on;
+
+        status = take_sample(*db, args, &now);
         if (status != EXIT_DONE) {
             break;
         }
-        go_on = print_sample(args, &now, is_first ? NULL : &before) &&
+        same_counters =
+            !is_first && now.stats.private_index == before.stats.private_index;
+        go_on = print_sample(args, &now, same_counters ? &before : NULL,
+                             is_first) &&
                 settings->watch_ms != 0 && pause_for(settings->watch_ms);
         cask_free(now.segments);
+        if (go_on && now.stats.private_index) {
+            status = join_writers(db, args);
+        }
+        if (!go_on || status != EXIT_DONE) {
+            break;
+        }
         before = now;
         is_first = false;
     }
@@ -170,7 +193,7 @@ static exit_status run(const arguments *args)
     if (settings->watch_ms != 0) {
         signals_catch();
     }
-    status = show(db, args);
+    status = show(&db, args);
     if (settings->watch_ms != 0) {
         /* Ctrl-C is how watching ends: nothing to die of. */
         signals_forget();

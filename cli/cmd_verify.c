@@ -90,47 +90,61 @@ static void on_progress(void *context, uint64_t bytes_done,
     }
 }
 
-static void print_report(const verifier *verify,
-                         const cask_verify_report *found)
+static void print_report_json(const cask_verify_report *found)
 {
-    char count[UNITS_TEXT_SIZE];
-    char keys[UNITS_TEXT_SIZE];
+    (void)output_print(
+        "],\"files\":%" PRIu64 ",\"records\":%" PRIu64 ",\"bytes\":%" PRIu64
+        ",\"keys\":%" PRIu64 ",\"problem_count\":%" PRIu64
+        ",\"harmless_count\":%" PRIu64 ",\"readable\":%s}\n",
+        found->files, found->records, found->bytes, found->keys,
+        found->problems, found->harmless, found->readable ? "true" : "false");
+}
+
+/* "1 file, ", "1,000 records, " */
+static void print_count(uint64_t count, const char *noun, const char *end)
+{
+    char number[UNITS_TEXT_SIZE];
+
+    (void)output_print("%s %s%s%s", units_format_count(number, count), noun,
+                       units_plural(count), end);
+}
+
+static void print_report_text(const cask_verify_report *found)
+{
     char bytes[UNITS_TEXT_SIZE];
 
-    if (verify->json) {
-        (void)output_print("],\"files\":%" PRIu64 ",\"records\":%" PRIu64
-                           ",\"bytes\":%" PRIu64 ",\"keys\":%" PRIu64
-                           ",\"problem_count\":%" PRIu64 ",\"readable\":%s}\n",
-                           found->files, found->records, found->bytes,
-                           found->keys, found->problems,
-                           found->readable ? "true" : "false");
-        return;
-    }
-    (void)output_print("%" PRIu64 " files, %s records, %s read; %s keys; ",
-                       found->files, units_format_count(count, found->records),
-                       units_format_bytes(bytes, found->bytes),
-                       units_format_count(keys, found->keys));
+    print_count(found->files, "file", ", ");
+    print_count(found->records, "record", ", ");
+    (void)output_print("%s read; ", units_format_bytes(bytes, found->bytes));
+    print_count(found->keys, "key", "; ");
     if (found->problems == 0) {
         (void)output_print("no problems\n");
     } else {
-        (void)output_print("%s problems\n",
-                           units_format_count(count, found->problems));
+        print_count(found->problems, "problem", "\n");
     }
 }
 
 static exit_status report_damage(const char *directory,
                                  const cask_verify_report *found)
 {
+    const char *plural = units_plural(found->problems);
+
     if (!found->readable) {
         return report(EXIT_DAMAGED,
-                      "%s: %" PRIu64 " problems, and it cannot be opened; "
+                      "%s: %" PRIu64 " problem%s, and it cannot be opened; "
                       "restore the files that are named from a backup",
-                      directory, found->problems);
+                      directory, found->problems, plural);
+    }
+    if (found->harmless == found->problems) {
+        return report(EXIT_DAMAGED,
+                      "%s: %" PRIu64 " problem%s, but nothing is lost; each "
+                      "line says what to do",
+                      directory, found->problems, plural);
     }
     return report(EXIT_DAMAGED,
-                  "%s: %" PRIu64 " problems; read what is whole with "
+                  "%s: %" PRIu64 " problem%s; read what is whole with "
                   "'caskade dump --damage serve %s'",
-                  directory, found->problems, directory);
+                  directory, found->problems, plural, directory);
 }
 
 static exit_status run(const arguments *args)
@@ -149,7 +163,11 @@ static exit_status run(const arguments *args)
     result = cask_verify(directory, &what, &found, &err);
     progress_stop(&verify.progress);
     if (result == CASK_OK || result == CASK_CORRUPT) {
-        print_report(&verify, &found);
+        if (settings->json) {
+            print_report_json(&found);
+        } else {
+            print_report_text(&found);
+        }
     }
     if (result == CASK_CORRUPT) {
         return report_damage(directory, &found);

@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "mention.h"
+
 /* What each status of the library means for the shell and for the user. */
 typedef struct reaction {
     exit_status exit;
@@ -95,7 +97,7 @@ exit_status report_failure(const char *subject, const cask_error *err)
     const char *message =
         err->message[0] != '\0' ? err->message : cask_status_text(err->status);
     reaction what = reaction_to(err->status);
-    bool has_subject = strstr(message, subject) != NULL;
+    bool has_subject = mention_of(message, subject);
     /* By convention, what follows a semicolon says what to do. */
     bool has_advice = what.advice == NULL || strchr(message, ';') != NULL;
 

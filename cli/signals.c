@@ -33,6 +33,8 @@ static void set_handler(int number, void (*handler)(int), int flags)
 void signals_init(void)
 {
     set_handler(SIGPIPE, SIG_IGN, 0);
+    /* A limit of file sizes (ulimit -f) is an error like others. */
+    set_handler(SIGXFSZ, SIG_IGN, 0);
 }
 
 void signals_catch(void)

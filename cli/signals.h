@@ -7,7 +7,8 @@
 
 #include <stdbool.h>
 
-/* Once, at the start: a closed pipe is an error of write(), no signal. */
+/* Once, at the start: a closed pipe, or a file that may not grow, is an error
+ * of write(), no signal. */
 void signals_init(void);
 
 /* From now on SIGINT, SIGTERM and SIGHUP are noted; a second one kills. */

@@ -34,9 +34,10 @@ static void add_content(const cask_stats *stats, text *out)
     text_add_format(out, LABEL "%s, durable up to %s\n", "sequence",
                     units_format_count(first, stats->sequence),
                     units_format_count(second, stats->durable_sequence));
-    text_add_format(out, LABEL "%s in %s segments: %s live, ", "records",
+    text_add_format(out, LABEL "%s in %s segment%s: %s live, ", "records",
                     units_format_bytes(first, stats->data_bytes),
                     units_format_count(second, stats->segment_count),
+                    units_plural(stats->segment_count),
                     units_format_bytes(third, stats->live_bytes));
     text_add_format(out, "%s dead (%.1f %%)\n",
                     units_format_bytes(first, stats->dead_bytes),
@@ -65,8 +66,10 @@ static void add_index(const cask_stats *stats, text *out)
                     stats->private_index
                         ? "none: this process has an index of its own"
                         : stats->region_path);
-    text_add_format(out, LABEL "%" PRIu32 "\n", "open handles",
-                    stats->handle_count);
+    if (!stats->private_index) {
+        text_add_format(out, LABEL "%" PRIu32 "\n", "open handles",
+                        stats->handle_count);
+    }
     text_add_format(out, LABEL "%s\n", "state",
                     stats->poisoned
                         ? "READ-ONLY: a sync failed; check the disk, then "
@@ -118,6 +121,17 @@ static void add_histogram(const char *label, const cask_histogram *histogram,
                     units_format_count(count, waits));
 }
 
+static void add_counters(const stat_sample *now, const stat_sample *before,
+                         text *out)
+{
+    text_add_string(out, "\nsince the region was made:\n");
+    for (const stat_counter *at = stat_counters(); at->name != NULL; at++) {
+        add_counter(at, now, before, out);
+    }
+    add_histogram("time of a sync", &now->stats.sync_ns, out);
+    add_histogram("wait for lock", &now->stats.lock_wait_ns, out);
+}
+
 static void add_segments(const stat_sample *now, text *out)
 {
     char live[UNITS_TEXT_SIZE];
@@ -156,12 +170,10 @@ void stat_report_text(const char *directory, const stat_sample *now,
                     stat_engine_name(stats->engine), stats->uuid);
     add_content(stats, out);
     add_index(stats, out);
-    text_add_string(out, "\nsince the region was made:\n");
-    for (const stat_counter *at = stat_counters(); at->name != NULL; at++) {
-        add_counter(at, now, before, out);
+    /* Nobody has counted anything in an index that was made just now. */
+    if (!stats->private_index) {
+        add_counters(now, before, out);
     }
-    add_histogram("time of a sync", &stats->sync_ns, out);
-    add_histogram("wait for lock", &stats->lock_wait_ns, out);
     if (now->segments != NULL) {
         add_segments(now, out);
     }

@@ -59,7 +59,7 @@ static const store_option all_options[] = {
       0}},
     {USE_ALL,
      {"region-dir", OPTION_REGION_DIR, "DIR", 0,
-      "Where the shared index is (default: /dev/shm)", 0}},
+      "Where the shared index is (default: " CASK_REGION_DIR ")", 0}},
     {USE_ALL,
      {"io", OPTION_IO, "map|pread", 0,
       "Read through a mapping (default) or by system calls, which survive "

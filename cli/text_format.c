@@ -27,6 +27,26 @@ static const char *split_at_tab(char *line, size_t size, cask_slice *ret_key,
     return NULL;
 }
 
+/* Key and value, each of which `undo` turns into bytes in place. */
+static const char *decode(char *line, size_t size,
+                          const char *(*undo)(char *text, size_t *size),
+                          text_record *ret_record)
+{
+    text_record record = {0};
+    const char *wrong = split_at_tab(line, size, &record.key, &record.value);
+
+    if (wrong == NULL) {
+        wrong = undo(line, &record.key.size);
+    }
+    if (wrong == NULL) {
+        wrong = undo(line + (size - record.value.size), &record.value.size);
+    }
+    if (wrong == NULL) {
+        *ret_record = record;
+    }
+    return wrong;
+}
+
 /* ---- tsv --------------------------------------------------------------- */
 
 static void tsv_encode_key(cask_slice key, text *out)
@@ -46,23 +66,8 @@ static void tsv_encode(const text_record *record, text *out)
 static const char *tsv_decode(char *line, size_t size, text *scratch,
                               text_record *ret_record)
 {
-    text_record record = {0};
-    const char *wrong;
-
     (void)scratch;
-    wrong = split_at_tab(line, size, &record.key, &record.value);
-    if (wrong != NULL) {
-        return wrong;
-    }
-    wrong = escape_decode(line, &record.key.size);
-    if (wrong == NULL) {
-        wrong = escape_decode(line + (size - record.value.size),
-                              &record.value.size);
-    }
-    if (wrong == NULL) {
-        *ret_record = record;
-    }
-    return wrong;
+    return decode(line, size, escape_decode, ret_record);
 }
 
 /* ---- hex --------------------------------------------------------------- */
@@ -112,22 +117,8 @@ static const char *hex_undo(char *digits, size_t *size)
 static const char *hex_decode(char *line, size_t size, text *scratch,
                               text_record *ret_record)
 {
-    text_record record = {0};
-    const char *wrong;
-
     (void)scratch;
-    wrong = split_at_tab(line, size, &record.key, &record.value);
-    if (wrong != NULL) {
-        return wrong;
-    }
-    wrong = hex_undo(line, &record.key.size);
-    if (wrong == NULL) {
-        wrong = hex_undo(line + (size - record.value.size), &record.value.size);
-    }
-    if (wrong == NULL) {
-        *ret_record = record;
-    }
-    return wrong;
+    return decode(line, size, hex_undo, ret_record);
 }
 
 /* ---- The table --------------------------------------------------------- */

@@ -94,6 +94,11 @@ const char *units_format_count(char text[UNITS_TEXT_SIZE], uint64_t count)
     return text;
 }
 
+const char *units_plural(uint64_t count)
+{
+    return count == 1 ? "" : "s";
+}
+
 /* `value` with three digits: 1.23, 12.3, 123. */
 static void format_three_digits(char text[UNITS_TEXT_SIZE], double value,
                                 const char *suffix)

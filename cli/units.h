@@ -23,6 +23,9 @@ bool units_parse_count(const char *text, uint64_t min, uint64_t max,
 /* "1,234,567" */
 const char *units_format_count(char text[UNITS_TEXT_SIZE], uint64_t count);
 
+/* "" for 1, else "s": behind the noun that is counted. */
+const char *units_plural(uint64_t count);
+
 /* "812 B", "1.5 MiB" */
 const char *units_format_bytes(char text[UNITS_TEXT_SIZE], uint64_t bytes);
 

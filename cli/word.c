@@ -7,7 +7,7 @@
 
 #include "escape.h"
 
-const struct argp_option word_options[] = {WORD_OPTION_ESCAPES, {0}};
+const struct argp_option word_options[] = {WORD_OPTION_ESCAPES("KEY"), {0}};
 
 error_t word_parse(int key, char *argument, struct argp_state *state)
 {

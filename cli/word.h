@@ -9,12 +9,13 @@
 
 #include "report.h"
 
-/* The option --escapes, for the tables of commands that take keys. */
-#define WORD_OPTION_ESCAPES                                                    \
+/* The option --escapes, for the tables of commands that take `words`, a string
+ * literal. */
+#define WORD_OPTION_ESCAPES(words)                                             \
     {                                                                          \
         "escapes", 'e', NULL, 0,                                               \
-            "KEY and VALUE are written with the escapes \\\\ \\t \\n \\r "     \
-            "\\xHH, as 'list' and 'dump' print them",                          \
+            "Read the escapes \\\\ \\t \\n \\r \\xHH in " words                \
+            ", as 'list' and 'dump' print them",                               \
             1                                                                  \
     }
 

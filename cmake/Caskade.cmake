@@ -11,13 +11,14 @@
 #   cask_test(<name> SOURCES <file.c>... [DEPENDS <layer>...] [TIMEOUT <s>]
 #             [LABELS <label>...] [DEFINES <NAME=VALUE>...] [ARGS <arg>...]
 #             [ENVIRONMENT <NAME=VALUE>...] [SERIAL])
+#       ENVIRONMENT overrides the user's: no CASK_TEST_* in it.
 #       A cmocka test program, one process, killed after TIMEOUT seconds
 #       (default 60). DEPENDS as above, or `caskade` for the public library.
 #       Its name in ctest is <kind>.<module>.<name> by the directory under
 #       tests/; kind and module are labels as well. SERIAL: runs alone.
 #       C++ sources (*.cc) are fine too. The label `long` keeps a test out of
 #       CI's sanitizer runs, `threads` takes it into that of ThreadSanitizer
-#       (with unit, model and format).
+#       (with unit and format).
 #
 #       "cask_test.h" (tests/) is cmocka and what it needs. tests/cmocka keeps
 #       cmocka's fail() and that of base/error.h apart.
@@ -189,6 +190,10 @@ endfunction()
 
 # What all kinds of tests have in common in ctest.
 function(cask_test_properties test timeout serial labels environment)
+    if("${environment}" MATCHES "CASK_TEST_")
+        message(FATAL_ERROR "${test}: ${environment}: would take the place of "
+            "what a user sets; write the default into the test")
+    endif()
     if(NOT timeout)
         set(timeout 60)
     endif()

@@ -360,6 +360,8 @@ int main(int argc, char **argv)
     memset(&action, 0, sizeof(action));
     action.sa_handler = stop;
     (void)sigaction(SIGTERM, &action, NULL);
+    action.sa_handler = SIG_IGN; /* 'ulimit -f': the store says so */
+    (void)sigaction(SIGXFSZ, &action, NULL);
     all = records_read(argv[3]);
     status = run(argc, argv, &all);
     records_free(&all);

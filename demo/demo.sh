@@ -22,6 +22,7 @@ for program in "$caskade" "$client"; do
     fi
 done
 work=$(mktemp -d "${TMPDIR:-/tmp}/caskade-demo-XXXXXX") || exit 1
+place=$(cd "$work" && pwd -P)
 store=$work/store
 pids=()
 
@@ -31,8 +32,11 @@ clean_up() {
         wait "${pids[@]}" 2>/dev/null
     fi
     rm -rf "$work"
-    # If processes were killed, the region of the store is still there.
-    "$caskade" region drop --orphans 2>/dev/null
+    # If processes were killed, the region of the store is still there; those
+    # of other stores are none of our business.
+    "$caskade" region list 2>/dev/null |
+        awk -v store="  $place/store  " 'index($0, store) { print $NF }' |
+        xargs -r "$caskade" region drop
 }
 trap clean_up EXIT
 trap 'exit 130' INT

@@ -145,7 +145,9 @@ typedef enum cask_event_kind {
     CASK_EVENT_POISONED = 5,  /* a sync failed: read-only until reopened */
     CASK_EVENT_HINT = 6,      /* a hint file was ignored or not written */
     CASK_EVENT_LEFTOVER = 7,  /* a file that a crash left was removed */
-    CASK_EVENT_REGION = 8     /* shared memory: fallback, orphan removed */
+    CASK_EVENT_REGION = 8,    /* shared memory: fallback, orphan removed */
+    CASK_EVENT_BACKGROUND = 9 /* work of the background thread failed; it, or
+                                 a write, tries again */
 } cask_event_kind;
 
 typedef struct cask_event {
@@ -155,8 +157,12 @@ typedef struct cask_event {
 } cask_event;
 
 /* Called from any thread of the process, never with a lock held that a
- * cask_get() needs; it must not call cask_* functions on the same handle. */
+ * cask_get() needs; it must not call cask_* functions on the same handle. An
+ * event goes to the handle that met its cause, not to the others. */
 typedef void (*cask_event_fn)(void *context, const cask_event *event);
+
+/* Where regions are unless `region_dir` says otherwise. */
+#define CASK_REGION_DIR "/dev/shm"
 
 /*
  * Options of cask_open(). Always start with cask_options_init(). A value
@@ -175,7 +181,8 @@ typedef struct cask_options {
 
     /* Access. */
     bool read_only;    /* default false; nothing in the directory changes */
-    bool exclusive;    /* default false; hold the only write role */
+    bool exclusive;    /* default false; hold the only write role; not with
+                          read_only */
     bool allow_remote; /* default false; write on NFS and the like */
     uint32_t lock_timeout_ms; /* default 10000; 1 .. 3600000 */
 
@@ -191,8 +198,9 @@ typedef struct cask_options {
 
     /* Files. */
     uint64_t segment_max_bytes;          /* default 256 MiB; 64 KiB .. 1 GiB */
-    uint64_t small_file_threshold_bytes; /* default 10 MiB; a segment at most
-                                            this large is not sealed by close */
+    uint64_t small_file_threshold_bytes; /* default 10 MiB; 0 .. 1 GiB; a
+                                            segment at most this large is not
+                                            sealed by close */
 
     /* Index. */
     const char *region_dir; /* default NULL: /dev/shm, or the store directory
@@ -204,8 +212,9 @@ typedef struct cask_options {
                                see docs/GUARANTEES.md */
 
     /* Expiry. */
-    uint64_t expiry_seconds; /* default 0 = never; hides records older than
-                                this by the time of their write */
+    uint64_t expiry_seconds; /* default 0 = never; 0 .. 4294967295; hides
+                                records older than this by the time of their
+                                write */
 
     /* Events. */
     cask_event_fn on_event; /* default NULL */
@@ -228,8 +237,9 @@ typedef struct cask_db cask_db;
  * Returns CASK_OK; CASK_NOT_FOUND if there is no store and create_if_missing
  * is false; CASK_INVALID (options; a path that is not a directory; a directory
  * that holds something else); CASK_UNSUPPORTED (a newer format: nothing is
- * touched); CASK_CORRUPT (see cask_damage); CASK_BUSY (exclusive writer);
- * CASK_TIMEOUT; CASK_NAMESPACE; CASK_NO_SPACE; CASK_NO_MEMORY; CASK_IO.
+ * touched); CASK_CORRUPT (see cask_damage); CASK_BUSY (an exclusive writer, or
+ * 512 handles are open); CASK_TIMEOUT; CASK_NAMESPACE; CASK_READ_ONLY (media
+ * that can be opened read_only); CASK_NO_SPACE; CASK_NO_MEMORY; CASK_IO.
  *
  * Cost: microseconds if another process has the store open; else hints are
  * read at millions of keys per second, and segments without one are scanned.
@@ -241,7 +251,8 @@ CASK_API CASK_CHECKED cask_status cask_open(const char *path,
 
 /*
  * Close the handle and free it. Accepts NULL. The last handle of all processes
- * syncs the log and removes the shared region.
+ * that may write syncs the log; the last of all removes the shared region,
+ * unless `linger` keeps it.
  *
  * Returns CASK_OK; CASK_BUSY if views are still held (the handle stays open);
  * CASK_FORKED (a child's copy is freed, the store is not touched); else what
@@ -254,6 +265,11 @@ CASK_API cask_status cask_close(cask_db *db, cask_error *err);
  * (read_only on a store that nobody else has open for writing, or without
  * access to its region). Does nothing on any other handle. No other call may be
  * under way on the handle, and no view be held.
+ *
+ * Returns CASK_OK; CASK_CORRUPT, CASK_UNSUPPORTED, CASK_NO_MEMORY, CASK_IO: the
+ * handle goes on with what it had; CASK_FORKED.
+ *
+ * Cost: that of an open without a region.
  */
 CASK_API CASK_CHECKED cask_status cask_refresh(cask_db *db, cask_error *err);
 
@@ -280,12 +296,13 @@ typedef struct cask_write_options {
  *
  * Returns CASK_OK; CASK_INVALID (sizes, before any I/O); CASK_NO_SPACE
  * (nothing written; the store works on when there is space); CASK_READ_ONLY;
- * CASK_POISONED; CASK_FENCED; CASK_FORKED; CASK_IO; CASK_TIMEOUT: if the
- * message says "nothing was written", so it is; after a timeout of the sync
- * the value is visible and its durability unknown.
+ * CASK_POISONED; CASK_FENCED (see docs/GUARANTEES.md); CASK_FORKED; CASK_IO;
+ * CASK_TIMEOUT: if the message says "nothing was written", so it is; after a
+ * timeout of the sync the value is visible and its durability unknown.
  *
- * Cost: one copy of key and value; no system call unless the policy syncs or
- * the log grows.
+ * Cost: one copy of key and value. No system call unless the policy syncs, the
+ * log grows, or the record has 256 KiB or more and so goes by pwrite; and two
+ * for each 256 KiB of the log, for its pages.
  */
 CASK_API CASK_CHECKED cask_status cask_put(cask_db *db, cask_slice key,
                                            cask_slice value, cask_error *err);
@@ -313,7 +330,8 @@ CASK_API CASK_CHECKED cask_status cask_delete(cask_db *db, cask_slice key,
                                               bool *ret_existed,
                                               cask_error *err);
 
-/* cask_delete() with a condition (options: expiry fields must be 0). */
+/* cask_delete() with a condition (options: NULL: none; expiry fields must be
+ * 0). As cask_put_with(). */
 CASK_API CASK_CHECKED cask_status
 cask_delete_with(cask_db *db, cask_slice key, const cask_write_options *options,
                  bool *ret_existed, cask_error *err);
@@ -392,13 +410,15 @@ CASK_API CASK_CHECKED cask_status cask_get(cask_db *db, cask_slice key,
                                            cask_buffer *ret_value,
                                            cask_error *err);
 
-/* cask_get() that also tells sequence, time and expiry. */
+/* cask_get() that also tells sequence, time and expiry; ret_info: NULL allowed.
+ * As cask_get(). */
 CASK_API CASK_CHECKED cask_status cask_get_with(cask_db *db, cask_slice key,
                                                 cask_buffer *ret_value,
                                                 cask_info *ret_info,
                                                 cask_error *err);
 
-/* Whether `key` has a live value. The record's checksum is verified. */
+/* Whether `key` has a live value. The record's checksum is verified. As
+ * cask_get(), but CASK_OK, with false, in place of CASK_NOT_FOUND. */
 CASK_API CASK_CHECKED cask_status cask_exists(cask_db *db, cask_slice key,
                                               bool *ret_exists,
                                               cask_error *err);
@@ -436,8 +456,8 @@ CASK_API CASK_CHECKED cask_status cask_view_acquire(cask_db *db, cask_slice key,
 CASK_API void cask_view_release(cask_db *db, cask_view *view);
 
 /*
- * Number of keys. O(1). A key that has expired counts until it is deleted,
- * overwritten or reclaimed.
+ * Number of keys. O(1). A key that has expired counts until it is deleted or
+ * overwritten. Returns CASK_OK; CASK_INVALID; CASK_FORKED.
  */
 CASK_API CASK_CHECKED cask_status cask_count(cask_db *db, uint64_t *ret_count,
                                              cask_error *err);
@@ -463,10 +483,12 @@ typedef bool (*cask_fold_fn)(void *context, const cask_entry *entry);
  *   options  NULL: keys and values
  *
  * Returns CASK_OK (also if `visit` stopped it); CASK_CORRUPT if damage was
- * met: all undamaged entries were visited first; CASK_NO_MEMORY; CASK_IO.
+ * met: all undamaged entries were visited first; CASK_TIMEOUT (of the write
+ * lock, which it takes once to begin); CASK_NO_MEMORY; CASK_IO; CASK_FORKED.
  *
  * Cost: reads the whole log once; memory grows with the number of keys that
- * are written during the fold, not with the size of the store.
+ * are written during the fold, and of those that were deleted before it and
+ * whose records are still in the log, not with the size of the store.
  */
 CASK_API CASK_CHECKED cask_status cask_fold(cask_db *db,
                                             const cask_fold_options *options,
@@ -509,7 +531,12 @@ typedef struct cask_stats {
     cask_histogram lock_wait_ns; /* contended waits for the write lock */
 } cask_stats;
 
-/* Fill `ret_stats`. Cost: microseconds, and a stat() for each segment. */
+/*
+ * Fill `ret_stats`. Returns CASK_OK; CASK_INVALID; CASK_TIMEOUT (of the write
+ * lock); CASK_FENCED; CASK_IO; CASK_FORKED.
+ *
+ * Cost: microseconds, and a stat() for each file; waits for the write lock.
+ */
 CASK_API CASK_CHECKED cask_status cask_stat(cask_db *db, cask_stats *ret_stats,
                                             cask_error *err);
 
@@ -528,6 +555,7 @@ typedef struct cask_segment_stats {
 
 /*
  * List the segments in order of age. Free `*ret_segments` with cask_free().
+ * As cask_stat(); also CASK_NO_MEMORY.
  */
 CASK_API CASK_CHECKED cask_status
 cask_segments(cask_db *db, cask_segment_stats **ret_segments, size_t *ret_count,
@@ -546,10 +574,13 @@ typedef struct cask_problem {
 } cask_problem;
 
 typedef struct cask_verify_report {
-    uint64_t files, records, bytes; /* read and found good */
-    uint64_t keys;                  /* live keys */
-    uint64_t problems;
-    bool readable; /* an open with CASK_DAMAGE_SERVE succeeds */
+    uint64_t files;    /* read, damaged ones too */
+    uint64_t records;  /* found good */
+    uint64_t bytes;    /* of these and of good hints */
+    uint64_t keys;     /* live keys */
+    uint64_t problems; /* found */
+    uint64_t harmless; /* of these: hints, footers; no data is lost */
+    bool readable;     /* an open with CASK_DAMAGE_SERVE succeeds */
 } cask_verify_report;
 
 typedef struct cask_verify_options {
@@ -562,6 +593,8 @@ typedef struct cask_verify_options {
 /*
  * Read every file of the store in `path`, check every checksum, and compare
  * the hints with the data. Changes nothing; the store may be in use.
+ *
+ *   options  NULL: none
  *
  * Returns CASK_OK, CASK_CORRUPT (after the whole store has been read;
  * `ret_report` is set in both cases), CASK_NOT_FOUND, CASK_UNSUPPORTED,
@@ -587,7 +620,7 @@ typedef struct cask_region_info {
 
 /*
  * Visit the regions of this user in `region_dir` (NULL: /dev/shm).
- * Return false from `visit` to stop.
+ * Return false from `visit` to stop. Returns CASK_OK; CASK_INVALID; CASK_IO.
  */
 CASK_API CASK_CHECKED cask_status
 cask_region_list(const char *region_dir,

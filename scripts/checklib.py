@@ -31,7 +31,8 @@ def parse_root(argv):
 
 def project_files(root):
     """Paths relative to root: what git knows or would take, else all."""
-    if os.path.isdir(os.path.join(root, ".git")):
+    # A file in a work tree of `git worktree`.
+    if os.path.exists(os.path.join(root, ".git")):
         listed = subprocess.run(
             ["git", "ls-files", "-z", "--cached", "--others",
              "--exclude-standard"],

@@ -3,15 +3,15 @@
 #
 #   scripts/lint.sh [check]...
 #
-# Checks: format layers sizes banned paths docs-constants selftest thread-safety
-# symbols cppcheck tidy. Without arguments all but those in CASK_LINT_SKIP.
+# Checks: format layers sizes banned paths docs-constants docs-tests selftest
+# thread-safety symbols cppcheck tidy. Without arguments all but those in CASK_LINT_SKIP.
 set -u
 cd "$(dirname "$0")/.."
 
 checks=("$@")
 if [ $# -eq 0 ]; then
-    for check in format layers sizes banned paths docs-constants selftest \
-        thread-safety symbols cppcheck tidy; do
+    for check in format layers sizes banned paths docs-constants \
+        docs-tests selftest thread-safety symbols cppcheck tidy; do
         case " ${CASK_LINT_SKIP:-} " in
         *" $check "*) ;;
         *) checks+=("$check") ;;
@@ -87,6 +87,10 @@ check_paths() {
 
 check_docs-constants() {
     scripts/check-docs-constants
+}
+
+check_docs-tests() {
+    scripts/check-docs-tests
 }
 
 passed=0

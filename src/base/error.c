@@ -37,7 +37,8 @@ const char *cask_version(void)
     return CASK_VERSION_STRING;
 }
 
-/* What to do about a limit that its text does not name. */
+/* What to do, where it is always the same and the errno's text does not say
+ * it. */
 static const char *advice_for(int os_errno)
 {
     switch (os_errno) {
@@ -45,6 +46,20 @@ static const char *advice_for(int os_errno)
         return "; raise the limit with 'ulimit -n'";
     case ENFILE:
         return "; raise fs.file-max";
+    case EFBIG:
+        return "; raise the limit with 'ulimit -f', or use a file system "
+               "with larger files";
+    case ENOSPC:
+    case EDQUOT:
+        return "; free some space and try again";
+    case EACCES:
+        return "; check the permissions, of the directories above it too";
+    case EPERM:
+        return "; check the owner, the permissions and the attributes (lsattr)";
+    case ELOOP:
+        return "; move the symbolic link that is in its place away";
+    case EROFS:
+        return "; mount its file system for writing";
     default:
         return "";
     }

@@ -10,8 +10,9 @@
  * Describe a failure; returns `status`, so that a failure is one statement.
  *
  *   err       NULL allowed
- *   os_errno  of the call that failed, or 0; its text is appended; for EMFILE
- *             and ENFILE also what to do, unless a semicolon says it already
+ *   os_errno  of the call that failed, or 0; its text is appended; for EMFILE,
+ *             EACCES, ELOOP and the like also what to do, unless a semicolon
+ *             says it already
  *   format    as printf(); never key or value bytes; names file and offset
  */
 cask_status fail(cask_error *err, cask_status status, int os_errno,

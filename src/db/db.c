@@ -1,6 +1,6 @@
 /*
- * The public API: arguments are checked here, and only here; the rest is the
- * engine's.
+ * The public calls that open, write and read: arguments are checked here, the
+ * rest is the engine's.
  */
 #include "db/db.h"
 

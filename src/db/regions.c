@@ -9,8 +9,6 @@
 #include "log/identity_format.h"
 #include "store/store_open.h"
 
-#define DEFAULT_REGION_DIR "/dev/shm"
-
 /* A region file, its constant part mapped. */
 typedef struct region_look {
     os *kernel;
@@ -120,7 +118,7 @@ static bool visit_region(void *context, const char *name)
     cask_region_info info = {0};
     region_look look;
     char directory[REGION_DIRECTORY];
-    char path[512];
+    char path[REGION_DIRECTORY + REGION_NAME_SIZE];
     char uuid[DB_UUID_SIZE];
     bool go_on = true;
 
@@ -152,8 +150,7 @@ cask_status cask_region_list(const char *region_dir,
                              void *context, cask_error *err)
 {
     os *kernel = os_posix();
-    listing list = {.path =
-                        region_dir != NULL ? region_dir : DEFAULT_REGION_DIR,
+    listing list = {.path = region_dir != NULL ? region_dir : CASK_REGION_DIR,
                     .visit = visit,
                     .context = context};
     int os_errno;
@@ -179,7 +176,8 @@ static cask_status drop(os_file *dir, const char *name, const char *path,
     int os_errno = open_look(dir, name, &look);
 
     if (os_errno == ENOENT) {
-        return fail(err, CASK_NOT_FOUND, 0, "%s: no such region", path);
+        return fail(err, CASK_NOT_FOUND, 0,
+                    "%s: no such region; caskade region list shows them", path);
     }
     if (os_errno == EINVAL || os_errno == ELOOP) {
         return fail(err, CASK_INVALID, 0, "%s: is not a region; not removed",

@@ -9,26 +9,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/crc32c.h"
-#include "db/db.h"
-#include "log/hint_format.h"
-#include "log/manifest.h"
+#include "db/verification.h"
 #include "log/segment.h"
 #include "store/store_open.h"
 
-typedef struct verification {
-    os *kernel;
-    os_file *dir;
-    const char *path;
-    const cask_verify_options *options;
-    store_identity identity;
-    manifest_state manifest;
-    cask_verify_report report;
-    uint64_t bytes_done;
-    uint64_t bytes_total;
-} verification;
+/* ---- Telling ---- */
 
-static void problem(verification *v, const char *file, uint64_t offset,
+void verify_problem(verification *v, const char *file, uint64_t offset,
                     uint64_t size, const char *reason)
 {
     cask_problem found = {file, offset, size, reason};
@@ -39,7 +26,62 @@ static void problem(verification *v, const char *file, uint64_t offset,
     }
 }
 
-static void progress(verification *v, uint64_t bytes)
+void verify_harmless(verification *v, const char *file, uint64_t offset,
+                     uint64_t size, const char *reason)
+{
+    v->report.harmless++;
+    verify_problem(v, file, offset, size, reason);
+}
+
+/* What follows `prefix` in `text`; NULL: something else. */
+static const char *behind(const char *text, const char *prefix)
+{
+    size_t size = strlen(prefix);
+
+    return strncmp(text, prefix, size) == 0 ? text + size : NULL;
+}
+
+/* A message without "<path>: ", "<path>/<file>: " or "<file>: ". */
+static const char *without_names(const verification *v, const char *file,
+                                 const char *message)
+{
+    const char *rest = behind(message, v->path);
+
+    if (rest != NULL && behind(rest, ": ") != NULL) {
+        return behind(rest, ": ");
+    }
+    if (rest != NULL && *rest == '/') {
+        message = rest + 1;
+    }
+    rest = behind(message, file);
+    if (rest != NULL && behind(rest, ": ") != NULL) {
+        return behind(rest, ": ");
+    }
+    return message;
+}
+
+void verify_failure(verification *v, const char *file, const cask_error *err,
+                    const char *advice)
+{
+    const char *reason = without_names(v, file, err->message);
+    const char *number = behind(reason, "offset ");
+    char text[sizeof(err->message) + 128];
+    uint64_t offset = 0;
+    char *end;
+
+    if (number != NULL) {
+        offset = strtoull(number, &end, 10);
+        reason = behind(end, ": ") == NULL ? reason : behind(end, ": ");
+    }
+    if (advice == NULL) {
+        verify_problem(v, file, offset, 0, reason);
+        return;
+    }
+    (void)snprintf(text, sizeof(text), "%s; %s", reason, advice);
+    verify_harmless(v, file, offset, 0, text);
+}
+
+void verify_progress(verification *v, uint64_t bytes)
 {
     v->bytes_done += bytes;
     if (v->options->on_progress != NULL) {
@@ -48,25 +90,34 @@ static void progress(verification *v, uint64_t bytes)
     }
 }
 
-/* A file mapped whole; size 0: nothing mapped. */
-typedef struct mapped {
-    os_file *file;
-    void *memory;
-    uint64_t size;
-    char name[SEGMENT_NAME_SIZE];
-} mapped;
+/* ---- Files ---- */
 
-static void unmap(verification *v, mapped *file)
+void verify_unmap(verification *v, mapped *file)
 {
     if (file->memory != NULL) {
-        v->kernel->ops->unmap(v->kernel, file->memory, file->size);
+        v->kernel->ops->unmap(v->kernel, file->memory, file->room);
     }
     v->kernel->ops->close(file->file);
 }
 
-/* CASK_NOT_FOUND if it is missing; CASK_UNSUPPORTED, told as a problem, if it
- * is no plain file. */
-static cask_status map_file(verification *v, mapped *file, cask_error *err)
+/* The bytes of an open file, which has some. */
+static int load(verification *v, mapped *file)
+{
+    const os_ops *ops = v->kernel->ops;
+    int os_errno;
+
+    if (!file->may_shrink) {
+        return ops->map(file->file, 0, file->size, false, &file->memory);
+    }
+    os_errno = ops->map_private(v->kernel, file->room, &file->memory);
+    if (os_errno == 0) {
+        os_errno =
+            ops->read_at(file->file, file->memory, file->room, 0, &file->size);
+    }
+    return os_errno;
+}
+
+cask_status verify_map(verification *v, mapped *file, cask_error *err)
 {
     const os_ops *ops = v->kernel->ops;
     os_stat stat;
@@ -78,20 +129,22 @@ static cask_status map_file(verification *v, mapped *file, cask_error *err)
     }
     if (os_errno == ELOOP || os_errno == EINVAL) {
         file->file = NULL;
-        problem(v, file->name, 0, 0, "is a link or no plain file: ignored");
+        verify_problem(v, file->name, 0, 0,
+                       "is a link or no plain file: ignored");
         return CASK_UNSUPPORTED;
     }
     if (os_errno == 0) {
         os_errno = ops->stat(file->file, &stat);
         if (os_errno == 0 && stat.size > 0) {
             file->size = stat.size;
-            os_errno = ops->map(file->file, 0, stat.size, false, &file->memory);
+            file->room = stat.size;
+            os_errno = load(v, file);
         }
     } else {
         file->file = NULL;
     }
     if (os_errno != 0) {
-        unmap(v, file);
+        verify_unmap(v, file);
         return fail_os(err, os_errno, "cannot read %s", file->name);
     }
     v->report.files++;
@@ -107,18 +160,18 @@ static bool check_header(verification *v, const mapped *file,
     cask_error err;
 
     if (file->size < SEGMENT_HEADER_SIZE) {
-        problem(v, file->name, 0, file->size, "shorter than its header");
+        verify_problem(v, file->name, 0, file->size, "shorter than its header");
         return false;
     }
     if (segment_header_decode(file->memory, file->name, &header, &err) !=
         CASK_OK) {
-        problem(v, file->name, 0, SEGMENT_HEADER_SIZE, err.message);
+        verify_failure(v, file->name, &err, NULL);
         return false;
     }
     if (header.id != segment->id || header.nonce != segment->nonce ||
         memcmp(header.uuid, v->identity.uuid, 16) != 0) {
-        problem(v, file->name, 0, SEGMENT_HEADER_SIZE,
-                "belongs to another segment or store");
+        verify_problem(v, file->name, 0, SEGMENT_HEADER_SIZE,
+                       "belongs to another segment or store");
         return false;
     }
     return true;
@@ -127,32 +180,40 @@ static bool check_header(verification *v, const mapped *file,
 static void check_footer(verification *v, const mapped *file,
                          const manifest_segment *segment)
 {
+    static const char advice[] = "nothing is lost: MANIFEST says what counts";
     const uint8_t *bytes = file->memory;
     segment_footer footer;
     cask_error err;
 
-    if (file->size < segment->length + SEGMENT_FOOTER_SIZE) {
+    if (file->size < SEGMENT_FOOTER_SIZE ||
+        file->size - SEGMENT_FOOTER_SIZE < segment->length) {
         return; /* its writer died before it wrote one: it is information */
     }
-    if (memcmp(bytes + segment->length, SEGMENT_FOOTER_MAGIC, 8) == 0 &&
-        segment_footer_decode(bytes + segment->length, file->name,
-                              segment->length, &footer, &err) != CASK_OK) {
-        problem(v, file->name, segment->length, SEGMENT_FOOTER_SIZE,
-                err.message);
+    bytes += segment->length;
+    if (!segment_footer_was_here(bytes, segment->nonce)) {
+        return; /* the same; or records that were moved, the last one torn */
+    }
+    if (segment_footer_decode(bytes, file->name, segment->length, &footer,
+                              &err) != CASK_OK) {
+        verify_failure(v, file->name, &err, advice);
+    } else if (footer.nonce != segment->nonce) {
+        verify_harmless(v, file->name, segment->length, SEGMENT_FOOTER_SIZE,
+                        "the footer belongs to another segment; nothing is "
+                        "lost: MANIFEST says what counts");
     }
 }
 
 /* The first sequence in a segment's file; 0 if there is none. */
 static uint64_t first_sequence(verification *v, const manifest_segment *segment)
 {
-    mapped file = {.size = 0};
+    mapped file = {.may_shrink = !segment->sealed};
     uint64_t sequence = 0;
 
     segment_name_format(segment->id, file.name);
-    if (map_file(v, &file, NULL) == CASK_OK) {
+    if (verify_map(v, &file, NULL) == CASK_OK) {
         v->report.files--; /* it has its own turn */
         sequence = scan_first_sequence(file.memory, file.size, segment->nonce);
-        unmap(v, &file);
+        verify_unmap(v, &file);
     }
     return sequence;
 }
@@ -179,8 +240,23 @@ static uint64_t trusted_end(verification *v, const mapped *file,
     return marked > segment->synced ? marked : segment->synced;
 }
 
+/* `hint` is told of all that is found. */
+/* What the next open will cut off; while somebody writes, it is nothing. */
+static void tell_lost(verification *v, const mapped *file,
+                      const manifest_segment *segment, const segment_scan *scan)
+{
+    uint64_t lost = scan_lost_bytes(file->memory, file->size, segment->nonce,
+                                    scan->offset, scan->last_sequence);
+
+    if (lost > 0) {
+        verify_problem(v, file->name, scan->offset, lost,
+                       "not known to have been synced, and lost: power failed, "
+                       "or they are damaged; records that follow are cut off");
+    }
+}
+
 static void check_records(verification *v, const mapped *file,
-                          const manifest_segment *segment)
+                          const manifest_segment *segment, verify_hint *hint)
 {
     uint64_t end = segment->sealed && segment->length < file->size
                        ? segment->length
@@ -193,119 +269,76 @@ static void check_records(verification *v, const mapped *file,
     scan.trusted_end = trusted_end(v, file, segment);
     while ((result = scan_next(&scan, &item)) != SCAN_END) {
         if (result == SCAN_UNSUPPORTED) {
-            problem(v, file->name, item.offset, 0,
-                    "a record type that this version does not know");
+            verify_problem(v, file->name, item.offset, 0,
+                           "a record type that this version does not know");
+            hint->usable = false; /* such a segment gets none */
             return;
         }
         if (result == SCAN_DAMAGE) {
-            problem(v, file->name, item.offset, item.size,
-                    scan.offset > file->size ? "cut off"
-                                             : "no record verifies here");
+            verify_problem(v, file->name, item.offset, item.size,
+                           scan.offset > file->size
+                               ? "cut off"
+                               : "no record verifies here");
+            verify_hint_damage(v, hint, item.offset, item.size);
             continue;
         }
+        verify_hint_record(v, hint, &item);
         v->report.records++;
         v->report.bytes += item.size;
     }
-}
-
-/* ---- A hint ---- */
-
-static bool hint_is_sound(verification *v, const mapped *file,
-                          const manifest_segment *segment,
-                          hint_header *ret_header)
-{
-    const uint8_t *bytes = file->memory;
-    cask_error err;
-
-    if (file->size < HINT_HEADER_SIZE) {
-        problem(v, file->name, 0, file->size, "shorter than its header");
-        return false;
-    }
-    if (hint_header_decode(bytes, file->name, ret_header, &err) != CASK_OK) {
-        problem(v, file->name, 0, HINT_HEADER_SIZE, err.message);
-        return false;
-    }
-    if (ret_header->segment_id != segment->id ||
-        ret_header->segment_nonce != segment->nonce ||
-        ret_header->segment_length != segment->length ||
-        ret_header->key_check != hint_key_check(v->identity.hash_key)) {
-        problem(v, file->name, 0, HINT_HEADER_SIZE,
-                "belongs to another segment; it will be ignored");
-        return false;
-    }
-    if (file->size != hint_file_bytes(ret_header)) {
-        problem(v, file->name, 0, file->size, "has the wrong size");
-        return false;
-    }
-    if (crc32c(0, bytes + HINT_HEADER_SIZE, file->size - HINT_HEADER_SIZE) !=
-        ret_header->rows_crc) {
-        problem(v, file->name, HINT_HEADER_SIZE, file->size - HINT_HEADER_SIZE,
-                "the rows' checksum is wrong");
-        return false;
-    }
-    return true;
-}
-
-/* Every row must say what the data says, in the same order. */
-static void compare_rows(verification *v, const mapped *hint,
-                         const hint_header *header, const mapped *data)
-{
-    const uint8_t *rows = (const uint8_t *)hint->memory + HINT_HEADER_SIZE;
-
-    for (uint64_t i = 0; i < header->row_count; i++) {
-        scan_item item;
-        hint_row row;
-        siphash_value hash;
-
-        hint_row_decode(rows + i * HINT_ROW_SIZE, &row);
-        if (!scan_parse(data->memory, data->size, header->segment_nonce,
-                        hint_place_offset(row.place), &item)) {
-            continue; /* told by the scan of the data */
-        }
-        hash = siphash(v->identity.hash_key, item.key, item.header.key_size);
-        if (item.header.sequence != row.sequence ||
-            item.header.type != row.type || hash.word[0] != row.hash.word[0] ||
-            hash.word[1] != row.hash.word[1]) {
-            problem(v, hint->name, HINT_HEADER_SIZE + i * HINT_ROW_SIZE,
-                    HINT_ROW_SIZE, "the row differs from its record");
-        }
+    if (!segment->sealed && !v->in_use) {
+        tell_lost(v, file, segment, &scan);
     }
 }
 
-static cask_status check_hint(verification *v, const mapped *data,
-                              const manifest_segment *segment, cask_error *err)
+/* Records, and with a sealed segment what was made of them. */
+static cask_status check_content(verification *v, const mapped *data,
+                                 const manifest_segment *segment,
+                                 cask_error *err)
 {
-    mapped hint = {.size = 0};
-    hint_header header;
-    cask_status status;
+    verify_hint hint = {.usable = false};
+    cask_status status = CASK_OK;
 
-    hint_name_format(segment->id, hint.name);
-    status = map_file(v, &hint, err);
-    if (status == CASK_NOT_FOUND || status == CASK_UNSUPPORTED) {
-        return CASK_OK; /* it will be written again */
+    if (segment->sealed) {
+        status = verify_hint_open(v, segment, &hint, err);
     }
     if (status == CASK_OK) {
-        if (hint_is_sound(v, &hint, segment, &header)) {
-            compare_rows(v, &hint, &header, data);
-            v->report.bytes += hint.size;
-        }
-        progress(v, hint.size);
-        unmap(v, &hint);
+        check_records(v, data, segment, &hint);
+        verify_hint_close(v, &hint);
+    }
+    if (status == CASK_OK && segment->sealed) {
+        check_footer(v, data, segment);
     }
     return status;
+}
+
+static bool is_still_listed(verification *v, uint64_t id)
+{
+    manifest_state now;
+    bool listed =
+        manifest_load(v->dir, v->identity.uuid, &now, NULL) != CASK_OK;
+
+    for (size_t i = 0; i < now.count; i++) {
+        listed = listed || now.segments[i].id == id;
+    }
+    manifest_free(&now);
+    return listed;
 }
 
 static cask_status
 check_segment(verification *v, const manifest_segment *segment, cask_error *err)
 {
-    mapped data = {.size = 0};
+    mapped data = {.may_shrink = !segment->sealed};
     cask_status status;
 
     segment_name_format(segment->id, data.name);
-    status = map_file(v, &data, err);
+    status = verify_map(v, &data, err);
+    if (status == CASK_NOT_FOUND && !is_still_listed(v, segment->id)) {
+        return CASK_OK; /* its process has taken it away meanwhile */
+    }
     if (status == CASK_NOT_FOUND) {
-        problem(v, data.name, 0, segment->length,
-                "is missing, but MANIFEST lists it");
+        verify_problem(v, data.name, 0, segment->length,
+                       "is missing, but MANIFEST lists it");
         return CASK_OK;
     }
     if (status == CASK_UNSUPPORTED) {
@@ -315,14 +348,10 @@ check_segment(verification *v, const manifest_segment *segment, cask_error *err)
         return status;
     }
     if (check_header(v, &data, segment)) {
-        check_records(v, &data, segment);
-        if (segment->sealed) {
-            check_footer(v, &data, segment);
-            status = check_hint(v, &data, segment, err);
-        }
+        status = check_content(v, &data, segment, err);
     }
-    progress(v, data.size);
-    unmap(v, &data);
+    verify_progress(v, data.size);
+    verify_unmap(v, &data);
     return status;
 }
 
@@ -359,6 +388,25 @@ static cask_status count_keys(verification *v, cask_error *err)
     return status;
 }
 
+static bool is_no_segment(void *context, const char *name)
+{
+    uint64_t id;
+    bool is_segment = segment_name_parse(name, &id);
+
+    *(bool *)context = *(bool *)context || is_segment;
+    return !is_segment;
+}
+
+/* Whoever made the store died before it wrote a MANIFEST: the next open goes on
+ * from there. With segments there was one, and it is lost. */
+static bool is_unfinished(const verification *v)
+{
+    bool has_segments = false;
+
+    return v->kernel->ops->list(v->dir, is_no_segment, &has_segments) == 0 &&
+           !has_segments;
+}
+
 static cask_status check_files(verification *v, cask_error *err)
 {
     cask_error local = {CASK_OK, 0, ""};
@@ -366,17 +414,20 @@ static cask_status check_files(verification *v, cask_error *err)
         store_read_identity(v->dir, v->path, &v->identity, &local);
 
     if (status == CASK_CORRUPT) {
-        problem(v, IDENTITY_NAME, 0, IDENTITY_SIZE, local.message);
+        verify_failure(v, IDENTITY_NAME, &local, NULL);
         return CASK_OK;
     }
     if (status == CASK_OK) {
         v->report.files++;
         (void)v->kernel->ops->list(v->dir, add_size, v);
         status = manifest_load(v->dir, v->identity.uuid, &v->manifest, &local);
+        if (status == CASK_NOT_FOUND && is_unfinished(v)) {
+            return CASK_OK;
+        }
     }
     if (status == CASK_CORRUPT ||
         (status == CASK_NOT_FOUND && v->report.files > 0)) {
-        problem(v, MANIFEST_NAME, 0, 0, local.message);
+        verify_failure(v, MANIFEST_NAME, &local, NULL);
         return CASK_OK;
     }
     if (status != CASK_OK) {
@@ -400,9 +451,43 @@ static cask_status check_store(verification *v, cask_error *err)
     /* An open that fails because of what has been told is no news. */
     if (status == CASK_OK && count_keys(v, &local) != CASK_OK &&
         v->report.problems == 0) {
-        problem(v, ".", 0, 0, local.message);
+        verify_failure(v, ".", &local, NULL);
     }
     return status;
+}
+
+static cask_status summary(const verification *v, cask_error *err)
+{
+    const cask_verify_report *report = &v->report;
+    const char *advice = "restore the files concerned from a backup";
+
+    if (report->problems == 0) {
+        return CASK_OK;
+    }
+    if (report->readable) {
+        advice = report->harmless == report->problems
+                     ? "nothing is lost"
+                     : "what is undamaged can be read";
+    }
+    return fail(err, CASK_CORRUPT, 0, "%s: %" PRIu64 " problem%s; %s", v->path,
+                report->problems, report->problems == 1 ? "" : "s", advice);
+}
+
+static bool is_in_use(const verification *v)
+{
+    const os_ops *ops = v->kernel->ops;
+    os_file *lock = NULL;
+    bool locked = true;
+    int os_errno = ops->open(v->dir, LOCK_NAME, OS_READ, 0, &lock);
+
+    if (os_errno == ENOENT) {
+        return false;
+    }
+    if (os_errno == 0) {
+        (void)ops->is_locked(lock, LOCK_PROCESSES, REGION_PROCESSES, &locked);
+        ops->close(lock);
+    }
+    return locked;
 }
 
 cask_status db_verify_on(os *kernel, const char *path,
@@ -429,6 +514,7 @@ cask_status db_verify_on(os *kernel, const char *path,
     if (os_errno != 0) {
         return fail_os(err, os_errno, "cannot open %s", path);
     }
+    v.in_use = is_in_use(&v);
     status = check_store(&v, err);
     manifest_free(&v.manifest);
     kernel->ops->close(v.dir);
@@ -436,14 +522,7 @@ cask_status db_verify_on(os *kernel, const char *path,
         return status;
     }
     *ret_report = v.report;
-    if (v.report.problems > 0) {
-        return fail(err, CASK_CORRUPT, 0, "%s: %" PRIu64 " problems; %s", path,
-                    v.report.problems,
-                    v.report.readable
-                        ? "what is undamaged can be read"
-                        : "restore the files concerned from a backup");
-    }
-    return CASK_OK;
+    return summary(&v, err);
 }
 
 cask_status cask_verify(const char *path, const cask_verify_options *options,

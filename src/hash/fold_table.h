@@ -1,6 +1,7 @@
 /*
- * Keys whose value as of a fold's beginning is not settled yet, because they
- * were written since: the newest record seen so far of each.
+ * Keys whose value as of a fold's beginning is not settled yet: they were
+ * written since, or deleted before it by a tombstone that is still to come. The
+ * newest record seen so far of each.
  */
 #ifndef CASKADE_FOLD_TABLE_H
 #define CASKADE_FOLD_TABLE_H

@@ -66,6 +66,8 @@ cask_status hash_write_if(store_handle *store, store_record *record,
 
 /* ---- Folding (hash_fold.c) ---- */
 
+/* Visit every key once, with its value as of now, in log order; see cask_fold()
+ * for what `visit` gets and for the statuses. keys_only: without values. */
 cask_status hash_fold(store_handle *store, bool keys_only, cask_fold_fn visit,
                       void *context, cask_error *err);
 

@@ -265,7 +265,9 @@ static cask_status look(store_handle *store, cask_slice key, siphash_value hash,
             !place_is_live(place)) {
             ret_found->place = 0;
             ret_found->other_key = false;
-            return CASK_NOT_FOUND;
+            return region_is_covered(&store->region)
+                       ? CASK_NOT_FOUND
+                       : region_fail_uncovered(&store->region, err);
         }
         if (i > 0 && place == before) {
             return status; /* looked twice at one place: it is so */

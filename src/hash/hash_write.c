@@ -42,8 +42,9 @@ void hash_prepare(const store_handle *store, uint8_t kind, cask_slice key,
 }
 
 /*
- * Take the write lock with room for the operation in segment and index; no call
- * to the kernel is made while it is held.
+ * Take the write lock with room for the operation in segment and index, so that
+ * nothing need grow while it is held. Once per segment the file is opened, and
+ * perhaps mapped, under it.
  */
 static cask_status lock_with_room(store_handle *store, uint64_t bytes,
                                   size_t count, cask_error *err)
@@ -112,6 +113,20 @@ static cask_status append(store_handle *store, store_record *records,
     return status;
 }
 
+/* Bytes that must be free for these records. */
+static uint64_t room_for(const store_handle *store, const store_record *records,
+                         size_t count)
+{
+    uint64_t bytes = store_records_size(records, count);
+
+    for (size_t i = 0; i < count; i++) {
+        if (record_kind(&records[i].header) != RECORD_DELETE) {
+            return bytes + store_delete_reserve(store);
+        }
+    }
+    return bytes;
+}
+
 /* After the lock: wait for the device, if the policy says so. */
 static cask_status settle(store_handle *store, uint64_t sequence,
                           cask_error *err)
@@ -145,7 +160,7 @@ static cask_status check_same_key(store_handle *store,
 cask_status hash_write(store_handle *store, store_record *records, size_t count,
                        uint64_t *ret_sequence, cask_error *err)
 {
-    uint64_t bytes = store_records_size(records, count);
+    uint64_t bytes = room_for(store, records, count);
     cask_status status = CASK_OK;
 
     for (size_t i = 0; i < count && status == CASK_OK; i++) {
@@ -198,7 +213,7 @@ static cask_status write_at(store_handle *store, store_record *record,
                             cask_error *err)
 {
     cask_status status =
-        lock_with_room(store, store_records_size(record, 1), 1, err);
+        lock_with_room(store, room_for(store, record, 1), 1, err);
 
     if (status != CASK_OK) {
         return status;

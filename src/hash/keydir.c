@@ -55,6 +55,9 @@ static bool is_inside(const region_handle *region, uint64_t line,
     uint64_t end =
         atomic_load_explicit(&region->header->heap.end, memory_order_relaxed);
 
+    if (end > region->map_size / REGION_LINE) {
+        end = region->map_size / REGION_LINE; /* see region_is_covered() */
+    }
     return line >= REGION_HEAP_OFFSET / REGION_LINE && line <= end &&
            lines <= end - line;
 }

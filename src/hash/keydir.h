@@ -48,7 +48,7 @@ bool keydir_find(const region_handle *region, keydir_hash hash,
 /* Bring what keydir_find() will need into the cache. */
 void keydir_prefetch(const region_handle *region, keydir_hash hash);
 
-/* Lines that `count` calls of keydir_set_locked() may take at the very most;
+/* Lines that `count` calls of keydir_slot_locked() may take at the very most;
  * pass it to region_reserve() before taking the lock. */
 uint64_t keydir_reserve_lines(const region_handle *region, uint64_t count);
 

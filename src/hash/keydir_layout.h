@@ -2,8 +2,8 @@
  * Words and groups of the keydir, shared by lookup and growth.
  *
  *   root word       directory line:32 | depth:6 | generation:26
- *   directory word  group line:32 | class:4 | depth:6 | generation:22; 0 =
- * empty group           lines of four slots; a tag of 0 was never used
+ *   directory word  group line:32 | class:4 | depth:6 | generation:22; 0: empty
+ *   group           lines of four slots; a tag of 0 was never used
  *
  * The directory has KEYDIR_SHARDS << root depth words. A key's shard and the
  * top bits of its tag select a word; the low half of its tag selects the line

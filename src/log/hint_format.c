@@ -6,6 +6,8 @@
 
 #include <inttypes.h>
 
+#include "base/crc32c.h"
+
 enum {
     HINT_AT_RESERVED = 12,       /* 4 zeros */
     HINT_AT_UUID = 16,           /* 16 bytes */
@@ -118,6 +120,52 @@ cask_status hint_header_decode(const uint8_t in[HINT_HEADER_SIZE],
         return status;
     }
     *ret_header = header;
+    return CASK_OK;
+}
+
+/* NULL: it is the hint of that segment, and whole. */
+static const char *what_is_wrong(const uint8_t *bytes, size_t size,
+                                 const hint_header *header,
+                                 const hint_header *expected)
+{
+    if (memcmp(header->uuid, expected->uuid, FORMAT_UUID_SIZE) != 0 ||
+        header->segment_id != expected->segment_id ||
+        header->segment_nonce != expected->segment_nonce ||
+        header->segment_length != expected->segment_length) {
+        return "belongs to another segment";
+    }
+    if (header->key_check != expected->key_check) {
+        return "was hashed with another key";
+    }
+    if (size != hint_file_bytes(header)) {
+        return "has the wrong size";
+    }
+    if (crc32c(0, bytes + HINT_HEADER_SIZE, size - HINT_HEADER_SIZE) !=
+        header->rows_crc) {
+        return "has damaged rows";
+    }
+    return NULL;
+}
+
+cask_status hint_check(const uint8_t *bytes, size_t size, const char *name,
+                       const hint_header *expected, hint_header *ret_header,
+                       cask_error *err)
+{
+    const char *wrong;
+    cask_status status;
+
+    if (size < HINT_HEADER_SIZE) {
+        return fail(err, CASK_CORRUPT, 0, "%s: %zu of the header's %d bytes",
+                    name, size, HINT_HEADER_SIZE);
+    }
+    status = hint_header_decode(bytes, name, ret_header, err);
+    if (status != CASK_OK) {
+        return status;
+    }
+    wrong = what_is_wrong(bytes, size, ret_header, expected);
+    if (wrong != NULL) {
+        return fail(err, CASK_CORRUPT, 0, "%s: %s", name, wrong);
+    }
     return CASK_OK;
 }
 

@@ -56,9 +56,7 @@ void hint_header_encode(const hint_header *header,
                         uint8_t out[HINT_HEADER_SIZE]);
 
 /*
- * Decode the header. The caller compares uuid, id, nonce, length and key_check
- * with the segment, the file's size with hint_file_bytes(), and the crc32c of
- * the rows with rows_crc.
+ * Decode the header alone; see hint_check().
  *
  * Returns CASK_OK; CASK_CORRUPT (magic, version 0, checksum; a segment length
  * that no segment has; more rows than the segment has room for records; a
@@ -67,6 +65,19 @@ void hint_header_encode(const hint_header *header,
 cask_status hint_header_decode(const uint8_t in[HINT_HEADER_SIZE],
                                const char *name, hint_header *ret_header,
                                cask_error *err);
+
+/*
+ * Decode the header of a whole file and check that the file is the hint of one
+ * segment, and undamaged. What its rows say is not looked at.
+ *
+ *   expected  its uuid, segment_id, segment_nonce, segment_length and key_check
+ *
+ * Returns as hint_header_decode(); also CASK_CORRUPT for a file that is short,
+ * of the wrong size, of another segment or store, or whose rows do not verify.
+ */
+cask_status hint_check(const uint8_t *bytes, size_t size, const char *name,
+                       const hint_header *expected, hint_header *ret_header,
+                       cask_error *err);
 
 /* Proof that rows were hashed with `key`, which does not give it away. */
 uint64_t hint_key_check(siphash_key key);

@@ -270,12 +270,12 @@ done:
 /* ---- Write ---- */
 
 cask_status manifest_append(os_file *dir, uint64_t *tail, uint64_t *number,
-                            manifest_edit *edits, size_t count, cask_error *err)
+                            manifest_edit *edit, cask_error *err)
 {
     const os_ops *ops = dir->os->ops;
     uint8_t header_bytes[MANIFEST_HEADER_SIZE];
-    uint8_t bytes[4 * MANIFEST_EDIT_SIZE];
-    os_span span = {bytes, count * MANIFEST_EDIT_SIZE};
+    uint8_t bytes[MANIFEST_EDIT_SIZE];
+    const os_span span = {bytes, sizeof(bytes)};
     manifest_header header;
     cask_status status;
     os_file *file;
@@ -300,13 +300,8 @@ cask_status manifest_append(os_file *dir, uint64_t *tail, uint64_t *number,
     if (status != CASK_OK) {
         goto done;
     }
-    for (size_t i = 0; i < count; i++) {
-        size_t at = i * MANIFEST_EDIT_SIZE;
-
-        edits[i].number = *number + 1 + i;
-        manifest_edit_encode(
-            &edits[i], (manifest_seed){header.nonce, *tail + at}, bytes + at);
-    }
+    edit->number = *number + 1;
+    manifest_edit_encode(edit, (manifest_seed){header.nonce, *tail}, bytes);
     os_errno = ops->write_at(file, &span, 1, *tail);
     if (os_errno != 0) {
         status = fail_os(err, os_errno, "cannot append to " MANIFEST_NAME);
@@ -318,8 +313,8 @@ cask_status manifest_append(os_file *dir, uint64_t *tail, uint64_t *number,
                       "cannot sync " MANIFEST_NAME "; reopen the store");
         goto done;
     }
-    *tail += count * MANIFEST_EDIT_SIZE;
-    *number += count;
+    *tail += MANIFEST_EDIT_SIZE;
+    (*number)++;
 
 done:
     ops->close(file);

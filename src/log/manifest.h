@@ -56,14 +56,13 @@ cask_status manifest_rewrite(os_file *dir, manifest_state *manifest,
                              uint32_t mode, cask_error *err);
 
 /*
- * Append edits at `*tail` and sync. The caller holds the maintenance lock.
+ * Append an edit at `*tail` and sync. The caller holds the maintenance lock.
  * CASK_POISONED: the sync failed, and must not be tried again.
  *
  *   tail, number  in and out: of the file; unchanged on failure
- *   edits         their numbers are set here
+ *   edit          its number is set here
  */
 cask_status manifest_append(os_file *dir, uint64_t *tail, uint64_t *number,
-                            manifest_edit *edits, size_t count,
-                            cask_error *err);
+                            manifest_edit *edit, cask_error *err);
 
 #endif

@@ -86,18 +86,3 @@ bool record_verify(const uint8_t bytes[RECORD_HEADER_SIZE], uint32_t body_crc,
     append_seed(checked, seed);
     return whole_crc(checked, body_crc) == load_u32(bytes + AT_CRC);
 }
-
-void record_encode_mark(uint64_t sequence, uint32_t time_s,
-                        uint64_t durable_offset, record_seed seed,
-                        uint8_t ret_bytes[RECORD_MARK_SIZE])
-{
-    record_header header = {.sequence = sequence,
-                            .time_s = time_s,
-                            .value_size = RECORD_MARK_VALUE_SIZE,
-                            .type = RECORD_MARK};
-    uint8_t *value = ret_bytes + RECORD_HEADER_SIZE;
-
-    store_u64(value, durable_offset);
-    record_encode_header(&header, crc32c(0, value, RECORD_MARK_VALUE_SIZE),
-                         seed, ret_bytes);
-}

@@ -105,9 +105,4 @@ bool record_decode_header(const uint8_t bytes[RECORD_HEADER_SIZE],
 bool record_verify(const uint8_t bytes[RECORD_HEADER_SIZE], uint32_t body_crc,
                    record_seed seed);
 
-/* Encode a mark: all of the segment below `durable_offset` was synced. */
-void record_encode_mark(uint64_t sequence, uint32_t time_s,
-                        uint64_t durable_offset, record_seed seed,
-                        uint8_t ret_bytes[RECORD_MARK_SIZE]);
-
 #endif

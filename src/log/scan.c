@@ -190,6 +190,26 @@ uint64_t scan_end_before(const uint8_t *data, uint64_t size, uint64_t nonce,
     return end;
 }
 
+uint64_t scan_lost_bytes(const uint8_t *data, uint64_t size, uint64_t nonce,
+                         uint64_t end, uint64_t last_sequence)
+{
+    segment_scan scan;
+    scan_result result;
+    scan_item item;
+
+    if (scan_parse(data, size, nonce, end, &item)) {
+        return 0; /* of a batch without its end */
+    }
+    scan_begin(&scan, data, size, nonce, end);
+    scan.trusted_end = size;
+    while ((result = scan_next(&scan, &item)) != SCAN_END) {
+        if (result == SCAN_RECORD && item.header.sequence > last_sequence) {
+            return used_end(data, size) - end;
+        }
+    }
+    return 0;
+}
+
 uint64_t scan_first_sequence(const uint8_t *data, uint64_t size, uint64_t nonce)
 {
     segment_scan scan;

@@ -38,7 +38,7 @@ typedef struct scan_item {
     const uint8_t *value;
 } scan_item;
 
-/* Begin at `offset`, with sequences above `last_sequence`. */
+/* Begin at `offset`, with nothing trusted behind it: see `trusted_end`. */
 void scan_begin(segment_scan *scan, const uint8_t *data, uint64_t size,
                 uint64_t nonce, uint64_t offset);
 
@@ -59,6 +59,15 @@ uint64_t scan_trusted_end(const uint8_t *data, uint64_t size, uint64_t nonce);
  */
 uint64_t scan_end_before(const uint8_t *data, uint64_t size, uint64_t nonce,
                          uint64_t sequence);
+
+/*
+ * Bytes behind `end`, where a scan ended, that are more than the torn end of
+ * the last write: what comes first there does not verify, and a whole record
+ * newer than `last_sequence` follows. A power cut leaves that, or damage. Else
+ * 0.
+ */
+uint64_t scan_lost_bytes(const uint8_t *data, uint64_t size, uint64_t nonce,
+                         uint64_t end, uint64_t last_sequence);
 
 /* The sequence of the first record that verifies; 0 if none does. */
 uint64_t scan_first_sequence(const uint8_t *data, uint64_t size,

@@ -8,6 +8,20 @@
 #include <stdio.h>
 #include <string.h>
 
+cask_status file_fail_open(cask_error *err, int os_errno, const char *directory,
+                           const char *name)
+{
+    const char *slash = directory == NULL ? "" : "/";
+
+    directory = directory == NULL ? "" : directory;
+    if (os_errno == EINVAL) {
+        return fail(err, CASK_IO, 0,
+                    "cannot open %s%s%s: it is no plain file; move it away",
+                    directory, slash, name);
+    }
+    return fail_os(err, os_errno, "cannot open %s%s%s", directory, slash, name);
+}
+
 cask_status file_open(os_file *dir, const char *name, uint32_t flags,
                       os_file **ret_file, os_stat *ret_stat, cask_error *err)
 {
@@ -16,7 +30,7 @@ cask_status file_open(os_file *dir, const char *name, uint32_t flags,
     int os_errno = ops->open(dir, name, flags, 0, &file);
 
     if (os_errno != 0) {
-        return fail_os(err, os_errno, "cannot open %s", name);
+        return file_fail_open(err, os_errno, NULL, name);
     }
     os_errno = ops->stat(file, ret_stat);
     if (os_errno != 0) {

@@ -1,5 +1,5 @@
 /*
- * Segment files: create, open and check, seal.
+ * Segment files: create, open and check; and how small files are written.
  */
 #ifndef CASKADE_SEGMENT_H
 #define CASKADE_SEGMENT_H
@@ -14,7 +14,8 @@
  *   mode      permission bits of the file
  *   ret_file  open for reading and writing; the caller closes it
  *
- * Returns CASK_OK; CASK_NO_SPACE (nothing is left behind); CASK_IO.
+ * Returns CASK_OK; CASK_NO_SPACE; CASK_IO; CASK_POISONED: a sync failed, and
+ * must not be tried again. Nothing is left behind.
  */
 cask_status segment_create(os_file *dir, const segment_header *header,
                            uint64_t capacity, uint32_t mode, os_file **ret_file,
@@ -35,6 +36,11 @@ cask_status segment_open(os_file *dir, const segment_header *expected,
                          uint32_t flags, os_file **ret_file,
                          segment_header *ret_header, os_stat *ret_stat,
                          cask_error *err);
+
+/* fail_os() for a file that could not be opened: names it, and says what to do
+ * if it is no plain file. `directory` may be NULL. */
+cask_status file_fail_open(cask_error *err, int os_errno, const char *directory,
+                           const char *name) __attribute__((cold));
 
 /* Open a file that must exist, with an error that names it. */
 cask_status file_open(os_file *dir, const char *name, uint32_t flags,

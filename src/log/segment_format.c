@@ -146,6 +146,13 @@ cask_status segment_footer_decode(const uint8_t in[SEGMENT_FOOTER_SIZE],
     return CASK_OK;
 }
 
+bool segment_footer_was_here(const uint8_t in[SEGMENT_FOOTER_SIZE],
+                             uint64_t nonce)
+{
+    return memcmp(in, SEGMENT_FOOTER_MAGIC, FORMAT_MAGIC_SIZE) == 0 ||
+           load_u64(in + FOOTER_AT_NONCE) == nonce;
+}
+
 static void name_format(uint64_t id, const char *suffix,
                         char out[SEGMENT_NAME_SIZE])
 {

@@ -80,6 +80,11 @@ cask_status segment_footer_decode(const uint8_t in[SEGMENT_FOOTER_SIZE],
                                   const char *name, uint64_t offset,
                                   segment_footer *ret_footer, cask_error *err);
 
+/* Whether these bytes are a footer of the segment with this nonce, or were one
+ * before some of them were damaged: magic or nonce are still there. */
+bool segment_footer_was_here(const uint8_t in[SEGMENT_FOOTER_SIZE],
+                             uint64_t nonce);
+
 /* Write the name of segment `id`, like "000000000000002a.log". */
 void segment_name_format(uint64_t id, char out[SEGMENT_NAME_SIZE]);
 

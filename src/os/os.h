@@ -1,7 +1,8 @@
 /*
- * The only door to the kernel. `os` is a value that cask_open() receives, never
- * a global: os_posix is real, os_sim simulates a disk, os_fault fails chosen
- * calls of any other. Every function that can fail returns 0 or an errno value.
+ * The only door to the kernel. `os` is a value that db_open_on() is given,
+ * never a global: os_posix is real, os_sim simulates a disk, os_fault fails
+ * chosen calls of any other. Every function that can fail returns 0 or an errno
+ * value.
  *
  * Files and directories are both an os_file. Names are always relative to a
  * directory handle, one component long (EINVAL for an empty one or a slash),
@@ -76,8 +77,8 @@ typedef struct os_ops {
     /* The absolute path, for people to read: it may be out of date at once.
      * Empty if there is none, or it does not fit into `size` bytes. */
     void (*dir_path)(os_file *dir, char *ret_path, size_t size);
-    int (*sync_dir)(
-        os_file *dir); /* names created or renamed reach the device */
+    /* Names created or renamed reach the device. */
+    int (*sync_dir)(os_file *dir);
     int (*stat_name)(os_file *dir, const char *name, os_stat *ret_stat);
     int (*remove)(os_file *dir, const char *name);
     int (*rename)(os_file *dir, const char *from, const char *to);

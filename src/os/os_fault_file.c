@@ -83,8 +83,7 @@ int fault_rename(os_file *dir, const char *from, const char *to)
     return error != 0 ? error : ops_of(dir)->rename(inner_of(dir), from, to);
 }
 
-/* --- files ------------------------------------------------------------------
- */
+/* --- files ---------------------------------------------------------------- */
 
 int fault_open(os_file *dir, const char *name, uint32_t flags, uint32_t mode,
                os_file **ret_file)

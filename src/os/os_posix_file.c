@@ -195,8 +195,7 @@ void posix_close(os_file *file)
     free(file);
 }
 
-/* --- metadata --------------------------------------------------------------
- */
+/* --- metadata ------------------------------------------------------------- */
 
 static os_kind kind_of(mode_t mode)
 {
@@ -245,8 +244,7 @@ int posix_stat_name(os_file *dir, const char *name, os_stat *ret_stat)
     return 0;
 }
 
-/* --- content -----------------------------------------------------------------
- */
+/* --- content -------------------------------------------------------------- */
 
 /* Whether [offset, offset+size) is within what an off_t can name. */
 static bool range_fits(uint64_t offset, uint64_t size)

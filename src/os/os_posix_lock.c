@@ -25,8 +25,7 @@ _Static_assert(sizeof(pthread_mutex_t) <= sizeof(os_mutex),
 _Static_assert(_Alignof(pthread_mutex_t) <= _Alignof(os_mutex),
                "os_mutex is aligned for the C library's mutex");
 
-/* --- byte locks ------------------------------------------------------------
- */
+/* --- byte locks ----------------------------------------------------------- */
 
 static int prepare_range(uint64_t offset, uint64_t size, struct flock *range)
 {
@@ -88,8 +87,7 @@ int posix_is_locked(os_file *file, uint64_t offset, uint64_t size,
     return error;
 }
 
-/* --- mutexes -----------------------------------------------------------------
- */
+/* --- mutexes -------------------------------------------------------------- */
 
 static pthread_mutex_t *inner_mutex(os_mutex *mutex)
 {

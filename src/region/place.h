@@ -13,9 +13,8 @@
 #include <stdint.h>
 
 #define PLACE_SIZE_MAX ((UINT64_C(1) << 20) - 1)
-#define PLACE_OFFSET_LIMIT                                                     \
-    (UINT64_C(1) << 30) /* bytes; records start below                          \
-                         */
+/* Records start below it; bytes. */
+#define PLACE_OFFSET_LIMIT (UINT64_C(1) << 30)
 
 /* offset and size in bytes, multiples of 8; offset < PLACE_OFFSET_LIMIT. */
 static inline uint64_t place_make(uint16_t row, uint64_t offset, uint64_t size,

@@ -62,6 +62,16 @@ static cask_status map_region(region_handle *region, bool writable,
     return fail_os(err, os_errno, "cannot map %s", region->path);
 }
 
+cask_status region_fail_uncovered(const region_handle *region, cask_error *err)
+{
+    return fail(err, CASK_NO_MEMORY, 0,
+                "%s: the index has %" PRIu64 " bytes, this process could map "
+                "%zu; raise its limit of address space (ulimit -v)",
+                region->path,
+                atomic_load(&region->header->heap.end) * REGION_LINE,
+                region->map_size);
+}
+
 void region_detach(region_handle *region)
 {
     if (region->base != NULL) {
@@ -189,6 +199,9 @@ static cask_status attach(region_handle *region,
     if (status == CASK_OK) {
         status = check_identity(region, identity, err);
     }
+    if (status == CASK_OK && !region_is_covered(region)) {
+        status = region_fail_uncovered(region, err);
+    }
     if (status == CASK_NAMESPACE && !*ret_alive) {
         status =
             fail(err, CASK_NOT_FOUND, 0, "%s: of a dead process", region->path);
@@ -278,6 +291,7 @@ cask_status region_allocate_row(region_handle *region, uint32_t index,
                  sizeof(region_row));
 
     if (os_errno != 0) {
+        region->is_full = true;
         return fail_os(err, os_errno, "cannot grow %s", region->path);
     }
     return CASK_OK;
@@ -426,6 +440,7 @@ cask_status region_reserve(region_handle *region, uint64_t lines,
     step = grow_step(start - REGION_HEAP_OFFSET,
                      (lines - (end - bump)) * REGION_LINE);
     if (step > region->map_size - start) {
+        region->is_full = true;
         return fail(err, CASK_NO_SPACE, 0,
                     "%s: the index would exceed the %zu bytes of address "
                     "space that this process may use",
@@ -433,6 +448,7 @@ cask_status region_reserve(region_handle *region, uint64_t lines,
     }
     os_errno = allocate(region, start, step);
     if (os_errno != 0) {
+        region->is_full = true;
         return fail_os(err, os_errno,
                        "cannot grow the index in %s by %" PRIu64
                        " bytes; free memory there or set region_dir "

@@ -36,9 +36,22 @@ typedef struct region_handle {
     region_row *rows;      /* REGION_SEGMENTS */
     region_process *processes;
     bool huge_pages;
+    bool is_full;                /* it could not grow, or not be made */
     char name[REGION_NAME_SIZE]; /* inside dir */
     char path[REGION_PATH_SIZE]; /* for messages */
 } region_handle;
+
+/* Whether this process has mapped all of the index. One with little address
+ * space may have mapped less than it grew to: it must not look into it. */
+static inline bool region_is_covered(const region_handle *region)
+{
+    return atomic_load_explicit(&region->header->heap.end,
+                                memory_order_relaxed) <=
+           region->map_size / REGION_LINE;
+}
+
+/* The error for one that is not. */
+cask_status region_fail_uncovered(const region_handle *region, cask_error *err);
 
 /* The name of the store's region file in a directory of regions. */
 void region_name(const region_identity *identity,

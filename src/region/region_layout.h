@@ -146,6 +146,7 @@ typedef struct region_header {
     uint64_t directory_device;
     uint64_t directory_inode;
     uint64_t created_ms;
+    uint64_t stamp; /* as in LOCK while this is the newest; 0: none */
 
     /* What readers look at on every call. */
     alignas(REGION_LINE) _Atomic uint64_t keydir_root;

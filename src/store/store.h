@@ -1,6 +1,6 @@
 /*
  * An open store, as one handle sees it: the directory, its locks, the region,
- * and its segments. What both engines need and neither owns. An engine adds an
+ * and its segments. What every engine needs and none owns. An engine adds an
  * index and is called back to apply records to it.
  *
  * Lock order: open lock (byte of LOCK) > leadership of syncs (word in the
@@ -28,7 +28,7 @@ enum {
     LOCK_PROCESSES = 64   /* + process slot: exclusive while it lives */
 };
 
-/* Values that need this many bytes go by pwrite, whatever the back end. */
+/* Records of this many bytes go by pwrite, whatever `append` says. */
 enum { STORE_LARGE_RECORD = 256 << 10 };
 
 /* Counters of one handle, one stripe per thread (64 threads; then shared and
@@ -139,14 +139,20 @@ cask_status store_close(store_handle *store, cask_error *err);
 /* Rebuild a private index. */
 cask_status store_refresh(store_handle *store, cask_error *err);
 
+/* The hash of a record's key. */
+static inline siphash_value store_hash_of(const store_handle *store,
+                                          const scan_item *item)
+{
+    return siphash(store->identity.hash_key, item->key, item->header.key_size);
+}
+
 /* True in a child of fork(): nothing of the handle may be used. */
 static inline bool store_is_forked(const store_handle *store)
 {
     return *store->fork_word == 0;
 }
 
-/* ---- Events and statistics (store_event.c) --------------------------------
- */
+/* ---- Events and statistics (store_event.c) ---- */
 
 /* Tell the application; formats like fail(). */
 void store_event(const store_handle *store, cask_event_kind kind,
@@ -159,11 +165,10 @@ void store_histogram_add(_Atomic uint64_t *buckets, uint64_t ns);
 /* This thread's counters. */
 store_stripe *store_stripe_of(store_handle *store);
 
-/* Move the handle's counters to its process slot. */
+/* Copy the handle's counters to its process slot. */
 void store_publish_counters(store_handle *store);
 
-/* ---- Write lock (store_lock.c) ---------------------------------------------
- */
+/* ---- Write lock (store_lock.c) ---- */
 
 /*
  * Take the write lock; redo first what a dead owner left, check that this
@@ -182,8 +187,7 @@ void store_unlock(store_handle *store);
 /* Make the store read-only for every process, after a failed sync. */
 void store_poison(store_handle *store, int os_errno, const char *what);
 
-/* ---- Process slots, byte locks (store_process.c) ----------------------------
- */
+/* ---- Process slots, byte locks (store_process.c) ---- */
 
 /* Lock a byte of LOCK exclusively, waiting lock_timeout_ms. CASK_OK,
  * CASK_TIMEOUT, CASK_IO. */
@@ -201,6 +205,9 @@ bool store_slot_is_alive(store_handle *store, uint32_t slot);
 
 /* Whether another handle that may write is open. */
 bool store_has_other_writer(store_handle *store);
+
+/* CASK_BUSY, with a message that names who holds the write role. */
+cask_status store_fail_busy(store_handle *store, cask_error *err);
 
 /* Serialise work on files, over threads and processes. */
 cask_status store_maintain_begin(store_handle *store, cask_error *err);

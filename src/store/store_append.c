@@ -18,8 +18,7 @@
  * lock but in one system call for many records. */
 enum { PREFAULT_BYTES = 256 << 10 };
 
-/* ---- The active segment ----------------------------------------------------
- */
+/* ---- The active segment -------------------------------------------------- */
 
 store_active *store_active_acquire_locked(store_handle *store)
 {

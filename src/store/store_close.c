@@ -13,29 +13,6 @@
 #include "store/store_write.h"
 #include "store/store_read.h"
 
-cask_status store_fail_busy(store_handle *store, cask_error *err)
-{
-    uint64_t now = store->os->ops->wall_ms(store->os);
-
-    for (uint32_t slot = 0; slot < REGION_PROCESSES; slot++) {
-        const region_process *process = &store->region.processes[slot];
-
-        if (process->in_use != 0 && process->writer != 0 &&
-            store_slot_is_alive(store, slot)) {
-            return fail(err, CASK_BUSY, 0,
-                        "%s: process %" PRIu32 " has been writing to it for "
-                        "%" PRIu64 " s; %s",
-                        store->path, process->pid,
-                        (now - process->start_ms) / 1000,
-                        store->options.exclusive
-                            ? "open it without exclusive, or wait"
-                            : "it holds the store exclusively: wait");
-        }
-    }
-    return fail(err, CASK_BUSY, 0,
-                "%s: another process writes to it; try again", store->path);
-}
-
 /* ---- The last writer ---- */
 
 /* Whether the log ends with a mark that names all of it, or is empty. */
@@ -195,8 +172,15 @@ static cask_status finish_log(store_handle *store, cask_error *err)
         status = store_maintain_begin(store, err);
     }
     if (status == CASK_OK) {
-        status = drop_next(store, err);
+        /* Where the region stays, so does the segment: the next open of many
+         * short ones need not make it again. */
+        if (is_last(store) && !store->options.linger) {
+            status = drop_next(store, err);
+        }
         write_missing_hints(store);
+        if (status == CASK_OK) {
+            status = store_shorten_manifest(store, err);
+        }
         store_maintain_end(store);
     }
     return status;
@@ -210,7 +194,7 @@ static void leave_region(store_handle *store, bool clean)
         atomic_load(&store->region.header->state) == REGION_CLEAN) {
         return;
     }
-    if (clean && store->options.linger) {
+    if (clean && store->options.linger && store->region.header->stamp != 0) {
         atomic_store(&store->region.header->state, REGION_CLEAN);
         return;
     }

@@ -43,8 +43,7 @@ static int add_row(hint_writer *writer, const store_handle *store,
                    const scan_item *item)
 {
     bool live = record_kind(&item->header) == RECORD_PUT;
-    hint_row row = {.hash = siphash(store->identity.hash_key, item->key,
-                                    item->header.key_size),
+    hint_row row = {.hash = store_hash_of(store, item),
                     .place = hint_place(item->offset, item->size, live),
                     .sequence = item->header.sequence,
                     .type = item->header.type};
@@ -184,7 +183,7 @@ cask_status store_write_hint(store_handle *store, uint32_t row_index,
         free(writer);
         return status;
     }
-    status = store_bytes_load(store, file, stat.size, name, &bytes, err);
+    status = store_bytes_load(store, file, stat.size, name, false, &bytes, err);
     if (status == CASK_OK) {
         uint64_t size = bytes.size < row->tail ? bytes.size : row->tail;
 

@@ -5,7 +5,6 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "base/crc32c.h"
 #include "log/hint_format.h"
 #include "log/segment.h"
 #include "region/place.h"
@@ -16,43 +15,22 @@
 /* Rows whose index lines are fetched while earlier ones are applied. */
 enum { AHEAD = 16 };
 
-/* ---- By hint ----------------------------------------------------------------
- */
+/* ---- By hint ---- */
 
 static cask_status check_hint(store_handle *store,
                               const manifest_segment *segment,
                               const store_bytes *bytes, const char *name,
                               hint_header *ret_header, cask_error *err)
 {
-    const char *wrong = NULL;
-    cask_status status;
+    hint_header expected = {.segment_id = segment->id,
+                            .segment_nonce = segment->nonce,
+                            .segment_length = segment->length,
+                            .key_check =
+                                hint_key_check(store->identity.hash_key)};
 
-    if (bytes->size < HINT_HEADER_SIZE) {
-        return fail(err, CASK_CORRUPT, 0, "%s: %zu bytes, no header", name,
-                    bytes->size);
-    }
-    status = hint_header_decode(bytes->data, name, ret_header, err);
-    if (status != CASK_OK) {
-        return status;
-    }
-    if (memcmp(ret_header->uuid, store->identity.uuid, 16) != 0 ||
-        ret_header->segment_id != segment->id ||
-        ret_header->segment_nonce != segment->nonce ||
-        ret_header->segment_length != segment->length) {
-        wrong = "belongs to another segment";
-    } else if (ret_header->key_check !=
-               hint_key_check(store->identity.hash_key)) {
-        wrong = "was hashed with another key";
-    } else if (bytes->size != hint_file_bytes(ret_header)) {
-        wrong = "has the wrong size";
-    } else if (crc32c(0, bytes->data + HINT_HEADER_SIZE,
-                      bytes->size - HINT_HEADER_SIZE) != ret_header->rows_crc) {
-        wrong = "has damaged rows";
-    }
-    if (wrong != NULL) {
-        return fail(err, CASK_CORRUPT, 0, "%s: %s", name, wrong);
-    }
-    return CASK_OK;
+    memcpy(expected.uuid, store->identity.uuid, 16);
+    return hint_check(bytes->data, bytes->size, name, &expected, ret_header,
+                      err);
 }
 
 static cask_status apply_rows(store_handle *store, uint32_t index,
@@ -101,7 +79,7 @@ static cask_status load_hint(store_handle *store, uint32_t index,
     if (file_open(store->dir, name, OS_READ, &file, &stat, NULL) != CASK_OK) {
         return CASK_NOT_FOUND;
     }
-    status = store_bytes_load(store, file, stat.size, name, &bytes, err);
+    status = store_bytes_load(store, file, stat.size, name, false, &bytes, err);
     store->os->ops->close(file);
     if (status == CASK_OK) {
         status = check_hint(store, segment, &bytes, name, &header, err);
@@ -133,7 +111,7 @@ void store_count_keys(store_handle *store, const manifest_segment *segment,
         return;
     }
     /* Only a number is wanted: what is not a hint is found out later. */
-    if (store_bytes_load(store, file, stat.size, name, &bytes, NULL) ==
+    if (store_bytes_load(store, file, stat.size, name, false, &bytes, NULL) ==
             CASK_OK &&
         bytes.size >= HINT_HEADER_SIZE &&
         hint_header_decode(bytes.data, name, &header, NULL) == CASK_OK &&
@@ -183,9 +161,7 @@ static void apply_item(store_handle *store, uint32_t index,
     bool live = record_kind(&item->header) == RECORD_PUT;
 
     store->engine->apply_locked(
-        store,
-        siphash(store->identity.hash_key, item->key, item->header.key_size),
-        &item->header,
+        store, store_hash_of(store, item), &item->header,
         place_make((uint16_t)index, item->offset, item->size, live), 0);
 }
 
@@ -233,7 +209,7 @@ static cask_status load_data(store_handle *store, uint32_t index, os_file *file,
     if (store->os->ops->stat(file, &stat) != 0) {
         return fail(err, CASK_IO, 0, "cannot examine %s", name);
     }
-    status = store_bytes_load(store, file, stat.size, name, &bytes, err);
+    status = store_bytes_load(store, file, stat.size, name, false, &bytes, err);
     if (status != CASK_OK) {
         return status;
     }
@@ -363,6 +339,10 @@ static scan_result examine(store_tail *tail, const manifest_segment *segment)
         scan_first_sequence(tail->bytes.data, tail->bytes.size, nonce) != 0;
     tail->clean = tail->clean && result == SCAN_END &&
                   is_zero_from(&tail->bytes, scan.offset);
+    if (result == SCAN_END && !is_zero_from(&tail->bytes, scan.offset)) {
+        tail->lost = scan_lost_bytes(tail->bytes.data, tail->bytes.size, nonce,
+                                     tail->end, tail->last_sequence);
+    }
     return result;
 }
 
@@ -384,7 +364,7 @@ cask_status store_tail_examine(store_handle *store,
                           &stat, err);
     if (status == CASK_OK) {
         status = store_bytes_load(store, ret_tail->file, stat.size, name,
-                                  &ret_tail->bytes, err);
+                                  !segment->sealed, &ret_tail->bytes, err);
     }
     if (status == CASK_OK) {
         unsupported = examine(ret_tail, segment) == SCAN_UNSUPPORTED;

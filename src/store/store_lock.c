@@ -13,9 +13,11 @@ static cask_status check_standing(store_handle *store, bool even_poisoned,
                                   cask_error *err)
 {
     region_header *header = store->region.header;
-
     uint32_t state = atomic_load(&header->state);
 
+    if (!region_is_covered(&store->region)) {
+        return region_fail_uncovered(&store->region, err);
+    }
     if ((state != REGION_LIVE && state != REGION_CLEAN) ||
         atomic_load(&store->region.processes[store->process_slot].generation) !=
             store->generation) {
@@ -121,10 +123,13 @@ void store_unlock(store_handle *store)
 
 void store_poison(store_handle *store, int os_errno, const char *what)
 {
+    cask_error err;
+
     if (atomic_exchange(&store->region.header->poisoned, 1) == 0) {
-        store_event(store, CASK_EVENT_POISONED, CASK_POISONED,
-                    "%s: sync of %s failed (errno %d): the store is read-only "
-                    "until it is reopened",
-                    store->path, what, os_errno);
+        (void)fail(&err, CASK_POISONED, os_errno,
+                   "%s: read-only until it is reopened: cannot sync %s",
+                   store->path, what);
+        store_event(store, CASK_EVENT_POISONED, CASK_POISONED, "%s",
+                    err.message);
     }
 }

@@ -153,11 +153,13 @@ void store_unmap_all(store_handle *store)
 }
 
 cask_status store_bytes_load(store_handle *store, os_file *file, uint64_t size,
-                             const char *name, store_bytes *ret_bytes,
-                             cask_error *err)
+                             const char *name, bool may_shrink,
+                             store_bytes *ret_bytes, cask_error *err)
 {
     const os_ops *ops = store->os->ops;
-    bool by_read = store->options.io == CASK_IO_PREAD;
+    /* Not mapped either: what another process may cut while it is read. */
+    bool by_read = store->options.io == CASK_IO_PREAD ||
+                   (may_shrink && store->private_index);
     void *memory = NULL;
     size_t got = size;
     int os_errno;

@@ -14,9 +14,6 @@
 #include "store/store_recover.h"
 #include "store/store_read.h"
 
-#define LOCK_NAME "LOCK"
-#define REGION_FILE_NAME "REGION"
-#define DEFAULT_REGION_DIR "/dev/shm"
 
 /* Attempts to make a region that others take for an orphan. */
 enum { BUILD_ATTEMPTS = 5 };
@@ -80,8 +77,9 @@ static cask_status make_directory(store_handle *store, cask_error *err)
                                  directory_mode(store->options.file_mode));
 
     if (os_errno != 0 && os_errno != EEXIST) {
-        return fail_os(err, os_errno, "cannot create directory %s",
-                       store->path);
+        return fail_os(
+            err, os_errno, "cannot create directory %s%s", store->path,
+            os_errno == ENOENT ? "; make the one above it first" : "");
     }
     os_errno = ops->open_dir(store->os, store->path, &store->dir);
     if (os_errno == 0) {
@@ -136,7 +134,7 @@ static cask_status open_directory(store_handle *store, cask_error *err)
                     store->path);
     }
     adopt_file_mode(store);
-    return CASK_OK;
+    return store_check_directory(store, err);
 }
 
 /* ---- LOCK ---- */
@@ -157,12 +155,14 @@ static cask_status take_open_lock(store_handle *store, cask_error *err)
 
         if (os_errno != 0) {
             store->lock_file = NULL;
-            return fail_os(err, os_errno, "cannot open %s/" LOCK_NAME "%s",
-                           store->path,
-                           os_errno == EACCES || os_errno == EROFS
-                               ? "; without write access the store can be "
-                                 "opened read-only (--read-only)"
-                               : "");
+            if (os_errno != EACCES && os_errno != EROFS) {
+                return file_fail_open(err, os_errno, store->path, LOCK_NAME);
+            }
+            return fail_os(err, os_errno,
+                           "cannot open %s/" LOCK_NAME
+                           "; without write access it can only be read: set "
+                           "read_only, or use get, list or dump",
+                           store->path);
         }
         status = store_lock_byte(store, LOCK_OPEN, err);
         if (status != CASK_OK) {
@@ -176,140 +176,6 @@ static cask_status take_open_lock(store_handle *store, cask_error *err)
         ops->close(store->lock_file); /* it was replaced meanwhile */
         store->lock_file = NULL;
     }
-}
-
-/* ---- CASKADE ---- */
-
-static bool is_foreign(void *context, const char *name)
-{
-    if (strcmp(name, LOCK_NAME) != 0 && strcmp(name, REGION_FILE_NAME) != 0 &&
-        strcmp(name, IDENTITY_NAME ".new") != 0) {
-        (void)snprintf(context, 64, "%s", name);
-        return false;
-    }
-    return true;
-}
-
-static cask_status create_identity(store_handle *store, cask_error *err)
-{
-    const os_ops *ops = store->os->ops;
-    store_identity *identity = &store->identity;
-    uint8_t bytes[IDENTITY_SIZE];
-    char foreign[64] = "";
-    int os_errno;
-
-    if (!store->options.create_if_missing || store->options.read_only) {
-        return fail(err, CASK_NOT_FOUND, 0,
-                    "%s: no store in this directory; create it first",
-                    store->path);
-    }
-    os_errno = ops->list(store->dir, is_foreign, foreign);
-    if (os_errno != 0) {
-        return fail_os(err, os_errno, "cannot list %s", store->path);
-    }
-    if (foreign[0] != 0) {
-        return fail(err, CASK_INVALID, 0,
-                    "%s: is not a store and not empty (it holds %s); choose "
-                    "another directory",
-                    store->path, foreign);
-    }
-    identity->engine = store->options.engine;
-    identity->created_ms = ops->wall_ms(store->os);
-    os_errno = ops->random(store->os, identity->uuid, sizeof(identity->uuid));
-    if (os_errno == 0) {
-        os_errno = ops->random(store->os, &identity->hash_key,
-                               sizeof(identity->hash_key));
-    }
-    if (os_errno != 0) {
-        return fail_os(err, os_errno, "cannot get random bytes");
-    }
-    identity->uuid[6] = (uint8_t)((identity->uuid[6] & 0x0f) | 0x40);
-    identity->uuid[8] = (uint8_t)((identity->uuid[8] & 0x3f) | 0x80);
-    identity_encode(identity, bytes);
-    return file_publish(store->dir, IDENTITY_NAME, bytes, sizeof(bytes),
-                        store->options.file_mode, err);
-}
-
-/* A file that only a store has: its CASKADE is lost, not missing. */
-static bool is_ours(void *context, const char *name)
-{
-    uint64_t id;
-
-    if (segment_name_parse(name, &id) || strcmp(name, MANIFEST_NAME) == 0) {
-        (void)snprintf(context, 64, "%s", name);
-        return false;
-    }
-    return true;
-}
-
-/* Whether there is no store, or one without its CASKADE. */
-static cask_status missing_identity(os_file *dir, const char *path,
-                                    cask_error *err)
-{
-    char found[64] = "";
-    int os_errno = dir->os->ops->list(dir, is_ours, found);
-
-    if (os_errno == 0 && found[0] != 0) {
-        return fail(err, CASK_CORRUPT, 0,
-                    "%s/" IDENTITY_NAME ": is missing, but %s is there; "
-                    "restore it from a backup",
-                    path, found);
-    }
-    return fail(err, CASK_NOT_FOUND, 0, "%s: no store in this directory", path);
-}
-
-cask_status store_read_identity(os_file *dir, const char *path,
-                                store_identity *ret_identity, cask_error *err)
-{
-    uint8_t bytes[IDENTITY_SIZE + 1];
-    os_file *file = NULL;
-    cask_status status;
-    os_stat stat;
-    size_t got = 0;
-    int os_errno = dir->os->ops->open(dir, IDENTITY_NAME, OS_READ, 0, &file);
-
-    if (os_errno == ENOENT) {
-        return missing_identity(dir, path, err);
-    }
-    if (os_errno != 0) {
-        return fail_os(err, os_errno, "cannot open %s/" IDENTITY_NAME, path);
-    }
-    os_errno = dir->os->ops->read_at(file, bytes, sizeof(bytes), 0, &got);
-    if (os_errno == 0) {
-        os_errno = dir->os->ops->stat(file, &stat);
-    }
-    dir->os->ops->close(file);
-    if (os_errno != 0) {
-        return fail_os(err, os_errno, "cannot read %s/" IDENTITY_NAME, path);
-    }
-    if (got < IDENTITY_SIZE) {
-        return fail(err, CASK_CORRUPT, 0,
-                    "%s/" IDENTITY_NAME ": %zu bytes, %d expected; restore it "
-                    "from a backup",
-                    path, got, IDENTITY_SIZE);
-    }
-    status = identity_decode(bytes, IDENTITY_NAME, ret_identity, err);
-    if (status == CASK_OK && got > IDENTITY_SIZE) {
-        status = fail(err, CASK_CORRUPT, 0,
-                      "%s/" IDENTITY_NAME ": longer than %d bytes", path,
-                      IDENTITY_SIZE);
-    }
-    return status;
-}
-
-static cask_status settle_identity(store_handle *store, cask_error *err)
-{
-    cask_status status =
-        store_read_identity(store->dir, store->path, &store->identity, err);
-
-    if (status == CASK_NOT_FOUND) {
-        return create_identity(store, err);
-    }
-    if (status == CASK_OK && store->options.error_if_exists) {
-        status = fail(err, CASK_INVALID, 0, "%s: there is a store already",
-                      store->path);
-    }
-    return status;
 }
 
 /* ---- The region ---- */
@@ -410,7 +276,8 @@ static cask_status join(store_handle *store, const region_identity *identity,
     if (alive && state == REGION_LIVE) {
         return CASK_OK;
     }
-    if (state == REGION_CLEAN && matches_files(store)) {
+    if (state == REGION_CLEAN && store_stamp_fits(store) &&
+        matches_files(store)) {
         /* Whoever only reads leaves it as it is, for the next. */
         if (!store->options.read_only) {
             region_revive(&store->region, identity);
@@ -424,7 +291,7 @@ static cask_status join(store_handle *store, const region_identity *identity,
 static const char *region_dir_of(const store_handle *store)
 {
     return store->options.region_dir != NULL ? store->options.region_dir
-                                             : DEFAULT_REGION_DIR;
+                                             : CASK_REGION_DIR;
 }
 
 static cask_status join_any(store_handle *store,
@@ -485,8 +352,10 @@ static cask_status check_growth(const store_handle *store, cask_error *err)
     return CASK_OK;
 }
 
-static cask_status build(store_handle *store, const region_identity *identity,
-                         const char *path, cask_error *err)
+/* Make the file of the region; what fails here is the fault of its place. */
+static cask_status make_region(store_handle *store,
+                               const region_identity *identity,
+                               const char *path, cask_error *err)
 {
     cask_status status = aim(store, identity, path, err);
     os_space space;
@@ -503,24 +372,58 @@ static cask_status build(store_handle *store, const region_identity *identity,
         remove_orphans(store);
         status = region_create(&store->region, identity, FIRST_HEAP_BYTES, err);
     }
-    if (status == CASK_OK) {
-        status = store_recover(store, err);
-        if (status == CASK_OK) {
-            status = check_growth(store, err);
-        }
-        if (status == CASK_OK && !region_is_named(&store->region)) {
-            status = fail(err, CASK_BUSY, 0,
-                          "%s: was removed while it was made; try again",
-                          store->region.path);
-        }
-        if (status == CASK_OK) {
-            atomic_store(&store->region.header->state, REGION_LIVE);
-        } else {
-            region_remove(&store->region);
-            region_detach(&store->region);
-        }
+    if (status != CASK_OK) {
+        store->region.is_full = true;
     }
     return status;
+}
+
+static cask_status fill_region(store_handle *store, cask_error *err)
+{
+    cask_status status = store_recover(store, err);
+
+    if (status == CASK_OK) {
+        status = check_growth(store, err);
+        store->region.is_full = status != CASK_OK;
+    }
+    if (status == CASK_OK) {
+        status = store_stamp(store, err);
+    }
+    if (status == CASK_OK && !region_is_named(&store->region)) {
+        status = fail(err, CASK_BUSY, 0,
+                      "%s: was removed while it was made; try again",
+                      store->region.path);
+    }
+    return status;
+}
+
+static cask_status build(store_handle *store, const region_identity *identity,
+                         const char *path, cask_error *err)
+{
+    cask_status status = make_region(store, identity, path, err);
+
+    if (status != CASK_OK) {
+        return status;
+    }
+    status = fill_region(store, err);
+    if (status == CASK_OK) {
+        atomic_store(&store->region.header->state, REGION_LIVE);
+    } else {
+        region_remove(&store->region);
+        region_detach(&store->region);
+    }
+    return status;
+}
+
+/* Both reasons why there is no region; of the first without its advice. */
+static void add_first(cask_error *err, const cask_error *first)
+{
+    cask_error second = *err;
+
+    (void)fail(err, second.status, 0, "%.*s, and %s",
+               (int)strcspn(first->message, ";"), first->message,
+               second.message);
+    err->os_errno = second.os_errno;
 }
 
 /* In memory if there is room, else in the store's directory. */
@@ -541,9 +444,10 @@ static cask_status build_any(store_handle *store,
         /* CASK_BUSY: taken for its predecessor, an orphan. */
         status = build(store, identity, region_dir_of(store), err);
     } while (status == CASK_BUSY && --attempts > 0);
-    if ((status == CASK_NO_SPACE || status == CASK_IO ||
-         status == CASK_READ_ONLY || status == CASK_INVALID) &&
-        store->options.region_dir == NULL && store->region.header == NULL) {
+    /* Only for want of room: a recovery that failed to sync must not sync once
+     * more. */
+    if (status != CASK_OK && store->region.is_full &&
+        store->options.region_dir == NULL) {
         cask_error first = *err;
 
         status = build(store, identity, NULL, err);
@@ -551,9 +455,17 @@ static cask_status build_any(store_handle *store,
             store_event(store, CASK_EVENT_REGION, CASK_OK,
                         "the index is in %s: %s", store->region.path,
                         first.message);
+        } else {
+            add_first(err, &first);
         }
     }
     return status;
+}
+
+static bool is_shortage(const cask_error *err)
+{
+    return err->os_errno == EMFILE || err->os_errno == ENFILE ||
+           err->os_errno == ENOMEM;
 }
 
 /* Processes live that use this store and cannot be seen through a region. */
@@ -565,8 +477,10 @@ static cask_status check_elsewhere(store_handle *store, cask_status joined,
     if (store->os->ops->is_locked(store->lock_file, LOCK_PROCESSES,
                                   REGION_PROCESSES, &used) == 0 &&
         used) {
-        if (joined == CASK_INVALID) {
-            return joined; /* its region is there: another user's */
+        /* Its region is there: another user's, or too much for this process. */
+        if (joined == CASK_INVALID || joined == CASK_NO_MEMORY ||
+            is_shortage(err)) {
+            return joined;
         }
         return fail(err, CASK_NAMESPACE, 0,
                     "%s: in use by a process whose region is not visible here "
@@ -599,7 +513,7 @@ static cask_status take_write_role(store_handle *store, cask_error *err)
 static cask_status join_or_build(store_handle *store, cask_error *err)
 {
     region_identity identity;
-    cask_status status = settle_identity(store, err);
+    cask_status status = store_settle_identity(store, err);
 
     if (status == CASK_OK) {
         status = store_identify(store, &identity, err);

@@ -6,10 +6,24 @@
 
 #include "store/store.h"
 
+#define LOCK_NAME "LOCK"
+#define REGION_FILE_NAME "REGION" /* if the region is in the directory */
+
 /* Read the file CASKADE. CASK_OK; CASK_NOT_FOUND; CASK_CORRUPT;
  * CASK_UNSUPPORTED; CASK_IO. */
 cask_status store_read_identity(os_file *dir, const char *path,
                                 store_identity *ret_identity, cask_error *err);
+
+/* The same for this store, which is created if the options say so; the open
+ * lock is held. Also CASK_INVALID: there is one, and was to be none. */
+cask_status store_settle_identity(store_handle *store, cask_error *err);
+
+/*
+ * Before anything is made in a directory: CASK_OK if it is a store's or may
+ * become one; CASK_NOT_FOUND; CASK_INVALID: it holds something else;
+ * CASK_CORRUPT: it lost its CASKADE.
+ */
+cask_status store_check_directory(store_handle *store, cask_error *err);
 
 /* What the region of this store must agree with. CASK_OK or CASK_IO. */
 cask_status store_identify(const store_handle *store,
@@ -20,7 +34,13 @@ cask_status store_build_private(store_handle *store,
                                 const region_identity *identity,
                                 cask_error *err);
 
-/* CASK_BUSY, with a message that names who holds the write role. */
-cask_status store_fail_busy(store_handle *store, cask_error *err);
+/* ---- Stamp (store_stamp.c) ---- */
+
+/* Mark the region, which is new, as the store's newest; open lock held.
+ * CASK_OK; CASK_IO and the like. */
+cask_status store_stamp(store_handle *store, cask_error *err);
+
+/* Whether the region is the store's newest still. */
+bool store_stamp_fits(store_handle *store);
 
 #endif

@@ -128,6 +128,29 @@ bool store_has_other_writer(store_handle *store)
     return false;
 }
 
+cask_status store_fail_busy(store_handle *store, cask_error *err)
+{
+    uint64_t now = store->os->ops->wall_ms(store->os);
+
+    for (uint32_t slot = 0; slot < REGION_PROCESSES; slot++) {
+        const region_process *process = &store->region.processes[slot];
+
+        if (process->in_use != 0 && process->writer != 0 &&
+            store_slot_is_alive(store, slot)) {
+            return fail(err, CASK_BUSY, 0,
+                        "%s: process %" PRIu32 " has been writing to it for "
+                        "%" PRIu64 " s; %s",
+                        store->path, process->pid,
+                        (now - process->start_ms) / 1000,
+                        store->options.exclusive
+                            ? "open it without exclusive, or wait"
+                            : "it holds the store exclusively: wait");
+        }
+    }
+    return fail(err, CASK_BUSY, 0,
+                "%s: another process writes to it; try again", store->path);
+}
+
 cask_status store_maintain_begin(store_handle *store, cask_error *err)
 {
     const os_ops *ops = store->os->ops;

@@ -41,8 +41,10 @@ cask_status store_pread(store_handle *store, uint32_t row, void *data,
 void store_pread_close_all(store_handle *store);
 
 /*
- * Bytes of a sealed or foreign segment for a scan: mapped, or read into memory
- * in CASK_IO_PREAD, where failing media must give an error and not a signal.
+ * Bytes of a segment or hint for a scan: mapped, or read into memory: in
+ * CASK_IO_PREAD, where failing media must give an error and not a signal; and
+ * with an index of one's own, if the file is of an unsealed segment, which its
+ * writer cuts when it closes.
  */
 typedef struct store_bytes {
     const uint8_t *data;
@@ -51,8 +53,8 @@ typedef struct store_bytes {
 } store_bytes;
 
 cask_status store_bytes_load(store_handle *store, os_file *file, uint64_t size,
-                             const char *name, store_bytes *ret_bytes,
-                             cask_error *err);
+                             const char *name, bool may_shrink,
+                             store_bytes *ret_bytes, cask_error *err);
 void store_bytes_free(store_handle *store, store_bytes *bytes);
 
 #endif

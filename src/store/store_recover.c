@@ -133,14 +133,26 @@ static cask_status judge_unlisted(recovery *r, uint64_t id, bool *ret_remove,
     return judge_records(r, &header, err);
 }
 
+/* Files that one listing finds to be removed; the next finds more. */
+enum { SWEEP_MOST = 64 };
+
 typedef struct sweep {
     recovery *r;
     cask_error *err;
     cask_status status;
     /* Removed after the listing, one listing for each few. */
-    char names[64][SEGMENT_NAME_SIZE + 8];
+    char names[SWEEP_MOST][SEGMENT_NAME_SIZE + 8];
     size_t count;
 } sweep;
+
+/* A link, a fifo or a directory is not ours, whatever its name. */
+static bool is_regular(const store_handle *store, const char *name)
+{
+    os_stat stat;
+
+    return store->os->ops->stat_name(store->dir, name, &stat) == 0 &&
+           stat.kind == OS_REGULAR;
+}
 
 static bool ends_with(const char *name, const char *suffix)
 {
@@ -167,38 +179,39 @@ static bool sweep_name(void *context, const char *name)
                    strcmp(name, MANIFEST_NAME ".new") == 0 ||
                    strcmp(name, IDENTITY_NAME ".new") == 0;
     }
-    if (leftover) {
+    /* With a private index all are judged and none is removed. */
+    if (leftover && !s->r->store->private_index &&
+        is_regular(s->r->store, name)) {
         (void)snprintf(s->names[s->count], sizeof(s->names[0]), "%s", name);
         s->count++;
     }
-    return s->status == CASK_OK && s->count < 64;
+    return s->status == CASK_OK && s->count < SWEEP_MOST;
 }
 
 static cask_status sweep_leftovers(recovery *r, cask_error *err)
 {
     store_handle *store = r->store;
-    os_stat stat;
+    size_t removed;
     sweep s;
     int os_errno;
 
     do {
+        removed = 0;
         s = (sweep){.r = r, .err = err, .status = CASK_OK};
         os_errno = store->os->ops->list(store->dir, sweep_name, &s);
         if (os_errno != 0) {
             return fail_os(err, os_errno, "cannot list %s", store->path);
         }
-        for (size_t i = 0;
-             i < s.count && s.status == CASK_OK && !store->private_index; i++) {
-            /* A link, a fifo or a directory of such a name is not ours. */
-            if (store->os->ops->stat_name(store->dir, s.names[i], &stat) == 0 &&
-                stat.kind == OS_REGULAR &&
-                store->os->ops->remove(store->dir, s.names[i]) == 0) {
+        for (size_t i = 0; i < s.count && s.status == CASK_OK; i++) {
+            if (store->os->ops->remove(store->dir, s.names[i]) == 0) {
+                removed++;
                 store_event(store, CASK_EVENT_LEFTOVER, CASK_OK,
                             "removed %s, left by a process that died",
                             s.names[i]);
             }
         }
-    } while (s.count == 64 && s.status == CASK_OK && !store->private_index);
+        /* If none could be removed, none can be next time. */
+    } while (s.count == SWEEP_MOST && removed > 0);
     return s.status;
 }
 
@@ -225,8 +238,7 @@ static cask_status sync_names(store_handle *store, cask_error *err)
     for (int i = 0; i < 2 && os_errno == 0; i++) {
         os_file *file = NULL;
 
-        os_errno =
-            ops->open(store->dir, names[i], OS_READ | OS_WRITE, 0, &file);
+        os_errno = ops->open(store->dir, names[i], OS_READ, 0, &file);
         if (os_errno == 0) {
             os_errno = ops->sync(file);
             ops->close(file);
@@ -318,10 +330,8 @@ static void copied(store_handle *store, const scan_item *item,
                    uint64_t from_place, uint64_t to_place, uint64_t to_tail)
 {
     (void)from_place;
-    store->engine->apply_locked(
-        store,
-        siphash(store->identity.hash_key, item->key, item->header.key_size),
-        &item->header, to_place, to_tail);
+    store->engine->apply_locked(store, store_hash_of(store, item),
+                                &item->header, to_place, to_tail);
 }
 
 static void activate(store_handle *store, uint32_t row, uint64_t end)
@@ -409,6 +419,14 @@ static cask_status take_up(recovery *r, size_t i, store_tail *tail,
         tail->last_sequence > r->highest ? tail->last_sequence : r->highest;
     r->unclean = !tail->clean;
     r->taken_up = 1;
+    if (tail->lost > 0) {
+        store->region.header->damaged_bytes += tail->lost;
+        store_event(store, CASK_EVENT_DAMAGE, CASK_CORRUPT,
+                    "%016" PRIx64 ".log: offset %" PRIu64 ": %" PRIu64
+                    " bytes that were not known to be synced are lost: power "
+                    "failed, or they are damaged",
+                    segment.id, tail->end, tail->lost);
+    }
     segment.length =
         tail->clean || store->private_index ? tail->end : tail->trusted_end;
     status = load(r, &segment, err);
@@ -590,7 +608,8 @@ static cask_status finish(recovery *r, cask_error *err)
         }
     }
     store_event(store, CASK_EVENT_RECOVERED, CASK_OK,
-                "%s: index rebuilt: %" PRIu64 " keys in %" PRIu32 " segments%s",
+                "%s: index rebuilt (keys: %" PRIu64 ", segments: %" PRIu32
+                ")%s",
                 store->path, atomic_load(&header->key_count), r->rows,
                 r->unclean ? "; the last writer had not closed it" : "");
     return CASK_OK;

@@ -28,17 +28,17 @@ typedef void (*store_copied_fn)(store_handle *store, const scan_item *item,
                                 uint64_t from_place, uint64_t to_place,
                                 uint64_t to_tail);
 
-/* Copy the records that `scan` finds, marks left out, to row `to`, whose file
- * is open as `file`, from its header on; sync it; then call `copied` for each.
- * ret_end: the end of the copies. */
 typedef struct store_copy {
-    segment_scan scan;
-    uint32_t from;
-    uint32_t to;
-    os_file *file;
-    store_copied_fn copied;
+    segment_scan scan;      /* of the records to be copied */
+    uint32_t from;          /* row that they are in */
+    uint32_t to;            /* row that takes them */
+    os_file *file;          /* of `to`, open for writing; borrowed */
+    store_copied_fn copied; /* called for each, once all are synced */
 } store_copy;
 
+/* Copy the records that the scan finds, marks left out, to the row `to`, from
+ * its header on; sync it; then call `copied` for each. ret_end: the end of the
+ * copies. CASK_OK; CASK_NO_MEMORY; CASK_POISONED; CASK_NO_SPACE; CASK_IO. */
 cask_status store_copy_records(store_handle *store, const store_copy *copy,
                                uint64_t *ret_end, cask_error *err);
 
@@ -50,8 +50,9 @@ typedef struct store_tail {
     uint64_t end;                           /* of the last verified operation */
     uint64_t first_sequence, last_sequence; /* 0: no records verify */
     uint64_t unsynced;                      /* records behind trusted_end */
-    bool used;                              /* it holds records, or did */
-    bool clean; /* ends with a mark of everything before it */
+    uint64_t lost; /* bytes behind `end`, if whole records are in them */
+    bool used;     /* it holds records, or did */
+    bool clean;    /* ends with a mark of everything before it */
 } store_tail;
 
 /* Look at an unsealed segment and keep it open. */

@@ -66,31 +66,15 @@ static cask_status grow(store_handle *store, region_row *row, uint64_t needed,
     store->os->ops->close(file);
     if (os_errno != 0) {
         return fail_os(err, os_errno,
-                       "cannot grow %016" PRIx64 ".log to %" PRIu64
-                       " bytes; nothing was written; free space and try "
-                       "again",
+                       "nothing was written: cannot grow %016" PRIx64
+                       ".log to %" PRIu64 " bytes",
                        expected.id, wanted);
     }
     atomic_store(&row->capacity, wanted);
     return CASK_OK;
 }
 
-/* ---- New segments ---------------------------------------------------------
- */
-
-cask_status store_edit(store_handle *store, manifest_edit *edit,
-                       cask_error *err)
-{
-    region_header *header = store->region.header;
-    cask_status status =
-        manifest_append(store->dir, &header->manifest_tail,
-                        &header->manifest_number, edit, 1, err);
-
-    if (status == CASK_POISONED) {
-        store_poison(store, 0, MANIFEST_NAME);
-    }
-    return status;
-}
+/* ---- New segments -------------------------------------------------------- */
 
 cask_status store_take_id(store_handle *store, uint64_t *ret_id,
                           cask_error *err)

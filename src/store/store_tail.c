@@ -19,8 +19,7 @@
 static cask_status move_locked(store_handle *store, uint32_t *ret_old,
                                cask_error *err);
 
-/* ---- Redo ------------------------------------------------------------------
- */
+/* ---- Redo ---------------------------------------------------------------- */
 
 static void redo_record(store_handle *store, uint32_t row,
                         const scan_item *item)
@@ -34,9 +33,7 @@ static void redo_record(store_handle *store, uint32_t row,
         return;
     }
     store->engine->apply_locked(
-        store,
-        siphash(store->identity.hash_key, item->key, item->header.key_size),
-        &item->header,
+        store, store_hash_of(store, item), &item->header,
         place_make((uint16_t)row, item->offset, item->size, live), tail);
 }
 
@@ -260,20 +257,15 @@ cask_status store_copy_records(store_handle *store, const store_copy *copy,
     return CASK_OK;
 }
 
-/* Room made beyond what is to be moved. */
-enum { MOVE_SLACK = 64 << 10, MOVE_SLACK_MOST = 64 << 20 };
-
 /* ---- Move ---- */
 
-static siphash_value hash_of(const store_handle *store, const scan_item *item)
-{
-    return siphash(store->identity.hash_key, item->key, item->header.key_size);
-}
+/* Room made beyond what is to be moved. */
+enum { MOVE_SLACK = 64 << 10, MOVE_SLACK_MOST = 64 << 20 };
 
 static void moved(store_handle *store, const scan_item *item,
                   uint64_t from_place, uint64_t to_place, uint64_t to_tail)
 {
-    siphash_value hash = hash_of(store, item);
+    siphash_value hash = store_hash_of(store, item);
 
     (void)to_tail;
     if (store->engine->place_locked(store, hash) == from_place) {
@@ -294,7 +286,7 @@ static void count_item(store_handle *store, uint32_t index,
         row->first_sequence = item->header.sequence;
     }
     if (live &&
-        store->engine->place_locked(store, hash_of(store, item)) ==
+        store->engine->place_locked(store, store_hash_of(store, item)) ==
             place_make((uint16_t)index, item->offset, item->size, live)) {
         row->live_bytes += item->size;
         row->live_records++;

@@ -15,11 +15,11 @@ void store_worker_wake(store_handle *store)
     store->os->ops->futex_wake(store->os, &store->worker_wake);
 }
 
-static void report(store_handle *store, cask_status status,
-                   const cask_error *err)
+static void report(store_handle *store, cask_event_kind kind,
+                   cask_status status, const cask_error *err)
 {
     if (status != CASK_OK) {
-        store_event(store, CASK_EVENT_HINT, status, "%s", err->message);
+        store_event(store, kind, status, "%s", err->message);
     }
 }
 
@@ -50,7 +50,8 @@ static void write_hints(store_handle *store, cask_error *err)
         if (atomic_load(&row->state) == ROW_SEALED &&
             atomic_load(&row->file_id) != 0 &&
             atomic_compare_exchange_strong(&row->has_hint, &none, 2)) {
-            report(store, store_write_hint(store, i, err), err);
+            report(store, CASK_EVENT_HINT, store_write_hint(store, i, err),
+                   err);
         }
     }
 }
@@ -64,10 +65,11 @@ static void tick(store_handle *store)
         return;
     }
     if (sync_is_due(store)) {
-        report(store, store_sync_all(store, &err), &err);
+        report(store, CASK_EVENT_BACKGROUND, store_sync_all(store, &err), &err);
     }
     if (store_wants_next(store)) {
-        report(store, store_prepare_next(store, &err), &err);
+        report(store, CASK_EVENT_BACKGROUND, store_prepare_next(store, &err),
+               &err);
     }
     write_hints(store, &err);
 }

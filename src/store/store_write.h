@@ -45,6 +45,18 @@ cask_status store_append_locked(store_handle *store, store_record *records,
 /* Zero a range of the active segment; an errno value. */
 int store_zero_active(store_handle *store, uint64_t offset, uint64_t size);
 
+/*
+ * Bytes of the active segment that puts leave free, for deletes: they go on for
+ * a while when the disk is full, some thousands in a segment of 256 MiB.
+ */
+static inline uint64_t store_delete_reserve(const store_handle *store)
+{
+    uint64_t bytes = store->options.segment_max_bytes / 64;
+    const uint64_t most = 256 << 10;
+
+    return bytes < most ? bytes : most;
+}
+
 /* Whether `bytes` fit into what is allocated of the active segment. */
 bool store_fits_locked(const store_handle *store, uint64_t bytes);
 
@@ -66,6 +78,16 @@ cask_status store_prepare_next(store_handle *store, cask_error *err);
  * the store. */
 cask_status store_edit(store_handle *store, manifest_edit *edit,
                        cask_error *err);
+
+/*
+ * Write the MANIFEST anew as `manifest`, which was loaded from it and changed;
+ * maintenance lock held. Fails without a change, or with CASK_POISONED.
+ */
+cask_status store_rewrite_manifest(store_handle *store,
+                                   manifest_state *manifest, cask_error *err);
+
+/* Write it anew if it has become long; maintenance lock held. */
+cask_status store_shorten_manifest(store_handle *store, cask_error *err);
 
 /* Take an id for a new segment file; maintenance lock held. */
 cask_status store_take_id(store_handle *store, uint64_t *ret_id,

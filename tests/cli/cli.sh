@@ -7,6 +7,7 @@ set -u
 
 caskade=${CASK_BIN:?give the path of the program in CASK_BIN}
 work=$(mktemp -d "${TMPDIR:-/tmp}/caskade-cli-XXXXXX")
+place=$(cd "$work" && pwd -P)
 failures=0
 checks=0
 # Not the history of the person who runs the tests.
@@ -20,9 +21,11 @@ clean_up() {
     [ -z "$pids" ] || kill -KILL $pids 2>/dev/null
     wait 2>/dev/null
     cd /
-    # While the store is there, its regions can be told from others' orphans.
     rm -rf "$work"
-    "$caskade" region drop --orphans 2>/dev/null
+    # Those of our stores: an orphan of somebody else is none of our business.
+    "$caskade" region list 2>/dev/null |
+        awk -v below="  $place/" 'index($0, below) { print $NF }' |
+        xargs -r "$caskade" region drop
 }
 trap clean_up EXIT
 trap 'exit 1' INT TERM

@@ -48,7 +48,7 @@ expect 0 count store
 output_is '6\n'
 expect 0 delete store key
 expect 1 delete store key
-error_says '1 of 1 keys did not exist'
+error_says 'no such key'
 expect 1 delete store '' other blob
 expect 0 count store
 output_is '3\n'

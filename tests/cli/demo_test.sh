@@ -8,6 +8,16 @@ export CASK_DEMO=$client
 export TMPDIR=$work/tmp
 mkdir tmp
 
+# The demo runs the program through a script that notes how.
+program=$caskade
+cat >noting <<END
+#!/bin/bash
+echo "\$*" >>"$work/calls"
+exec "$program" "\$@"
+END
+chmod +x noting
+export CASK_BIN=$work/noting
+
 "$source_dir/demo/demo.sh" 2 >out 2>err
 is $? 0 'status of the demo'
 is "$(cat err)" '' 'what the demo says on standard error'
@@ -35,6 +45,10 @@ is "$(ls tmp)" '' 'files that the interrupted demo leaves behind'
 [ ! -e "$region" ] || fail "the interrupted demo leaves $region behind"
 cat /proc/[0-9]*/cmdline 2>/dev/null | tr '\0' ' ' >processes
 is "$(grep -c "$TMPDIR" processes)" 0 'processes of the interrupted demo'
+
+# It has removed the region of its own store, by its name, and no other.
+grep -q '^region drop /' calls || fail 'the demo has dropped no region'
+is "$(grep -c -- --orphans calls)" 0 'calls of the demo that drop any orphan'
 
 # The check finds a write that was acknowledged and is missing.
 seq 100 | sed 's/.*/\/path\/&\tpackage/' >paths

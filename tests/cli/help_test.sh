@@ -100,6 +100,8 @@ for page in "$man"/*.[13]; do
             grep -v 'outdated mandoc.db')
         is "$problems" '' "what mandoc says about $name"
     fi
+    # mdoc takes the quotes of a line for its own and drops them.
+    is "$(grep -nE '^\.(Dl|D1|Ql|Li) .*"' "$page")" '' "bare quotes in $name"
 done
 for function in $(grep -oE '\bcask_[a-z_]+\(' "$source_dir/include/caskade.h" |
     tr -d '(' | sort -u); do

@@ -28,6 +28,13 @@ is $? 5 'status without standard output'
 "$caskade" put store key value >&- 2>err
 is $? 0 'status of put without standard output'
 
+# A limit of file sizes is an error, not a death; it says what to raise.
+expect 0 create limited
+(ulimit -f 64 && exec "$caskade" put limited key value) 2>err
+is $? 5 'status of a put that may not make files'
+error_says "^caskade: .*File too large; raise the limit with 'ulimit -f'"
+expect 1 get limited key
+
 # SIGINT: load keeps what it stored and dies of the signal.
 # (bash starts background commands with SIGINT ignored.)
 mkfifo pipe
@@ -43,11 +50,19 @@ kill -INT $pid
 wait $pid
 is $? 130 'status of an interrupted load'
 exec 3>&-
-error_says 'interrupted; 2 lines are stored'
+error_says 'interrupted; 2 lines stored'
 expect 0 count loaded
 output_is '2\n'
 
-# stat --watch shows rates and ends with 0 when interrupted.
+# stat --watch shows rates of a store in use and ends with 0 when interrupted.
+"$caskade" load store pipe &
+user=$!
+exec 3<>pipe
+echo 'later	value' >&3
+for ((i = 0; i < 100; i++)); do
+    "$caskade" exists store later 2>/dev/null && break
+    sleep 0.1
+done
 timeout -s INT 2 "$caskade" stat --watch=200ms store >out 2>err
 is "$(cat err)" '' 'what stat --watch says'
 output_says '/s$'
@@ -63,6 +78,8 @@ import json
 lines = [json.loads(line) for line in open("out")]
 assert len(lines) >= 2 and "per_s" not in lines[0] and "per_s" in lines[1]
 ' || fail 'stat --watch --json'
+exec 3>&-
+wait $user
 
 # Progress on a terminal, wiped at the end; an error does not tear it.
 cat >progress.py <<'END'

@@ -97,6 +97,21 @@ expect 0 region drop --orphans --region-dir regions
 expect 0 region list --region-dir regions
 output_is ''
 
+# These scripts remove what their own stores left, and nothing else: neither
+# an orphan of somebody else, nor one in the directory of another script.
+cat >noting <<END
+#!/bin/bash
+echo "\$*" >>"$work/calls"
+exec "$caskade" "\$@"
+END
+chmod +x noting
+CASK_BIN=$work/noting bash -c '. "$1"; "$caskade" put --linger store key value
+    "$caskade" region list | grep -F "  $place/store  "' \
+    cli.sh "$(dirname "$0")/cli.sh" >out || fail 'a script that keeps a region'
+path=$(awk '{ print $NF }' out)
+[ ! -e "$path" ] || fail "a script leaves $path behind"
+is "$(grep -c -- --orphans calls)" 0 'calls of a script that drop any orphan'
+
 # No name of a directory reaches a terminal as it is.
 name=$'a\nb\e[1m'
 expect 0 put --linger --region-dir regions "$name" key value

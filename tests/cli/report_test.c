@@ -1,9 +1,10 @@
 /*
- * What people see: histograms, progress lines, statistics.
+ * What people see: histograms, progress lines, statistics, names in messages.
  */
 #include "cask_test.h"
 
 #include "histogram.h"
+#include "mention.h"
 #include "progress.h"
 #include "stat_report.h"
 
@@ -198,6 +199,35 @@ static void test_json_has_every_member_of_the_structs(void **state)
     json_decref(object);
 }
 
+/* ---- Names in messages -------------------------------------------------- */
+
+static void test_a_message_that_names_the_store_is_known(void **state)
+{
+    (void)state;
+    assert_true(mention_of("sy: no such store", "sy"));
+    assert_true(mention_of("cannot open sy/LOCK: Permission denied", "sy"));
+    assert_true(mention_of("cannot create directory sy: File exists", "sy"));
+    assert_true(mention_of("make one with 'caskade create sy'", "sy"));
+    assert_true(mention_of("cannot sync the directory above a/sy", "a/sy"));
+    assert_true(mention_of("cannot open /LOCK", "/"));
+    assert_true(mention_of("cannot open sy/LOCK", "sy/"));
+    assert_true(mention_of("cannot open easy: sy/LOCK", "sy"));
+}
+
+static void test_a_word_that_contains_the_name_does_not_name_it(void **state)
+{
+    (void)state;
+    assert_false(mention_of("Too many levels of symbolic links", "sy"));
+    assert_false(mention_of("the system is busy: wait", "sy"));
+    assert_false(mention_of("cannot open sym/LOCK", "sy"));
+    assert_false(mention_of("cannot open busy/LOCK", "sy"));
+    assert_false(mention_of("cannot open /tmp/sy/LOCK", "sy"));
+    assert_false(mention_of("cannot grow the index in /dev/shm/sy", "sy"));
+    assert_false(mention_of("cannot open sy.old: Is a directory", "sy"));
+    assert_false(mention_of("cannot create a segment", "a"));
+    assert_false(mention_of("", "sy"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -209,6 +239,8 @@ int main(void)
         cmocka_unit_test(test_rates_are_differences_per_second),
         cmocka_unit_test(test_text_is_for_people),
         cmocka_unit_test(test_json_has_every_member_of_the_structs),
+        cmocka_unit_test(test_a_message_that_names_the_store_is_known),
+        cmocka_unit_test(test_a_word_that_contains_the_name_does_not_name_it),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -40,11 +40,15 @@ END
 python3 check.py || fail 'stat --json'
 
 expect 0 stat store
+# Nobody has it open: nobody has counted, and there are no handles.
+output_says '^region  *none'
+grep -qE 'since the region|open handles' out &&
+    fail 'counters of a region that is not there'
+output_says 'in 1 segment: '
 output_says '^store  *store$'
 output_says '^keys  *900$'
 output_says 'live, .* dead'
 output_says '^state  *ready$'
-output_says '^time of a sync '
 grep -q '^segment  *records' out && fail 'segments without --segments'
 expect 0 stat --segments store
 output_says '^segment  *records'
@@ -71,6 +75,9 @@ assert 0 < stat["index_bytes"] <= stat["region_bytes"], stat
 ' || fail 'stat of a store in use'
 expect 0 stat store
 output_says '^region  */'
+output_says '^open handles  *[1-9]'
+output_says '^since the region was made:'
+output_says '^time of a sync '
 exec 3>&-
 wait
 

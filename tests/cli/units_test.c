@@ -85,6 +85,14 @@ static void test_counts_are_shown_in_groups(void **state)
                         "18,446,744,073,709,551,615");
 }
 
+static void test_one_has_no_plural(void **state)
+{
+    (void)state;
+    assert_string_equal(units_plural(0), "s");
+    assert_string_equal(units_plural(1), "");
+    assert_string_equal(units_plural(2), "s");
+}
+
 static void test_sizes_have_three_digits(void **state)
 {
     char text[UNITS_TEXT_SIZE];
@@ -143,6 +151,7 @@ int main(void)
         cmocka_unit_test(test_other_durations_are_refused_and_set_nothing),
         cmocka_unit_test(test_counts_are_limited),
         cmocka_unit_test(test_counts_are_shown_in_groups),
+        cmocka_unit_test(test_one_has_no_plural),
         cmocka_unit_test(test_sizes_have_three_digits),
         cmocka_unit_test(test_times_have_three_digits),
         cmocka_unit_test(test_clock_shows_hours_only_if_there_are_any),

@@ -15,6 +15,10 @@ for command in create put get delete exists count load dump list stat \
     expect 2 "$command" --no-such-option store
     error_says "'--no-such-option'.*caskade $command --help"
 done
+expect 2 verify --damage serve store
+grep -q KEY err && fail 'verify has no KEY'
+expect 2 get store -key
+error_says 'put -- before a KEY'
 expect 2 put store
 expect 2 put store key value more
 error_says 'too many words'

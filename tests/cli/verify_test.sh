@@ -30,14 +30,14 @@ open("offset", "w").write(str(at))
 END
 sums=$(find store -type f -exec cksum {} + | sort)
 expect 3 verify store
-error_says "problems; read what is whole with 'caskade dump --damage serve"
+error_says "1 problem; read what is whole with 'caskade dump --damage serve"
 output_says "^$(basename "$log"): offset [0-9]+: "
 offset=$(sed -nE 's/^[0-9a-f]+\.log: offset ([0-9]+):.*/\1/p' out | head -n 1)
 damaged=$(cat offset)
 if [ "$offset" -gt "$damaged" ] || [ "$((offset + 64))" -le "$damaged" ]; then
     fail "offset $offset for damage at $damaged"
 fi
-output_says ' 1 problems$'
+output_says ' 1 problem$'
 expect 3 verify --json store
 python3 -c '
 import json
@@ -69,20 +69,39 @@ lose() {
     cp -r whole lost
     rm "lost/$1"
     expect 3 verify lost
-    output_says ' 1 problems$'
+    output_says ' 1 problem$'
     output_says "^$1: .*missing"
 }
 for file in MANIFEST CASKADE; do
     lose "$file"
-    error_says '1 problems, and it cannot be opened; restore the files'
+    error_says '1 problem, and it cannot be opened; restore the files'
     expect 3 verify --json lost
     output_says '"readable":false}$'
     expect 3 dump --damage serve lost
 done
 lose "$(cd whole && echo *.log)"
-error_says '1 problems; read what is whole with'
+error_says '1 problem; read what is whole with'
 expect 0 verify --json whole
 output_says '"readable":true}$'
+
+# What nothing is lost by is told as such, with what to do; names and offsets are
+# said once.
+# Large enough to be sealed by the close.
+seq 3000 | awk '{ printf "%s\t%04000d\n", $1, $1 }' >large.tsv
+expect 0 load hinted large.tsv
+hint=$(find hinted -name '*.hint' | sort | head -n 1)
+[ -n "$hint" ] || fail 'no hint was written'
+printf 'x' | dd of="$hint" bs=1 seek=40 conv=notrunc status=none
+expect 3 verify hinted
+error_says '1 problem, but nothing is lost'
+output_says "^$(basename "$hint"): offset [0-9]+: crc32c of .*; nothing is lost"
+expect 3 verify --json hinted
+output_says '"problem_count":1,"harmless_count":1,"readable":true}$'
+expect 0 put hinted later value
+expect 0 verify hinted
+printf 'x' | dd of=hinted/MANIFEST bs=1 seek=20 conv=notrunc status=none
+expect 3 verify hinted
+output_says '^MANIFEST: offset [0-9]+: [^:]*$'
 
 # Not a store.
 mkdir empty

@@ -166,8 +166,7 @@ static void test_two_files_that_are_swapped_are_told(void **state)
     }
 }
 
-/* ---- Of another store, of an earlier time ---------------------------------
- */
+/* ---- Of another store, of an earlier time -------------------------------- */
 
 /* Each file by the one of the same name of `from`, if it is another. */
 static void replace_from(damage_bench *bench, image *from, const char *label)

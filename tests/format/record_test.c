@@ -119,16 +119,6 @@ static void test_golden_records_are_written(void **state)
     }
 }
 
-static void test_golden_mark_is_written(void **state)
-{
-    uint8_t bytes[RECORD_MARK_SIZE];
-
-    (void)state;
-    memset(bytes, 0xee, sizeof(bytes));
-    record_encode_mark(1003, 1700000001, 176, seed_of(&golden[3]), bytes);
-    assert_memory_equal(bytes, golden_segment + 176, sizeof(bytes));
-}
-
 /* From the segment's header to its footer, record by record. */
 static void test_golden_records_are_read(void **state)
 {
@@ -309,7 +299,6 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_golden_records_are_written),
-        cmocka_unit_test(test_golden_mark_is_written),
         cmocka_unit_test(test_golden_records_are_read),
         cmocka_unit_test(test_every_flipped_byte_is_found),
         cmocka_unit_test(test_header_check_finds_every_flipped_byte),

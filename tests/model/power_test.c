@@ -7,8 +7,8 @@
  * Also: the power fails again while the store recovers, and again after it
  * did; what recovery once showed stays.
  *
- *   CASK_TEST_SECONDS  how long (20)
- *   CASK_TEST_STATES   or: how many crashes (no limit)
+ *   CASK_TEST_SECONDS  how long at most (60)
+ *   CASK_TEST_STATES   how many crashes at most (120000)
  *   CASK_TEST_SEED     the first history; the next is one more
  */
 #define _GNU_SOURCE
@@ -384,8 +384,8 @@ static void run_history(power *p, uint64_t seed)
 
 int main(void)
 {
-    uint64_t limit_ns = test_number("CASK_TEST_SECONDS", 20) * 1000000000;
-    uint64_t most = test_number("CASK_TEST_STATES", UINT64_MAX);
+    uint64_t limit_ns = test_number("CASK_TEST_SECONDS", 60) * 1000000000;
+    uint64_t most = test_number("CASK_TEST_STATES", 120000);
     uint64_t seed = test_seed();
     uint64_t histories = 0;
     static power p;

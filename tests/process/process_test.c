@@ -403,6 +403,70 @@ test_lingering_region_that_differs_from_the_files_is_not(void **state)
     close_store(s, db);
 }
 
+static _Noreturn int write_and_die(scene *s)
+{
+    put(s, open_store(s), "b", "synced elsewhere");
+    _exit(0);
+}
+
+/* Kept here, then written with a region in another place by a process that was
+ * killed: nothing in the sizes and names of files tells. */
+static void
+test_lingering_region_of_a_store_written_elsewhere_is_not_used(void **state)
+{
+    scene *s = *state;
+    char elsewhere[SCRATCH_PATH];
+    cask_db *db;
+    int how = 0;
+    pid_t pid;
+
+    scratch_make(elsewhere);
+    s->options.linger = true;
+    s->options.sync = CASK_SYNC_COMMIT;
+    db = open_store(s);
+    put(s, db, "a", "1");
+    close_store(s, db);
+    s->options.region_dir = elsewhere;
+    pid = start(write_and_die, s);
+    assert_int_equal(waitpid(pid, &how, 0), pid);
+    assert_int_equal(WEXITSTATUS(how), 0);
+    s->options.region_dir = NULL;
+    s->options.linger = false;
+    db = open_store(s);
+    expect(s, db, "b", "synced elsewhere");
+    put(s, db, "c", "2");
+    close_store(s, db);
+    scratch_remove(elsewhere);
+}
+
+/* Nor while the one elsewhere lives. */
+static void
+test_lingering_region_is_not_joined_beside_a_living_one(void **state)
+{
+    scene *s = *state;
+    char elsewhere[SCRATCH_PATH];
+    cask_db *first;
+    cask_db *db = NULL;
+
+    scratch_make(elsewhere);
+    s->options.linger = true;
+    first = open_store(s);
+    put(s, first, "a", "1");
+    close_store(s, first);
+    s->options.region_dir = elsewhere;
+    s->options.linger = false;
+    first = open_store(s);
+    put(s, first, "b", "2");
+    s->options.region_dir = NULL;
+    assert_int_equal(cask_open(s->path, &s->options, &db, &s->err),
+                     CASK_NAMESPACE);
+    close_store(s, first);
+    db = open_store(s);
+    expect(s, db, "b", "2");
+    close_store(s, db);
+    scratch_remove(elsewhere);
+}
+
 static int write_and_wait(scene *s)
 {
     cask_db *db = open_store(s);
@@ -410,6 +474,48 @@ static int write_and_wait(scene *s)
     put(s, db, "dead", "writer");
     (void)pause();
     return 0;
+}
+
+static _Noreturn int write_four_and_die(scene *s)
+{
+    cask_db *db;
+
+    s->options.sync = CASK_SYNC_NONE;
+    db = open_store(s);
+    put(s, db, "1", "first");
+    put(s, db, "2", "second");
+    put(s, db, "3", "third");
+    put(s, db, "4", "fourth");
+    _exit(0);
+}
+
+/* Records that were acknowledged and not synced: nobody promised them, but they
+ * are not lost without a word. */
+static void test_damage_behind_the_last_sync_is_told(void **state)
+{
+    scene *s = *state;
+    char name[SCRATCH_PATH + 32];
+    cask_stats stats;
+    cask_db *db;
+    FILE *file;
+    int how = 0;
+    pid_t pid = start(write_four_and_die, s);
+
+    assert_int_equal(waitpid(pid, &how, 0), pid);
+    assert_int_equal(WEXITSTATUS(how), 0);
+    (void)snprintf(name, sizeof(name), "%s/0000000000000001.log", s->path);
+    file = fopen(name, "r+b");
+    assert_non_null(file);
+    /* The key of the second record. */
+    assert_int_equal(fseek(file, 64 + 32 + 24, SEEK_SET), 0);
+    assert_int_equal(fputc('x', file), 'x');
+    assert_int_equal(fclose(file), 0);
+    db = open_store(s);
+    assert_int_equal(s->events[CASK_EVENT_DAMAGE], 1);
+    assert_int_equal(cask_stat(db, &stats, &s->err), CASK_OK);
+    assert_true(stats.damaged_bytes == 3 * 32);
+    expect(s, db, "1", "first");
+    close_store(s, db);
 }
 
 static void test_region_of_a_dead_process_is_rebuilt(void **state)
@@ -489,6 +595,9 @@ int main(void)
         TEST(test_writer_goes_on_behind_a_close_with_readers),
         TEST(test_lingering_region_is_used_again),
         TEST(test_lingering_region_that_differs_from_the_files_is_not),
+        TEST(test_lingering_region_of_a_store_written_elsewhere_is_not_used),
+        TEST(test_lingering_region_is_not_joined_beside_a_living_one),
+        TEST(test_damage_behind_the_last_sync_is_told),
         TEST(test_region_of_a_dead_process_is_rebuilt),
         TEST(test_dead_process_counts_no_more),
         TEST(test_places_of_dead_processes_are_taken_again),

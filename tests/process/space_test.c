@@ -25,6 +25,7 @@
 enum {
     NOT_ROOT = 77,
     VALUE_BYTES = 8000,
+    DELETES = 50,
     PUTS_MOST = 200000 /* more than fit anywhere here */
 };
 
@@ -315,6 +316,30 @@ static void test_store_in_use_elsewhere_is_refused(void **state)
 
 /* ---- The disk ---- */
 
+/* Deletes have a reserve that not even small puts use up. */
+static void delete_some(scene *s, cask_db *db)
+{
+    for (unsigned i = 0; i < DELETES; i++) {
+        bool existed = false;
+        char text[32];
+
+        must(cask_delete(db, key_of(text, i), &existed, &s->err) == CASK_OK &&
+                 existed,
+             s, "a delete on a full disk");
+    }
+}
+
+static void put_back(scene *s, cask_db *db)
+{
+    char text[32];
+
+    for (unsigned i = 0; i < DELETES; i++) {
+        must(cask_put(db, key_of(text, i), cask_slice_of("back"), &s->err) ==
+                 CASK_OK,
+             s, "a put when there is room again");
+    }
+}
+
 static void fill_disk(scene *s, cask_append append, cask_sync_policy sync)
 {
     char filler[SCRATCH_PATH + 32];
@@ -339,7 +364,10 @@ static void fill_disk(scene *s, cask_append append, cask_sync_policy sync)
     count = put_until_full(s, db, VALUE_BYTES, 0);
     check_all(s, db, count);
     must(count > 100, s, "it was full too soon");
+    count = put_until_full(s, db, 8, count);
+    delete_some(s, db);
     must(unlink(filler) == 0, s, "unlink");
+    put_back(s, db);
     more = put_until_full(s, db, VALUE_BYTES, count);
     must(more > count, s, "it works on when there is space");
     check_all(s, db, more);

@@ -105,9 +105,9 @@ static void test_errno_is_kept_and_explained(void **state)
     cask_error err;
 
     (void)state;
-    assert_int_equal(fail(&err, CASK_IO, EACCES, "open %s", "LOCK"), CASK_IO);
-    assert_int_equal(err.os_errno, EACCES);
-    assert_string_equal(err.message, "open LOCK: Permission denied");
+    assert_int_equal(fail(&err, CASK_IO, EIO, "open %s", "LOCK"), CASK_IO);
+    assert_int_equal(err.os_errno, EIO);
+    assert_string_equal(err.message, "open LOCK: Input/output error");
 }
 
 static void test_too_many_files_says_what_to_raise(void **state)
@@ -125,6 +125,45 @@ static void test_too_many_files_says_what_to_raise(void **state)
     (void)fail_os(&err, EMFILE, "cannot open LOCK; close something");
     assert_string_equal(err.message, "cannot open LOCK; close something: "
                                      "Too many open files");
+}
+
+/* Not to free space: there may be plenty. */
+static void test_a_file_that_may_not_grow_says_what_to_raise(void **state)
+{
+    cask_error err;
+
+    (void)state;
+    (void)fail_os(&err, EFBIG, "cannot grow x");
+    assert_non_null(strstr(err.message, "cannot grow x: File too large; raise "
+                                        "the limit with 'ulimit -f'"));
+    assert_null(strstr(err.message, "free"));
+    (void)fail_os(&err, ENOSPC, "cannot grow x");
+    assert_string_equal(err.message, "cannot grow x: No space left on device; "
+                                     "free some space and try again");
+}
+
+static void test_an_errno_with_one_remedy_names_it(void **state)
+{
+    static const struct {
+        int os_errno;
+        const char *advice;
+    } cases[] = {
+        {EACCES, "Permission denied; check the permissions"},
+        {EPERM, "Operation not permitted; check the owner"},
+        {ELOOP, "Too many levels of symbolic links; move the symbolic link"},
+        {EROFS, "Read-only file system; mount"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        cask_error err;
+
+        (void)fail_os(&err, cases[i].os_errno, "open x");
+        assert_non_null(strstr(err.message, cases[i].advice));
+        (void)fail_os(&err, cases[i].os_errno, "open x; do this");
+        assert_non_null(strstr(err.message, "open x; do this: "));
+        assert_null(strchr(strchr(err.message, ';') + 1, ';'));
+    }
 }
 
 static void test_errno_chooses_the_status(void **state)
@@ -197,6 +236,8 @@ int main(void)
         cmocka_unit_test(test_fail_accepts_no_error),
         cmocka_unit_test(test_errno_is_kept_and_explained),
         cmocka_unit_test(test_too_many_files_says_what_to_raise),
+        cmocka_unit_test(test_a_file_that_may_not_grow_says_what_to_raise),
+        cmocka_unit_test(test_an_errno_with_one_remedy_names_it),
         cmocka_unit_test(test_errno_chooses_the_status),
         cmocka_unit_test(test_long_message_is_cut),
         cmocka_unit_test(test_memory_failure_tells_the_size),

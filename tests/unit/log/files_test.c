@@ -112,7 +112,7 @@ static cask_status append_open(disk *d, manifest_state *manifest, uint64_t id)
     edit.open.segment_id = id;
     edit.open.nonce = id * 11;
     edit.open.kind = SEGMENT_LOG;
-    return manifest_append(d->dir, &manifest->tail, &manifest->number, &edit, 1,
+    return manifest_append(d->dir, &manifest->tail, &manifest->number, &edit,
                            NULL);
 }
 
@@ -168,9 +168,11 @@ static void test_edits_that_are_appended_are_loaded(void **state)
     edits[3].seal.segment_id = 64;
     edits[3].seal.length = 256;
     edits[3].seal.last_sequence = 100;
-    assert_int_equal(manifest_append(d->dir, &manifest.tail, &manifest.number,
-                                     edits, 4, NULL),
-                     CASK_OK);
+    for (size_t i = 0; i < sizeof(edits) / sizeof(edits[0]); i++) {
+        assert_int_equal(manifest_append(d->dir, &manifest.tail,
+                                         &manifest.number, &edits[i], NULL),
+                         CASK_OK);
+    }
     assert_int_equal(load(d, &loaded, NULL), CASK_OK);
     assert_int_equal(loaded.count, 2);
     assert_int_equal(loaded.segments[0].id, 7);
@@ -305,7 +307,7 @@ static void test_edits_about_unknown_segments_are_refused(void **state)
             edit.seal.length = SEGMENT_HEADER_SIZE;
         }
         assert_int_equal(manifest_append(d->dir, &manifest.tail,
-                                         &manifest.number, &edit, 1, NULL),
+                                         &manifest.number, &edit, NULL),
                          CASK_OK);
         manifest_free(&manifest);
         assert_int_equal(load(d, &manifest, NULL), CASK_CORRUPT);
@@ -326,7 +328,7 @@ static void test_an_edit_that_takes_ids_back_is_refused(void **state)
         edit.next.segment_id = manifest.next_id - (i == 0 ? 1 : 0);
         edit.next.sequence = manifest.next_sequence - (i == 0 ? 0 : 1);
         assert_int_equal(manifest_append(d->dir, &manifest.tail,
-                                         &manifest.number, &edit, 1, NULL),
+                                         &manifest.number, &edit, NULL),
                          CASK_OK);
         manifest_free(&manifest);
         assert_int_equal(load(d, &manifest, NULL), CASK_CORRUPT);

@@ -63,12 +63,26 @@ static uint64_t add_member(builder *b)
     return add(b, RECORD_PUT | RECORD_MEMBER, "key", "and a value");
 }
 
+/* A mark: all below `durable` was synced. */
+static void encode_mark(builder *b, uint64_t sequence, uint64_t durable,
+                        uint64_t offset)
+{
+    uint8_t *value = b->data + offset + RECORD_HEADER_SIZE;
+    record_header header = {.sequence = sequence,
+                            .time_s = 1,
+                            .value_size = RECORD_MARK_VALUE_SIZE,
+                            .type = RECORD_MARK};
+
+    store_u64(value, durable);
+    record_encode_header(&header, crc32c(0, value, RECORD_MARK_VALUE_SIZE),
+                         (record_seed){NONCE, offset}, b->data + offset);
+}
+
 static uint64_t add_mark(builder *b, uint64_t durable)
 {
     uint64_t offset = b->size;
 
-    record_encode_mark(++b->sequence, 1, durable, (record_seed){NONCE, offset},
-                       b->data + offset);
+    encode_mark(b, ++b->sequence, durable, offset);
     b->size += RECORD_MARK_SIZE;
     return offset;
 }
@@ -438,7 +452,7 @@ static void test_a_mark_cannot_vouch_for_what_follows_it(void **state)
     (void)add_put(&b);
     assert_int_equal(scan_trusted_end(b.data, SEGMENT_BYTES, NONCE),
                      SEGMENT_HEADER_SIZE);
-    record_encode_mark(2, 1, mark, (record_seed){NONCE, mark}, b.data + mark);
+    encode_mark(&b, 2, mark, mark);
     assert_int_equal(scan_trusted_end(b.data, SEGMENT_BYTES, NONCE), mark);
 }
 

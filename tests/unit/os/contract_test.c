@@ -163,8 +163,7 @@ static void test_space_is_known(void **state)
     assert_false(space.remote);
 }
 
-/* --- files ------------------------------------------------------------------
- */
+/* --- files ---------------------------------------------------------------- */
 
 static void test_the_path_of_a_directory_leads_to_it_or_is_empty(void **state)
 {
@@ -362,8 +361,7 @@ static void test_offsets_that_no_file_has_are_refused(void **state)
     at->os->ops->close(file);
 }
 
-/* --- maps -------------------------------------------------------------------
- */
+/* --- maps ----------------------------------------------------------------- */
 
 static void test_a_map_and_the_file_are_one(void **state)
 {

@@ -20,8 +20,7 @@ static void disarm(place *at)
     os_fault_arm(&at->fault, &OS_FAULT_NOTHING);
 }
 
-/* --- what a store does all the time ----------------------------------------
- */
+/* --- what a store does all the time --------------------------------------- */
 
 static int write_aside(os_file *dir, const char *text)
 {
@@ -54,8 +53,7 @@ static int publish(os_file *dir, const char *text)
     return error == 0 ? ops->sync_dir(dir) : error;
 }
 
-/* --- sweeps -----------------------------------------------------------------
- */
+/* --- sweeps --------------------------------------------------------------- */
 
 static void test_a_sweep_finds_its_end(void **state)
 {

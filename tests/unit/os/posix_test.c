@@ -359,8 +359,7 @@ static void test_allocate_tells_when_memory_is_not_enough(void **state)
     at->os->ops->close(dir);
 }
 
-/* --- maps -------------------------------------------------------------------
- */
+/* --- maps ----------------------------------------------------------------- */
 
 static int store_through_read_map(place *at)
 {

@@ -68,8 +68,7 @@ static uint64_t size_of(os_file *file)
     return entry.size;
 }
 
-/* --- bytes ------------------------------------------------------------------
- */
+/* --- bytes ---------------------------------------------------------------- */
 
 static void test_what_was_synced_survives(void **state)
 {

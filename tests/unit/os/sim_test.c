@@ -9,8 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* --- space and clock -------------------------------------------------------
- */
+/* --- space and clock ------------------------------------------------------ */
 
 static void test_a_full_disk_says_enospc_and_recovers(void **state)
 {

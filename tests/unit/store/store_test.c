@@ -4,6 +4,7 @@
  */
 #include "unit/db/handle.h"
 
+#include <errno.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +14,7 @@
 #include "log/hint_format.h"
 #include "log/scan.h"
 #include "log/segment.h"
+#include "os/os_fault.h"
 #include "store/store.h"
 #include "store/store_read.h"
 #include "store/store_recover.h"
@@ -470,6 +472,99 @@ static void test_things_in_the_way_of_new_segments_are_passed_by(void **state)
     cask_free(all.items);
 }
 
+/* More things in the way than one listing takes, and a file behind them. */
+enum { LEFTOVERS = 200 };
+
+static void leftover_name(int i, char ret_name[32])
+{
+    (void)snprintf(ret_name, 32, "%d.hint.new", i);
+}
+
+static void plant_file(handle *h, const char *name)
+{
+    const os_ops *ops = h->kernel->ops;
+    os_file *file;
+    os_file *dir;
+
+    assert_int_equal(ops->open_dir(h->kernel, HANDLE_PATH, &dir), 0);
+    assert_int_equal(ops->open(dir, name, OS_WRITE | OS_CREATE, 0600, &file),
+                     0);
+    ops->close(file);
+    ops->close(dir);
+}
+
+static bool is_there(handle *h, const char *name)
+{
+    os_file *dir;
+    os_stat stat;
+    int os_errno;
+
+    assert_int_equal(h->kernel->ops->open_dir(h->kernel, HANDLE_PATH, &dir), 0);
+    os_errno = h->kernel->ops->stat_name(dir, name, &stat);
+    h->kernel->ops->close(dir);
+    return os_errno == 0;
+}
+
+static void
+test_directories_named_like_leftovers_do_not_hold_up_an_open(void **state)
+{
+    handle *h = *state;
+    char name[32];
+
+    put_text(h, "k", "v");
+    handle_close(h);
+    plant_file(h, "before.hint.new");
+    for (int i = 0; i < LEFTOVERS; i++) {
+        char path[64];
+
+        leftover_name(i, name);
+        (void)snprintf(path, sizeof(path), HANDLE_PATH "/%s", name);
+        assert_int_equal(h->kernel->ops->make_dir(h->kernel, path, 0700), 0);
+    }
+    plant_file(h, "zz.hint.new");
+    handle_open(h);
+    check_text(h, "k", "v");
+    assert_false(is_there(h, "before.hint.new"));
+    assert_false(is_there(h, "zz.hint.new"));
+    for (int i = 0; i < LEFTOVERS; i++) {
+        leftover_name(i, name);
+        assert_true(is_there(h, name));
+    }
+    assert_int_equal(atomic_load(&seen.count[CASK_EVENT_LEFTOVER]), 2);
+}
+
+static void
+test_leftovers_that_cannot_be_removed_do_not_hold_up_an_open(void **state)
+{
+    const os_fault_plan plan = {
+        .only = OS_CALL_REMOVE, .error = EPERM, .for_ever = true};
+    handle *h = *state;
+    os_fault fault;
+    char name[32];
+
+    put_text(h, "k", "v");
+    handle_close(h);
+    for (int i = 0; i < LEFTOVERS; i++) {
+        leftover_name(i, name);
+        plant_file(h, name);
+    }
+    os_fault_init(&fault, h->kernel);
+    os_fault_arm(&fault, &plan);
+    h->kernel = &fault.base;
+    handle_open(h);
+    check_text(h, "k", "v");
+    handle_close(h);
+    assert_true(os_fault_fired(&fault) > 0);
+    h->kernel = fault.inner;
+    /* Then they can be: all of them go, however many. */
+    handle_open(h);
+    for (int i = 0; i < LEFTOVERS; i++) {
+        leftover_name(i, name);
+        assert_false(is_there(h, name));
+    }
+    assert_int_equal(atomic_load(&seen.count[CASK_EVENT_LEFTOVER]), LEFTOVERS);
+}
+
 int main(void)
 {
 #define WITH_STORE(test)                                                       \
@@ -487,6 +582,10 @@ int main(void)
         WITH_STORE(test_the_tail_of_a_dead_leader_moves),
         WITH_STORE(test_an_older_descriptor_vouches_for_a_dead_leader),
         WITH_STORE(test_things_in_the_way_of_new_segments_are_passed_by),
+        WITH_STORE(
+            test_directories_named_like_leftovers_do_not_hold_up_an_open),
+        WITH_STORE(
+            test_leftovers_that_cannot_be_removed_do_not_hold_up_an_open),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,97 @@
+/*
+ * One run of cask_verify(), as its files share it.
+ */
+#ifndef CASKADE_VERIFICATION_H
+#define CASKADE_VERIFICATION_H
+
+#include "db/db.h"
+#include "log/hint_format.h"
+#include "log/manifest.h"
+#include "log/scan.h"
+
+typedef struct verification {
+    os *kernel;
+    os_file *dir;
+    const char *path;
+    const cask_verify_options *options;
+    store_identity identity;
+    manifest_state manifest;
+    cask_verify_report report;
+    uint64_t bytes_done;
+    uint64_t bytes_total;
+    bool in_use; /* by a process, or nobody can tell */
+} verification;
+
+/* ---- verify.c ---- */
+
+/*
+ * Tell a problem.
+ *
+ *   size    bytes concerned; 0 if unknown
+ *   reason  as printed behind file and offset
+ */
+void verify_problem(verification *v, const char *file, uint64_t offset,
+                    uint64_t size, const char *reason);
+
+/* The same, of bytes that can be done without. */
+void verify_harmless(verification *v, const char *file, uint64_t offset,
+                     uint64_t size, const char *reason);
+
+/*
+ * Tell the problem that `err` describes, without the names and the offset that
+ * its message begins with: these stand beside it.
+ *
+ *   advice  what to do about bytes that can be done without; NULL: a loss
+ */
+void verify_failure(verification *v, const char *file, const cask_error *err,
+                    const char *advice);
+
+/* So many bytes have been looked at. */
+void verify_progress(verification *v, uint64_t bytes);
+
+/* A file mapped whole; size 0: nothing mapped. */
+typedef struct mapped {
+    os_file *file;
+    void *memory;
+    uint64_t size;
+    uint64_t room; /* bytes of `memory` */
+    char name[SEGMENT_NAME_SIZE];
+    bool may_shrink; /* its writer may cut it: read, not mapped */
+} mapped;
+
+/* Map or read the file `file->name`. CASK_NOT_FOUND if it is missing;
+ * CASK_UNSUPPORTED, told as a problem, if it is no plain file; CASK_IO. */
+cask_status verify_map(verification *v, mapped *file, cask_error *err);
+void verify_unmap(verification *v, mapped *file);
+
+/* ---- Hints (verify_hint.c) ---- */
+
+/*
+ * A hint that is compared with the scan of its segment: each record must have
+ * its row, and each row its record. Where the segment is damaged nobody can
+ * say, and rows of records there are passed by.
+ */
+typedef struct verify_hint {
+    mapped file;
+    hint_header header;
+    hint_header seen; /* its counters, as the scan finds them */
+    uint64_t row;     /* the next to be compared */
+    bool usable;      /* else nothing is compared */
+    bool is_partial;  /* the segment is damaged: counters prove nothing */
+} verify_hint;
+
+/* Begin with the hint of a sealed segment: there may be none, and one that an
+ * open would not use is told. CASK_OK; CASK_IO. */
+cask_status verify_hint_open(verification *v, const manifest_segment *segment,
+                             verify_hint *ret_hint, cask_error *err);
+
+/* The scan's next record, marks too, or damage. */
+void verify_hint_record(verification *v, verify_hint *hint,
+                        const scan_item *item);
+void verify_hint_damage(verification *v, verify_hint *hint, uint64_t offset,
+                        uint64_t size);
+
+/* The scan came to its end, or stopped; let go of the hint. */
+void verify_hint_close(verification *v, verify_hint *hint);
+
+#endif

@@ -1,0 +1,104 @@
+/*
+ * The MANIFEST of a store that is open: edits are appended; now and then it is
+ * written anew, without those that say nothing any more.
+ */
+#include "store/store.h"
+#include "store/store_write.h"
+
+/* A MANIFEST with so many edits more than it needs is written anew. */
+enum { EDITS_SPARE = 1024 };
+
+/* Whoever wrote it anew may have died before it noted its length. */
+static cask_status know_tail(store_handle *store, cask_error *err)
+{
+    region_header *header = store->region.header;
+    manifest_state manifest = {.count = 0};
+    cask_status status = CASK_OK;
+
+    if (header->manifest_tail == 0) {
+        status =
+            manifest_load(store->dir, store->identity.uuid, &manifest, err);
+        if (status == CASK_OK) {
+            header->manifest_number = manifest.number;
+            header->manifest_tail = manifest.tail;
+        }
+        manifest_free(&manifest);
+    }
+    return status;
+}
+
+cask_status store_edit(store_handle *store, manifest_edit *edit,
+                       cask_error *err)
+{
+    region_header *header = store->region.header;
+    cask_error local;
+    cask_status status;
+
+    err = err == NULL ? &local : err;
+    status = know_tail(store, err);
+    if (status == CASK_OK) {
+        status = manifest_append(store->dir, &header->manifest_tail,
+                                 &header->manifest_number, edit, err);
+    }
+    if (status == CASK_POISONED) {
+        store_poison(store, err->os_errno, MANIFEST_NAME);
+    }
+    return status;
+}
+
+/* Whether the MANIFEST is still the one with this nonce. */
+static bool is_unchanged(store_handle *store, uint64_t nonce)
+{
+    manifest_state manifest;
+    bool same = manifest_load(store->dir, store->identity.uuid, &manifest,
+                              NULL) == CASK_OK &&
+                manifest.header.nonce == nonce;
+
+    manifest_free(&manifest);
+    return same;
+}
+
+cask_status store_rewrite_manifest(store_handle *store,
+                                   manifest_state *manifest, cask_error *err)
+{
+    region_header *header = store->region.header;
+    uint64_t nonce = manifest->header.nonce;
+    cask_error local;
+    cask_status status;
+
+    err = err == NULL ? &local : err;
+    header->manifest_tail = 0; /* unknown, should this process die now */
+    status =
+        manifest_rewrite(store->dir, manifest, store->options.file_mode, err);
+    if (status == CASK_OK) {
+        header->manifest_number = manifest->number;
+        header->manifest_tail = manifest->tail;
+    } else if (!is_unchanged(store, nonce)) {
+        /* Its name is there and may not be durable. */
+        store_poison(store, err->os_errno, MANIFEST_NAME);
+        status = fail(err, CASK_POISONED, 0,
+                      "cannot sync the directory after " MANIFEST_NAME
+                      " was replaced; reopen the store");
+    }
+    return status;
+}
+
+cask_status store_shorten_manifest(store_handle *store, cask_error *err)
+{
+    region_header *header = store->region.header;
+    manifest_state manifest;
+    cask_status status = know_tail(store, err);
+
+    if (status != CASK_OK ||
+        header->manifest_number <
+            4 * (uint64_t)atomic_load(&header->row_count) + EDITS_SPARE) {
+        return status;
+    }
+    status = manifest_load(store->dir, store->identity.uuid, &manifest, err);
+    if (status == CASK_OK) {
+        manifest.next_sequence = atomic_load(&header->next_sequence);
+        status = store_rewrite_manifest(store, &manifest, err);
+    }
+    manifest_free(&manifest);
+    return status;
+}

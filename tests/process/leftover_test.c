@@ -1,0 +1,215 @@
+/*
+ * What killed processes leave behind goes with the next open, which says so:
+ * regions of other stores that nobody holds, and files in the directory.
+ */
+#define _GNU_SOURCE
+#include <dirent.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "scene.h"
+
+enum { NAME = 64, NOTES = 16, MESSAGE = 256 };
+
+/* ---- Events -------------------------------------------------------------- */
+
+typedef struct notes {
+    cask_event_kind kind; /* the one that is noted */
+    int count;
+    char message[NOTES][MESSAGE];
+} notes;
+
+static void note(void *context, const cask_event *event)
+{
+    notes *n = context;
+
+    if (event->kind == n->kind) {
+        assert_true(n->count < NOTES);
+        (void)snprintf(n->message[n->count++], MESSAGE, "%s", event->message);
+    }
+}
+
+static void listen_for(scene *s, notes *n, cask_event_kind kind)
+{
+    *n = (notes){.kind = kind};
+    s->options.on_event = note;
+    s->options.event_context = n;
+}
+
+/* How many of the messages have `text`. */
+static int told(const notes *n, const char *text)
+{
+    int found = 0;
+
+    for (int i = 0; i < n->count; i++) {
+        found += strstr(n->message[i], text) != NULL;
+    }
+    return found;
+}
+
+/* ---- Regions of other stores --------------------------------------------- */
+
+/* The region that store `path` has in `dir`; false: none. */
+static bool find_region(const char *dir, const char *path, char ret_name[NAME])
+{
+    char prefix[NAME];
+    struct dirent *entry;
+    struct stat info;
+    bool found = false;
+    DIR *stream = opendir(dir);
+
+    assert_non_null(stream);
+    assert_int_equal(stat(path, &info), 0);
+    (void)snprintf(prefix, sizeof(prefix), "caskade-%llx-%llx-",
+                   (unsigned long long)info.st_dev,
+                   (unsigned long long)info.st_ino);
+    while (!found && (entry = readdir(stream)) != NULL) {
+        found = strncmp(entry->d_name, prefix, strlen(prefix)) == 0;
+        if (found) {
+            (void)snprintf(ret_name, NAME, "%.63s", entry->d_name);
+        }
+    }
+    (void)closedir(stream);
+    return found;
+}
+
+static int write_and_die(scene *s)
+{
+    put(s, open_store(s), "key", "value");
+    (void)raise(SIGKILL);
+    return 1;
+}
+
+/* Three other stores have regions in the same place: one that a process holds,
+ * one that was kept on purpose, and one whose process was killed. */
+static void test_an_open_removes_orphans_and_nothing_else(void **state)
+{
+    scene *s = *state;
+    scene held = *s;
+    scene kept = *s;
+    scene killed = *s;
+    char regions[SCRATCH_PATH];
+    char orphan[NAME] = "";
+    char name[NAME];
+    cask_db *holder;
+    cask_db *db;
+    notes n;
+
+    scratch_make(regions);
+    scratch_make(held.path);
+    scratch_make(kept.path);
+    scratch_make(killed.path);
+    s->options.region_dir = regions;
+    held.options.region_dir = regions;
+    kept.options.region_dir = regions;
+    killed.options.region_dir = regions;
+    kept.options.linger = true;
+    holder = open_store(&held);
+    put(&held, holder, "key", "value");
+    db = open_store(&kept);
+    put(&kept, db, "key", "value");
+    close_store(&kept, db);
+    assert_int_equal(wait_for(start(write_and_die, &killed)), 256 + SIGKILL);
+    assert_true(find_region(regions, killed.path, orphan));
+
+    listen_for(s, &n, CASK_EVENT_REGION);
+    db = open_store(s);
+    assert_false(find_region(regions, killed.path, name));
+    assert_true(find_region(regions, held.path, name));
+    assert_true(find_region(regions, kept.path, name));
+    assert_true(find_region(regions, s->path, name));
+    assert_int_equal(n.count, 1);
+    assert_int_equal(told(&n, orphan), 1);
+    assert_int_equal(told(&n, "no process holds"), 1);
+    close_store(s, db);
+
+    /* Nothing is lost with a region. */
+    expect(&held, holder, "key", "value");
+    close_store(&held, holder);
+    db = open_store(&killed);
+    expect(&killed, db, "key", "value");
+    close_store(&killed, db);
+    scratch_remove(killed.path);
+    scratch_remove(kept.path);
+    scratch_remove(held.path);
+    scratch_remove(regions);
+}
+
+/* ---- Files --------------------------------------------------------------- */
+
+static void path_in(const scene *s, const char *name,
+                    char ret_path[SCRATCH_PATH + NAME])
+{
+    (void)snprintf(ret_path, SCRATCH_PATH + NAME, "%s/%s", s->path, name);
+}
+
+/* A file of zeros, as it is when its creator dies before it writes. */
+static void plant(const scene *s, const char *name)
+{
+    char path[SCRATCH_PATH + NAME];
+    int file;
+
+    path_in(s, name, path);
+    file = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    assert_true(file >= 0);
+    assert_int_equal(ftruncate(file, 100), 0);
+    (void)close(file);
+}
+
+static bool is_there(const scene *s, const char *name)
+{
+    char path[SCRATCH_PATH + NAME];
+
+    path_in(s, name, path);
+    return access(path, F_OK) == 0;
+}
+
+static void test_an_open_tells_of_each_leftover_that_it_removes(void **state)
+{
+    static const char *const leftovers[] = {
+        "MANIFEST.new",
+        "CASKADE.new",
+        "00000000000000ff.log",
+        "00000000000000ff.hint",
+        "0000000000000001.hint.new",
+    };
+    enum { COUNT = sizeof(leftovers) / sizeof(leftovers[0]) };
+    scene *s = *state;
+    cask_db *db = open_store(s);
+    notes n;
+
+    put(s, db, "key", "value");
+    close_store(s, db);
+    for (int i = 0; i < COUNT; i++) {
+        plant(s, leftovers[i]);
+    }
+    plant(s, "notes.txt");
+    listen_for(s, &n, CASK_EVENT_LEFTOVER);
+    db = open_store(s);
+    assert_int_equal(n.count, COUNT);
+    for (int i = 0; i < COUNT; i++) {
+        char words[MESSAGE];
+
+        (void)snprintf(words, sizeof(words), "removed %s,", leftovers[i]);
+        assert_int_equal(told(&n, words), 1);
+        assert_false(is_there(s, leftovers[i]));
+    }
+    assert_true(is_there(s, "notes.txt"));
+    expect(s, db, "key", "value");
+    close_store(s, db);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_an_open_removes_orphans_and_nothing_else),
+        TEST(test_an_open_tells_of_each_leftover_that_it_removes),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
