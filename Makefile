@@ -84,6 +84,7 @@ format:
 
 install: build
 	@DESTDIR='$(DESTDIR)' cmake --install build --prefix '$(PREFIX)'
+	@DESTDIR='$(DESTDIR)' scripts/update-loader.sh build '$(PREFIX)'
 
 clean:
 	@rm -rf build

@@ -95,6 +95,12 @@ endif()
 if(CASK_COVERAGE)
     target_compile_options(cask_flags INTERFACE --coverage)
     target_link_options(cask_flags INTERFACE --coverage)
+else()
+    # What is shipped does not tell where it was built; gcov has to know. The
+    # last one that matches counts: the build directory is within the sources.
+    target_compile_options(cask_flags INTERFACE
+        -ffile-prefix-map=${PROJECT_SOURCE_DIR}=.
+        -ffile-prefix-map=${PROJECT_BINARY_DIR}=.)
 endif()
 
 # Layers that are part of the library, in the order of their definition.

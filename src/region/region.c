@@ -239,32 +239,43 @@ bool region_is_named(const region_handle *region)
            here.inode == there.inode;
 }
 
+/* Whether a region that nobody holds was left on purpose. */
+static bool was_kept(const region_handle *region, uint64_t size)
+{
+    const os_ops *ops = region->os->ops;
+    void *memory = NULL;
+    bool kept = true;
+
+    if (size < REGION_HEAP_OFFSET) {
+        return false; /* its creator died before it was whole */
+    }
+    if (ops->map(region->file, 0, sizeof(region_header), false, &memory) == 0) {
+        const region_header *header = memory;
+
+        kept = atomic_load(&header->state) == REGION_CLEAN;
+        ops->unmap(region->os, memory, sizeof(region_header));
+    }
+    return kept;
+}
+
 bool region_remove_orphan(region_handle *region)
 {
     const os_ops *ops = region->os->ops;
     bool removed = false;
-    void *memory = NULL;
     os_stat stat;
 
     if (ops->open(region->dir, region->name, OS_READ | OS_WRITE, 0,
                   &region->file) != 0) {
         return false;
     }
-    /* A creator locks before it allocates: what has its size and can be locked
-     * has lost its creator. Its store may be opened at this moment, under the
-     * same name: that open looks at the end whether its file has the name. */
-    if (ops->stat(region->file, &stat) == 0 &&
-        stat.size >= REGION_HEAP_OFFSET &&
+    /* A creator locks before it allocates: what has bytes and can be locked has
+     * lost its creator. Its store may be opened at this moment, under the same
+     * name: that open looks at the end whether its file has the name. */
+    if (ops->stat(region->file, &stat) == 0 && stat.size > 0 &&
         stat.owner == ops->user(region->os) &&
         ops->lock(region->file, LOCK_AT, LOCK_BYTES, OS_EXCLUSIVE) == 0 &&
-        ops->map(region->file, 0, sizeof(region_header), false, &memory) == 0) {
-        const region_header *header = memory;
-
-        if (atomic_load(&header->state) != REGION_CLEAN &&
-            region_is_named(region)) {
-            removed = ops->remove(region->dir, region->name) == 0;
-        }
-        ops->unmap(region->os, memory, sizeof(region_header));
+        !was_kept(region, stat.size) && region_is_named(region)) {
+        removed = ops->remove(region->dir, region->name) == 0;
     }
     ops->close(region->file);
     region->file = NULL;

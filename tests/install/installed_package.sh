@@ -48,6 +48,10 @@ find "$prefix" -name LICENSE | grep -q . || fail "LICENSE is not installed"
 find "$prefix/include" -type f | grep -v '/caskade\.h$' &&
     fail "more than caskade.h in include/"
 
+# Nothing tells where it was built, debug information included.
+found=$(grep -rlF -e "$CASK_SOURCE_DIR" -e "$CASK_BUILD_DIR" "$prefix" || true)
+[ -z "$found" ] || fail "a path of this machine is in: $found"
+
 # DESTDIR is put before the prefix.
 DESTDIR=$work/stage quietly cmake --install "$CASK_BUILD_DIR" --prefix /usr
 [ -e "$work/stage/usr/include/caskade.h" ] || fail "DESTDIR is ignored"

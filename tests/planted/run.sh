@@ -33,19 +33,17 @@ field() {
     sed -n "s/^$1: *//p" "$2" | head -n 1
 }
 
-# <harness>: its exit status; output in $work/log.
+# <harness>: its exit status, or 200 if it does not build; output in $work/log.
 run_harness() {
-    case $1 in
-    commit_test)
-        ninja -C "$work/build" commit_program >"$work/log" 2>&1 || return 200
-        "$work/tree/tests/process/commit_test.sh" \
-            "$work/build/tests/process/commit_program"
-        ;;
-    *)
-        ninja -C "$work/build" "$1" >"$work/log" 2>&1 || return 200
-        timeout 900 "$(find "$work/build/tests" -name "$1" -type f)"
-        ;;
-    esac >"$work/log" 2>&1
+    local program=$1
+    [ "$1" = commit_test ] && program=commit_program
+    ninja -C "$work/build" "$program" >"$work/log" 2>&1 || return 200
+    program=$(find "$work/build/tests" -name "$program" -type f)
+    if [ "$1" = commit_test ]; then
+        "$work/tree/tests/process/commit_test.sh" "$program"
+    else
+        timeout 900 "$program"
+    fi >"$work/log" 2>&1
 }
 
 # A harness that fails without a planted bug proves nothing.
@@ -88,7 +86,7 @@ for name in "$@"; do
     fi
     started=$SECONDS
     (
-        for assignment in ${environment[*]:-}; do
+        for assignment in "${environment[@]}"; do
             export "${assignment?}"
         done
         run_harness "$harness"
