@@ -573,8 +573,8 @@ CASK_API void cask_free(void *memory);
 
 typedef struct cask_merge_options {
     bool all; /* default false: merge what is worth it, as auto_merge does.
-                 true: every segment that is there now, the active one too,
-                 which is sealed first */
+                 true: every segment that holds anything dead, the active
+                 one too, which is sealed first */
 } cask_merge_options;
 
 typedef struct cask_merge_report {

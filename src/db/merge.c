@@ -23,12 +23,15 @@ cask_status cask_merge(cask_db *db, const cask_merge_options *options,
                        cask_merge_report *ret_report, cask_error *err)
 {
     static const cask_merge_options by_policy;
+    const merge_wish asked = {.is_asked = true};
     merge_report report = {.inputs = 0};
     cask_status status = db_check_writable(db, err);
 
     options = options == NULL ? &by_policy : options;
     if (status == CASK_OK) {
-        status = hash_merge_now(db->store, options->all, &report, err);
+        status = options->all
+                     ? hash_merge_all(db->store, &report, err)
+                     : hash_merge_wished(db->store, asked, &report, err);
     }
     fill_report(&report, ret_report);
     return status;
@@ -48,7 +51,8 @@ static cask_status explain(store_handle *store, cask_merge_state *state,
                            cask_error *err)
 {
     merger_plan p;
-    cask_status status = hash_plan(store, 0, &p, err);
+    const merge_wish by_itself = {.is_asked = false};
+    cask_status status = hash_plan(store, by_itself, &p, err);
 
     if (status == CASK_OK) {
         (void)snprintf(state->reason, sizeof(state->reason), "%s",

@@ -16,28 +16,33 @@ typedef struct merger_plan {
     size_t count;            /* of segments */
 } merger_plan;
 
+/* Who asks the policy, and for what. */
+typedef struct merge_wish {
+    bool is_asked; /* by the application: no waiting for the first minute */
+    uint64_t all_below_id; /* not 0: all segments with smaller ids */
+} merge_wish;
+
 /*
  * Ask the policy.
- *
- *   all_below_id  not 0: plan to merge all segments with smaller ids
  *
  * CASK_OK; CASK_NO_MEMORY; CASK_TIMEOUT. Free with hash_plan_free() in any
  * case.
  */
-cask_status hash_plan(store_handle *store, uint64_t all_below_id,
+cask_status hash_plan(store_handle *store, merge_wish wish,
                       merger_plan *ret_plan, cask_error *err);
 void hash_plan_free(merger_plan *plan);
 
 /*
- * Merge what is planned, again and again until nothing is.
- *
- *   all  everything that is there now, the active segment too, which is sealed
- *        first; else by policy
- *
- * Statuses of hash_merge().
+ * Merge what is planned, again and again until nothing is. Statuses of
+ * hash_merge().
  */
-cask_status hash_merge_now(store_handle *store, bool all,
-                           merge_report *ret_report, cask_error *err);
+cask_status hash_merge_wished(store_handle *store, merge_wish wish,
+                              merge_report *ret_report, cask_error *err);
+
+/* The same for all that is there now, the active segment too, which is sealed
+ * first. */
+cask_status hash_merge_all(store_handle *store, merge_report *ret_report,
+                           cask_error *err);
 
 /* The thread of a handle that writes. */
 typedef struct merger merger;

@@ -6,6 +6,8 @@
 #include "hash/hash_merger.h"
 #include "store/store_merge.h"
 
+enum { JITTER_MS = 30000, BUSY_MS = 10 };
+
 /* Ages are only compared, so that they need no clock: a segment is as old as
  * the operations since its newest record are many. */
 static uint64_t age_of(const region_header *header, const region_row *row)
@@ -79,17 +81,24 @@ static cask_status collect(store_handle *store, merger_plan *p,
     return status;
 }
 
-cask_status hash_plan(store_handle *store, uint64_t all_below_id,
+/* Stores of one machine must not all begin at the same moment. */
+static uint64_t jitter_of(const store_handle *store)
+{
+    return store->opened_ns / 1000 % JITTER_MS;
+}
+
+cask_status hash_plan(store_handle *store, merge_wish wish,
                       merger_plan *ret_plan, cask_error *err)
 {
     merge_settings settings =
         merge_settings_default(store->options.segment_max_bytes);
-    merge_moment moment = {
-        .free_disk_bytes = UINT64_MAX,
-        .open_ms =
-            (store->os->ops->now_ns(store->os) - store->opened_ns) / 1000000,
-        .all_below_id = all_below_id,
-        .is_in_window = true};
+    uint64_t open_ns = store->os->ops->now_ns(store->os) - store->opened_ns;
+    merge_moment moment = {.free_disk_bytes = UINT64_MAX,
+                           .open_ms =
+                               wish.is_asked ? UINT64_MAX : open_ns / 1000000,
+                           .jitter_ms = jitter_of(store),
+                           .all_below_id = wish.all_below_id,
+                           .is_in_window = true};
     cask_status status;
     os_space space;
 
@@ -142,12 +151,12 @@ static cask_status merge_planned(store_handle *store, merger_plan *p,
 }
 
 /* CASK_NOT_FOUND: nothing is to be merged. */
-static cask_status merge_once(store_handle *store, uint64_t all_below_id,
+static cask_status merge_once(store_handle *store, merge_wish wish,
                               merge_report *sum, cask_error *err)
 {
     merge_report report = {.inputs = 0};
     merger_plan p;
-    cask_status status = hash_plan(store, all_below_id, &p, err);
+    cask_status status = hash_plan(store, wish, &p, err);
 
     if (status == CASK_OK && p.plan.seal_active) {
         status = store_rotate(store, err);
@@ -157,25 +166,43 @@ static cask_status merge_once(store_handle *store, uint64_t all_below_id,
     }
     if (status == CASK_OK) {
         status = merge_planned(store, &p, &report, err);
+    }
+    if (status == CASK_OK) {
         add_report(sum, &report);
     }
     hash_plan_free(&p);
     return status;
 }
 
-cask_status hash_merge_now(store_handle *store, bool all,
-                           merge_report *ret_report, cask_error *err)
+cask_status hash_merge_wished(store_handle *store, merge_wish wish,
+                              merge_report *ret_report, cask_error *err)
 {
-    uint64_t below = 0;
+    uint64_t waited_ms = 0;
     cask_status status = CASK_OK;
 
     *ret_report = (merge_report){.inputs = 0};
-    if (all) {
-        status = store_rotate(store, err);
-        below = atomic_load(&store->region.header->next_id);
-    }
     while (status == CASK_OK) {
-        status = merge_once(store, below, ret_report, err);
+        status = merge_once(store, wish, ret_report, err);
+        if (status == CASK_BUSY && wish.is_asked &&
+            waited_ms < store->options.lock_timeout_ms) {
+            /* Somebody merges: some of what is wished for, probably. */
+            store->os->ops->sleep_ms(store->os, BUSY_MS);
+            waited_ms += BUSY_MS;
+            status = CASK_OK;
+        }
     }
     return status == CASK_NOT_FOUND ? CASK_OK : status;
+}
+
+cask_status hash_merge_all(store_handle *store, merge_report *ret_report,
+                           cask_error *err)
+{
+    cask_status status = store_rotate(store, err);
+    merge_wish wish = {.is_asked = true,
+                       .all_below_id =
+                           atomic_load(&store->region.header->next_id)};
+
+    *ret_report = (merge_report){.inputs = 0};
+    return status == CASK_OK ? hash_merge_wished(store, wish, ret_report, err)
+                             : status;
 }

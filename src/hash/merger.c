@@ -33,6 +33,7 @@ static void tell(store_handle *store, const merge_report *report)
 
 static void ask(store_handle *store)
 {
+    const merge_wish by_itself = {.is_asked = false};
     merge_report report;
     cask_error err = {CASK_OK, 0, ""};
     cask_status status;
@@ -43,7 +44,7 @@ static void ask(store_handle *store)
     if (atomic_load(&store->region.header->merge.phase) != MERGE_NONE) {
         status = hash_merge_complete(store, &err);
     } else {
-        status = hash_merge_now(store, false, &report, &err);
+        status = hash_merge_wished(store, by_itself, &report, &err);
         tell(store, &report);
     }
     if (status != CASK_OK && status != CASK_BUSY &&

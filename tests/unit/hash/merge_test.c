@@ -1,0 +1,257 @@
+/*
+ * Merging: what is live stays, what is dead goes, deletes stay deleted; over
+ * reopening, too.
+ */
+#include "unit/db/handle.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "db/db.h"
+
+enum { KEYS = 200, VALUE_BYTES = 2000 };
+
+static int small_segments(void **state)
+{
+    int result = handle_prepare(state);
+    handle *h = *state;
+
+    h->options.segment_max_bytes = 65536;
+    h->options.auto_merge = false;
+    handle_open(h);
+    return result;
+}
+
+static void put_key(handle *h, unsigned number, char fill)
+{
+    static char value[VALUE_BYTES];
+    char key[32];
+
+    memset(value, fill, sizeof(value));
+    (void)snprintf(key, sizeof(key), "key %u", number);
+    assert_int_equal(cask_put(h->db, cask_slice_of(key),
+                              (cask_slice){value, sizeof(value)}, NULL),
+                     CASK_OK);
+}
+
+static void expect_key(handle *h, unsigned number, char fill)
+{
+    cask_buffer value = {0};
+    char key[32];
+
+    (void)snprintf(key, sizeof(key), "key %u", number);
+    if (fill == 0) {
+        assert_int_equal(cask_get(h->db, cask_slice_of(key), &value, NULL),
+                         CASK_NOT_FOUND);
+    } else {
+        assert_int_equal(cask_get(h->db, cask_slice_of(key), &value, NULL),
+                         CASK_OK);
+        assert_int_equal(value.size, VALUE_BYTES);
+        assert_int_equal(((const char *)value.data)[VALUE_BYTES - 1], fill);
+    }
+    cask_buffer_free(&value);
+}
+
+static void delete_key(handle *h, unsigned number)
+{
+    char key[32];
+
+    (void)snprintf(key, sizeof(key), "key %u", number);
+    delete_text(h, key);
+}
+
+static cask_merge_report merge_all(handle *h)
+{
+    cask_merge_options options = {.all = true};
+    cask_merge_report report;
+
+    assert_int_equal(cask_merge(h->db, &options, &report, NULL), CASK_OK);
+    return report;
+}
+
+static cask_stats stats_of(handle *h)
+{
+    cask_stats stats;
+
+    assert_int_equal(cask_stat(h->db, &stats, NULL), CASK_OK);
+    return stats;
+}
+
+static void test_overwritten_values_go_and_the_newest_stay(void **state)
+{
+    handle *h = *state;
+    cask_merge_report report;
+    cask_stats stats;
+
+    for (char round = 'a'; round <= 'e'; round++) {
+        for (unsigned i = 0; i < KEYS; i++) {
+            put_key(h, i, round);
+        }
+    }
+    assert_true(stats_of(h).dead_bytes > 4 * KEYS * VALUE_BYTES);
+    report = merge_all(h);
+    assert_true(report.inputs > report.outputs);
+    stats = stats_of(h);
+    assert_int_equal(stats.dead_bytes, 0);
+    assert_int_equal(stats.key_count, KEYS);
+    for (int again = 0; again < 2; again++) {
+        for (unsigned i = 0; i < KEYS; i++) {
+            expect_key(h, i, 'e');
+        }
+        handle_reopen(h);
+    }
+    assert_int_equal(stats_of(h).dead_bytes, 0);
+}
+
+static void test_files_of_inputs_are_removed(void **state)
+{
+    handle *h = *state;
+    uint64_t before;
+
+    for (int round = 0; round < 5; round++) {
+        for (unsigned i = 0; i < KEYS; i++) {
+            put_key(h, i, 'x');
+        }
+    }
+    before = stats_of(h).disk_bytes;
+    (void)merge_all(h);
+    assert_true(stats_of(h).disk_bytes < before / 2);
+}
+
+static void test_a_merge_of_nothing_does_nothing(void **state)
+{
+    handle *h = *state;
+    cask_merge_report report = merge_all(h);
+
+    assert_int_equal(report.inputs, 0);
+    put_key(h, 1, 'a');
+    (void)merge_all(h);
+    report = merge_all(h);
+    assert_int_equal(report.inputs, 0);
+    expect_key(h, 1, 'a');
+}
+
+static void test_deletes_that_hide_nothing_go(void **state)
+{
+    handle *h = *state;
+    cask_merge_report report;
+
+    for (unsigned i = 0; i < KEYS; i++) {
+        put_key(h, i, 'a');
+    }
+    for (unsigned i = 0; i < KEYS; i++) {
+        delete_key(h, i);
+    }
+    report = merge_all(h);
+    assert_int_equal(report.records, 0);
+    assert_int_equal(report.tombstones_dropped, KEYS);
+    assert_int_equal(stats_of(h).data_bytes, 0);
+    handle_reopen(h);
+    for (unsigned i = 0; i < KEYS; i++) {
+        expect_key(h, i, 0);
+    }
+}
+
+/* Not `all`: the put lies in a segment that is not merged. */
+static void
+test_a_delete_stays_while_an_older_put_exists_elsewhere(void **state)
+{
+    handle *h = *state;
+    store_handle *store = h->db->store;
+    merge_report report;
+    uint32_t row;
+
+    put_key(h, 7, 'a');
+    assert_int_equal(store_rotate(store, NULL), CASK_OK);
+    delete_key(h, 7);
+    put_key(h, 8, 'b');
+    row = atomic_load(&store->region.header->active_row);
+    assert_int_equal(store_rotate(store, NULL), CASK_OK);
+    assert_int_equal(hash_merge(store, &row, 1, &report, NULL), CASK_OK);
+    assert_int_equal(report.records, 2); /* the delete, and key 8 */
+    assert_int_equal(report.tombstones_dropped, 0);
+    expect_key(h, 7, 0);
+    handle_reopen(h);
+    expect_key(h, 7, 0);
+    expect_key(h, 8, 'b');
+}
+
+static bool count_entry(void *context, const cask_entry *entry)
+{
+    (void)entry;
+    (*(unsigned *)context)++;
+    return true;
+}
+
+typedef struct merging_fold {
+    handle *h;
+    unsigned seen;
+} merging_fold;
+
+static bool merge_meanwhile(void *context, const cask_entry *entry)
+{
+    merging_fold *f = context;
+
+    assert_int_equal(entry->value.size, VALUE_BYTES);
+    if (f->seen++ == KEYS / 2) {
+        put_key(f->h, 0, 'z');
+        (void)merge_all(f->h);
+    }
+    return true;
+}
+
+static void test_a_fold_sees_every_key_once_over_a_merge(void **state)
+{
+    handle *h = *state;
+    merging_fold f = {.h = h};
+    unsigned count = 0;
+
+    for (int round = 0; round < 3; round++) {
+        for (unsigned i = 0; i < KEYS; i++) {
+            put_key(h, i, 'a');
+        }
+    }
+    assert_int_equal(cask_fold(h->db, NULL, merge_meanwhile, &f, NULL),
+                     CASK_OK);
+    assert_int_equal(f.seen, KEYS);
+    assert_int_equal(cask_fold(h->db, NULL, count_entry, &count, NULL),
+                     CASK_OK);
+    assert_int_equal(count, KEYS);
+    expect_key(h, 0, 'z');
+}
+
+static void test_a_view_outlives_its_segment(void **state)
+{
+    handle *h = *state;
+    cask_view view;
+
+    put_key(h, 1, 'a');
+    assert_int_equal(
+        cask_view_acquire(h->db, cask_slice_of("key 1"), &view, NULL), CASK_OK);
+    put_key(h, 1, 'b');
+    (void)merge_all(h);
+    assert_int_equal(view.value.size, VALUE_BYTES);
+    for (size_t i = 0; i < VALUE_BYTES; i++) {
+        assert_int_equal(((const char *)view.value.data)[i], 'a');
+    }
+    cask_view_release(h->db, &view);
+    expect_key(h, 1, 'b');
+}
+
+#define TEST(name)                                                             \
+    cmocka_unit_test_setup_teardown(name, small_segments, handle_teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_overwritten_values_go_and_the_newest_stay),
+        TEST(test_files_of_inputs_are_removed),
+        TEST(test_a_merge_of_nothing_does_nothing),
+        TEST(test_deletes_that_hide_nothing_go),
+        TEST(test_a_delete_stays_while_an_older_put_exists_elsewhere),
+        TEST(test_a_fold_sees_every_key_once_over_a_merge),
+        TEST(test_a_view_outlives_its_segment),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
