@@ -154,7 +154,7 @@ int fault_write_at(os_file *file, const os_span *spans, size_t count,
     if (error == 0) {
         return ops_of(file)->write_at(inner_of(file), spans, count, offset);
     }
-    if (fault->plan.short_write && count <= MAX_SPANS) {
+    if (fault_plan(fault).short_write && count <= MAX_SPANS) {
         write_half(file, spans, count, offset);
     }
     return error;

@@ -14,7 +14,6 @@
 #include "store/store_recover.h"
 #include "store/store_read.h"
 
-
 /* Attempts to make a region that others take for an orphan. */
 enum { BUILD_ATTEMPTS = 5 };
 
