@@ -63,27 +63,50 @@ static void remember(os_fault *fault, os_call call)
     }
 }
 
+static void take_guard(os_fault *fault)
+{
+    while (atomic_flag_test_and_set(&fault->guard)) {
+    }
+}
+
+static void drop_guard(os_fault *fault)
+{
+    atomic_flag_clear(&fault->guard);
+}
+
+os_fault_plan fault_plan(os_fault *fault)
+{
+    os_fault_plan plan;
+
+    take_guard(fault);
+    plan = fault->plan;
+    drop_guard(fault);
+    return plan;
+}
+
 int fault_take(os *self, os_call call)
 {
     os_fault *fault = (os_fault *)self;
-    const os_fault_plan *plan = &fault->plan;
+    os_fault_plan plan = fault_plan(fault);
     uint64_t index;
 
     remember(fault, call);
-    if (!plan_counts(plan, call)) {
+    if (!plan_counts(&plan, call)) {
         return 0;
     }
     index = atomic_fetch_add(&fault->counted, 1);
-    if (index < plan->fail_at || (index > plan->fail_at && !plan->for_ever)) {
+    if (index < plan.fail_at || (index > plan.fail_at && !plan.for_ever)) {
         return 0;
     }
     atomic_fetch_add(&fault->fired, 1);
-    return plan->error;
+    return plan.error;
 }
 
 void os_fault_arm(os_fault *fault, const os_fault_plan *plan)
 {
+    take_guard(fault);
     fault->plan = *plan;
+    drop_guard(fault);
     atomic_store(&fault->counted, 0);
     atomic_store(&fault->total, 0);
     atomic_store(&fault->fired, 0);

@@ -78,7 +78,8 @@ enum { OS_FAULT_TRACE_SIZE = 4096 }; /* calls remembered by name */
 typedef struct os_fault {
     os base; /* pass &fault.base to what is tested */
     os *inner;
-    os_fault_plan plan;
+    os_fault_plan plan; /* guard */
+    atomic_flag guard;
     _Atomic uint64_t counted; /* calls that the plan counts */
     _Atomic uint64_t total;   /* calls that can fail */
     _Atomic uint64_t fired;   /* calls that were failed */
@@ -91,7 +92,8 @@ void os_fault_init(os_fault *fault, os *inner);
 
 /*
  * Follow `plan` from now on; all counters and the trace start again. Files
- * that are open stay open. No call may be running in another thread.
+ * that are open stay open. A call that runs in another thread meanwhile counts
+ * or not.
  */
 void os_fault_arm(os_fault *fault, const os_fault_plan *plan);
 

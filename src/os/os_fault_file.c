@@ -148,13 +148,13 @@ static void write_half(os_file *file, const os_span *spans, size_t count,
 int fault_write_at(os_file *file, const os_span *spans, size_t count,
                    uint64_t offset)
 {
-    const os_fault *fault = (const os_fault *)file->os;
+    os_fault *fault = (os_fault *)file->os;
     int error = fault_take(file->os, OS_CALL_WRITE_AT);
 
     if (error == 0) {
         return ops_of(file)->write_at(inner_of(file), spans, count, offset);
     }
-    if (fault->plan.short_write && count <= MAX_SPANS) {
+    if (fault_plan(fault).short_write && count <= MAX_SPANS) {
         write_half(file, spans, count, offset);
     }
     return error;

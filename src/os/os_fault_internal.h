@@ -14,6 +14,7 @@ typedef struct fault_file {
 
 /* Count one call; the errno value with which it shall fail, or 0. */
 int fault_take(os *self, os_call call);
+os_fault_plan fault_plan(os_fault *fault);
 
 /* Make an os_file around `inner`, which is taken: closed on failure. */
 int fault_file_wrap(os *self, os_file *inner, os_file **ret_file);

@@ -31,7 +31,7 @@ cask_status store_edit(store_handle *store, manifest_edit *edit,
                        cask_error *err)
 {
     region_header *header = store->region.header;
-    cask_error local;
+    cask_error local = {CASK_OK, 0, ""};
     cask_status status;
 
     err = err == NULL ? &local : err;
@@ -63,7 +63,7 @@ cask_status store_rewrite_manifest(store_handle *store,
 {
     region_header *header = store->region.header;
     uint64_t nonce = manifest->header.nonce;
-    cask_error local;
+    cask_error local = {CASK_OK, 0, ""};
     cask_status status;
 
     err = err == NULL ? &local : err;

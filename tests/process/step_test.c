@@ -487,21 +487,23 @@ static void fill_index(scene *s)
 static void prepare_rotation(scene *s, change *ret_change)
 {
     const region_header *header = s->db->store->region.header;
+    uint64_t full = 65536 - store_delete_reserve(s->db->store);
     char filler[512];
     cask_error err = {CASK_OK, 0, ""};
 
     memset(filler, 'f', sizeof(filler));
     while (region_tail_offset(atomic_load(&header->applied_tail)) <
-           65536 - 560) {
+           full - 560) {
         require(cask_put(s->db, cask_slice_of("filler"),
                          (cask_slice){filler, sizeof(filler)}, &err),
                 &err);
     }
+    /* No room for the smallest value of a key, 56 bytes, and a mark of 32. */
     for (uint64_t left =
-             65536 - region_tail_offset(atomic_load(&header->applied_tail));
-         left >= 160; left -= 96) {
+             full - region_tail_offset(atomic_load(&header->applied_tail));
+         left >= 88; left -= 40) {
         require(cask_put(s->db, cask_slice_of("filler"),
-                         (cask_slice){filler, 64}, &err),
+                         (cask_slice){filler, 8}, &err),
                 &err);
     }
     one(s, ret_change, 5, true);
