@@ -8,6 +8,7 @@
 #include "db/db.h"
 #include "log/hint_format.h"
 #include "region/heap.h"
+#include "store/store_merge.h"
 
 void db_format_uuid(const uint8_t uuid[16], char ret_text[DB_UUID_SIZE])
 {
@@ -36,10 +37,12 @@ static uint64_t data_bytes(const store_handle *store, uint32_t index)
     return end > SEGMENT_HEADER_SIZE ? end - SEGMENT_HEADER_SIZE : 0;
 }
 
-static bool is_listed(const region_row *row)
+/* Also the inputs of a merge from which the index is being led away: it names
+ * some of them still. */
+static bool is_shown(const store_handle *store, uint32_t row)
 {
-    return atomic_load(&row->state) != ROW_FREE &&
-           atomic_load(&row->state) != ROW_PREPARED;
+    return store_row_counts(store, row) ||
+           atomic_load(&store->region.rows[row].is_input) != 0;
 }
 
 static void add_segments(const store_handle *store, cask_stats *stats)
@@ -49,7 +52,7 @@ static void add_segments(const store_handle *store, cask_stats *stats)
     for (uint32_t i = 0; i < count; i++) {
         const region_row *row = &store->region.rows[i];
 
-        if (is_listed(row)) {
+        if (is_shown(store, i)) {
             stats->segment_count++;
             stats->data_bytes += data_bytes(store, i);
             stats->live_bytes += row->live_bytes;
@@ -212,7 +215,7 @@ cask_status cask_segments(cask_db *db, cask_segment_stats **ret_segments,
         return status;
     }
     for (uint32_t i = 0; i < rows; i++) {
-        if (is_listed(&db->store->region.rows[i])) {
+        if (is_shown(db->store, i)) {
             segments[count++] = segment_stats(db->store, i);
         }
     }

@@ -57,12 +57,10 @@ static cask_status collect(fold *f, store_walk *walk, cask_error *err)
 
     f->last_sequence = atomic_load(&header->next_sequence) - 1;
     for (uint32_t row = 0; row < rows && status == CASK_OK; row++) {
-        walk_part part = {.row = row,
-                          .end = end_of_row(store, row),
-                          .first_sequence =
-                              store->region.rows[row].first_sequence};
+        walk_part part = {.row = row, .end = end_of_row(store, row)};
 
         if (part.end > SEGMENT_HEADER_SIZE) {
+            part.first_sequence = store->region.rows[row].first_sequence;
             status = store_walk_add(walk, &part, err);
         }
     }

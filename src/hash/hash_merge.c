@@ -34,6 +34,7 @@ typedef struct merge {
     merge_table tombstones;
     record_copier copier;
     uint32_t output; /* row of the copies; UINT32_MAX: none yet */
+    bool keeps_all;  /* all tombstones are needed, for all that is known */
     uint64_t looked; /* records, to look now and then whether to stop */
     cask_status (*note)(struct merge *m, const struct key_note *note,
                         cask_error *err);
@@ -94,6 +95,11 @@ static cask_status check_part(merge *m, const walk_part *part, cask_error *err)
         return check_cancel(m, err);
     }
     atomic_store(&row->is_quarantined, 1);
+    if (!is_input(m->store, part->row)) {
+        /* Nobody knows what is hidden there: all that may hide it stays. */
+        m->keeps_all = true;
+        return CASK_OK;
+    }
     return fail(err, CASK_CORRUPT, 0,
                 "%016" PRIx64 ".log: offset %" PRIu64 ": %" PRIu64
                 " bytes are damaged; the segment is not merged",
@@ -114,7 +120,7 @@ static cask_status walk_parts(merge *m, store_walk *walk, part_fn visit,
     status = store_walk_next(walk, &part, err);
     while (status == CASK_OK && part != NULL) {
         status = check_part(m, part, err);
-        if (status == CASK_OK) {
+        if (status == CASK_OK && part->result == SCAN_RECORD) {
             status = visit(m, part, err);
         }
         if (status == CASK_OK) {
@@ -223,6 +229,27 @@ static cask_status note_needed(merge *m, const key_note *note, cask_error *err)
     return CASK_OK;
 }
 
+/* Whether a row may hold a record older than the newest tombstone. */
+static cask_status is_old_enough(merge *m, uint32_t index, bool *ret_old,
+                                 cask_error *err)
+{
+    store_handle *store = m->store;
+    const region_row *row = &store->region.rows[index];
+    cask_status status;
+
+    *ret_old = false;
+    if (is_input(store, index) || !store_row_counts(store, index) ||
+        end_of(store, index) <= SEGMENT_HEADER_SIZE) {
+        return CASK_OK;
+    }
+    status = store_lock(store, err); /* the active row's changes */
+    if (status == CASK_OK) {
+        *ret_old = row->first_sequence < m->tombstones.newest;
+        store_unlock(store);
+    }
+    return status;
+}
+
 /* Collect the tombstones of the inputs, then look for what they hide. */
 static cask_status weigh_tombstones(merge *m, cask_error *err)
 {
@@ -238,11 +265,10 @@ static cask_status weigh_tombstones(merge *m, cask_error *err)
     }
     m->note = note_needed;
     for (uint32_t i = 0; i < count && status == CASK_OK; i++) {
-        const region_row *row = &store->region.rows[i];
+        bool is_old = false;
 
-        if (!is_input(store, i) && store_row_counts(store, i) &&
-            end_of(store, i) > SEGMENT_HEADER_SIZE &&
-            row->first_sequence < m->tombstones.newest) {
+        status = is_old_enough(m, i, &is_old, err);
+        if (status == CASK_OK && is_old) {
             status = note_row(m, i, err);
         }
     }
@@ -362,8 +388,11 @@ static bool stays(merge *m, const walk_part *part)
         tombstone->sequence != part->item.header.sequence) {
         return false; /* a newer record hides what it would */
     }
-    m->report->tombstones_dropped += tombstone->is_needed ? 0 : 1;
-    return tombstone->is_needed;
+    if (tombstone->is_needed || m->keeps_all) {
+        return true;
+    }
+    m->report->tombstones_dropped++;
+    return false;
 }
 
 static cask_status copy_part(merge *m, const walk_part *part, cask_error *err)

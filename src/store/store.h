@@ -26,6 +26,7 @@ enum {
     LOCK_MAINTENANCE = 1, /* exclusive while files come and go */
     LOCK_WRITE_ROLE = 2,  /* shared by writers; exclusive by `exclusive` */
     LOCK_MERGE = 3,       /* exclusive while merging */
+    LOCK_KEEP = 4,        /* shared: no merge may take files away */
     LOCK_PROCESSES = 64   /* + process slot: exclusive while it lives */
 };
 
@@ -102,6 +103,7 @@ struct store_handle {
     char *path;           /* owned; as given, for messages */
     os_file *dir;
     os_file *lock_file;
+    os_file *keep_file; /* holds LOCK_KEEP; NULL: nobody is to keep files */
     store_identity identity;
     region_handle region;
     os_file *region_dir; /* owned; NULL if the region is in `dir` or private */
@@ -210,6 +212,10 @@ void store_release_slot(store_handle *store);
 
 /* Whether the process in this slot lives; its own slot does. */
 bool store_slot_is_alive(store_handle *store, uint32_t slot);
+
+/* Whether somebody reads by an index of his own, without maps: no file may be
+ * taken away. */
+bool store_files_are_kept(store_handle *store);
 
 /* Whether another handle that may write is open. */
 bool store_has_other_writer(store_handle *store);

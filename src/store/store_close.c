@@ -233,6 +233,7 @@ static void free_store(store_handle *store)
     store_active_release(store, store->active);
     region_detach(&store->region);
     ops->close(store->region_dir);
+    ops->close(store->keep_file);
     ops->close(store->lock_file);
     ops->close(store->dir);
     if (store->fork_word != NULL) {

@@ -171,6 +171,9 @@ static void clean_row(store_handle *store, uint32_t index)
 
 void store_merge_clean(store_handle *store)
 {
+    if (store_files_are_kept(store)) {
+        return;
+    }
     for_each_row(store, clean_row);
 }
 
@@ -257,6 +260,38 @@ static void drop_listed(manifest_state *manifest, uint64_t id)
     manifest->count = kept;
 }
 
+static cask_status add_output(manifest_state *manifest, const region_row *row,
+                              cask_error *err)
+{
+    manifest_segment output = {.id = atomic_load(&row->file_id),
+                               .nonce = atomic_load(&row->nonce),
+                               .kind = SEGMENT_MERGE,
+                               .sealed = true,
+                               .length = row->tail,
+                               .last_sequence = row->last_sequence};
+
+    return manifest_add(manifest, &output, err);
+}
+
+/*
+ * A segment whose tail was moved by a process that died then has no SEAL edit:
+ * an open sees where it ends by its follower. The follower may be merged now;
+ * so the MANIFEST must say it from here on.
+ */
+static void seal_listed(manifest_state *manifest, const region_row *row)
+{
+    for (size_t i = 0; i < manifest->count; i++) {
+        manifest_segment *segment = &manifest->segments[i];
+
+        if (segment->id == atomic_load(&row->file_id) && !segment->sealed) {
+            segment->sealed = true;
+            segment->length = row->tail;
+            segment->last_sequence = row->last_sequence;
+            segment->damaged_bytes = row->damaged_bytes;
+        }
+    }
+}
+
 static cask_status exchange(store_handle *store, manifest_state *manifest,
                             cask_error *err)
 {
@@ -266,17 +301,13 @@ static cask_status exchange(store_handle *store, manifest_state *manifest,
     for (uint32_t i = 0; i < count && status == CASK_OK; i++) {
         const region_row *row = &store->region.rows[i];
         uint32_t state = atomic_load(&row->state);
-        manifest_segment output = {.id = atomic_load(&row->file_id),
-                                   .nonce = atomic_load(&row->nonce),
-                                   .kind = SEGMENT_MERGE,
-                                   .sealed = true,
-                                   .length = row->tail,
-                                   .last_sequence = row->last_sequence};
 
         if (state == ROW_SEALED && atomic_load(&row->is_input) != 0) {
-            drop_listed(manifest, output.id);
+            drop_listed(manifest, atomic_load(&row->file_id));
+        } else if (state == ROW_SEALED) {
+            seal_listed(manifest, row);
         } else if (state == ROW_OUTPUT) {
-            status = manifest_add(manifest, &output, err);
+            status = add_output(manifest, row, err);
         }
     }
     if (manifest->count > 1) {

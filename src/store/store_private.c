@@ -51,6 +51,23 @@ static cask_status try_private(store_handle *store,
     return status;
 }
 
+/*
+ * Who reads by system calls has no maps that would keep the files that it will
+ * need. Best effort: who may not read LOCK may meet a file that is gone.
+ */
+static void keep_files(store_handle *store)
+{
+    const os_ops *ops = store->os->ops;
+
+    if (store->options.io == CASK_IO_PREAD && store->keep_file == NULL &&
+        ops->open(store->dir, LOCK_NAME, OS_READ, 0, &store->keep_file) != 0) {
+        store->keep_file = NULL;
+    }
+    if (store->keep_file != NULL) {
+        (void)ops->lock(store->keep_file, LOCK_KEEP, 1, OS_SHARED);
+    }
+}
+
 cask_status store_build_private(store_handle *store,
                                 const region_identity *identity,
                                 cask_error *err)
@@ -60,6 +77,7 @@ cask_status store_build_private(store_handle *store,
     os_stat after = {0};
 
     store->private_index = true;
+    keep_files(store);
     /* Somebody else may be opening, rotating or closing: what looks damaged
      * is looked at again if the store has changed meanwhile. */
     for (int i = 0; i < PRIVATE_ATTEMPTS && status == CASK_CORRUPT; i++) {

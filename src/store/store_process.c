@@ -78,6 +78,7 @@ static void fill_slot(store_handle *store, uint32_t slot)
     process->pid = store->os->ops->pid(store->os);
     process->start_ms = store->os->ops->wall_ms(store->os);
     process->writer = store->writer ? 1 : 0;
+    atomic_store(&process->pinned, 0);
     process->in_use = 1;
     store->process_slot = slot;
     store->has_slot = true;
@@ -113,6 +114,15 @@ void store_release_slot(store_handle *store)
     bury(store->region.header, &store->region.processes[store->process_slot]);
     store->has_slot = false;
     store_unlock_byte(store, LOCK_PROCESSES + store->process_slot);
+}
+
+bool store_files_are_kept(store_handle *store)
+{
+    bool kept = true;
+
+    return store->os->ops->is_locked(store->lock_file, LOCK_KEEP, 1, &kept) !=
+               0 ||
+           kept;
 }
 
 bool store_has_other_writer(store_handle *store)

@@ -145,6 +145,7 @@ typedef struct sweep {
     /* Removed after the listing, one listing for each few. */
     char names[SWEEP_MOST][SEGMENT_NAME_SIZE + 8];
     size_t count;
+    bool keep; /* somebody may read them still: they go another time */
 } sweep;
 
 /* A link, a fifo or a directory is not ours, whatever its name. */
@@ -182,7 +183,7 @@ static bool sweep_name(void *context, const char *name)
                    strcmp(name, IDENTITY_NAME ".new") == 0;
     }
     /* With a private index all are judged and none is removed. */
-    if (leftover && !s->r->store->private_index &&
+    if (leftover && !s->r->store->private_index && !s->keep &&
         is_regular(s->r->store, name)) {
         (void)snprintf(s->names[s->count], sizeof(s->names[0]), "%s", name);
         s->count++;
@@ -199,7 +200,11 @@ static cask_status sweep_leftovers(recovery *r, cask_error *err)
 
     do {
         removed = 0;
-        s = (sweep){.r = r, .err = err, .status = CASK_OK};
+        s = (sweep){.r = r,
+                    .err = err,
+                    .status = CASK_OK,
+                    .keep =
+                        !store->private_index && store_files_are_kept(store)};
         os_errno = store->os->ops->list(store->dir, sweep_name, &s);
         if (os_errno != 0) {
             return fail_os(err, os_errno, "cannot list %s", store->path);
@@ -617,6 +622,10 @@ static cask_status load_interleaved(recovery *r, load_source *sources,
     while (status == CASK_OK &&
            (source = oldest(sources, count, &limit)) != NULL &&
            source->sequence != UINT64_MAX) {
+        /* Should two hold the same sequence, both come. */
+        if (limit <= source->sequence) {
+            limit = source->sequence + 1;
+        }
         status = load_source_run(r->store, source, limit, err);
     }
     for (size_t i = 0; i < count; i++) {

@@ -543,9 +543,9 @@ cask_status store_rotate(store_handle *store, cask_error *err)
     }
     status = store_maintain_begin(store, err);
     if (status == CASK_OK) {
-        uint32_t row = atomic_load(&store->region.header->active_row);
+        uint64_t tail = atomic_load(&store->region.header->applied_tail);
 
-        if (store->region.rows[row].records > 0) {
+        if (region_tail_offset(tail) > SEGMENT_HEADER_SIZE) {
             status = rotate(store, 0, err);
         }
         store_maintain_end(store);
