@@ -401,5 +401,6 @@ void os_fault_init(os_fault *fault, os *inner)
 {
     fault->base.ops = &table;
     fault->inner = inner;
+    atomic_flag_clear(&fault->guard);
     os_fault_arm(fault, &OS_FAULT_NOTHING);
 }

@@ -239,6 +239,21 @@ bool region_is_named(const region_handle *region)
            here.inode == there.inode;
 }
 
+/* Whether the file is one whose creator died before it was whole, and not
+ * something else of such a name. */
+static bool was_begun(const region_handle *region)
+{
+    uint8_t magic[8] = {1};
+    static const uint8_t none[8];
+    size_t got = 0;
+
+    return region->os->ops->read_at(region->file, magic, sizeof(magic), 0,
+                                    &got) == 0 &&
+           got == sizeof(magic) &&
+           (memcmp(magic, none, sizeof(none)) == 0 ||
+            memcmp(magic, REGION_MAGIC, sizeof(magic)) == 0);
+}
+
 /* Whether a region that nobody holds was left on purpose. */
 static bool was_kept(const region_handle *region, uint64_t size)
 {
@@ -247,7 +262,7 @@ static bool was_kept(const region_handle *region, uint64_t size)
     bool kept = true;
 
     if (size < REGION_HEAP_OFFSET) {
-        return false; /* its creator died before it was whole */
+        return !was_begun(region);
     }
     if (ops->map(region->file, 0, sizeof(region_header), false, &memory) == 0) {
         const region_header *header = memory;
