@@ -161,10 +161,10 @@ static void test_text_tells_of_the_merge_under_way_and_of_the_next(void **state)
     stat_report_text("/a/store", &now, NULL, &out);
     text_add_char(&out, '\0');
     assert_false(out.failed);
-    assert_non_null(strstr(out.data, "copying, 25 % of 2.0 KiB\n"));
+    assert_non_null(strstr(out.data, "copying, 25 % of 2.00 KiB\n"));
     assert_non_null(strstr(out.data, "due: disk space is low\n"));
     assert_non_null(strstr(out.data, "merges                    1,234\n"));
-    assert_non_null(strstr(out.data, "merged, freed           4.0 KiB\n"));
+    assert_non_null(strstr(out.data, "merged, freed          4.00 KiB\n"));
     assert_non_null(strstr(out.data, "waits: no trigger is reached\n"));
     text_free(&out);
 }
