@@ -209,6 +209,7 @@ exit_status arguments_run(const command *found, int argc, char **argv)
     exit_status status;
 
     store_init(&args.store, found->store);
+    args.store.options.auto_merge = found->lasts;
     args.settings = calloc(1, found->settings_size + 1);
     if (args.settings == NULL) {
         return report_memory();

@@ -324,5 +324,6 @@ const command command_load = {
     .parse = parse,
     .settings_size = sizeof(load_settings),
     .store = STORE_WRITE,
+    .lasts = true,
     .run = run,
 };

@@ -90,5 +90,6 @@ const command command_shell = {
         "  printf 'put a\\\\x00b \"two words\"\\nlist\\n' | caskade shell "
         "/tmp/store\n",
     .store = STORE_EITHER,
+    .lasts = true,
     .run = run,
 };

@@ -78,7 +78,8 @@ static exit_status take_sample(cask_db *db, const arguments *args,
     cask_error err = {0};
 
     if (cask_refresh(db, &err) != CASK_OK ||
-        cask_stat(db, &sample.stats, &err) != CASK_OK) {
+        cask_stat(db, &sample.stats, &err) != CASK_OK ||
+        cask_merge_status(db, &sample.merge, &err) != CASK_OK) {
         return report_failure(args->words[0], &err);
     }
     /* JSON is for programs: always whole. */
@@ -208,7 +209,7 @@ const command command_stat = {
     .word_min = 1,
     .word_max = 1,
     .text = "Show what the store holds, how much room it takes, how it is "
-            "used, and how long syncs and locks take.\v"
+            "used, how long syncs and locks take, and what merges do.\v"
             "Examples:\n"
             "  caskade stat /tmp/store\n"
             "  caskade stat --watch 2 /tmp/store\n"

@@ -6,6 +6,7 @@
 #define CASKADE_CLI_COMMAND_H
 
 #include <argp.h>
+#include <stdbool.h>
 
 #include "report.h"
 #include "store.h"
@@ -32,6 +33,7 @@ typedef struct command {
     size_t settings_size;
 
     store_use store; /* which of the common options it takes */
+    bool lasts;      /* long enough to merge in the background */
     exit_status (*run)(const arguments *args);
 } command;
 
@@ -57,6 +59,7 @@ extern const command command_list;
 extern const command command_stat;
 extern const command command_verify;
 extern const command command_sync;
+extern const command command_merge;
 extern const command command_shell;
 extern const command command_region;
 

@@ -220,7 +220,8 @@ static exit_status run_stat(shell *sh, const shell_word *words, size_t count)
 
     (void)words;
     (void)count;
-    if (cask_stat(sh->db, &now.stats, &err) != CASK_OK) {
+    if (cask_stat(sh->db, &now.stats, &err) != CASK_OK ||
+        cask_merge_status(sh->db, &now.merge, &err) != CASK_OK) {
         return failed(sh, &err);
     }
     stat_report_text(sh->directory, &now, NULL, &out);

@@ -6,14 +6,23 @@
 #include "stat_report.h"
 
 static const stat_counter counters[] = {
-    {"puts", "puts", offsetof(cask_stats, puts), false},
-    {"deletes", "deletes", offsetof(cask_stats, deletes), false},
-    {"batches", "batches", offsetof(cask_stats, batches), false},
-    {"gets", "gets", offsetof(cask_stats, gets), false},
-    {"get_misses", "gets, missing", offsetof(cask_stats, get_misses), false},
-    {"syncs", "syncs", offsetof(cask_stats, syncs), false},
-    {"bytes_written", "written", offsetof(cask_stats, bytes_written), true},
-    {"takeovers", "takeovers", offsetof(cask_stats, takeovers), false},
+    {"puts", "puts", offsetof(stat_sample, stats.puts), false},
+    {"deletes", "deletes", offsetof(stat_sample, stats.deletes), false},
+    {"batches", "batches", offsetof(stat_sample, stats.batches), false},
+    {"gets", "gets", offsetof(stat_sample, stats.gets), false},
+    {"get_misses", "gets, missing", offsetof(stat_sample, stats.get_misses),
+     false},
+    {"syncs", "syncs", offsetof(stat_sample, stats.syncs), false},
+    {"bytes_written", "written", offsetof(stat_sample, stats.bytes_written),
+     true},
+    {"takeovers", "takeovers", offsetof(stat_sample, stats.takeovers), false},
+    {"merges", "merges", offsetof(stat_sample, merge.merges), false},
+    {"merge_bytes_read", "merged, read",
+     offsetof(stat_sample, merge.bytes_read), true},
+    {"merge_bytes_written", "merged, written",
+     offsetof(stat_sample, merge.bytes_written), true},
+    {"merge_bytes_freed", "merged, freed",
+     offsetof(stat_sample, merge.bytes_freed), true},
     {0},
 };
 
@@ -23,19 +32,19 @@ const stat_counter *stat_counters(void)
 }
 
 uint64_t stat_counter_value(const stat_counter *counter,
-                            const cask_stats *stats)
+                            const stat_sample *sample)
 {
     uint64_t value;
 
-    memcpy(&value, (const char *)stats + counter->offset, sizeof(value));
+    memcpy(&value, (const char *)sample + counter->offset, sizeof(value));
     return value;
 }
 
 double stat_counter_rate(const stat_counter *counter, const stat_sample *now,
                          const stat_sample *before)
 {
-    uint64_t new_value = stat_counter_value(counter, &now->stats);
-    uint64_t old_value = stat_counter_value(counter, &before->stats);
+    uint64_t new_value = stat_counter_value(counter, now);
+    uint64_t old_value = stat_counter_value(counter, before);
 
     /* A new region counts from 0. */
     if (new_value < old_value || now->time_ms <= before->time_ms) {
@@ -50,6 +59,19 @@ const char *stat_engine_name(cask_engine engine)
     switch (engine) {
     case CASK_ENGINE_HASH:
         return "hash";
+    }
+    return "unknown";
+}
+
+const char *stat_phase_name(cask_merge_phase phase)
+{
+    switch (phase) {
+    case CASK_MERGE_NONE:
+        return "none";
+    case CASK_MERGE_COPYING:
+        return "copying";
+    case CASK_MERGE_MOVING:
+        return "moving";
     }
     return "unknown";
 }

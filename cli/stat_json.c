@@ -1,6 +1,6 @@
 /*
- * Statistics as JSON. The names are those of the members of cask_stats and
- * cask_segment_stats, and as stable as these.
+ * Statistics as JSON. The names are those of the members of cask_stats,
+ * cask_segment_stats and cask_merge_state, and as stable as these.
  */
 #include "histogram.h"
 #include "stat_report.h"
@@ -87,7 +87,7 @@ static void set_counters(json_t *object, const stat_sample *now,
 
     for (const stat_counter *at = stat_counters(); at->name != NULL; at++) {
         (void)json_object_set_new(object, at->name,
-                                  number(stat_counter_value(at, &now->stats)));
+                                  number(stat_counter_value(at, now)));
         if (before != NULL) {
             (void)json_object_set_new(
                 rates, at->name, json_real(stat_counter_rate(at, now, before)));
@@ -96,6 +96,15 @@ static void set_counters(json_t *object, const stat_sample *now,
     if (rates != NULL) {
         (void)json_object_set_new(object, "per_s", rates);
     }
+}
+
+/* What goes on; the sums are counters. */
+static json_t *merge_json(const cask_merge_state *merge)
+{
+    return json_pack(
+        "{s:s, s:o, s:o, s:b, s:s}", "phase", stat_phase_name(merge->phase),
+        "bytes_done", number(merge->bytes_done), "bytes_total",
+        number(merge->bytes_total), "due", merge->due, "reason", merge->reason);
 }
 
 json_t *stat_report_json(const char *directory, const stat_sample *now,
@@ -110,6 +119,7 @@ json_t *stat_report_json(const char *directory, const stat_sample *now,
     (void)json_object_set_new(object, "directory", json_string(directory));
     set_content(object, stats);
     set_counters(object, now, before);
+    (void)json_object_set_new(object, "merge", merge_json(&now->merge));
     (void)json_object_set_new(object, "sync_ns",
                               histogram_json(&stats->sync_ns));
     (void)json_object_set_new(object, "lock_wait_ns",

@@ -11,6 +11,7 @@
 /* What is shown at one moment. */
 typedef struct stat_sample {
     cask_stats stats;
+    cask_merge_state merge;
     cask_segment_stats *segments; /* oldest first; NULL: not asked for */
     size_t segment_count;
     uint64_t time_ms; /* monotonic, of the sample */
@@ -28,18 +29,19 @@ void stat_report_text(const char *directory, const stat_sample *now,
 json_t *stat_report_json(const char *directory, const stat_sample *now,
                          const stat_sample *before);
 
-/* A counter of operations: its JSON name, its place in cask_stats. */
+/* A counter: its JSON name, its place in stat_sample. */
 typedef struct stat_counter {
-    const char *name;  /* in JSON, that of the member */
+    const char *name;  /* in JSON; that of the member, with "merge_" for
+                          cask_merge_state's */
     const char *label; /* for people */
-    size_t offset;     /* of the uint64_t in cask_stats */
+    size_t offset;     /* of the uint64_t in stat_sample */
     bool is_bytes;
 } stat_counter;
 
 /* All counters; a NULL name ends the table. */
 const stat_counter *stat_counters(void);
 uint64_t stat_counter_value(const stat_counter *counter,
-                            const cask_stats *stats);
+                            const stat_sample *sample);
 
 /* How much it grows per second between two samples. */
 double stat_counter_rate(const stat_counter *counter, const stat_sample *now,
@@ -47,5 +49,8 @@ double stat_counter_rate(const stat_counter *counter, const stat_sample *now,
 
 /* "hash" */
 const char *stat_engine_name(cask_engine engine);
+
+/* "none", "copying", "moving" */
+const char *stat_phase_name(cask_merge_phase phase);
 
 #endif

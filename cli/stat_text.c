@@ -77,11 +77,25 @@ static void add_index(const cask_stats *stats, text *out)
                         : "ready");
 }
 
+static void add_merge(const cask_merge_state *merge, text *out)
+{
+    char total[UNITS_TEXT_SIZE];
+
+    if (merge->phase != CASK_MERGE_NONE) {
+        text_add_format(out, LABEL "%s, %.0f %% of %s\n", "merge",
+                        stat_phase_name(merge->phase),
+                        percent(merge->bytes_done, merge->bytes_total),
+                        units_format_bytes(total, merge->bytes_total));
+    }
+    text_add_format(out, LABEL "%s: %s\n", "next merge",
+                    merge->due ? "due" : "waits", merge->reason);
+}
+
 static void add_counter(const stat_counter *counter, const stat_sample *now,
                         const stat_sample *before, text *out)
 {
     char number[UNITS_TEXT_SIZE];
-    uint64_t value = stat_counter_value(counter, &now->stats);
+    uint64_t value = stat_counter_value(counter, now);
 
     (void)(counter->is_bytes ? units_format_bytes(number, value)
                              : units_format_count(number, value));
@@ -170,6 +184,7 @@ void stat_report_text(const char *directory, const stat_sample *now,
                     stat_engine_name(stats->engine), stats->uuid);
     add_content(stats, out);
     add_index(stats, out);
+    add_merge(&now->merge, out);
     /* Nobody has counted anything in an index that was made just now. */
     if (!stats->private_index) {
         add_counters(now, before, out);

@@ -3,6 +3,8 @@
  *
  * Commands that only read open read-only, so that looking never changes the
  * directory; --linger asks for the shared index and so for a normal open.
+ * Merging in the background is for commands that last: one that puts a key
+ * must not begin to copy gigabytes, and give up when it is done.
  */
 #include "store.h"
 
@@ -95,6 +97,7 @@ void store_init(store_settings *settings, store_use use)
 {
     *settings = (store_settings){.use = use};
     cask_options_init(&settings->options);
+    settings->options.auto_merge = false;
 }
 
 void store_list_options(store_use use,

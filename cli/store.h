@@ -27,7 +27,7 @@ typedef struct store_settings {
     bool verbose;   /* tell every event, not only alarming ones */
 } store_settings;
 
-/* The defaults for a command of that kind. */
+/* The defaults for a command of that kind: without auto_merge. */
 void store_init(store_settings *settings, store_use use);
 
 /* The common options of a command of that kind, for argp. */

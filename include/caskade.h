@@ -138,14 +138,14 @@ typedef enum cask_damage {
 } cask_damage;
 
 typedef enum cask_event_kind {
-    CASK_EVENT_RECOVERED = 1, /* an open rebuilt the index */
-    CASK_EVENT_DAMAGE = 2,    /* damaged bytes were met */
-    CASK_EVENT_ROTATED = 3,   /* a segment is full, the next one is in use */
-    CASK_EVENT_TAKEOVER = 4,  /* a process died while it wrote; redone */
-    CASK_EVENT_POISONED = 5,  /* a sync failed: read-only until reopened */
-    CASK_EVENT_HINT = 6,      /* a hint file was ignored or not written */
-    CASK_EVENT_LEFTOVER = 7,  /* a file that a crash left was removed */
-    CASK_EVENT_REGION = 8,    /* shared memory: fallback, orphan removed */
+    CASK_EVENT_RECOVERED = 1,  /* an open rebuilt the index */
+    CASK_EVENT_DAMAGE = 2,     /* damaged bytes were met */
+    CASK_EVENT_ROTATED = 3,    /* a segment is full, the next one is in use */
+    CASK_EVENT_TAKEOVER = 4,   /* a process died while it wrote; redone */
+    CASK_EVENT_POISONED = 5,   /* a sync failed: read-only until reopened */
+    CASK_EVENT_HINT = 6,       /* a hint file was ignored or not written */
+    CASK_EVENT_LEFTOVER = 7,   /* a file that a crash left was removed */
+    CASK_EVENT_REGION = 8,     /* shared memory: fallback, orphan removed */
     CASK_EVENT_BACKGROUND = 9, /* work of a background thread failed; it, or
                                   a write, tries again */
     CASK_EVENT_MERGED = 10     /* a merge gave space back */
@@ -603,9 +603,10 @@ typedef struct cask_merge_report {
  * CASK_CORRUPT (a segment is damaged); CASK_NO_SPACE; CASK_READ_ONLY;
  * CASK_POISONED; CASK_IO.
  */
-CASK_API CASK_CHECKED cask_status
-cask_merge(cask_db *db, const cask_merge_options *options,
-           cask_merge_report *ret_report, cask_error *err);
+CASK_API CASK_CHECKED cask_status cask_merge(cask_db *db,
+                                             const cask_merge_options *options,
+                                             cask_merge_report *ret_report,
+                                             cask_error *err);
 
 typedef enum cask_merge_phase {
     CASK_MERGE_NONE = 0,
@@ -616,7 +617,9 @@ typedef enum cask_merge_phase {
 typedef struct cask_merge_state {
     cask_merge_phase phase; /* of the merge under way, in any process */
     uint64_t bytes_done, bytes_total; /* of its input */
-    char reason[64]; /* why there will be, or is not, a merge by policy */
+    bool due;                         /* a merge by policy is due */
+    char reason[64]; /* why it is, or why not; on a handle that does not merge
+                        by itself, regardless of when it was opened */
 
     /* Since the region was created, over all processes. */
     uint64_t merges;
@@ -638,6 +641,39 @@ CASK_API CASK_CHECKED cask_status cask_merge_status(cask_db *db,
  */
 CASK_API CASK_CHECKED cask_status cask_merge_cancel(cask_db *db,
                                                     cask_error *err);
+
+typedef struct cask_merge_item {
+    uint64_t id;          /* of a segment */
+    uint64_t total_bytes; /* of its file */
+    uint64_t live_bytes;  /* of the records that are still looked up */
+    uint64_t gain_bytes;  /* that merging it is expected to free */
+    const char *reason;   /* why it is merged; valid for ever */
+} cask_merge_item;
+
+typedef struct cask_merge_summary {
+    const char *reason; /* of the first step, or why nothing is merged; valid
+                           for ever */
+    uint64_t left;      /* segments that are left to later steps */
+    uint64_t read_bytes, write_bytes, freed_bytes; /* expected, of this step */
+} cask_merge_summary;
+
+/*
+ * Tell what cask_merge() with the same options would do first, and why. A
+ * merge is done in steps, each with a plan of its own. Changes nothing, and
+ * may be asked of any handle.
+ *
+ *   options      NULL: the defaults
+ *   ret_items    best first; free with cask_free()
+ *   ret_count    0: nothing would be merged, ret_summary->reason says why
+ *   ret_summary  NULL allowed
+ *
+ * Returns CASK_OK; CASK_INVALID; CASK_TIMEOUT; CASK_NO_MEMORY.
+ *
+ * Cost: O(n log n) for n segments.
+ */
+CASK_API CASK_CHECKED cask_status cask_merge_plan(
+    cask_db *db, const cask_merge_options *options, cask_merge_item **ret_items,
+    size_t *ret_count, cask_merge_summary *ret_summary, cask_error *err);
 
 /* ---- Verify ------------------------------------------------------------ */
 

@@ -8,8 +8,8 @@ _caskade_read='--damage --io --linger --read-only --region-dir --timeout
 _caskade_write='--allow-remote --damage --exclusive --io --linger --region-dir
     --sync --timeout --verbose'
 
-_caskade_commands='count create delete dump exists get help list load put
-    region shell stat sync verify'
+_caskade_commands='count create delete dump exists get help list load
+    merge put region shell stat sync verify'
 
 # The options of command $1.
 _caskade_options() {
@@ -23,6 +23,7 @@ _caskade_options() {
     dump | list) echo "--format $_caskade_read" ;;
     stat) echo "--json --segments --watch $_caskade_read" ;;
     verify) echo "--json" ;;
+    merge) echo "--all --json --plan $_caskade_write" ;;
     sync) echo "$_caskade_write" ;;
     shell) echo "--read-only $_caskade_write" ;;
     region) echo "--json --orphans --region-dir" ;;

@@ -20,10 +20,12 @@ typedef struct merger_plan {
 typedef struct merge_wish {
     bool is_asked; /* by the application: no waiting for the first minute */
     uint64_t all_below_id; /* not 0: all segments with smaller ids */
+    bool with_active;      /* as if the active segment were sealed: to tell
+                              what would be done, not to do it */
 } merge_wish;
 
 /*
- * Ask the policy.
+ * Ask the policy. Any handle may, one with a private index too.
  *
  * CASK_OK; CASK_NO_MEMORY; CASK_TIMEOUT. Free with hash_plan_free() in any
  * case.

@@ -17,12 +17,14 @@ static uint64_t age_of(const region_header *header, const region_row *row)
     return next > row->last_sequence ? next - row->last_sequence : 0;
 }
 
-static merge_segment facts_of(const store_handle *store, uint32_t index)
+/* bytes: of the file, up to the end of its records. */
+static merge_segment facts_of(const store_handle *store, uint32_t index,
+                              uint64_t bytes)
 {
     const region_row *row = &store->region.rows[index];
 
     return (merge_segment){.id = atomic_load(&row->file_id),
-                           .bytes = row->tail,
+                           .bytes = bytes,
                            .live_bytes = row->live_bytes,
                            .records = row->records,
                            .live_records = row->live_records,
@@ -36,8 +38,8 @@ static merge_segment facts_of(const store_handle *store, uint32_t index)
 }
 
 /* Counters change under the write lock only. */
-static void collect_locked(const store_handle *store, merger_plan *p,
-                           merge_moment *moment)
+static void collect_locked(const store_handle *store, merge_wish wish,
+                           merger_plan *p, merge_moment *moment)
 {
     const region_header *header = store->region.header;
     uint32_t count = atomic_load(&header->row_count);
@@ -46,22 +48,23 @@ static void collect_locked(const store_handle *store, merger_plan *p,
     for (uint32_t i = 0; i < count; i++) {
         const region_row *row = &store->region.rows[i];
         bool is_sealed = atomic_load(&row->state) == ROW_SEALED;
+        bool is_active = i == region_tail_row(tail);
+        uint64_t bytes = is_active ? region_tail_offset(tail) : row->tail;
 
         if (!store_row_counts(store, i)) {
             continue;
         }
         moment->live_bytes += row->live_bytes;
-        moment->total_bytes +=
-            i == region_tail_row(tail) ? region_tail_offset(tail) : row->tail;
-        if (is_sealed) {
-            p->segments[p->count] = facts_of(store, i);
+        moment->total_bytes += bytes;
+        if (is_sealed || (wish.with_active && is_active && row->records > 0)) {
+            p->segments[p->count] = facts_of(store, i, bytes);
             p->rows[p->count] = i;
             p->count++;
         }
     }
 }
 
-static cask_status collect(store_handle *store, merger_plan *p,
+static cask_status collect(store_handle *store, merge_wish wish, merger_plan *p,
                            merge_moment *moment, cask_error *err)
 {
     uint32_t count = atomic_load(&store->region.header->row_count);
@@ -73,9 +76,14 @@ static cask_status collect(store_handle *store, merger_plan *p,
     if (p->segments == NULL || p->choices == NULL || p->rows == NULL) {
         return fail_memory(err, count * sizeof(*p->segments));
     }
+    if (!store->has_slot) {
+        /* An index of its own, which nobody changes. */
+        collect_locked(store, wish, p, moment);
+        return CASK_OK;
+    }
     status = store_lock_always(store, err);
     if (status == CASK_OK) {
-        collect_locked(store, p, moment);
+        collect_locked(store, wish, p, moment);
         store_unlock(store);
     }
     return status;
@@ -107,7 +115,7 @@ cask_status hash_plan(store_handle *store, merge_wish wish,
         moment.free_disk_bytes = space.free;
     }
     settings.small_file_threshold = store->options.small_file_threshold_bytes;
-    status = collect(store, ret_plan, &moment, err);
+    status = collect(store, wish, ret_plan, &moment, err);
     if (status == CASK_OK) {
         merge_policy_choose(&settings, &moment, ret_plan->segments,
                             ret_plan->count, ret_plan->choices,
@@ -184,7 +192,8 @@ cask_status hash_merge_wished(store_handle *store, merge_wish wish,
     while (status == CASK_OK) {
         status = merge_once(store, wish, ret_report, err);
         if (status == CASK_BUSY && wish.is_asked &&
-            waited_ms < store->options.lock_timeout_ms) {
+            waited_ms < store->options.lock_timeout_ms &&
+            !store_merge_is_cancelled(store)) {
             /* Somebody merges: some of what is wished for, probably. */
             store->os->ops->sleep_ms(store->os, BUSY_MS);
             waited_ms += BUSY_MS;

@@ -117,7 +117,7 @@ static void test_rates_are_differences_per_second(void **state)
 
     (void)state;
     assert_string_equal(puts->name, "puts");
-    assert_int_equal(stat_counter_value(puts, &now.stats), 600);
+    assert_int_equal(stat_counter_value(puts, &now), 600);
     assert_true(stat_counter_rate(puts, &now, &before) == 1000.0);
     /* A new region counts from 0; a clock that stands still divides by 0. */
     assert_true(stat_counter_rate(puts, &before, &now) == 0.0);
@@ -140,6 +140,32 @@ static void test_text_is_for_people(void **state)
     assert_non_null(strstr(out.data, "250 B dead (25.0 %)"));
     assert_non_null(strstr(out.data, "1.00 k/s"));
     assert_non_null(strstr(out.data, "p99 < 2.05 us"));
+    text_free(&out);
+}
+
+static void test_text_tells_of_the_merge_under_way_and_of_the_next(void **state)
+{
+    stat_sample now = sample_of(600, 1500);
+    text out = {0};
+
+    (void)state;
+    now.merge = (cask_merge_state){.phase = CASK_MERGE_COPYING,
+                                   .bytes_done = 512,
+                                   .bytes_total = 2048,
+                                   .due = true,
+                                   .reason = "disk space is low",
+                                   .merges = 1234,
+                                   .bytes_freed = 4096};
+    stat_report_text("/a/store", &now, NULL, &out);
+    now.merge = (cask_merge_state){.reason = "no trigger is reached"};
+    stat_report_text("/a/store", &now, NULL, &out);
+    text_add_char(&out, '\0');
+    assert_false(out.failed);
+    assert_non_null(strstr(out.data, "copying, 25 % of 2.00 KiB\n"));
+    assert_non_null(strstr(out.data, "due: disk space is low\n"));
+    assert_non_null(strstr(out.data, "merges                    1,234\n"));
+    assert_non_null(strstr(out.data, "merged, freed          4.00 KiB\n"));
+    assert_non_null(strstr(out.data, "waits: no trigger is reached\n"));
     text_free(&out);
 }
 
@@ -171,6 +197,11 @@ static void test_json_has_every_member_of_the_structs(void **state)
         "syncs",
         "bytes_written",
         "takeovers",
+        "merges",
+        "merge_bytes_read",
+        "merge_bytes_written",
+        "merge_bytes_freed",
+        "merge",
         "sync_ns",
         "lock_wait_ns",
         "directory",
@@ -238,6 +269,8 @@ int main(void)
         cmocka_unit_test(test_progress_never_exceeds_a_line),
         cmocka_unit_test(test_rates_are_differences_per_second),
         cmocka_unit_test(test_text_is_for_people),
+        cmocka_unit_test(
+            test_text_tells_of_the_merge_under_way_and_of_the_next),
         cmocka_unit_test(test_json_has_every_member_of_the_structs),
         cmocka_unit_test(test_a_message_that_names_the_store_is_known),
         cmocka_unit_test(test_a_word_that_contains_the_name_does_not_name_it),

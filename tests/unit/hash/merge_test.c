@@ -176,6 +176,107 @@ test_a_delete_stays_while_an_older_put_exists_elsewhere(void **state)
     expect_key(h, 8, 'b');
 }
 
+static size_t plan(handle *h, bool all, cask_merge_item **ret_items,
+                   cask_merge_summary *ret_summary)
+{
+    cask_merge_options options = {.all = all};
+    size_t count = 0;
+
+    assert_int_equal(
+        cask_merge_plan(h->db, &options, ret_items, &count, ret_summary, NULL),
+        CASK_OK);
+    assert_non_null(*ret_items);
+    assert_non_null(ret_summary->reason);
+    return count;
+}
+
+/* Every step of a merge does what its plan says, which changes nothing. */
+static void test_a_plan_says_what_a_merge_does(void **state)
+{
+    handle *h = *state;
+    cask_merge_item *items = NULL;
+    cask_merge_summary summary;
+    cask_merge_report report;
+    cask_stats before;
+    uint64_t gain = 0;
+    size_t count;
+
+    for (unsigned i = 0; i < 3 * KEYS; i++) {
+        put_key(h, i % KEYS, 'a');
+    }
+    before = stats_of(h);
+    count = plan(h, true, &items, &summary);
+    assert_true(count > 0);
+    assert_string_equal(summary.reason, "everything was asked for");
+    for (size_t i = 0; i < count; i++) {
+        assert_true(items[i].live_bytes <= items[i].total_bytes);
+        assert_string_equal(items[i].reason, "everything was asked for");
+        gain += items[i].gain_bytes;
+    }
+    assert_int_equal(gain, summary.freed_bytes);
+    assert_true(summary.read_bytes >= summary.freed_bytes);
+    cask_free(items);
+    assert_int_equal(stats_of(h).data_bytes, before.data_bytes);
+    assert_int_equal(stats_of(h).segment_count, before.segment_count);
+
+    report = merge_all(h);
+    assert_true(report.inputs >= count);
+    assert_true(summary.left > 0 || report.inputs == count);
+    count = plan(h, true, &items, &summary);
+    assert_int_equal(count, 0);
+    assert_int_equal(summary.freed_bytes, 0);
+    cask_free(items);
+}
+
+static void test_a_plan_of_nothing_says_why(void **state)
+{
+    handle *h = *state;
+    cask_merge_item *items = NULL;
+    cask_merge_summary summary;
+
+    assert_int_equal(plan(h, false, &items, &summary), 0);
+    assert_string_equal(summary.reason, "there is no sealed segment");
+    cask_free(items);
+    /* The active segment is merged only if all is asked for. */
+    put_key(h, 1, 'a');
+    put_key(h, 1, 'b');
+    assert_int_equal(plan(h, false, &items, &summary), 0);
+    cask_free(items);
+    assert_int_equal(plan(h, true, &items, &summary), 1);
+    assert_true(summary.freed_bytes >= VALUE_BYTES);
+    cask_free(items);
+    assert_int_equal(cask_merge_plan(h->db, NULL, NULL, NULL, &summary, NULL),
+                     CASK_INVALID);
+}
+
+static void test_a_reader_is_told_the_same_plan(void **state)
+{
+    handle *h = *state;
+    cask_merge_item *items = NULL;
+    cask_merge_summary writer, reader;
+    cask_merge_state now;
+    size_t count;
+
+    for (unsigned i = 0; i < 3 * KEYS; i++) {
+        put_key(h, i % KEYS, 'a');
+    }
+    count = plan(h, false, &items, &writer);
+    assert_true(count > 0);
+    cask_free(items);
+    assert_int_equal(cask_merge_status(h->db, &now, NULL), CASK_OK);
+    assert_true(now.due);
+    assert_string_equal(now.reason, writer.reason);
+    assert_int_equal(now.merges, 0);
+    handle_close(h);
+    h->options.read_only = true; /* an index of its own: nobody else is there */
+    handle_open(h);
+    assert_true(plan(h, false, &items, &reader) >= count);
+    assert_string_equal(reader.reason, writer.reason);
+    cask_free(items);
+    assert_int_equal(cask_merge_status(h->db, &now, NULL), CASK_OK);
+    assert_true(now.due);
+}
+
 static bool count_entry(void *context, const cask_entry *entry)
 {
     (void)entry;
@@ -249,6 +350,9 @@ int main(void)
         TEST(test_a_merge_of_nothing_does_nothing),
         TEST(test_deletes_that_hide_nothing_go),
         TEST(test_a_delete_stays_while_an_older_put_exists_elsewhere),
+        TEST(test_a_plan_says_what_a_merge_does),
+        TEST(test_a_plan_of_nothing_says_why),
+        TEST(test_a_reader_is_told_the_same_plan),
         TEST(test_a_fold_sees_every_key_once_over_a_merge),
         TEST(test_a_view_outlives_its_segment),
     };
