@@ -137,17 +137,26 @@ static bool move_window(bitcask_file *file, uint64_t offset, size_t size)
     return true;
 }
 
-const uint8_t *bitcask_file_at(bitcask_file *file, uint64_t offset, size_t size)
+const uint8_t *bitcask_file_peek(const bitcask_file *file, uint64_t offset,
+                                 size_t size)
 {
-    bool is_there =
-        offset >= file->window_offset &&
-        offset - file->window_offset <= file->window_size &&
-        size <= file->window_size - (size_t)(offset - file->window_offset);
+    uint64_t skipped = offset - file->window_offset;
 
-    if (!is_there && !move_window(file, offset, size)) {
+    if (offset < file->window_offset || skipped > file->window_size ||
+        size > file->window_size - (size_t)skipped) {
         return NULL;
     }
-    return file->window + (offset - file->window_offset);
+    return file->window + skipped;
+}
+
+const uint8_t *bitcask_file_at(bitcask_file *file, uint64_t offset, size_t size)
+{
+    const uint8_t *bytes = bitcask_file_peek(file, offset, size);
+
+    if (bytes != NULL) {
+        return bytes;
+    }
+    return move_window(file, offset, size) ? file->window : NULL;
 }
 
 /* ---- Checksums --------------------------------------------------------- */
@@ -199,21 +208,17 @@ static bool sum_until(bitcask_file *file, uint64_t offset, uint32_t *ret_crc)
     uint64_t index = (offset - file->sums_offset) / SUM_DISTANCE;
     uint64_t from = file->sums_offset + index * SUM_DISTANCE;
     size_t rest = (size_t)(offset - from);
+    const uint8_t *bytes = bitcask_file_peek(file, from, rest);
     uint8_t buffer[SUM_DISTANCE];
 
     if (!extend_sums(file, offset)) {
         return false;
     }
-    if (from >= file->window_offset &&
-        from - file->window_offset <= file->window_size &&
-        rest <= file->window_size - (size_t)(from - file->window_offset)) {
-        *ret_crc =
-            bitcask_crc(file->sums[index],
-                        file->window + (from - file->window_offset), rest);
-        return true;
+    if (bytes == NULL) {
+        read_range(file->fd, buffer, rest, from);
+        bytes = buffer;
     }
-    read_range(file->fd, buffer, rest, from);
-    *ret_crc = bitcask_crc(file->sums[index], buffer, rest);
+    *ret_crc = bitcask_crc(file->sums[index], bytes, rest);
     return true;
 }
 

@@ -48,6 +48,10 @@ void bitcask_file_close(bitcask_file *file);
 const uint8_t *bitcask_file_at(bitcask_file *file, uint64_t offset,
                                size_t size);
 
+/* The same if the bytes are at hand; NULL if they would have to be read. */
+const uint8_t *bitcask_file_peek(const bitcask_file *file, uint64_t offset,
+                                 size_t size);
+
 /*
  * The crc32 of a range inside the file, without holding it in memory; false if
  * there is no memory at all.

@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <time.h>
 
+#include "batch_writer.h"
 #include "bitcask_index.h"
 #include "bitcask_walk.h"
 #include "key_text.h"
@@ -25,13 +26,14 @@
 
 enum {
     BATCH_MAX_BYTES = 512 * 1024, /* a batch must fit into a segment */
-    NOTES_PER_FILE = 20           /* then damage is only counted */
+    HINTS_AT_ONCE = 32,
+    NOTES_PER_FILE = 20 /* then damage is only counted */
 };
 
 typedef struct importer {
     bitcask_source *source;
     cask_db *db;
-    cask_batch *batch;
+    batch_writer *writer;
     bitcask_index index;
     uint64_t expiry_s;
     uint64_t now_s;
@@ -74,16 +76,25 @@ static bool advance(importer *import, uint64_t offset)
 
 /* ---- Writing ----------------------------------------------------------- */
 
-static bool flush(importer *import)
+/* Wait until everything is written. */
+static bool drain(importer *import)
 {
     cask_error err = {0};
 
-    if (cask_batch_count(import->batch) > 0 &&
-        cask_write(import->db, import->batch, &err) != CASK_OK) {
-        return fail_store(import, &err);
-    }
-    cask_batch_clear(import->batch);
-    return true;
+    return batch_writer_drain(import->writer, &err) == CASK_OK ||
+           fail_store(import, &err);
+}
+
+/* Put a value that is too large to be copied into a batch. */
+static bool put_large(importer *import, const bitcask_record *record,
+                      const cask_write_options *options)
+{
+    cask_error err = {0};
+
+    return drain(import) &&
+           (cask_put_with(import->db, record->key, record->value, options, NULL,
+                          &err) == CASK_OK ||
+            fail_store(import, &err));
 }
 
 static bool put(importer *import, const bitcask_record *record)
@@ -93,6 +104,7 @@ static bool put(importer *import, const bitcask_record *record)
         .time_s = record->time_s != 0 ? record->time_s : 1,
     };
     cask_error err = {0};
+    cask_batch *batch;
 
     if (import->expiry_s != 0) {
         uint64_t expires_s = import->expiry_s + record->time_s;
@@ -105,16 +117,16 @@ static bool put(importer *import, const bitcask_record *record)
     }
     import->counts.imported++;
     if (record->key.size + record->value.size > BATCH_MAX_BYTES) {
-        return flush(import) &&
-               (cask_put_with(import->db, record->key, record->value, &options,
-                              NULL, &err) == CASK_OK ||
-                fail_store(import, &err));
+        return put_large(import, record, &options);
     }
-    if (cask_batch_put_with(import->batch, record->key, record->value, &options,
-                            &err) != CASK_OK) {
+    batch = batch_writer_batch(import->writer);
+    if (cask_batch_put_with(batch, record->key, record->value, &options,
+                            &err) != CASK_OK ||
+        (cask_batch_bytes(batch) >= BATCH_MAX_BYTES &&
+         batch_writer_send(import->writer, &err) != CASK_OK)) {
         return fail_store(import, &err);
     }
-    return cask_batch_bytes(import->batch) < BATCH_MAX_BYTES || flush(import);
+    return true;
 }
 
 /* Take back what was put, before it was known that there is a newer one. */
@@ -123,7 +135,7 @@ static bool take_back(importer *import, cask_slice key)
     cask_error err = {0};
     bool existed = false;
 
-    if (!flush(import)) {
+    if (!drain(import)) {
         return false;
     }
     if (cask_delete(import->db, key, &existed, &err) != CASK_OK) {
@@ -138,14 +150,22 @@ static bool take_back(importer *import, cask_slice key)
 typedef bool (*record_fn)(void *context, const bitcask_record *record);
 typedef bool (*damage_fn)(void *context, const bitcask_damage *damage);
 
+static void look_ahead(void *context, cask_slice key)
+{
+    importer *import = context;
+
+    bitcask_index_prefetch(&import->index,
+                           bitcask_index_hash(&import->index, key));
+}
+
 /* Walk through the data of the current member, guided by its hints if they are
  * used; false to give up. */
 static bool walk_member(importer *import, record_fn on_record,
                         damage_fn on_damage, bool wants_values)
 {
     bitcask_member *member = &import->source->members[import->member];
-    const bitcask_visitor visitor = {wants_values, on_record, on_damage,
-                                     import};
+    const bitcask_visitor visitor = {wants_values, look_ahead, on_record,
+                                     on_damage, import};
     bitcask_walk_result result;
     bitcask_hints hints = {.next = 0};
     bitcask_file data = {0};
@@ -192,11 +212,11 @@ static bool for_each_member(importer *import, bool (*visit)(importer *import))
 
 /* ---- Looking for the newest versions ----------------------------------- */
 
-/* A version of `key` is at `offset`: the newest so far. */
-static bool note_version(importer *import, cask_slice key, uint64_t offset,
+/* A version of a key is at `offset`: the newest so far. */
+static bool note_version(importer *import, key_hash hash, uint64_t offset,
                          bool tombstone)
 {
-    bitcask_slot *slot = bitcask_index_add(&import->index, key);
+    bitcask_slot *slot = bitcask_index_add(&import->index, hash);
 
     if (slot == NULL) {
         return fail_memory(import);
@@ -212,16 +232,19 @@ static bool note_record(void *context, const bitcask_record *record)
 {
     importer *import = context;
 
-    return note_version(import, record->key, record->offset,
-                        record->tombstone) &&
+    return note_version(import, bitcask_index_hash(&import->index, record->key),
+                        record->offset, record->tombstone) &&
            advance(import, record->offset);
 }
 
 /* A tombstone that only a hint tells of still deletes what is older. */
 static bool note_damage(void *context, const bitcask_damage *damage)
 {
+    importer *import = context;
+
     return damage->hint == NULL || !damage->hint->tombstone ||
-           note_version(context, damage->key, damage->offset, true);
+           note_version(import, bitcask_index_hash(&import->index, damage->key),
+                        damage->offset, true);
 }
 
 /* Note the versions that the data tells of. */
@@ -233,18 +256,39 @@ static bool note_data(importer *import)
     return walk_member(import, note_record, note_damage, false);
 }
 
-static bool note_hints(importer *import, bitcask_hints *hints)
+/* Read up to HINTS_AT_ONCE hints; returns how many there were. */
+static size_t read_hints(importer *import, bitcask_hints *hints,
+                         bitcask_hint read[HINTS_AT_ONCE],
+                         key_hash hashes[HINTS_AT_ONCE])
 {
-    bitcask_hint hint;
+    size_t count = 0;
     cask_slice key;
 
-    while (bitcask_hints_next(hints, &hint, &key)) {
-        if (!note_version(import, key, hint.offset, hint.tombstone) ||
-            !advance(import, 0)) {
-            return false;
-        }
+    while (count < HINTS_AT_ONCE &&
+           bitcask_hints_next(hints, &read[count], &key)) {
+        hashes[count] = bitcask_index_hash(&import->index, key);
+        bitcask_index_prefetch(&import->index, hashes[count]);
+        count++;
     }
-    return true;
+    return count;
+}
+
+static bool note_hints(importer *import, bitcask_hints *hints)
+{
+    bitcask_hint read[HINTS_AT_ONCE];
+    key_hash hashes[HINTS_AT_ONCE];
+    size_t count;
+
+    do {
+        count = read_hints(import, hints, read, hashes);
+        for (size_t i = 0; i < count; i++) {
+            if (!note_version(import, hashes[i], read[i].offset,
+                              read[i].tombstone)) {
+                return false;
+            }
+        }
+    } while (count == HINTS_AT_ONCE && advance(import, 0));
+    return signals_arrived() == 0;
 }
 
 /* Note the versions that the hints tell of if they are sound, else the data. */
@@ -282,13 +326,14 @@ static bool make_unknown(importer *import, bitcask_slot *slot)
 }
 
 /* A record that the hints do not know, since they are wrong. */
-static bool meet_unnoted(importer *import, bitcask_slot *slot, cask_slice key)
+static bool meet_unnoted(importer *import, bitcask_slot *slot, key_hash hash,
+                         cask_slice key)
 {
     if (import->again) {
         return true; /* somebody is writing to the source */
     }
     if (slot == NULL) {
-        slot = bitcask_index_add(&import->index, key);
+        slot = bitcask_index_add(&import->index, hash);
     }
     if (slot == NULL) {
         return fail_memory(import);
@@ -303,13 +348,14 @@ static bool meet_unnoted(importer *import, bitcask_slot *slot, cask_slice key)
 /* Import the record if it is the newest version of its key. */
 static bool settle_record(importer *import, const bitcask_record *record)
 {
-    bitcask_slot *slot = bitcask_index_find(&import->index, record->key);
+    key_hash hash = bitcask_index_hash(&import->index, record->key);
+    bitcask_slot *slot = bitcask_index_find(&import->index, hash);
     uint64_t place = bitcask_place(import->member, record->offset);
     bitcask_newest newest =
         slot == NULL ? BITCASK_UNKNOWN : bitcask_slot_newest(slot);
 
     if (newest == BITCASK_UNKNOWN || place > bitcask_slot_place(slot)) {
-        return meet_unnoted(import, slot, record->key);
+        return meet_unnoted(import, slot, hash, record->key);
     }
     if (place < bitcask_slot_place(slot) || newest == BITCASK_SETTLED) {
         return true;
@@ -424,7 +470,7 @@ static bool import_all(importer *import)
         goes_on = for_each_member(import, note_data) &&
                   for_each_member(import, import_member);
     }
-    return flush(import) && goes_on;
+    return goes_on && drain(import);
 }
 
 exit_status bitcask_import(bitcask_source *source, cask_db *db,
@@ -438,14 +484,15 @@ exit_status bitcask_import(bitcask_source *source, cask_db *db,
     if (!bitcask_index_init(&import.index)) {
         return report(EXIT_SYSTEM, "import: the system gives no random bytes");
     }
-    if (cask_batch_create(&import.batch, NULL) != CASK_OK) {
+    import.writer = batch_writer_create(db);
+    if (import.writer == NULL) {
         return report_memory();
     }
     progress_start(&import.progress, "importing", "records",
                    source->data_bytes);
     (void)import_all(&import);
     progress_stop(&import.progress);
-    cask_batch_free(import.batch);
+    batch_writer_free(import.writer);
     bitcask_index_free(&import.index);
     *ret_counts = import.counts;
     return import.status;

@@ -70,20 +70,32 @@ static bool grow(bitcask_index *index)
     return true;
 }
 
-bitcask_slot *bitcask_index_find(const bitcask_index *index, cask_slice key)
+key_hash bitcask_index_hash(const bitcask_index *index, cask_slice key)
+{
+    return key_hash_of(index->seed, key);
+}
+
+void bitcask_index_prefetch(const bitcask_index *index, key_hash hash)
+{
+    if (index->capacity > 0) {
+        __builtin_prefetch(
+            &index->slots[(size_t)hash.word[0] & (index->capacity - 1)], 1);
+    }
+}
+
+bitcask_slot *bitcask_index_find(const bitcask_index *index, key_hash hash)
 {
     bitcask_slot *slot;
 
     if (index->capacity == 0) {
         return NULL;
     }
-    slot = probe(index->slots, index->capacity, key_hash_of(index->seed, key));
+    slot = probe(index->slots, index->capacity, hash);
     return slot->place == PLACE_FREE ? NULL : slot;
 }
 
-bitcask_slot *bitcask_index_add(bitcask_index *index, cask_slice key)
+bitcask_slot *bitcask_index_add(bitcask_index *index, key_hash hash)
 {
-    key_hash hash = key_hash_of(index->seed, key);
     bitcask_slot *slot;
 
     if (index->count >= index->capacity / 8 * 7 && !grow(index)) {

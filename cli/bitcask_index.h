@@ -41,11 +41,18 @@ typedef struct bitcask_index {
 bool bitcask_index_init(bitcask_index *index);
 void bitcask_index_free(bitcask_index *index);
 
+/* The hash by which a key is found. */
+key_hash bitcask_index_hash(const bitcask_index *index, cask_slice key);
+
+/* Fetch the slot of a key that will be asked for soon: tables are larger than
+ * caches. */
+void bitcask_index_prefetch(const bitcask_index *index, key_hash hash);
+
 /* The slot of a key, valid until the next one is added. NULL: there is none. */
-bitcask_slot *bitcask_index_find(const bitcask_index *index, cask_slice key);
+bitcask_slot *bitcask_index_find(const bitcask_index *index, key_hash hash);
 
 /* The same; if there is none, a new one, which is UNKNOWN. NULL: no memory. */
-bitcask_slot *bitcask_index_add(bitcask_index *index, cask_slice key);
+bitcask_slot *bitcask_index_add(bitcask_index *index, key_hash hash);
 
 /* Whether slots[i] is one of a key. */
 bool bitcask_index_is_used(const bitcask_index *index, size_t i);

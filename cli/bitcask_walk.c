@@ -11,6 +11,7 @@ enum {
     WHOLE_MAX = 16 * 1024 * 1024,
     /* The same in a damaged file, where sizes may be lies at every byte. */
     DAMAGED_WHOLE_MAX = 1024,
+    AHEAD_COUNT = 16, /* records that the visitor hears of ahead */
     CRC_SIZE = 4
 };
 
@@ -19,6 +20,8 @@ typedef struct walk {
     const bitcask_visitor *visitor;
     uint64_t offset;
     size_t whole_max; /* see above */
+    uint64_t ahead;   /* offset of the next one to tell ahead */
+    int ahead_count;  /* told and not met */
     bool ended;       /* by the visitor */
     bool no_memory;   /* give up */
 } walk;
@@ -86,6 +89,43 @@ static bool fetch(walk *w, const bitcask_header *header,
     return true;
 }
 
+/* Tell the visitor of keys ahead, as far as they are at hand. What is there is
+ * not checked: sizes may be anything. */
+static void look_ahead(walk *w)
+{
+    if (w->ahead < w->offset) {
+        w->ahead = w->offset;
+        w->ahead_count = 0;
+    }
+    while (w->visitor->on_ahead != NULL && w->ahead_count < AHEAD_COUNT) {
+        const uint8_t *bytes =
+            bitcask_file_peek(w->data, w->ahead, BITCASK_HEADER_SIZE);
+        bitcask_header header;
+
+        if (bytes == NULL) {
+            return;
+        }
+        bitcask_decode_header(bytes, &header);
+        bytes = bitcask_file_peek(w->data, w->ahead + BITCASK_HEADER_SIZE,
+                                  header.key_size);
+        if (bytes == NULL) {
+            return;
+        }
+        w->visitor->on_ahead(w->visitor->context,
+                             (cask_slice){bytes, header.key_size});
+        w->ahead += bitcask_record_size(&header);
+        w->ahead_count++;
+    }
+}
+
+static void visit_record(walk *w, const bitcask_record *record, uint64_t size)
+{
+    w->ended = !w->visitor->on_record(w->visitor->context, record);
+    w->offset += size;
+    w->ahead_count -= w->ahead_count > 0 ? 1 : 0;
+    look_ahead(w);
+}
+
 static void visit_damage(walk *w, uint64_t end, const bitcask_hint *hint,
                          cask_slice key)
 {
@@ -131,8 +171,7 @@ static void walk_data(walk *w)
         if (!is_record(w, w->offset, &header)) {
             visit_damage(w, find_record(w), NULL, (cask_slice){NULL, 0});
         } else if (fetch(w, &header, &record)) {
-            w->ended = !w->visitor->on_record(w->visitor->context, &record);
-            w->offset += bitcask_record_size(&header);
+            visit_record(w, &record, bitcask_record_size(&header));
         }
     }
 }
@@ -166,8 +205,7 @@ static bool walk_hints(walk *w, bitcask_hints *hints)
             if (!agree(&record, &header, &hint, key)) {
                 return false;
             }
-            w->ended = !w->visitor->on_record(w->visitor->context, &record);
-            w->offset += hint.record_size;
+            visit_record(w, &record, hint.record_size);
         }
     }
     return true;

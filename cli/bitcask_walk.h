@@ -30,6 +30,9 @@ typedef struct bitcask_damage {
 
 typedef struct bitcask_visitor {
     bool wants_values;
+    /* Called with keys that will probably be met soon, some again, some wrong;
+     * NULL: not wanted. */
+    void (*on_ahead)(void *context, cask_slice key);
     /* Return false to end the walk. */
     bool (*on_record)(void *context, const bitcask_record *record);
     bool (*on_damage)(void *context, const bitcask_damage *damage);

@@ -10,24 +10,27 @@
 
 enum { KEYS = 100000 };
 
-static cask_slice key_of(size_t i, char text[16])
+static key_hash hash_of(const bitcask_index *index, size_t i)
 {
-    int size = snprintf(text, 16, "%zu", i);
+    char text[16];
+    int size = snprintf(text, sizeof(text), "%zu", i);
+    key_hash hash;
 
     assert_true(size > 0);
-    return (cask_slice){text, (size_t)size};
+    hash = bitcask_index_hash(index, (cask_slice){text, (size_t)size});
+    bitcask_index_prefetch(index, hash);
+    return hash;
 }
 
 static void test_every_key_is_found_while_the_index_grows(void **state)
 {
     bitcask_index index;
-    char text[16];
 
     (void)state;
     assert_true(bitcask_index_init(&index));
-    assert_null(bitcask_index_find(&index, key_of(0, text)));
+    assert_null(bitcask_index_find(&index, hash_of(&index, 0)));
     for (size_t i = 0; i < KEYS; i++) {
-        bitcask_slot *slot = bitcask_index_add(&index, key_of(i, text));
+        bitcask_slot *slot = bitcask_index_add(&index, hash_of(&index, i));
 
         assert_non_null(slot);
         assert_int_equal(bitcask_slot_newest(slot), BITCASK_UNKNOWN);
@@ -35,13 +38,13 @@ static void test_every_key_is_found_while_the_index_grows(void **state)
         assert_int_equal(index.count, i + 1);
     }
     for (size_t i = 0; i < KEYS; i++) {
-        bitcask_slot *slot = bitcask_index_find(&index, key_of(i, text));
+        bitcask_slot *slot = bitcask_index_find(&index, hash_of(&index, i));
 
         assert_non_null(slot);
-        assert_ptr_equal(slot, bitcask_index_add(&index, key_of(i, text)));
+        assert_ptr_equal(slot, bitcask_index_add(&index, hash_of(&index, i)));
         assert_int_equal(bitcask_slot_place(slot), bitcask_place(i % 7, i));
     }
-    assert_null(bitcask_index_find(&index, key_of(KEYS, text)));
+    assert_null(bitcask_index_find(&index, hash_of(&index, KEYS)));
     assert_int_equal(index.count, KEYS);
     bitcask_index_free(&index);
 }
