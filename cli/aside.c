@@ -1,6 +1,7 @@
 /*
  * A directory that appears whole or not at all, see aside.h.
  */
+#define _XOPEN_SOURCE 700 /* realpath() */
 #include "aside.h"
 
 #include <dirent.h>

@@ -14,29 +14,24 @@
 
 #include <inttypes.h>
 #include <stdio.h>
-#include <time.h>
 
-#include "batch_writer.h"
 #include "bitcask_index.h"
 #include "bitcask_walk.h"
+#include "import_sink.h"
 #include "key_text.h"
 #include "progress.h"
 #include "signals.h"
 #include "units.h"
 
 enum {
-    BATCH_MAX_BYTES = 512 * 1024, /* a batch must fit into a segment */
     HINTS_AT_ONCE = 32,
     NOTES_PER_FILE = 20 /* then damage is only counted */
 };
 
 typedef struct importer {
     bitcask_source *source;
-    cask_db *db;
-    batch_writer *writer;
+    import_sink sink;
     bitcask_index index;
-    uint64_t expiry_s;
-    uint64_t now_s;
     bitcask_import_counts counts;
     exit_status status;
 
@@ -60,8 +55,13 @@ static bool fail_memory(importer *import)
     return fail_with(import, report_memory());
 }
 
-static bool fail_store(importer *import, const cask_error *err)
+/* Report what the store said, if it is an error. */
+static bool check_store(importer *import, cask_status status,
+                        const cask_error *err)
 {
+    if (status == CASK_OK) {
+        return true;
+    }
     progress_wipe(&import->progress);
     return fail_with(import, report_failure("import", err));
 }
@@ -72,77 +72,6 @@ static bool advance(importer *import, uint64_t offset)
     progress_update(&import->progress, import->bytes_before + offset,
                     import->counts.records);
     return signals_arrived() == 0;
-}
-
-/* ---- Writing ----------------------------------------------------------- */
-
-/* Wait until everything is written. */
-static bool drain(importer *import)
-{
-    cask_error err = {0};
-
-    return batch_writer_drain(import->writer, &err) == CASK_OK ||
-           fail_store(import, &err);
-}
-
-/* Put a value that is too large to be copied into a batch. */
-static bool put_large(importer *import, const bitcask_record *record,
-                      const cask_write_options *options)
-{
-    cask_error err = {0};
-
-    return drain(import) &&
-           (cask_put_with(import->db, record->key, record->value, options, NULL,
-                          &err) == CASK_OK ||
-            fail_store(import, &err));
-}
-
-static bool put(importer *import, const bitcask_record *record)
-{
-    cask_write_options options = {
-        /* 0 would be now, and is a second earlier. */
-        .time_s = record->time_s != 0 ? record->time_s : 1,
-    };
-    cask_error err = {0};
-    cask_batch *batch;
-
-    if (import->expiry_s != 0) {
-        uint64_t expires_s = import->expiry_s + record->time_s;
-
-        if (expires_s <= import->now_s) {
-            import->counts.expired++;
-            return true;
-        }
-        options.expires_at_ms = expires_s * 1000;
-    }
-    import->counts.imported++;
-    if (record->key.size + record->value.size > BATCH_MAX_BYTES) {
-        return put_large(import, record, &options);
-    }
-    batch = batch_writer_batch(import->writer);
-    if (cask_batch_put_with(batch, record->key, record->value, &options,
-                            &err) != CASK_OK ||
-        (cask_batch_bytes(batch) >= BATCH_MAX_BYTES &&
-         batch_writer_send(import->writer, &err) != CASK_OK)) {
-        return fail_store(import, &err);
-    }
-    return true;
-}
-
-/* Take back what was put, before it was known that there is a newer one. */
-static bool take_back(importer *import, cask_slice key)
-{
-    cask_error err = {0};
-    bool existed = false;
-
-    if (!drain(import)) {
-        return false;
-    }
-    if (cask_delete(import->db, key, &existed, &err) != CASK_OK) {
-        return fail_store(import, &err);
-    }
-    import->counts.imported -= existed ? 1 : 0;
-    return true;
 }
 
 /* ---- Reading a file ---------------------------------------------------- */
@@ -329,6 +258,8 @@ static bool make_unknown(importer *import, bitcask_slot *slot)
 static bool meet_unnoted(importer *import, bitcask_slot *slot, key_hash hash,
                          cask_slice key)
 {
+    cask_error err = {0};
+
     if (import->again) {
         return true; /* somebody is writing to the source */
     }
@@ -339,7 +270,8 @@ static bool meet_unnoted(importer *import, bitcask_slot *slot, key_hash hash,
         return fail_memory(import);
     }
     if (bitcask_slot_newest(slot) == BITCASK_SETTLED &&
-        !take_back(import, key)) {
+        !check_store(import, import_sink_take_back(&import->sink, key, &err),
+                     &err)) {
         return false;
     }
     return make_unknown(import, slot);
@@ -348,6 +280,7 @@ static bool meet_unnoted(importer *import, bitcask_slot *slot, key_hash hash,
 /* Import the record if it is the newest version of its key. */
 static bool settle_record(importer *import, const bitcask_record *record)
 {
+    cask_error err = {0};
     key_hash hash = bitcask_index_hash(&import->index, record->key);
     bitcask_slot *slot = bitcask_index_find(&import->index, hash);
     uint64_t place = bitcask_place(import->member, record->offset);
@@ -365,7 +298,8 @@ static bool settle_record(importer *import, const bitcask_record *record)
     }
     if (newest == BITCASK_VALUE) {
         bitcask_slot_set(slot, place, BITCASK_SETTLED);
-        return put(import, record);
+        return check_store(import, import_sink_put(&import->sink, record, &err),
+                           &err);
     }
     return true;
 }
@@ -458,6 +392,7 @@ static void sum_up(importer *import)
 
 static bool import_all(importer *import)
 {
+    cask_error err = {0};
     bool goes_on = for_each_member(import, note_member) &&
                    for_each_member(import, import_member);
 
@@ -470,30 +405,30 @@ static bool import_all(importer *import)
         goes_on = for_each_member(import, note_data) &&
                   for_each_member(import, import_member);
     }
-    return goes_on && drain(import);
+    return goes_on &&
+           check_store(import, import_sink_drain(&import->sink, &err), &err);
 }
 
 exit_status bitcask_import(bitcask_source *source, cask_db *db,
                            uint64_t expiry_s, bitcask_import_counts *ret_counts)
 {
-    importer import = {.source = source,
-                       .db = db,
-                       .expiry_s = expiry_s,
-                       .now_s = (uint64_t)time(NULL)};
+    importer import = {.source = source};
 
     if (!bitcask_index_init(&import.index)) {
         return report(EXIT_SYSTEM, "import: the system gives no random bytes");
     }
-    import.writer = batch_writer_create(db);
-    if (import.writer == NULL) {
-        return report_memory();
+    if (import_sink_open(&import.sink, db, expiry_s)) {
+        progress_start(&import.progress, "importing", "records",
+                       source->data_bytes);
+        (void)import_all(&import);
+        progress_stop(&import.progress);
+    } else {
+        import.status = report_memory();
     }
-    progress_start(&import.progress, "importing", "records",
-                   source->data_bytes);
-    (void)import_all(&import);
-    progress_stop(&import.progress);
-    batch_writer_free(import.writer);
+    import_sink_close(&import.sink);
     bitcask_index_free(&import.index);
+    import.counts.imported = import.sink.imported;
+    import.counts.expired = import.sink.expired;
     *ret_counts = import.counts;
     return import.status;
 }
