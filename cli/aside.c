@@ -1,7 +1,7 @@
 /*
  * A directory that appears whole or not at all, see aside.h.
  */
-#define _XOPEN_SOURCE 700 /* realpath() */
+#define _GNU_SOURCE /* realpath() */
 #include "aside.h"
 
 #include <dirent.h>

@@ -113,6 +113,9 @@ static bool move_window(bitcask_file *file, uint64_t offset, size_t size)
     size_t kept = 0;
     size_t wanted;
 
+    if (file->window == NULL) {
+        return false; /* not open */
+    }
     if (size > file->window_capacity) {
         uint8_t *larger = realloc(file->window, size);
 

@@ -60,6 +60,7 @@ static void free_member(bitcask_member *member)
 {
     free(member->data_path);
     free(member->hint_path);
+    *member = (bitcask_member){.data_path = NULL};
 }
 
 /* ---- Reading the directory --------------------------------------------- */
@@ -155,45 +156,52 @@ static exit_status read_entries(bitcask_source *source, DIR *directory)
 
 /* ---- Which files count ------------------------------------------------- */
 
-static void drop_pending(bitcask_source *source)
+/* chmod -R sets what looks like marks. */
+static void forgive_chmod(bitcask_source *source)
 {
-    bool marks_mean_nothing = source->executable_count == source->file_count;
-    size_t kept = 0;
     bool told = false;
 
-    for (size_t i = 0; i < source->count; i++) {
-        bitcask_member *member = &source->members[i];
-
-        if (member->pending && marks_mean_nothing) {
-            if (!told) {
-                (void)report(EXIT_DONE,
-                             "note: %s: every file is executable, as chmod -R "
-                             "leaves them; that is not taken for Bitcask's "
-                             "mark of files to be deleted",
-                             source->path);
-            }
-            told = true;
-            member->pending = false;
-        }
-        if (member->pending) {
-            (void)report(EXIT_DONE,
-                         "note: %s: left out: it bears Bitcask's mark of files "
-                         "to be deleted (executable by others, or setuid)",
-                         member->data_path);
-            free_member(member);
-        } else {
-            source->members[kept++] = *member;
-        }
+    if (source->executable_count != source->file_count) {
+        return;
     }
-    source->count = kept;
+    for (size_t i = 0; i < source->count; i++) {
+        if (source->members[i].pending && !told) {
+            (void)report(EXIT_DONE,
+                         "note: %s: every file is executable, as chmod -R "
+                         "leaves them; that is not taken for Bitcask's mark of "
+                         "files to be deleted",
+                         source->path);
+            told = true;
+        }
+        source->members[i].pending = false;
+    }
 }
 
-static int compare_ids(const void *a, const void *b)
+/* Those that count first, by their ids. */
+static int compare(const void *a, const void *b)
 {
     const bitcask_member *left = a;
     const bitcask_member *right = b;
 
+    if (left->pending != right->pending) {
+        return left->pending ? 1 : -1;
+    }
     return left->id < right->id ? -1 : left->id > right->id ? 1 : 0;
+}
+
+static void sort_and_drop_pending(bitcask_source *source)
+{
+    qsort(source->members, source->count, sizeof(*source->members), compare);
+    while (source->count > 0 && source->members[source->count - 1].pending) {
+        bitcask_member *member = &source->members[source->count - 1];
+
+        (void)report(EXIT_DONE,
+                     "note: %s: left out: it bears Bitcask's mark of files to "
+                     "be deleted (executable by others, or setuid)",
+                     member->data_path);
+        free_member(member);
+        source->count--;
+    }
 }
 
 static exit_status check_members(bitcask_source *source)
@@ -242,10 +250,9 @@ exit_status bitcask_source_read(const char *path, bitcask_source *ret_source)
                         "*" DATA_SUFFIX " file",
                         path);
     }
-    if (status == EXIT_DONE) {
-        qsort(source.members, source.count, sizeof(*source.members),
-              compare_ids);
-        drop_pending(&source);
+    if (status == EXIT_DONE && source.members != NULL) {
+        forgive_chmod(&source);
+        sort_and_drop_pending(&source);
         status = check_members(&source);
     }
     if (status != EXIT_DONE) {

@@ -1,7 +1,7 @@
 /*
  * What import and export check alike, see foreign.h.
  */
-#define _XOPEN_SOURCE 700 /* realpath() */
+#define _GNU_SOURCE /* realpath() */
 #include "foreign.h"
 
 #include <errno.h>

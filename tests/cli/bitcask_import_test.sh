@@ -101,14 +101,20 @@ error_says 'of 2 keys the newest value is damaged; an older one'
 is "$("$caskade" get store older)" old 'the older value'
 expect 1 get store deleted
 
-# What the device cannot read is damage too, and the rest is not.
-make many_files
-strace -qq -o trace -P source/1.bitcask.data -P source/2.bitcask.data \
-    -e trace=pread64 -e inject=pread64:error=EIO \
-    "$caskade" import --strict bitcask source store >out 2>err
-is "$?" 3 'status with a device that fails'
-content_is_expected
-output_says '; 4 damaged places, '
+# What the device cannot read is damage too, and the rest is not. (The leak
+# sanitizer and strace exclude each other.)
+if command -v strace >/dev/null && strace -o /dev/null true 2>/dev/null; then
+    make many_files
+    ASAN_OPTIONS=${ASAN_OPTIONS:-}:detect_leaks=0 \
+        strace -qq -o trace -P source/1.bitcask.data -P source/2.bitcask.data \
+        -e trace=pread64 -e inject=pread64:error=EIO \
+        "$caskade" import --strict bitcask source store >out 2>err
+    is "$?" 3 'status with a device that fails'
+    content_is_expected
+    output_says '; 4 damaged places, '
+else
+    echo 'no strace: devices that fail are not tried'
+fi
 
 # A file with many damaged places does not fill the screen.
 make no_hint
