@@ -32,7 +32,8 @@ typedef struct bitcask_import_counts {
  * Damage is reported as a note each time. Stops when a signal arrives. Reports
  * what fails; then a part is imported.
  *
- * Memory: some 40 bytes per key, the largest value, and 2 MiB.
+ * Memory: at most 68 bytes per key (see bitcask_index.h), the largest value,
+ * and 2 MiB.
  * Cost: reads every data file once, and first the hints, or the data itself
  * where these are missing or wrong. If a hint names a record that is damaged,
  * everything is read once more, for an older version.

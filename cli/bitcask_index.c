@@ -15,6 +15,8 @@ enum {
     NEWEST_MASK = (1 << NEWEST_BITS) - 1
 };
 
+#define CAPACITY_MAX UINT32_MAX
+
 /* No file has this number, see BITCASK_FILE_MAX_COUNT. */
 #define PLACE_FREE UINT64_MAX
 
@@ -33,26 +35,35 @@ void bitcask_index_free(bitcask_index *index)
     index->capacity = 0;
 }
 
+/* Where the search for a hash begins: its upper half as a part of the table,
+ * which may have any size below CAPACITY_MAX. */
+static size_t first_slot(key_hash hash, size_t capacity)
+{
+    return (size_t)(((hash.word[0] >> 32) * (uint64_t)capacity) >> 32);
+}
+
 /* The slot of `hash`, or the free one where it belongs. */
 static bitcask_slot *probe(bitcask_slot *slots, size_t capacity, key_hash hash)
 {
-    size_t at = (size_t)hash.word[0] & (capacity - 1);
+    size_t at = first_slot(hash, capacity);
 
     while (slots[at].place != PLACE_FREE &&
            (slots[at].hash.word[0] != hash.word[0] ||
             slots[at].hash.word[1] != hash.word[1])) {
-        at = (at + 1) & (capacity - 1);
+        at = at + 1 == capacity ? 0 : at + 1;
     }
     return &slots[at];
 }
 
 static bool grow(bitcask_index *index)
 {
-    size_t capacity =
-        index->capacity == 0 ? FIRST_CAPACITY : index->capacity * 2;
+    /* By a half only: old and new table are there at once. */
+    size_t capacity = index->capacity == 0
+                          ? FIRST_CAPACITY
+                          : index->capacity + index->capacity / 2;
     bitcask_slot *slots = NULL;
 
-    if (capacity <= SIZE_MAX / sizeof(*slots)) {
+    if (capacity <= CAPACITY_MAX) {
         slots = malloc(capacity * sizeof(*slots));
     }
     if (slots == NULL) {
@@ -78,8 +89,7 @@ key_hash bitcask_index_hash(const bitcask_index *index, cask_slice key)
 void bitcask_index_prefetch(const bitcask_index *index, key_hash hash)
 {
     if (index->capacity > 0) {
-        __builtin_prefetch(
-            &index->slots[(size_t)hash.word[0] & (index->capacity - 1)], 1);
+        __builtin_prefetch(&index->slots[first_slot(hash, index->capacity)], 1);
     }
 }
 

@@ -1,7 +1,7 @@
 /*
- * Where the newest version of each key is, in memory: 24 bytes per key in a
- * table that is a half to seven eighths full, whatever keys and values take.
- * Keys are told apart by 128 bits of a seeded hash.
+ * Where the newest version of each key is, in memory: 27 to 41 bytes per key,
+ * and 68 for a moment while the table grows, whatever keys and values take.
+ * Keys are told apart by 128 bits of a seeded hash; there may be 3.7 billion.
  */
 #ifndef CASKADE_CLI_BITCASK_INDEX_H
 #define CASKADE_CLI_BITCASK_INDEX_H
@@ -34,7 +34,7 @@ typedef struct bitcask_index {
     uint64_t seed[2];
     bitcask_slot *slots;
     size_t count;    /* keys */
-    size_t capacity; /* slots, 0 or a power of two */
+    size_t capacity; /* slots */
 } bitcask_index;
 
 /* Seed the hash. False: the system has no random bytes. */
