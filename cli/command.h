@@ -62,5 +62,7 @@ extern const command command_sync;
 extern const command command_merge;
 extern const command command_shell;
 extern const command command_region;
+extern const command command_import;
+extern const command command_export;
 
 #endif

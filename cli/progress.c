@@ -109,11 +109,16 @@ void progress_update(progress *line, uint64_t done, uint64_t item_count)
     (void)fprintf(stderr, "\r%s\033[K", drawn);
 }
 
-void progress_stop(progress *line)
+void progress_wipe(const progress *line)
 {
     if (line->enabled && line->drawn_ms != 0) {
         (void)fputs("\r\033[K", stderr);
     }
+}
+
+void progress_stop(progress *line)
+{
+    progress_wipe(line);
     line->drawn_ms = 0;
     line->enabled = false;
 }

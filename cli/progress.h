@@ -36,7 +36,10 @@ void progress_start(progress *line, const char *verb, const char *items,
 /* Say where we are; draws at most ten times a second. */
 void progress_update(progress *line, uint64_t done, uint64_t item_count);
 
-/* Wipe the line, so that something else can be printed. */
+/* Wipe the line, so that something else can be printed; it comes again. */
+void progress_wipe(const progress *line);
+
+/* Wipe the line for good. */
 void progress_stop(progress *line);
 
 /* Monotonic time. */

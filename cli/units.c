@@ -19,6 +19,18 @@ static const unit duration_units[] = {
     {"h", 3600000}, {"d", 86400000}, {"w", 7 * 86400000},
 };
 
+static const unit size_units[] = {
+    {"", 1},
+    {"K", UINT64_C(1) << 10},
+    {"KiB", UINT64_C(1) << 10},
+    {"M", UINT64_C(1) << 20},
+    {"MiB", UINT64_C(1) << 20},
+    {"G", UINT64_C(1) << 30},
+    {"GiB", UINT64_C(1) << 30},
+    {"T", UINT64_C(1) << 40},
+    {"TiB", UINT64_C(1) << 40},
+};
+
 /* Digits at `*text`, which is moved behind them. False: none, or overflow. */
 static bool parse_digits(const char **text, uint64_t *ret_value)
 {
@@ -41,26 +53,39 @@ static bool parse_digits(const char **text, uint64_t *ret_value)
     return true;
 }
 
-bool units_parse_duration(const char *text, uint64_t *ret_ms)
+/* A number followed by the name of one of `count` units. */
+static bool parse_with_unit(const char *text, const unit *units, size_t count,
+                            uint64_t *ret_value)
 {
-    size_t count = sizeof(duration_units) / sizeof(duration_units[0]);
     uint64_t value;
 
     if (!parse_digits(&text, &value)) {
         return false;
     }
     for (size_t i = 0; i < count; i++) {
-        const unit *found = &duration_units[i];
-
-        if (strcmp(found->name, text) == 0) {
-            if (value > UINT64_MAX / found->factor) {
+        if (strcmp(units[i].name, text) == 0) {
+            if (value > UINT64_MAX / units[i].factor) {
                 return false;
             }
-            *ret_ms = value * found->factor;
+            *ret_value = value * units[i].factor;
             return true;
         }
     }
     return false;
+}
+
+bool units_parse_duration(const char *text, uint64_t *ret_ms)
+{
+    return parse_with_unit(text, duration_units,
+                           sizeof(duration_units) / sizeof(duration_units[0]),
+                           ret_ms);
+}
+
+bool units_parse_bytes(const char *text, uint64_t *ret_bytes)
+{
+    return parse_with_unit(text, size_units,
+                           sizeof(size_units) / sizeof(size_units[0]),
+                           ret_bytes);
 }
 
 bool units_parse_count(const char *text, uint64_t min, uint64_t max,

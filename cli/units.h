@@ -20,6 +20,13 @@ bool units_parse_duration(const char *text, uint64_t *ret_ms);
 bool units_parse_count(const char *text, uint64_t min, uint64_t max,
                        uint64_t *ret_count);
 
+/*
+ * A size: a whole number of bytes, or followed by KiB, MiB, GiB or TiB (or K,
+ * M, G, T, which mean the same). False (nothing set) if it is something else or
+ * does not fit.
+ */
+bool units_parse_bytes(const char *text, uint64_t *ret_bytes);
+
 /* "1,234,567" */
 const char *units_format_count(char text[UNITS_TEXT_SIZE], uint64_t count);
 

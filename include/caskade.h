@@ -292,6 +292,9 @@ typedef struct cask_write_options {
     uint64_t expected_sequence; /* for CASK_IF_SEQUENCE */
     uint64_t expires_at_ms;     /* milliseconds since 1970, 0 = never */
     uint64_t ttl_ms;            /* from now; not with expires_at_ms */
+    uint32_t time_s;            /* of the record, seconds since 1970, which
+                                   cask_info tells and expiry_seconds counts
+                                   from; 0 = now. For copies of other stores */
 } cask_write_options;
 
 /*
@@ -335,8 +338,8 @@ CASK_API CASK_CHECKED cask_status cask_delete(cask_db *db, cask_slice key,
                                               bool *ret_existed,
                                               cask_error *err);
 
-/* cask_delete() with a condition (options: NULL: none; expiry fields must be
- * 0). As cask_put_with(). */
+/* cask_delete() with a condition (options: NULL: none; expiry fields and time_s
+ * must be 0). As cask_put_with(). */
 CASK_API CASK_CHECKED cask_status
 cask_delete_with(cask_db *db, cask_slice key, const cask_write_options *options,
                  bool *ret_existed, cask_error *err);
@@ -371,6 +374,11 @@ CASK_API CASK_CHECKED cask_status cask_batch_put(cask_batch *batch,
                                                  cask_slice value,
                                                  uint64_t expires_at_ms,
                                                  cask_error *err);
+/* Add a put with `expires_at_ms` and `time_s` of `options` (NULL: none); its
+ * condition must be CASK_ALWAYS and ttl_ms 0. As cask_batch_put(). */
+CASK_API CASK_CHECKED cask_status
+cask_batch_put_with(cask_batch *batch, cask_slice key, cask_slice value,
+                    const cask_write_options *options, cask_error *err);
 CASK_API CASK_CHECKED cask_status cask_batch_delete(cask_batch *batch,
                                                     cask_slice key,
                                                     cask_error *err);

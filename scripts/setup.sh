@@ -9,7 +9,7 @@
 set -eu
 
 build="gcc libc6-dev binutils cmake ninja-build"
-build="$build libisal-dev libedit-dev libjansson-dev"
+build="$build libisal-dev libedit-dev libjansson-dev zlib1g-dev"
 tests="g++ pkg-config libcmocka-dev strace python3"
 bench="g++ pkg-config libtkrzw-dev libleveldb-dev"
 check="gcc libc6-dev binutils python3"

@@ -8,8 +8,8 @@ _caskade_read='--damage --io --linger --read-only --region-dir --timeout
 _caskade_write='--allow-remote --damage --exclusive --io --linger --region-dir
     --sync --timeout --verbose'
 
-_caskade_commands='count create delete dump exists get help list load
-    merge put region shell stat sync verify'
+_caskade_commands='count create delete dump exists export get help import list
+    load merge put region shell stat sync verify'
 
 # The options of command $1.
 _caskade_options() {
@@ -26,6 +26,11 @@ _caskade_options() {
     merge) echo "--all --json --plan $_caskade_write" ;;
     sync) echo "$_caskade_write" ;;
     shell) echo "--read-only $_caskade_write" ;;
+    import)
+        echo "--expiry-seconds --force --into-existing --strict
+            $_caskade_write"
+        ;;
+    export) echo "--drop-expiry --max-file-size $_caskade_read" ;;
     region) echo "--json --orphans --region-dir" ;;
     esac
     echo "--help"
@@ -49,7 +54,8 @@ _caskade_word_count() {
     for ((i = 2; i < COMP_CWORD; i++)); do
         case ${COMP_WORDS[i - 1]} in
         --engine | --mode | --ttl | --batch | --format | --sync | --io | \
-            --damage | --timeout | --region-dir)
+            --damage | --timeout | --region-dir | --expiry-seconds | \
+            --max-file-size)
             continue
             ;;
         esac
@@ -88,6 +94,13 @@ _caskade_arguments() {
             _caskade_words 'list drop' "$word"
         else
             _caskade_paths -f "${word:-/dev/shm/caskade-}"
+        fi
+        ;;
+    import | export)
+        if [ "$count" -eq 0 ]; then
+            _caskade_words bitcask "$word"
+        else
+            _caskade_paths -d "$word"
         fi
         ;;
     load)
@@ -129,7 +142,8 @@ _caskade() {
         _caskade_paths -d "$word"
         return
         ;;
-    --ttl | --timeout | --batch | --mode) return ;;
+    --ttl | --timeout | --batch | --mode | --expiry-seconds | \
+        --max-file-size) return ;;
     esac
     case $word in
     -*) _caskade_words "$(_caskade_options "$command")" "$word" ;;

@@ -14,6 +14,7 @@ typedef struct batch_entry {
     uint32_t key_size;
     uint32_t value_size;
     uint64_t expires_at_ms;
+    uint32_t time_s; /* 0: of the write */
     uint8_t kind;
 } batch_entry;
 
@@ -115,6 +116,28 @@ cask_status cask_batch_put(cask_batch *batch, cask_slice key, cask_slice value,
     return add(batch, entry, key, value, err);
 }
 
+cask_status cask_batch_put_with(cask_batch *batch, cask_slice key,
+                                cask_slice value,
+                                const cask_write_options *options,
+                                cask_error *err)
+{
+    batch_entry entry = {.kind = RECORD_PUT};
+
+    if (options != NULL && options->condition != CASK_ALWAYS) {
+        return fail(err, CASK_INVALID, 0,
+                    "a batch takes no condition; use cask_put_with()");
+    }
+    if (options != NULL && options->ttl_ms != 0) {
+        return fail(err, CASK_INVALID, 0,
+                    "a batch takes no ttl_ms; give expires_at_ms");
+    }
+    if (options != NULL) {
+        entry.expires_at_ms = options->expires_at_ms;
+        entry.time_s = options->time_s;
+    }
+    return add(batch, entry, key, value, err);
+}
+
 cask_status cask_batch_delete(cask_batch *batch, cask_slice key,
                               cask_error *err)
 {
@@ -138,6 +161,7 @@ static void prepare(const store_handle *store, const cask_batch *batch,
 
         hash_prepare(store, entry->kind, key, value, entry->expires_at_ms,
                      &records[i]);
+        db_set_time(&records[i], entry->time_s);
         if (i + 1 < count) {
             records[i].header.type |= RECORD_MEMBER;
         }

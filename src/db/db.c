@@ -232,6 +232,7 @@ cask_status cask_put_with(cask_db *db, cask_slice key, cask_slice value,
         return status;
     }
     hash_prepare(db->store, RECORD_PUT, key, value, expires_at_ms, &record);
+    db_set_time(&record, options->time_s);
     if (options->condition == CASK_ALWAYS) {
         status = hash_write(db->store, &record, 1, &sequence, err);
     } else {
@@ -264,6 +265,10 @@ cask_status cask_delete_with(cask_db *db, cask_slice key,
     if (status == CASK_OK &&
         (options->expires_at_ms != 0 || options->ttl_ms != 0)) {
         status = fail(err, CASK_INVALID, 0, "a delete does not expire");
+    }
+    if (status == CASK_OK && options->time_s != 0) {
+        status = fail(err, CASK_INVALID, 0,
+                      "a delete takes no time_s; its time is now");
     }
     if (status != CASK_OK) {
         return status;

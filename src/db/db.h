@@ -7,6 +7,7 @@
 #include "caskade.h"
 #include "hash/hash_merger.h"
 #include "store/store.h"
+#include "store/store_write.h"
 
 struct cask_db {
     store_handle *store;
@@ -35,6 +36,14 @@ cask_status options_check(const cask_options *options, cask_error *err);
 /* CASK_OK if the handle may be used for reading, or for writing. */
 cask_status db_check(const cask_db *db, cask_error *err);
 cask_status db_check_writable(const cask_db *db, cask_error *err);
+
+/* Give a prepared record the time that the caller asked for; 0: now. */
+static inline void db_set_time(store_record *record, uint32_t time_s)
+{
+    if (time_s != 0) {
+        record->header.time_s = time_s;
+    }
+}
 
 /* CASK_INVALID if key or value is larger than allowed, before any I/O. */
 cask_status db_check_sizes(cask_slice key, cask_slice value, cask_error *err);

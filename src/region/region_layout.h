@@ -19,6 +19,7 @@
 #include <stdint.h>
 
 #include "os/os.h"
+#include "region/merge_layout.h"
 
 enum {
     REGION_LAYOUT_VERSION = 1,
@@ -140,39 +141,6 @@ typedef struct region_commit {
     _Atomic uint64_t sync_running; /* epoch of the sync under way, or 0 */
     uint64_t unused;
 } region_commit;
-
-/* One key's place on its way from the input of a merge to the output; see
- * hash/hash_merge.c. */
-typedef struct region_move_intent {
-    alignas(REGION_LINE) uint64_t armed; /* 0: none */
-    uint64_t hash[2];
-    uint64_t to;
-    uint64_t size;          /* of the record, bytes */
-    uint64_t to_live_bytes; /* of the rows, before */
-    uint64_t from_live_bytes;
-    uint32_t to_live_records;
-    uint32_t from_live_records;
-    uint32_t from_row;
-    uint32_t unused;
-} region_move_intent;
-
-typedef enum region_merge_phase {
-    MERGE_NONE = 0,
-    MERGE_COPYING = 1, /* outputs do not count: whoever takes over drops them */
-    MERGE_MOVING = 2   /* inputs do not count: whoever takes over goes on */
-} region_merge_phase;
-
-/* The merge under way; see store/store_merge.c. */
-typedef struct region_merge {
-    alignas(
-        REGION_LINE) _Atomic uint64_t number; /* merges that replaced, + 1 */
-    _Atomic uint32_t phase;                   /* region_merge_phase */
-    _Atomic uint32_t cancel;                  /* somebody asks it to stop */
-    _Atomic uint64_t bytes_done, bytes_total; /* of the inputs */
-
-    /* Statistics, of all merges. */
-    _Atomic uint64_t bytes_read, bytes_written, bytes_freed;
-} region_merge;
 
 typedef struct region_header {
     /* Constant once the state has left CREATING. */

@@ -36,192 +36,6 @@ typedef struct recovery {
     size_t taken_up;  /* 1: it is known which the log ends with */
 } recovery;
 
-/* ---- Files that are not the store's ---- */
-
-static bool in_manifest(const manifest_state *manifest, uint64_t id)
-{
-    for (size_t i = 0; i < manifest->count; i++) {
-        if (manifest->segments[i].id == id) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static cask_status last_listed_sequence(recovery *r, uint64_t *ret_last,
-                                        cask_error *err)
-{
-    cask_status status = CASK_OK;
-
-    *ret_last = 0;
-    for (size_t i = 0; i < r->manifest.count && status == CASK_OK; i++) {
-        const manifest_segment *segment = &r->manifest.segments[i];
-        store_tail tail = {.last_sequence = segment->last_sequence};
-
-        if (!segment->sealed) {
-            status = store_tail_examine(r->store, segment, &tail, err);
-            store_tail_free(r->store, &tail);
-        }
-        if (tail.last_sequence > *ret_last) {
-            *ret_last = tail.last_sequence;
-        }
-    }
-    return status;
-}
-
-/*
- * A segment that MANIFEST does not list: prepared and never used, or the output
- * of a recovery that was killed; its records are then in a listed segment too,
- * or were never durable and power failed: below `born` there are only copies.
- * Or the input of a merge, whose records are all older than the MANIFEST.
- * If it holds anything newer, MANIFEST is the one that is wrong.
- */
-static cask_status judge_records(recovery *r, const segment_header *header,
-                                 cask_error *err)
-{
-    manifest_segment segment = {.id = header->id, .nonce = header->nonce};
-    store_tail tail;
-    uint64_t listed = 0;
-    cask_status status = store_tail_examine(r->store, &segment, &tail, err);
-
-    if (status == CASK_OK) {
-        status = last_listed_sequence(r, &listed, err);
-    }
-    if (status == CASK_OK && tail.last_sequence >= header->born &&
-        tail.last_sequence >= r->manifest.next_sequence &&
-        tail.last_sequence > listed) {
-        status = fail(err, CASK_CORRUPT, 0,
-                      "%016" PRIx64 ".log holds records up to sequence %" PRIu64
-                      ", but MANIFEST does not list it; restore MANIFEST, or "
-                      "move the file away",
-                      header->id, tail.last_sequence);
-    }
-    store_tail_free(r->store, &tail);
-    return status;
-}
-
-static cask_status judge_unlisted(recovery *r, uint64_t id, bool *ret_remove,
-                                  cask_error *err)
-{
-    static const uint8_t zeros[SEGMENT_HEADER_SIZE];
-    store_handle *store = r->store;
-    uint8_t bytes[SEGMENT_HEADER_SIZE] = {0};
-    char name[SEGMENT_NAME_SIZE];
-    segment_header header;
-    os_file *file = NULL;
-    os_stat stat;
-    size_t got = 0;
-    int os_errno;
-
-    *ret_remove = false;
-    segment_name_format(id, name);
-    if (file_open(store->dir, name, OS_READ, &file, &stat, NULL) != CASK_OK) {
-        return CASK_OK; /* a directory, a link: not ours */
-    }
-    os_errno = store->os->ops->read_at(file, bytes, sizeof(bytes), 0, &got);
-    store->os->ops->close(file);
-    if (os_errno != 0) {
-        return fail_os(err, os_errno, "cannot read %s", name);
-    }
-    if (memcmp(bytes, zeros, sizeof(bytes)) == 0) {
-        *ret_remove = true; /* its header was never written */
-        return CASK_OK;
-    }
-    if (segment_header_decode(bytes, name, &header, NULL) != CASK_OK ||
-        header.id != id || memcmp(header.uuid, store->identity.uuid, 16) != 0) {
-        return CASK_OK; /* another store's */
-    }
-    *ret_remove = true;
-    return judge_records(r, &header, err);
-}
-
-/* Files that one listing finds to be removed; the next finds more. */
-enum { SWEEP_MOST = 64 };
-
-typedef struct sweep {
-    recovery *r;
-    cask_error *err;
-    cask_status status;
-    /* Removed after the listing, one listing for each few. */
-    char names[SWEEP_MOST][SEGMENT_NAME_SIZE + 8];
-    size_t count;
-    bool keep; /* somebody may read them still: they go another time */
-} sweep;
-
-/* A link, a fifo or a directory is not ours, whatever its name. */
-static bool is_regular(const store_handle *store, const char *name)
-{
-    os_stat stat;
-
-    return store->os->ops->stat_name(store->dir, name, &stat) == 0 &&
-           stat.kind == OS_REGULAR;
-}
-
-static bool ends_with(const char *name, const char *suffix)
-{
-    size_t size = strlen(name);
-    size_t tail = strlen(suffix);
-
-    return size > tail && strcmp(name + size - tail, suffix) == 0;
-}
-
-static bool sweep_name(void *context, const char *name)
-{
-    sweep *s = context;
-    bool leftover = false;
-    uint64_t id;
-
-    if (segment_name_parse(name, &id)) {
-        if (!in_manifest(&s->r->manifest, id)) {
-            s->status = judge_unlisted(s->r, id, &leftover, s->err);
-        }
-    } else if (hint_name_parse(name, &id)) {
-        leftover = !in_manifest(&s->r->manifest, id);
-    } else {
-        leftover = ends_with(name, ".hint.new") ||
-                   strcmp(name, MANIFEST_NAME ".new") == 0 ||
-                   strcmp(name, IDENTITY_NAME ".new") == 0;
-    }
-    /* With a private index all are judged and none is removed. */
-    if (leftover && !s->r->store->private_index && !s->keep &&
-        is_regular(s->r->store, name)) {
-        (void)snprintf(s->names[s->count], sizeof(s->names[0]), "%s", name);
-        s->count++;
-    }
-    return s->status == CASK_OK && s->count < SWEEP_MOST;
-}
-
-static cask_status sweep_leftovers(recovery *r, cask_error *err)
-{
-    store_handle *store = r->store;
-    size_t removed;
-    sweep s;
-    int os_errno;
-
-    do {
-        removed = 0;
-        s = (sweep){.r = r,
-                    .err = err,
-                    .status = CASK_OK,
-                    .keep =
-                        !store->private_index && store_files_are_kept(store)};
-        os_errno = store->os->ops->list(store->dir, sweep_name, &s);
-        if (os_errno != 0) {
-            return fail_os(err, os_errno, "cannot list %s", store->path);
-        }
-        for (size_t i = 0; i < s.count && s.status == CASK_OK; i++) {
-            if (store->os->ops->remove(store->dir, s.names[i]) == 0) {
-                removed++;
-                store_event(store, CASK_EVENT_LEFTOVER, CASK_OK,
-                            "removed %s, left by a process that died",
-                            s.names[i]);
-            }
-        }
-        /* If none could be removed, none can be next time. */
-    } while (s.count == SWEEP_MOST && removed > 0);
-    return s.status;
-}
-
 static bool is_segment(void *context, const char *name)
 {
     uint64_t id;
@@ -752,7 +566,7 @@ static cask_status finish(recovery *r, cask_error *err)
         }
         header->manifest_tail = manifest->tail;
         header->manifest_number = manifest->number;
-        status = sweep_leftovers(r, err);
+        status = store_sweep_leftovers(r->store, &r->manifest, err);
         if (status != CASK_OK) {
             return status;
         }
@@ -772,7 +586,7 @@ static cask_status recover(recovery *r, cask_error *err)
     cask_status status = load_manifest(r, err);
 
     if (status == CASK_OK) {
-        status = sweep_leftovers(r, err);
+        status = store_sweep_leftovers(r->store, &r->manifest, err);
     }
     if (status != CASK_OK) {
         return status;

@@ -98,6 +98,15 @@ cask_status load_source_run(store_handle *store, load_source *source,
                             uint64_t limit, cask_error *err);
 void load_source_close(store_handle *store, load_source *source);
 
+/*
+ * Remove what processes that died have left; with a private index only judge
+ * it (store_leftovers.c). CASK_CORRUPT: a file holds more than the MANIFEST
+ * knows of.
+ */
+cask_status store_sweep_leftovers(store_handle *store,
+                                  const manifest_state *manifest,
+                                  cask_error *err);
+
 /* Fill a new region from the files. */
 cask_status store_recover(store_handle *store, cask_error *err);
 

@@ -21,7 +21,7 @@ output_is "caskade $version\n"
 
 # The commands that the overview lists.
 commands=$(sed -n 's/^  \([a-z]*\)  .*/\1/p' overview | grep -v '^caskade$')
-is "$(echo "$commands" | wc -l)" 16 'number of commands'
+is "$(echo "$commands" | wc -l)" 18 'number of commands'
 
 # What the completion offers for the words "$@".
 complete_words() {
@@ -89,6 +89,9 @@ mkdir -p here/store
 is "$(complete_words get here/)" here/store 'completed directory'
 touch here/file.tsv
 is "$(complete_words load store here/f)" here/file.tsv 'completed file'
+is "$(complete_words import '')" bitcask 'completion of import'
+is "$(complete_words export bitcask here/)" here/store \
+    'completion of export bitcask'
 is "$(complete_words region '')" "$(printf 'drop\nlist')" \
     'completion of region'
 

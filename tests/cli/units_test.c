@@ -144,11 +144,49 @@ static void test_rates_are_short(void **state)
     assert_string_equal(units_format_short(text, 1234567), "1.23 M");
 }
 
+static void test_sizes_have_binary_units_and_default_to_bytes(void **state)
+{
+    static const struct {
+        const char *text;
+        uint64_t bytes;
+    } cases[] = {
+        {"0", 0},
+        {"4096", 4096},
+        {"64K", 64 << 10},
+        {"64KiB", 64 << 10},
+        {"3M", 3 << 20},
+        {"3MiB", 3 << 20},
+        {"2G", UINT64_C(2) << 30},
+        {"2GiB", UINT64_C(2) << 30},
+        {"1T", UINT64_C(1) << 40},
+        {"16777215TiB", UINT64_C(16777215) << 40},
+        {"18446744073709551615", UINT64_MAX},
+    };
+    static const char *const bad[] = {
+        "",    "K",   "-1",   "1 K",   "1k",          "1KB",
+        "1.5", "1Mi", "0x10", "1KiB ", "16777216TiB", "18446744073709551616"};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        uint64_t bytes = 1;
+
+        assert_true(units_parse_bytes(cases[i].text, &bytes));
+        assert_int_equal(bytes, cases[i].bytes);
+    }
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        uint64_t bytes = 77;
+
+        assert_false(units_parse_bytes(bad[i], &bytes));
+        assert_int_equal(bytes, 77);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_durations_have_units_and_default_to_seconds),
         cmocka_unit_test(test_other_durations_are_refused_and_set_nothing),
+        cmocka_unit_test(test_sizes_have_binary_units_and_default_to_bytes),
         cmocka_unit_test(test_counts_are_limited),
         cmocka_unit_test(test_counts_are_shown_in_groups),
         cmocka_unit_test(test_one_has_no_plural),

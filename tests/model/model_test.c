@@ -18,6 +18,7 @@
 
 #include "db/db.h"
 #include "log/record_format.h"
+#include "operations.h"
 #include "os/os_fault.h"
 #include "sim_store.h"
 
@@ -28,43 +29,6 @@ enum {
     VALUE_BYTES = 70 << 10,
     START_S = 1000000,
     HANDLES = 2
-};
-
-/* X(name, weight) */
-#define OPERATION_LIST(X)                                                      \
-    X(PUT, 20)                                                                 \
-    X(PUT_TTL, 6)                                                              \
-    X(DELETE, 8)                                                               \
-    X(BATCH, 8)                                                                \
-    X(PUT_IF_ABSENT, 4)                                                        \
-    X(PUT_IF_PRESENT, 4)                                                       \
-    X(PUT_IF_SEQUENCE, 4)                                                      \
-    X(DELETE_IF_SEQUENCE, 3)                                                   \
-    X(GET, 12)                                                                 \
-    X(GET_MANY, 3)                                                             \
-    X(VIEW, 4)                                                                 \
-    X(EXISTS, 4)                                                               \
-    X(FOLD, 3)                                                                 \
-    X(COUNT, 3)                                                                \
-    X(SEGMENTS, 3)                                                             \
-    X(SYNC, 2)                                                                 \
-    X(MERGE, 3)                                                                \
-    X(CLOCK, 4)                                                                \
-    X(REOPEN, 2)                                                               \
-    X(DIE, 2)                                                                  \
-    X(OTHER_HANDLE, 2)
-
-typedef enum operation_kind {
-#define OPERATION_ENUM(name, weight) name,
-    OPERATION_LIST(OPERATION_ENUM)
-#undef OPERATION_ENUM
-        KINDS
-} operation_kind;
-
-static const char *const kind_names[] = {
-#define OPERATION_NAME(name, weight) #name,
-    OPERATION_LIST(OPERATION_NAME)
-#undef OPERATION_NAME
 };
 
 typedef struct operation {
@@ -563,19 +527,15 @@ static void segments(run *r)
 
 /* ---- Running a sequence ---- */
 
-static void merge(run *r, const operation *o)
+static void tidy(run *r, const operation *o)
 {
     cask_error err = {CASK_OK, 0, ""};
+    cask_db *db = r->db[r->current];
 
-    (void)answers(r, "merge", sim_merge(r->db[r->current], o->number, &err),
+    (void)answers(r, kind_names[o->kind],
+                  o->kind == MERGE ? sim_merge(db, o->number, &err)
+                                   : cask_sync(db, &err),
                   CASK_OK, &err);
-}
-
-static void sync_all(run *r)
-{
-    cask_error err = {CASK_OK, 0, ""};
-
-    (void)answers(r, "sync", cask_sync(r->db[r->current], &err), CASK_OK, &err);
 }
 
 static void other_handle(run *r)
@@ -625,10 +585,8 @@ static void perform(run *r, const operation *o)
         segments(r);
         break;
     case SYNC:
-        sync_all(r);
-        break;
     case MERGE:
-        merge(r, o);
+        tidy(r, o);
         break;
     case CLOCK:
         /* Also back: order never comes from clocks. */

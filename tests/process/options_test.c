@@ -109,6 +109,7 @@ static int set_up(void **state)
     scratch_make(s->path);
     cask_options_init(&s->options);
     s->options.create_if_missing = true;
+    s->options.auto_merge = false; /* but where it is the option */
     memset(&calls, 0, sizeof(calls));
     *state = s;
     return 0;

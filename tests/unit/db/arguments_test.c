@@ -159,6 +159,7 @@ static void test_write_options_that_contradict_themselves(void **state)
     const cask_write_options both = {.expires_at_ms = 1, .ttl_ms = 1};
     const cask_write_options expiring = {.expires_at_ms = 1};
     const cask_write_options living = {.ttl_ms = 1};
+    const cask_write_options timed = {.time_s = 1};
     const cask_write_options none = {.condition = (cask_condition)4};
     const cask_write_options below = {.condition = (cask_condition)-1};
 
@@ -168,6 +169,7 @@ static void test_write_options_that_contradict_themselves(void **state)
     REFUSED("expire", cask_delete_with(h->db, KEY, &expiring, NULL, err));
     REFUSED("expire", cask_delete_with(h->db, KEY, &living, NULL, err));
     REFUSED("condition", cask_delete_with(h->db, KEY, &none, NULL, err));
+    REFUSED("time_s", cask_delete_with(h->db, KEY, &timed, NULL, err));
     assert_int_equal(count_keys(h), 0);
 }
 
@@ -178,6 +180,8 @@ static void test_batches_refuse_what_puts_refuse(void **state)
     static const char large[CASK_KEY_MAX_BYTES + 1];
     const cask_slice too_long = {large, sizeof(large)};
     const cask_slice too_large = {large, (size_t)CASK_VALUE_MAX_BYTES + 1};
+    const cask_write_options living = {.ttl_ms = 1};
+    const cask_write_options absent = {.condition = CASK_IF_ABSENT};
     cask_batch *batch;
 
     (void)state;
@@ -188,6 +192,11 @@ static void test_batches_refuse_what_puts_refuse(void **state)
     REFUSED("4294967296", cask_batch_put(batch, KEY, too_large, 0, err));
     REFUSED("NULL", cask_batch_put(batch, BAD_KEY, KEY, 0, err));
     REFUSED("NULL", cask_batch_put(batch, KEY, BAD_KEY, 0, err));
+    REFUSED("batch", cask_batch_put_with(NULL, KEY, KEY, NULL, err));
+    REFUSED("65536", cask_batch_put_with(batch, too_long, KEY, NULL, err));
+    REFUSED("NULL", cask_batch_put_with(batch, KEY, BAD_KEY, NULL, err));
+    REFUSED("ttl_ms", cask_batch_put_with(batch, KEY, KEY, &living, err));
+    REFUSED("condition", cask_batch_put_with(batch, KEY, KEY, &absent, err));
     REFUSED("65536", cask_batch_delete(batch, too_long, err));
     REFUSED("NULL", cask_batch_delete(batch, BAD_KEY, err));
     assert_int_equal(cask_batch_count(batch), 0);

@@ -46,6 +46,7 @@ int handle_prepare(void **state)
     assert_int_equal(h.kernel->ops->make_dir(h.kernel, HANDLE_PATH, 0700), 0);
     cask_options_init(&h.options);
     h.options.create_if_missing = true;
+    h.options.auto_merge = false; /* tests merge when they want */
     *state = &h;
     return 0;
 }

@@ -200,6 +200,71 @@ static void test_info_tells_sequence_time_and_expiry(void **state)
     cask_buffer_free(&value);
 }
 
+/* The time of the record of `key`, which is in the store. */
+static uint32_t time_of(handle *h, const char *key)
+{
+    cask_buffer value = {0};
+    cask_info info = {0};
+
+    assert_int_equal(
+        cask_get_with(h->db, cask_slice_of(key), &value, &info, NULL), CASK_OK);
+    cask_buffer_free(&value);
+    return info.time_s;
+}
+
+static void put_at(handle *h, const char *key, cask_condition condition,
+                   uint32_t time_s)
+{
+    cask_write_options options = {.condition = condition, .time_s = time_s};
+
+    assert_int_equal(cask_put_with(h->db, cask_slice_of(key),
+                                   cask_slice_of("v"), &options, NULL, NULL),
+                     CASK_OK);
+}
+
+static void test_a_record_has_the_time_that_was_asked_for(void **state)
+{
+    handle *h = *state;
+    cask_write_options options = {.time_s = 77};
+    cask_batch *batch;
+
+    put_at(h, "always", CASK_ALWAYS, 1);
+    put_at(h, "absent", CASK_IF_ABSENT, UINT32_MAX);
+    put_at(h, "now", CASK_ALWAYS, 0);
+    put_at(h, "again", CASK_ALWAYS, 5);
+    put_at(h, "again", CASK_ALWAYS, 4);
+    assert_int_equal(cask_batch_create(&batch, NULL), CASK_OK);
+    assert_int_equal(cask_batch_put_with(batch, cask_slice_of("timed"),
+                                         cask_slice_of("v"), &options, NULL),
+                     CASK_OK);
+    assert_int_equal(cask_batch_put_with(batch, cask_slice_of("untimed"),
+                                         cask_slice_of("v"), NULL, NULL),
+                     CASK_OK);
+    assert_int_equal(cask_write(h->db, batch, NULL), CASK_OK);
+    cask_batch_free(batch);
+    for (int round = 0; round < 2; round++) {
+        assert_int_equal(time_of(h, "always"), 1);
+        assert_int_equal(time_of(h, "absent"), UINT32_MAX);
+        assert_int_equal(time_of(h, "now"), HANDLE_NOW_MS / 1000);
+        assert_int_equal(time_of(h, "again"), 4);
+        assert_int_equal(time_of(h, "timed"), 77);
+        assert_int_equal(time_of(h, "untimed"), HANDLE_NOW_MS / 1000);
+        handle_reopen(h);
+    }
+}
+
+static void test_expiry_seconds_counts_from_the_time_asked_for(void **state)
+{
+    handle *h = *state;
+
+    h->options.expiry_seconds = 100;
+    handle_reopen(h);
+    put_at(h, "old", CASK_ALWAYS, HANDLE_NOW_MS / 1000 - 101);
+    put_at(h, "young", CASK_ALWAYS, HANDLE_NOW_MS / 1000 - 100);
+    check_text(h, "old", NULL);
+    check_text(h, "young", "v");
+}
+
 /* ---- Conditions ---------------------------------------------------------- */
 
 static cask_status put_if(handle *h, cask_condition condition,
@@ -681,6 +746,8 @@ int main(void)
         WITH_STORE(test_the_buffer_of_a_get_is_used_again),
         WITH_STORE(test_delete_says_whether_there_was_a_value),
         WITH_STORE(test_info_tells_sequence_time_and_expiry),
+        WITH_STORE(test_a_record_has_the_time_that_was_asked_for),
+        WITH_STORE(test_expiry_seconds_counts_from_the_time_asked_for),
         WITH_STORE(test_conditions_decide_and_write_nothing_else),
         WITH_STORE(test_an_expired_key_is_absent_for_conditions),
         WITH_STORE(test_a_key_is_there_until_its_time),

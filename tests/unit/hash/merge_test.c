@@ -6,6 +6,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "db/db.h"
 
@@ -339,6 +340,31 @@ static void test_a_view_outlives_its_segment(void **state)
     expect_key(h, 1, 'b');
 }
 
+static uint64_t dead_after_overwrites(handle *h, bool auto_merge)
+{
+    uint64_t dead = 0;
+
+    h->options.auto_merge = auto_merge;
+    handle_reopen(h);
+    for (int i = 0; i < 1000; i++) {
+        put_key(h, 0, 'x');
+    }
+    for (int i = 0; i < 200; i++) {
+        dead = stats_of(h).dead_bytes;
+        if (!auto_merge || dead < 1000 * VALUE_BYTES / 2) {
+            break;
+        }
+        (void)nanosleep(&(struct timespec){.tv_nsec = 50000000}, NULL);
+    }
+    return dead;
+}
+
+static void test_auto_merge_gives_space_back(void **state)
+{
+    assert_true(dead_after_overwrites(*state, false) > 990 * VALUE_BYTES);
+    assert_true(dead_after_overwrites(*state, true) < 1000 * VALUE_BYTES / 2);
+}
+
 #define TEST(name)                                                             \
     cmocka_unit_test_setup_teardown(name, small_segments, handle_teardown)
 
@@ -355,6 +381,7 @@ int main(void)
         TEST(test_a_reader_is_told_the_same_plan),
         TEST(test_a_fold_sees_every_key_once_over_a_merge),
         TEST(test_a_view_outlives_its_segment),
+        TEST(test_auto_merge_gives_space_back),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

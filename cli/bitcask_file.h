@@ -1,0 +1,65 @@
+/*
+ * Reading one file of a Bitcask directory, which is never changed: any range
+ * of its bytes, and the checksum of ranges too long to hold in memory.
+ *
+ * What the device cannot read is zeros, which no checksum accepts, so that
+ * failing media are damage like any other.
+ */
+#ifndef CASKADE_CLI_BITCASK_FILE_H
+#define CASKADE_CLI_BITCASK_FILE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* A range of this size is always given: there is memory for it. */
+#define BITCASK_WINDOW_BYTES (256u * 1024)
+
+/* Start with {0}. */
+typedef struct bitcask_file {
+    int fd;
+    uint64_t size; /* bytes, when it was opened */
+
+    /* The bytes that were read last. */
+    uint8_t *window;
+    size_t window_capacity;
+    uint64_t window_offset;
+    size_t window_size;
+
+    /* sums[i]: crc32 of the bytes from sums_offset on, up to i times
+     * SUM_DISTANCE (see bitcask_file.c); NULL until one is needed. */
+    uint32_t *sums;
+    size_t sum_count;
+    size_t sum_capacity;
+    uint64_t sums_offset;
+} bitcask_file;
+
+/* Open it for reading. Returns 0, or an errno value; EINVAL if it is no regular
+ * file. Close it with bitcask_file_close() in any case. */
+int bitcask_file_open(bitcask_file *file, const char *path);
+
+/* Release everything and make it {0}. */
+void bitcask_file_close(bitcask_file *file);
+
+/*
+ * The bytes of a range inside the file, valid until the next call. NULL if
+ * there is no memory for them.
+ */
+const uint8_t *bitcask_file_at(bitcask_file *file, uint64_t offset,
+                               size_t size);
+
+/* The same if the bytes are at hand; NULL if they would have to be read. */
+const uint8_t *bitcask_file_peek(const bitcask_file *file, uint64_t offset,
+                                 size_t size);
+
+/*
+ * The crc32 of a range inside the file, without holding it in memory; false if
+ * there is no memory at all.
+ *
+ * Cost: reads what no earlier call has covered, and at most a kilobyte besides:
+ * many ranges that overlap cost little more than one. Offsets should grow.
+ */
+bool bitcask_file_crc(bitcask_file *file, uint64_t offset, uint64_t size,
+                      uint32_t *ret_crc);
+
+#endif

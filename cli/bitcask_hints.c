@@ -1,0 +1,127 @@
+/*
+ * Reading a hint file of Bitcask, see bitcask_hints.h.
+ */
+#include "bitcask_hints.h"
+
+#include <errno.h>
+
+const char *bitcask_hints_problem(bitcask_hints_state state)
+{
+    switch (state) {
+    case BITCASK_HINTS_SOUND:
+    case BITCASK_HINTS_MISSING:
+        return NULL;
+    case BITCASK_HINTS_UNREADABLE:
+        return "it cannot be read";
+    case BITCASK_HINTS_UNFINISHED:
+        return "it has no trailer";
+    case BITCASK_HINTS_DAMAGED:
+        return "its checksum is wrong";
+    case BITCASK_HINTS_MISFIT:
+        return "its rows do not cover the data file";
+    }
+    return NULL;
+}
+
+bool bitcask_hints_next(bitcask_hints *hints, bitcask_hint *ret_hint,
+                        cask_slice *ret_key)
+{
+    uint64_t left = hints->end - hints->next;
+    const uint8_t *bytes;
+
+    if (left < BITCASK_HINT_SIZE) {
+        return false;
+    }
+    bytes = bitcask_file_at(&hints->file, hints->next, BITCASK_HINT_SIZE);
+    bitcask_decode_hint(bytes, ret_hint);
+    if (ret_hint->key_size > left - BITCASK_HINT_SIZE) {
+        return false;
+    }
+    bytes = bitcask_file_at(&hints->file, hints->next,
+                            (size_t)BITCASK_HINT_SIZE + ret_hint->key_size);
+    *ret_key = (cask_slice){bytes + BITCASK_HINT_SIZE, ret_hint->key_size};
+    hints->next += (uint64_t)BITCASK_HINT_SIZE + ret_hint->key_size;
+    return true;
+}
+
+/* Whether each row begins where the one before it ends, and the last one ends
+ * with both files. */
+static bool covers(bitcask_hints *hints, uint64_t data_size)
+{
+    uint64_t data_end = 0;
+    bitcask_hint hint;
+    cask_slice key;
+
+    while (bitcask_hints_next(hints, &hint, &key)) {
+        if (hint.offset != data_end ||
+            hint.record_size < (uint32_t)BITCASK_HEADER_SIZE + hint.key_size ||
+            hint.record_size > data_size - data_end) {
+            return false;
+        }
+        data_end += hint.record_size;
+    }
+    return hints->next == hints->end && data_end == data_size;
+}
+
+static uint32_t crc_of_rows(bitcask_hints *hints)
+{
+    uint32_t crc = 0;
+
+    for (uint64_t at = 0; at < hints->end;) {
+        uint64_t left = hints->end - at;
+        size_t size =
+            left < BITCASK_WINDOW_BYTES ? (size_t)left : BITCASK_WINDOW_BYTES;
+
+        crc = bitcask_crc(crc, bitcask_file_at(&hints->file, at, size), size);
+        at += size;
+    }
+    return crc;
+}
+
+static bitcask_hints_state check(bitcask_hints *hints, uint64_t data_size)
+{
+    uint32_t crc;
+
+    if (hints->file.size < BITCASK_HINT_SIZE) {
+        return BITCASK_HINTS_UNFINISHED;
+    }
+    hints->end = hints->file.size - BITCASK_HINT_SIZE;
+    if (!bitcask_decode_trailer(
+            bitcask_file_at(&hints->file, hints->end, BITCASK_HINT_SIZE),
+            &crc)) {
+        return BITCASK_HINTS_UNFINISHED;
+    }
+    if (crc_of_rows(hints) != crc) {
+        return BITCASK_HINTS_DAMAGED;
+    }
+    if (!covers(hints, data_size)) {
+        return BITCASK_HINTS_MISFIT;
+    }
+    hints->next = 0;
+    return BITCASK_HINTS_SOUND;
+}
+
+bitcask_hints_state bitcask_hints_open(bitcask_hints *hints, const char *path,
+                                       uint64_t data_size)
+{
+    bitcask_hints_state state;
+    int os_errno;
+
+    *hints = (bitcask_hints){.next = 0};
+    os_errno = bitcask_file_open(&hints->file, path);
+    if (os_errno != 0) {
+        return os_errno == ENOENT ? BITCASK_HINTS_MISSING
+                                  : BITCASK_HINTS_UNREADABLE;
+    }
+    state = check(hints, data_size);
+    if (state != BITCASK_HINTS_SOUND) {
+        bitcask_hints_close(hints);
+    }
+    return state;
+}
+
+void bitcask_hints_close(bitcask_hints *hints)
+{
+    bitcask_file_close(&hints->file);
+    *hints = (bitcask_hints){.next = 0};
+}
