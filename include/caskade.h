@@ -248,7 +248,7 @@ typedef struct cask_db cask_db;
  *
  * Cost: microseconds if another process has the store open; else hints are
  * read at millions of keys per second, and segments without one are scanned.
- * Starts one background thread unless read_only.
+ * Starts a background thread unless read_only, and another for auto_merge.
  */
 CASK_API CASK_CHECKED cask_status cask_open(const char *path,
                                             const cask_options *options,
@@ -603,8 +603,8 @@ typedef struct cask_merge_report {
  *
  * May be killed at any point: nothing is lost, and the next merge of any
  * process completes or forgets what was begun. Needs as much free space as it
- * writes. Files of which another process has a view, or that it is folding,
- * are removed after that.
+ * writes. Files that a process is folding are removed after that; the space of
+ * one of which it holds a view comes back after that.
  *
  * Returns CASK_OK (also if there was nothing to merge); CASK_BUSY (another
  * merge is under way); CASK_TIMEOUT (cancelled, or a lock timed out);

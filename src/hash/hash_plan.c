@@ -164,20 +164,21 @@ static cask_status merge_once(store_handle *store, merge_wish wish,
 {
     merge_report report = {.inputs = 0};
     merger_plan p;
+    uint32_t active = atomic_load(&store->region.header->active_row);
     cask_status status = hash_plan(store, wish, &p, err);
 
     if (status == CASK_OK && p.plan.seal_active) {
         status = store_rotate(store, err);
     }
-    if (status == CASK_OK && p.plan.count == 0) {
-        status = CASK_NOT_FOUND;
-    }
-    if (status == CASK_OK) {
+    if (status == CASK_OK && p.plan.count > 0) {
         status = merge_planned(store, &p, &report, err);
-    }
-    if (status == CASK_OK) {
-        add_report(sum, &report);
-    }
+        if (status == CASK_OK) {
+            add_report(sum, &report);
+        }
+    } else if (status == CASK_OK &&
+               atomic_load(&store->region.header->active_row) == active) {
+        status = CASK_NOT_FOUND;
+    } /* else ask again: what was active can be merged now */
     hash_plan_free(&p);
     return status;
 }
@@ -186,11 +187,20 @@ cask_status hash_merge_wished(store_handle *store, merge_wish wish,
                               merge_report *ret_report, cask_error *err)
 {
     uint64_t waited_ms = 0;
+    cask_error first = {CASK_OK, 0, ""};
+    cask_error local;
     cask_status status = CASK_OK;
 
+    err = err == NULL ? &local : err;
     *ret_report = (merge_report){.inputs = 0};
     while (status == CASK_OK) {
         status = merge_once(store, wish, ret_report, err);
+        if (status == CASK_CORRUPT &&
+            atomic_load(&store->region.header->merge.phase) == MERGE_NONE) {
+            /* An input is damaged, and will not be chosen again: the rest. */
+            first = first.status == CASK_OK ? *err : first;
+            status = CASK_OK;
+        }
         if (status == CASK_BUSY && wish.is_asked &&
             waited_ms < store->options.lock_timeout_ms &&
             !store_merge_is_cancelled(store)) {
@@ -199,6 +209,10 @@ cask_status hash_merge_wished(store_handle *store, merge_wish wish,
             waited_ms += BUSY_MS;
             status = CASK_OK;
         }
+    }
+    if (status == CASK_NOT_FOUND && first.status != CASK_OK) {
+        *err = first;
+        return first.status;
     }
     return status == CASK_NOT_FOUND ? CASK_OK : status;
 }

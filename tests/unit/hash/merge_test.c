@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "db/db.h"
+#include "log/segment_format.h"
 
 enum { KEYS = 200, VALUE_BYTES = 2000 };
 
@@ -340,6 +341,51 @@ static void test_a_view_outlives_its_segment(void **state)
     expect_key(h, 1, 'b');
 }
 
+/* Flip a byte of the first record of segment `id`. */
+static void damage(handle *h, uint64_t id)
+{
+    const os_ops *ops = h->kernel->ops;
+    uint8_t byte = 0;
+    const os_span span = {&byte, 1};
+    char name[SEGMENT_NAME_SIZE];
+    os_file *dir;
+    os_file *file;
+    size_t got;
+
+    segment_name_format(id, name);
+    assert_int_equal(ops->open_dir(h->kernel, HANDLE_PATH, &dir), 0);
+    assert_int_equal(ops->open(dir, name, OS_READ | OS_WRITE, 0, &file), 0);
+    assert_int_equal(ops->read_at(file, &byte, 1, 200, &got), 0);
+    byte ^= 1;
+    assert_int_equal(ops->write_at(file, &span, 1, 200), 0);
+    ops->close(file);
+    ops->close(dir);
+}
+
+static void test_a_damaged_segment_stays_and_the_rest_is_merged(void **state)
+{
+    handle *h = *state;
+    cask_merge_options options = {.all = true};
+    cask_merge_report report;
+    cask_error err;
+
+    for (int round = 0; round < 3; round++) {
+        for (unsigned i = 0; i < KEYS; i++) {
+            put_key(h, i, 'a');
+        }
+    }
+    put_key(h, KEYS, 'k');
+    damage(h, 1);
+    assert_int_equal(cask_merge(h->db, &options, &report, &err), CASK_CORRUPT);
+    assert_non_null(strstr(err.message, "0000000000000001.log"));
+    assert_true(report.inputs > 5);
+    assert_int_equal(cask_merge(h->db, &options, &report, NULL), CASK_OK);
+    for (unsigned i = 0; i < KEYS; i++) {
+        expect_key(h, i, 'a');
+    }
+    expect_key(h, KEYS, 'k');
+}
+
 static uint64_t dead_after_overwrites(handle *h, bool auto_merge)
 {
     uint64_t dead = 0;
@@ -381,6 +427,7 @@ int main(void)
         TEST(test_a_reader_is_told_the_same_plan),
         TEST(test_a_fold_sees_every_key_once_over_a_merge),
         TEST(test_a_view_outlives_its_segment),
+        TEST(test_a_damaged_segment_stays_and_the_rest_is_merged),
         TEST(test_auto_merge_gives_space_back),
     };
 
