@@ -327,6 +327,10 @@ static cask_status move_locked(store_handle *store, uint32_t *ret_old,
     if (atomic_load(&header->moving) == 0) {
         /* Kept apart: a switch that is not completed has changed the other. */
         header->move_offset = header->commit.durable_offset;
+        /* No hint before it is sealed: should nobody seal it, the next open
+         * counts a mark behind its last record, and the hint would not fit. */
+        atomic_store(
+            &store->region.rows[atomic_load(&header->active_row)].has_hint, 2);
         atomic_store(&header->moving, 1);
     }
     status = move(store, ret_old, err);
@@ -387,7 +391,13 @@ static cask_status move_and_seal(store_handle *store, cask_error *err)
     }
     status = move_locked(store, &old, err);
     store_unlock(store);
-    return status == CASK_OK ? store_seal_row(store, old, err) : status;
+    if (status == CASK_OK) {
+        status = store_seal_row(store, old, err);
+    }
+    if (status == CASK_OK) {
+        atomic_store(&store->region.rows[old].has_hint, 0);
+    }
+    return status;
 }
 
 cask_status store_move_tail(store_handle *store, bool maintained,

@@ -518,6 +518,48 @@ static void test_damage_behind_the_last_sync_is_told(void **state)
     close_store(s, db);
 }
 
+/* By maps or by calls: what its index names stays, whatever is merged. */
+static void test_private_reader_keeps_what_it_reads(void **state)
+{
+    scene *s = *state;
+    cask_merge_options all = {.all = true};
+    char elsewhere[SCRATCH_PATH];
+    char filler[1000] = {0};
+    cask_options reading;
+    cask_db *reader[2];
+    cask_db *db;
+
+    scratch_make(elsewhere);
+    s->options.segment_max_bytes = 65536;
+    s->options.auto_merge = false;
+    db = open_store(s);
+    put(s, db, "kept", "old");
+    for (int i = 0; i < 200; i++) {
+        assert_int_equal(cask_put(db, cask_slice_of("filler"),
+                                  (cask_slice){filler, sizeof(filler)},
+                                  &s->err),
+                         CASK_OK);
+    }
+    reading = s->options;
+    reading.read_only = true;
+    reading.region_dir = elsewhere;
+    for (int i = 0; i < 2; i++) {
+        reading.io = i == 0 ? CASK_IO_MAP : CASK_IO_PREAD;
+        assert_int_equal(cask_open(s->path, &reading, &reader[i], &s->err),
+                         CASK_OK);
+    }
+    put(s, db, "kept", "new");
+    assert_int_equal(cask_merge(db, &all, NULL, &s->err), CASK_OK);
+    for (int i = 0; i < 2; i++) {
+        expect(s, reader[i], "kept", "old");
+        assert_int_equal(cask_refresh(reader[i], &s->err), CASK_OK);
+        expect(s, reader[i], "kept", "new");
+        close_store(s, reader[i]);
+    }
+    close_store(s, db);
+    scratch_remove(elsewhere);
+}
+
 static void test_region_of_a_dead_process_is_rebuilt(void **state)
 {
     scene *s = *state;
@@ -598,6 +640,7 @@ int main(void)
         TEST(test_lingering_region_of_a_store_written_elsewhere_is_not_used),
         TEST(test_lingering_region_is_not_joined_beside_a_living_one),
         TEST(test_damage_behind_the_last_sync_is_told),
+        TEST(test_private_reader_keeps_what_it_reads),
         TEST(test_region_of_a_dead_process_is_rebuilt),
         TEST(test_dead_process_counts_no_more),
         TEST(test_places_of_dead_processes_are_taken_again),
