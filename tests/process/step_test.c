@@ -394,6 +394,7 @@ static void begin_store(scene *s)
     s->options.create_if_missing = true;
     s->options.segment_max_bytes = 65536;
     s->options.sync = CASK_SYNC_NONE;
+    s->options.auto_merge = false; /* it would seal what is being filled */
     s->options.huge_pages = false;
     require(cask_open(s->path, &s->options, &s->db, &err), &err);
     memset(s->version, 0, sizeof(s->version));
