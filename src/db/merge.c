@@ -80,11 +80,10 @@ cask_status cask_merge_status(cask_db *db, cask_merge_state *ret_state,
     cask_merge_state state = {.phase = CASK_MERGE_NONE};
     cask_status status = db_check(db, err);
 
-    if (status == CASK_OK && ret_state == NULL) {
-        status = fail(err, CASK_INVALID, 0, "ret_state is NULL");
-    }
-    if (status != CASK_OK) {
-        return status;
+    if (status != CASK_OK || ret_state == NULL) {
+        return status != CASK_OK
+                   ? status
+                   : fail(err, CASK_INVALID, 0, "ret_state is NULL");
     }
     merge = &db->store->region.header->merge;
     state.phase = (cask_merge_phase)atomic_load(&merge->phase);
@@ -152,11 +151,10 @@ cask_status cask_merge_plan(cask_db *db, const cask_merge_options *options,
     cask_status status = db_check(db, err);
     merger_plan p;
 
-    if (status == CASK_OK && (ret_items == NULL || ret_count == NULL)) {
-        status = fail(err, CASK_INVALID, 0, "an output is NULL");
-    }
-    if (status != CASK_OK) {
-        return status;
+    if (status != CASK_OK || ret_items == NULL || ret_count == NULL) {
+        return status != CASK_OK
+                   ? status
+                   : fail(err, CASK_INVALID, 0, "an output is NULL");
     }
     status = hash_plan(db->store, wish_of(db->store, options), &p, err);
     if (status == CASK_OK) {

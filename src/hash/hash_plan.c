@@ -74,6 +74,7 @@ static cask_status collect(store_handle *store, merge_wish wish, merger_plan *p,
     p->choices = calloc(count + 1, sizeof(*p->choices));
     p->rows = calloc(count + 1, sizeof(*p->rows));
     if (p->segments == NULL || p->choices == NULL || p->rows == NULL) {
+        hash_plan_free(p);
         return fail_memory(err, count * sizeof(*p->segments));
     }
     if (!store->has_slot) {
@@ -120,6 +121,8 @@ cask_status hash_plan(store_handle *store, merge_wish wish,
         merge_policy_choose(&settings, &moment, ret_plan->segments,
                             ret_plan->count, ret_plan->choices,
                             &ret_plan->plan);
+    } else {
+        hash_plan_free(ret_plan);
     }
     return status;
 }
@@ -188,7 +191,7 @@ cask_status hash_merge_wished(store_handle *store, merge_wish wish,
 {
     uint64_t waited_ms = 0;
     cask_error first = {CASK_OK, 0, ""};
-    cask_error local;
+    cask_error local = {CASK_OK, 0, ""};
     cask_status status = CASK_OK;
 
     err = err == NULL ? &local : err;

@@ -119,7 +119,7 @@ static cask_status locate(store_handle *store, uint64_t place,
             }
             tail =
                 atomic_load_explicit(&row->reserved_tail, memory_order_acquire);
-            if (store_map_peek(store, place_row(place)) != map ||
+            if (map == NULL || store_map_peek(store, place_row(place)) != map ||
                 tail < RECORD_HEADER_SIZE ||
                 offset > tail - RECORD_HEADER_SIZE) {
                 return not_verified(store, place, "its segment was replaced",

@@ -50,21 +50,32 @@ static manifest_segment *find_segment(manifest_state *manifest, uint64_t id)
     return NULL;
 }
 
+/* Of the log; outputs of merges may have been entered out of turn. */
+static uint64_t last_log_id(const manifest_state *manifest)
+{
+    for (size_t i = manifest->count; i > 0; i--) {
+        if (manifest->segments[i - 1].kind == SEGMENT_LOG) {
+            return manifest->segments[i - 1].id;
+        }
+    }
+    return 0;
+}
+
 static cask_status apply_open(manifest_state *manifest,
                               const manifest_edit *edit, cask_error *err)
 {
     manifest_segment segment = {.id = edit->open.segment_id,
                                 .nonce = edit->open.nonce,
                                 .kind = edit->open.kind};
+    const manifest_segment *listed = find_segment(manifest, segment.id);
 
-    if (manifest->count > 0 &&
-        manifest->segments[manifest->count - 1].id == segment.id &&
-        manifest->segments[manifest->count - 1].nonce == segment.nonce) {
+    if (listed != NULL && listed->nonce == segment.nonce &&
+        listed->id == last_log_id(manifest)) {
         return CASK_OK; /* its writer died before it knew, another repeated it
                          */
     }
-    if (manifest->count > 0 &&
-        manifest->segments[manifest->count - 1].id >= segment.id) {
+    if (listed != NULL ||
+        (segment.kind == SEGMENT_LOG && last_log_id(manifest) > segment.id)) {
         return fail(err, CASK_CORRUPT, 0,
                     MANIFEST_NAME ": edit %" PRIu64 " opens segment %016" PRIx64
                                   " after a later one",

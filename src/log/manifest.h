@@ -21,7 +21,7 @@ typedef struct manifest_segment {
 
 typedef struct manifest_state {
     manifest_header header;
-    manifest_segment *segments; /* by ascending id; owned */
+    manifest_segment *segments; /* in the order of the log; owned */
     size_t count;
     size_t capacity;
     uint64_t next_id;       /* ids at or above it were never used */

@@ -500,7 +500,10 @@ static void drop_segments(recovery *r, const segment_fate *fates)
             segments[kept++] = segments[i];
         }
     }
-    memmove(&segments[kept], &segments[r->listed], added * sizeof(*segments));
+    if (added > 0) {
+        memmove(&segments[kept], &segments[r->listed],
+                added * sizeof(*segments));
+    }
     r->manifest.count = kept + added;
 }
 
