@@ -148,10 +148,11 @@ static cask_status add_outputs(store_handle *store, store_walk *walk,
 
     for (uint32_t i = 0; i < rows && status == CASK_OK; i++) {
         const region_row *row = &store->region.rows[i];
-        walk_part part = {
-            .row = i, .end = row->tail, .first_sequence = row->first_sequence};
+        walk_part part = {.row = i};
 
         if (atomic_load(&row->state) == ROW_OUTPUT) {
+            part.end = row->tail;
+            part.first_sequence = row->first_sequence;
             status = store_walk_add(walk, &part, err);
         }
     }

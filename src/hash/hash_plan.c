@@ -49,11 +49,12 @@ static void collect_locked(const store_handle *store, merge_wish wish,
         const region_row *row = &store->region.rows[i];
         bool is_sealed = atomic_load(&row->state) == ROW_SEALED;
         bool is_active = i == region_tail_row(tail);
-        uint64_t bytes = is_active ? region_tail_offset(tail) : row->tail;
+        uint64_t bytes;
 
         if (!store_row_counts(store, i)) {
             continue;
         }
+        bytes = is_active ? region_tail_offset(tail) : row->tail;
         moment->live_bytes += row->live_bytes;
         moment->total_bytes += bytes;
         if (is_sealed || (wish.with_active && is_active && row->records > 0)) {
