@@ -37,14 +37,18 @@ static merge_segment facts_of(const store_handle *store, uint32_t index,
                                atomic_load(&row->is_quarantined) != 0};
 }
 
-/* Counters change under the write lock only. */
-static void collect_locked(const store_handle *store, merge_wish wish,
-                           merger_plan *p, merge_moment *moment)
+/* Counters change under the write lock only. False: there is not room for all
+ * rows, of which there may be more than a moment ago. */
+static bool collect_locked(const store_handle *store, merge_wish wish,
+                           uint32_t room, merger_plan *p, merge_moment *moment)
 {
     const region_header *header = store->region.header;
     uint32_t count = atomic_load(&header->row_count);
     uint64_t tail = atomic_load(&header->applied_tail);
 
+    if (count > room) {
+        return false;
+    }
     for (uint32_t i = 0; i < count; i++) {
         const region_row *row = &store->region.rows[i];
         bool is_sealed = atomic_load(&row->state) == ROW_SEALED;
@@ -63,31 +67,43 @@ static void collect_locked(const store_handle *store, merge_wish wish,
             p->count++;
         }
     }
+    return true;
+}
+
+static cask_status make_room(merger_plan *p, uint32_t room, cask_error *err)
+{
+    hash_plan_free(p);
+    p->segments = calloc(room, sizeof(*p->segments));
+    p->choices = calloc(room, sizeof(*p->choices));
+    p->rows = calloc(room, sizeof(*p->rows));
+    if (p->segments == NULL || p->choices == NULL || p->rows == NULL) {
+        return fail_memory(err, room * sizeof(*p->segments));
+    }
+    return CASK_OK;
 }
 
 static cask_status collect(store_handle *store, merge_wish wish, merger_plan *p,
                            merge_moment *moment, cask_error *err)
 {
-    uint32_t count = atomic_load(&store->region.header->row_count);
     cask_status status;
+    bool is_whole = false;
 
-    p->segments = calloc(count + 1, sizeof(*p->segments));
-    p->choices = calloc(count + 1, sizeof(*p->choices));
-    p->rows = calloc(count + 1, sizeof(*p->rows));
-    if (p->segments == NULL || p->choices == NULL || p->rows == NULL) {
-        hash_plan_free(p);
-        return fail_memory(err, count * sizeof(*p->segments));
-    }
-    if (!store->has_slot) {
-        /* An index of its own, which nobody changes. */
-        collect_locked(store, wish, p, moment);
-        return CASK_OK;
-    }
-    status = store_lock_always(store, err);
-    if (status == CASK_OK) {
-        collect_locked(store, wish, p, moment);
-        store_unlock(store);
-    }
+    do {
+        /* Rows are added without the lock, one at a time. */
+        uint32_t room = atomic_load(&store->region.header->row_count) + 16;
+
+        status = make_room(p, room, err);
+        if (status == CASK_OK && !store->has_slot) {
+            /* An index of its own, which nobody changes. */
+            is_whole = collect_locked(store, wish, room, p, moment);
+        } else if (status == CASK_OK) {
+            status = store_lock_always(store, err);
+            if (status == CASK_OK) {
+                is_whole = collect_locked(store, wish, room, p, moment);
+                store_unlock(store);
+            }
+        }
+    } while (status == CASK_OK && !is_whole);
     return status;
 }
 

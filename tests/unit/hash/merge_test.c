@@ -10,6 +10,7 @@
 
 #include "db/db.h"
 #include "log/segment_format.h"
+#include "os/os_fault.h"
 
 enum { KEYS = 200, VALUE_BYTES = 2000 };
 
@@ -386,6 +387,49 @@ static void test_a_damaged_segment_stays_and_the_rest_is_merged(void **state)
     expect_key(h, KEYS, 'k');
 }
 
+/* An os on which the next wait for a lock is long: segments come meanwhile. */
+static struct {
+    os_fault fault;
+    const os_ops *usual;
+    os_ops slow;
+    handle *h;
+    bool is_armed;
+} busy;
+
+static int lock_late(os *self, os_mutex *mutex, uint64_t timeout_ms)
+{
+    if (busy.is_armed) {
+        busy.is_armed = false;
+        for (unsigned i = 0; i < KEYS; i++) {
+            put_key(busy.h, i, 'n');
+        }
+    }
+    return busy.usual->mutex_lock(self, mutex, timeout_ms);
+}
+
+/* Shows its fault under a sanitizer: more segments than were counted. */
+static void test_a_plan_is_made_while_segments_come(void **state)
+{
+    handle *h = *state;
+    cask_merge_item *items = NULL;
+    cask_merge_summary summary;
+
+    handle_close(h);
+    os_fault_init(&busy.fault, h->kernel);
+    busy.usual = busy.fault.base.ops;
+    busy.slow = *busy.usual;
+    busy.slow.mutex_lock = lock_late;
+    busy.fault.base.ops = &busy.slow;
+    busy.h = h;
+    h->kernel = &busy.fault.base;
+    handle_open(h);
+    busy.is_armed = true;
+    assert_int_equal(plan(h, false, &items, &summary), 0);
+    cask_free(items);
+    assert_false(busy.is_armed);
+    assert_true(stats_of(h).segment_count > 5);
+}
+
 static uint64_t dead_after_overwrites(handle *h, bool auto_merge)
 {
     uint64_t dead = 0;
@@ -428,6 +472,7 @@ int main(void)
         TEST(test_a_fold_sees_every_key_once_over_a_merge),
         TEST(test_a_view_outlives_its_segment),
         TEST(test_a_damaged_segment_stays_and_the_rest_is_merged),
+        TEST(test_a_plan_is_made_while_segments_come),
         TEST(test_auto_merge_gives_space_back),
     };
 
