@@ -5,6 +5,7 @@
 
 #include "hash/hash_merger.h"
 #include "store/store_merge.h"
+#include "store/store_settings.h"
 
 enum { JITTER_MS = 30000, BUSY_MS = 10 };
 
@@ -116,8 +117,8 @@ static uint64_t jitter_of(const store_handle *store)
 cask_status hash_plan(store_handle *store, merge_wish wish,
                       merger_plan *ret_plan, cask_error *err)
 {
-    merge_settings settings =
-        merge_settings_default(store->options.segment_max_bytes);
+    store_settings kept;
+    merge_settings settings;
     uint64_t open_ns = store->os->ops->now_ns(store->os) - store->opened_ns;
     merge_moment moment = {.free_disk_bytes = UINT64_MAX,
                            .open_ms =
@@ -132,7 +133,8 @@ cask_status hash_plan(store_handle *store, merge_wish wish,
     if (store->os->ops->space(store->dir, &space) == 0) {
         moment.free_disk_bytes = space.free;
     }
-    settings.small_file_threshold = store->options.small_file_threshold_bytes;
+    store_settings_get(store, &kept);
+    settings = settings_for_merge(&kept, store->options.segment_max_bytes);
     status = collect(store, wish, ret_plan, &moment, err);
     if (status == CASK_OK) {
         merge_policy_choose(&settings, &moment, ret_plan->segments,

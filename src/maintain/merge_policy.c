@@ -251,26 +251,6 @@ static void decide(merge_policy *p)
 
 /* ---- The whole ---- */
 
-merge_settings merge_settings_default(uint64_t segment_max_bytes)
-{
-    return (merge_settings){
-        .frag_merge_trigger = 60,
-        .dead_bytes_merge_trigger = UINT64_C(512) << 20,
-        .frag_threshold = 40,
-        .dead_bytes_threshold = UINT64_C(128) << 20,
-        .small_file_threshold = UINT64_C(10) << 20,
-        .max_merge_size = UINT64_C(100) << 30,
-        .expiry_ms = 0,
-        .expiry_grace_ms = 0,
-        .max_space_amplification = 1.5,
-        .small_file_count = 4,
-        .max_segments = 8192,
-        .min_gain_percent = 5,
-        .disk_reserve_bytes = 0,
-        .segment_max_bytes = segment_max_bytes,
-    };
-}
-
 void merge_policy_choose(const merge_settings *settings,
                          const merge_moment *moment,
                          const merge_segment *segments, size_t count,

@@ -139,7 +139,7 @@ typedef struct merge_plan {
     uint64_t freed_bytes; /* expected, net of what is written */
 } merge_plan;
 
-/* Defaults, for segments of at most `segment_max_bytes` bytes. */
+/* Defaults, for segments of at most `segment_max_bytes` bytes (settings.c). */
 merge_settings merge_settings_default(uint64_t segment_max_bytes);
 
 /*

@@ -20,6 +20,7 @@
 
 #include "os/os.h"
 #include "region/merge_layout.h"
+#include "region/settings_layout.h"
 
 enum {
     REGION_LAYOUT_VERSION = 1,
@@ -203,6 +204,8 @@ typedef struct region_header {
      * again: an absolute path with NUL, or empty. Information: nothing finds
      * the store by it. Written under the open lock by the only handle. */
     char directory[REGION_DIRECTORY];
+
+    region_settings settings; /* maintenance lock */
 } region_header;
 
 _Static_assert(sizeof(region_header) <= 16 << 10, "header fits its place");

@@ -1,0 +1,100 @@
+/*
+ * The settings of a store: what all of its processes share and may change
+ * while it is open. A table of names, ranges, defaults and help, and what turns
+ * values into text and back. Pure functions; docs/format/config.md says how the
+ * settings are kept.
+ */
+#ifndef CASKADE_SETTINGS_H
+#define CASKADE_SETTINGS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "maintain/merge_policy.h"
+#include "maintain/merge_window.h"
+
+/* All of them, flat and of one size for shared memory. What each means is in
+ * the table, in settings.c. */
+typedef struct store_settings {
+    uint64_t frag_merge_trigger;       /* percent */
+    uint64_t dead_bytes_merge_trigger; /* bytes */
+    uint64_t frag_threshold;           /* percent */
+    uint64_t dead_bytes_threshold;     /* bytes */
+    uint64_t small_file_threshold;     /* bytes */
+    uint64_t max_merge_size;           /* bytes; 0: no limit */
+    uint64_t max_space_amplification;  /* thousandths; 0: no limit */
+    uint64_t max_segments;             /* 0: no limit */
+    uint64_t expiry_seconds;           /* 0: never */
+    uint64_t expiry_grace_seconds;
+    uint64_t merge_rate_bytes;     /* per second, read and written, of all
+                                      processes; 0: no limit */
+    uint64_t merge_sync_target_ms; /* 0: syncs do not slow merges down */
+    merge_window merge_window;
+} store_settings;
+
+typedef enum setting_kind {
+    SETTING_BYTES,
+    SETTING_PERCENT,
+    SETTING_COUNT,
+    SETTING_SECONDS,
+    SETTING_MILLISECONDS,
+    SETTING_FACTOR, /* kept in thousandths */
+    SETTING_WINDOW  /* the only one that is no uint64_t */
+} setting_kind;
+
+/* One row of the table. */
+typedef struct setting {
+    const char *name;
+    setting_kind kind;
+    size_t offset;    /* in store_settings */
+    uint64_t initial; /* the default; of a window: always */
+    uint64_t least;   /* 0 is in the range too: it turns the thing off */
+    uint64_t most;
+    const char *meaning; /* one line of help */
+} setting;
+
+/* The longest text of a value, NUL included. */
+enum { SETTING_TEXT_SIZE = MERGE_WINDOW_TEXT_SIZE };
+
+/* The row at `index`, from 0; NULL behind the last one. */
+const setting *setting_at(size_t index);
+
+/* The row of that name; NULL if there is none. */
+const setting *setting_find(const char *name);
+
+/* Every setting at its default. */
+void settings_default(store_settings *ret_settings);
+
+/*
+ * Read a value: a whole number, of bytes also with KiB, MiB, GiB or TiB, of
+ * seconds with s, m, h, d or w, of milliseconds with ms or these; a factor has
+ * up to three decimals; a window is that of merge_window_parse().
+ *
+ *   text      borrowed; ends with NUL
+ *   settings  changed on CASK_OK only
+ *
+ * Returns CASK_OK or CASK_INVALID, naming the setting, what was given and what
+ * may be.
+ */
+cask_status setting_parse(const setting *row, const char *text,
+                          store_settings *settings, cask_error *err);
+
+/* Write the text that setting_parse() reads back as the same value. */
+void setting_print(const setting *row, const store_settings *settings,
+                   char ret_text[SETTING_TEXT_SIZE]);
+
+/* Set it to its default. */
+void setting_reset(const setting *row, store_settings *settings);
+
+/* Whether two stores' values of it are the same. */
+bool setting_is_same(const setting *row, const store_settings *one,
+                     const store_settings *other);
+
+/* What the merge policy takes from them, for segments of at most
+ * `segment_max_bytes` bytes. */
+merge_settings settings_for_merge(const store_settings *settings,
+                                  uint64_t segment_max_bytes);
+
+#endif
