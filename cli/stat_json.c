@@ -30,14 +30,14 @@ static json_t *histogram_json(const cask_histogram *histogram)
 static json_t *segment_json(const cask_segment_stats *row)
 {
     return json_pack(
-        "{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:b}", "id",
+        "{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:b, s:b}", "id",
         number(row->id), "total_bytes", number(row->total_bytes), "live_bytes",
         number(row->live_bytes), "dead_bytes", number(row->dead_bytes),
         "live_records", number(row->live_records), "tombstones",
         number(row->tombstones), "damaged_bytes", number(row->damaged_bytes),
         "first_sequence", number(row->first_sequence), "last_sequence",
         number(row->last_sequence), "sealed", row->sealed, "has_hint",
-        row->has_hint);
+        row->has_hint, "quarantined", row->quarantined);
 }
 
 static void set_segments(json_t *object, const stat_sample *now)

@@ -160,7 +160,7 @@ static void add_segments(const stat_sample *now, text *out)
 
         text_add_format(out,
                         "%016" PRIx64 "  %9s  %9s  %9s  %3.0f %%  %10" PRIu64
-                        "  %10" PRIu64 "  %s%s%s\n",
+                        "  %10" PRIu64 "  %s%s%s%s\n",
                         row->id, units_format_bytes(total, row->total_bytes),
                         units_format_bytes(live, row->live_bytes),
                         units_format_bytes(dead, row->dead_bytes),
@@ -168,7 +168,8 @@ static void add_segments(const stat_sample *now, text *out)
                         row->live_records, row->tombstones,
                         row->sealed ? "sealed" : "open",
                         row->has_hint ? ", hint" : "",
-                        row->damaged_bytes != 0 ? ", DAMAGED" : "");
+                        row->damaged_bytes != 0 ? ", DAMAGED" : "",
+                        row->quarantined ? ", QUARANTINED" : "");
     }
 }
 

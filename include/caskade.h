@@ -564,6 +564,8 @@ typedef struct cask_segment_stats {
     uint64_t first_sequence, last_sequence;
     bool sealed;
     bool has_hint;
+    bool quarantined; /* a merge found damage in it and moved what could be
+                         read; it goes when nothing else is needed of it */
 } cask_segment_stats;
 
 /*
@@ -595,8 +597,9 @@ typedef struct cask_merge_report {
 
 /*
  * Give space back: copy the live records of some segments to new ones, and
- * remove the old ones. Reads and writes of all processes go on meanwhile. A
- * damaged segment is left as it is, and the rest is merged.
+ * remove the old ones. Reads and writes of all processes go on meanwhile. Of a
+ * damaged segment what can be read is moved; it stays, quarantined, as long as
+ * anything else in it is needed.
  *
  *   options     NULL: the defaults
  *   ret_report  NULL allowed; also filled if the merge failed
@@ -608,8 +611,9 @@ typedef struct cask_merge_report {
  *
  * Returns CASK_OK (also if there was nothing to merge); CASK_BUSY (another
  * merge is under way); CASK_TIMEOUT (cancelled, or a lock timed out);
- * CASK_CORRUPT (a segment is damaged); CASK_NO_SPACE; CASK_READ_ONLY;
- * CASK_POISONED; CASK_IO.
+ * CASK_CORRUPT (a segment was found to be damaged, all else was merged; or
+ * what was written cannot be read, and nothing is lost); CASK_NO_SPACE;
+ * CASK_READ_ONLY; CASK_POISONED; CASK_IO.
  */
 CASK_API CASK_CHECKED cask_status cask_merge(cask_db *db,
                                              const cask_merge_options *options,

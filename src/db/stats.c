@@ -188,7 +188,9 @@ static cask_segment_stats segment_stats(const store_handle *store,
         .first_sequence = row->first_sequence,
         .last_sequence = row->last_sequence,
         .sealed = atomic_load(&row->state) == ROW_SEALED,
-        .has_hint = atomic_load(&row->has_hint) == 1};
+        .has_hint = atomic_load(&row->has_hint) == 1,
+        .quarantined = atomic_load(&row->damage) == ROW_QUARANTINED ||
+                       atomic_load(&row->damage) == ROW_RELEASED};
 }
 
 cask_status cask_segments(cask_db *db, cask_segment_stats **ret_segments,

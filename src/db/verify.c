@@ -256,6 +256,19 @@ static void tell_lost(verification *v, const mapped *file,
     }
 }
 
+static const char *why_damaged(const mapped *file,
+                               const manifest_segment *segment,
+                               const segment_scan *scan)
+{
+    if (scan->offset > file->size) {
+        return "cut off";
+    }
+    return segment->quarantined
+               ? "no record verifies here; quarantined: a merge has moved what "
+                 "can be read of the segment"
+               : "no record verifies here";
+}
+
 static void check_records(verification *v, const mapped *file,
                           const manifest_segment *segment, verify_hint *hint)
 {
@@ -277,9 +290,7 @@ static void check_records(verification *v, const mapped *file,
         }
         if (result == SCAN_DAMAGE) {
             verify_problem(v, file->name, item.offset, item.size,
-                           scan.offset > file->size
-                               ? "cut off"
-                               : "no record verifies here");
+                           why_damaged(file, segment, &scan));
             verify_hint_damage(v, hint, item.offset, item.size);
             continue;
         }

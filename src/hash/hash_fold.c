@@ -213,12 +213,17 @@ static cask_status note_damage(fold *f, uint32_t row, const scan_item *item,
 static cask_status walk_all(fold *f, store_walk *walk, cask_error *err)
 {
     const walk_part *part;
+    uint64_t last = 0; /* sequence */
     cask_status status = store_walk_next(walk, &part, err);
 
     while (status == CASK_OK && part != NULL && !f->stopped) {
-        status = part->result == SCAN_RECORD
-                     ? consider(f, part->row, &part->item, err)
-                     : note_damage(f, part->row, &part->item, err);
+        if (part->result != SCAN_RECORD) {
+            status = note_damage(f, part->row, &part->item, err);
+        } else if (part->sequence != last) {
+            /* What was read of a quarantined segment is in it and elsewhere. */
+            last = part->sequence;
+            status = consider(f, part->row, &part->item, err);
+        }
         if (status == CASK_OK) {
             status = store_walk_next(walk, &part, err);
         }

@@ -35,6 +35,8 @@ typedef struct merge {
     record_copier copier;
     uint32_t output; /* row of the copies; UINT32_MAX: none yet */
     bool keeps_all;  /* all tombstones are needed, for all that is known */
+    bool is_copying; /* the tombstones are weighed */
+    bool is_void;    /* an input is not what it seemed: begin again */
     uint64_t looked; /* records, to look now and then whether to stop */
     cask_status (*note)(struct merge *m, const struct key_note *note,
                         cask_error *err);
@@ -43,6 +45,13 @@ typedef struct merge {
 static bool is_input(const store_handle *store, uint32_t row)
 {
     return atomic_load(&store->region.rows[row].is_input) != 0;
+}
+
+/* Of an input that stays too, an open loads what its hint says: its puts need
+ * the tombstones that hide them like those of any other segment. */
+static bool goes(const store_handle *store, uint32_t row)
+{
+    return is_input(store, row) && !store_row_is_kept(store, row);
 }
 
 static siphash_value hash_of(const store_handle *store, const scan_item *item)
@@ -87,23 +96,45 @@ static cask_status add_row(store_walk *walk, const store_handle *store,
                                           : CASK_OK;
 }
 
-static cask_status check_part(merge *m, const walk_part *part, cask_error *err)
+/* An input that seemed sound, or could be released, stays: begin again. */
+static cask_status keep_input(merge *m, const walk_part *part, cask_error *err)
 {
     region_row *row = &m->store->region.rows[part->row];
+    cask_status status;
+
+    m->is_void = true;
+    status =
+        fail(err, CASK_CORRUPT, 0,
+             "%016" PRIx64 ".log: offset %" PRIu64 ": %" PRIu64
+             " bytes are damaged; what can be read is merged, the rest "
+             "stays where it is; 'caskade verify' lists the damage",
+             atomic_load(&row->file_id), part->item.offset, part->item.size);
+    if (atomic_load(&row->damage) == ROW_RELEASED) {
+        store_row_hold(m->store, part->row);
+    } else {
+        m->report->quarantined++;
+        atomic_store(&row->damage, ROW_DAMAGED);
+        store_event(m->store, CASK_EVENT_DAMAGE, status, "%s", err->message);
+    }
+    return status;
+}
+
+static cask_status check_part(merge *m, const walk_part *part, cask_error *err)
+{
+    uint32_t damage = atomic_load(&m->store->region.rows[part->row].damage);
 
     if (part->result == SCAN_RECORD) {
         return check_cancel(m, err);
     }
-    atomic_store(&row->is_quarantined, 1);
-    if (!is_input(m->store, part->row)) {
-        /* Nobody knows what is hidden there: all that may hide it stays. */
-        m->keeps_all = true;
-        return CASK_OK;
+    if (m->is_copying) {
+        return damage == ROW_SOUND ? keep_input(m, part, err) : CASK_OK;
     }
-    return fail(err, CASK_CORRUPT, 0,
-                "%016" PRIx64 ".log: offset %" PRIu64 ": %" PRIu64
-                " bytes are damaged; the segment is not merged",
-                atomic_load(&row->file_id), part->item.offset, part->item.size);
+    if (goes(m->store, part->row)) {
+        return keep_input(m, part, err);
+    }
+    /* Nobody knows what is hidden there: all that may hide it stays. */
+    m->keeps_all = true;
+    return CASK_OK;
 }
 
 typedef cask_status (*part_fn)(merge *m, const walk_part *part,
@@ -238,7 +269,7 @@ static cask_status is_old_enough(merge *m, uint32_t index, bool *ret_old,
     cask_status status;
 
     *ret_old = false;
-    if (is_input(store, index) || !store_row_counts(store, index) ||
+    if (goes(store, index) || !store_row_counts(store, index) ||
         end_of(store, index) <= SEGMENT_HEADER_SIZE) {
         return CASK_OK;
     }
@@ -376,7 +407,7 @@ static cask_status copy(merge *m, const scan_item *item, cask_error *err)
 static bool stays(merge *m, const walk_part *part)
 {
     siphash_value hash = hash_of(m->store, &part->item);
-    const merge_tombstone *tombstone;
+    merge_tombstone *tombstone;
     uint64_t place = 0;
 
     if (record_kind(&part->item.header) == RECORD_PUT) {
@@ -389,7 +420,10 @@ static bool stays(merge *m, const walk_part *part)
         return false; /* a newer record hides what it would */
     }
     if (tombstone->is_needed || m->keeps_all) {
-        return true;
+        bool is_second = tombstone->is_copied; /* of a quarantined segment */
+
+        tombstone->is_copied = true;
+        return !is_second;
     }
     m->report->tombstones_dropped++;
     return false;
@@ -402,6 +436,47 @@ static cask_status copy_part(merge *m, const walk_part *part, cask_error *err)
     m->report->bytes_read += part->item.size;
     atomic_fetch_add(&progress->bytes_done, part->item.size);
     return stays(m, part) ? copy(m, &part->item, err) : CASK_OK;
+}
+
+/* ---- Damaged inputs ---- */
+
+typedef void (*input_fn)(merge *m, uint32_t row);
+
+static void for_each_input(merge *m, input_fn visit)
+{
+    uint32_t count = atomic_load(&m->store->region.header->row_count);
+
+    for (uint32_t i = 0; i < count; i++) {
+        if (is_input(m->store, i)) {
+            visit(m, i);
+        }
+    }
+}
+
+static void hold_released(merge *m, uint32_t row)
+{
+    if (atomic_load(&m->store->region.rows[row].damage) == ROW_RELEASED) {
+        store_row_hold(m->store, row);
+        m->is_void = true;
+    }
+}
+
+/* A tombstone that is needed may be in what cannot be read of a segment that
+ * was to be released. */
+static cask_status check_released(merge *m, cask_error *err)
+{
+    if (merge_table_lacks(&m->tombstones, m->keeps_all)) {
+        for_each_input(m, hold_released);
+    }
+    return m->is_void ? fail(err, CASK_CORRUPT, 0,
+                             "%s: a delete that is needed cannot be read",
+                             m->store->path)
+                      : CASK_OK;
+}
+
+static void count_input(merge *m, uint32_t row)
+{
+    m->report->inputs += goes(m->store, row) ? 1 : 0;
 }
 
 /* ---- The whole ---- */
@@ -429,8 +504,12 @@ static cask_status copy_all(merge *m, cask_error *err)
 {
     cask_status status = weigh_tombstones(m, err);
 
+    m->is_copying = true;
     if (status == CASK_OK) {
         status = copy_inputs(m, err);
+    }
+    if (status == CASK_OK) {
+        status = check_released(m, err);
     }
     if (status == CASK_OK) {
         status = finish_output(m, err);
@@ -448,6 +527,11 @@ static cask_status complete(store_handle *store, cask_error *err)
 {
     cask_status status = hash_move_all(store, err);
 
+    if (status == CASK_CORRUPT) {
+        cask_status kept = store_merge_keep_inputs(store, NULL);
+
+        return kept == CASK_OK ? status : kept;
+    }
     return status == CASK_OK ? store_merge_finish(store, err) : status;
 }
 
@@ -482,43 +566,86 @@ cask_status hash_merge_complete(store_handle *store, cask_error *err)
     return status;
 }
 
-static cask_status merge_rows(store_handle *store, const uint32_t *rows,
-                              size_t count, merge_report *report,
-                              cask_error *err)
-{
-    merge m = {.store = store, .report = report, .output = UINT32_MAX};
-    region_merge *totals = &store->region.header->merge;
-    cask_status status = store_merge_begin(store, rows, count, err);
+typedef struct merge_wanted {
+    const uint32_t *rows;
+    size_t count;
+} merge_wanted;
 
-    if (status == CASK_OK) {
-        status = copy_all(&m, err);
+/* Up to the replacement of the inputs. Nothing has changed on failure. */
+static cask_status copy_and_replace(merge *m, merge_wanted wanted,
+                                    uint64_t *ret_inputs, cask_error *err)
+{
+    cask_status status =
+        store_merge_begin(m->store, wanted.rows, wanted.count, ret_inputs, err);
+
+    if (status == CASK_OK && *ret_inputs > 0) {
+        status = copy_all(m, err);
     }
-    if (status == CASK_OK) {
-        status = store_merge_replace(store, err);
+    if (status == CASK_OK && *ret_inputs > 0) {
+        status = store_merge_replace(m->store, err);
     }
-    merge_table_free(&m.tombstones);
-    if (status == CASK_OK) {
+    merge_table_free(&m->tombstones);
+    if (status == CASK_OK && *ret_inputs > 0) {
+        for_each_input(m, count_input);
+    } else if (atomic_load(&m->store->region.header->merge.phase) !=
+               MERGE_MOVING) {
+        (void)store_merge_inherit(m->store, NULL);
+    }
+    return status;
+}
+
+/* Each time that an input turns out to be damaged it begins again, and takes
+ * that one for what it is. */
+static cask_status merge_rows(store_handle *store, merge_wanted wanted,
+                              merge_report *report, cask_error *err)
+{
+    region_merge *totals = &store->region.header->merge;
+    cask_error damage = {CASK_OK, 0, ""};
+    cask_status status;
+    uint64_t inputs;
+    bool is_void;
+
+    do {
+        uint64_t quarantined = report->quarantined;
+        merge m = {.store = store, .report = report, .output = UINT32_MAX};
+
+        *report = (merge_report){.quarantined = quarantined};
+        inputs = 0;
+        status = copy_and_replace(&m, wanted, &inputs, err);
+        is_void = m.is_void;
+        if (report->quarantined > 0 && damage.status == CASK_OK) {
+            damage = *err;
+        }
+    } while (is_void);
+    if (status == CASK_OK && inputs > 0) {
         atomic_fetch_add(&totals->bytes_read, report->bytes_read);
         atomic_fetch_add(&totals->bytes_written, report->bytes_written);
         status = complete(store, err);
-    } else if (atomic_load(&totals->phase) != MERGE_MOVING) {
-        (void)store_merge_inherit(store, NULL);
     }
-    return status;
+    if (status != CASK_OK) {
+        report->quarantined = 0;
+        return status;
+    }
+    *err = damage;
+    return damage.status;
 }
 
 cask_status hash_merge(store_handle *store, const uint32_t *rows, size_t count,
                        merge_report *ret_report, cask_error *err)
 {
-    cask_status status = store_merge_lock(store, err);
+    cask_error local = {CASK_OK, 0, ""};
+    cask_status status;
 
-    *ret_report = (merge_report){.inputs = count};
+    err = err == NULL ? &local : err;
+    status = store_merge_lock(store, err);
+    *ret_report = (merge_report){.inputs = 0};
     if (status != CASK_OK) {
         return status;
     }
     status = inherit(store, err);
     if (status == CASK_OK && count > 0) {
-        status = merge_rows(store, rows, count, ret_report, err);
+        status =
+            merge_rows(store, (merge_wanted){rows, count}, ret_report, err);
     }
     store_merge_unlock(store);
     return status;

@@ -9,12 +9,13 @@
 
 /* What a merge did. */
 typedef struct merge_report {
-    uint64_t inputs;
+    uint64_t inputs; /* that were replaced */
     uint64_t outputs;
     uint64_t bytes_read;
     uint64_t bytes_written;
     uint64_t records;            /* copied */
     uint64_t tombstones_dropped; /* they hid nothing any more */
+    uint64_t quarantined;        /* damaged inputs, which stay */
 } merge_report;
 
 /*
@@ -22,7 +23,9 @@ typedef struct merge_report {
  * that died had begun. Reads, writes and other processes go on meanwhile.
  *
  * Returns CASK_OK; CASK_BUSY (a merge is under way); CASK_CORRUPT (an input is
- * damaged: it is not merged, nor tried again); CASK_NO_SPACE, CASK_IO,
+ * damaged: all else is merged, and what can be read of it is moved, if
+ * ret_report->quarantined is not 0; or what was written cannot be read: the
+ * inputs stay); CASK_NO_SPACE, CASK_IO,
  * CASK_NO_MEMORY, CASK_TIMEOUT (cancelled too): nothing was changed, or the
  * rest of it comes with the next merge.
  */

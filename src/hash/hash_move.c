@@ -160,42 +160,91 @@ static cask_status add_outputs(store_handle *store, store_walk *walk,
     return status;
 }
 
+/* The keys of what is damaged stay where they are, in the inputs. */
+static void note_damage(store_handle *store, const walk_part *part,
+                        cask_error *err)
+{
+    region_row *row = &store->region.rows[part->row];
+
+    (void)fail(err, CASK_CORRUPT, 0,
+               "%016" PRIx64 ".log: offset %" PRIu64 ": %" PRIu64
+               " bytes of a merge's output are damaged; its inputs are kept, "
+               "to be merged again",
+               atomic_load(&row->file_id), part->item.offset, part->item.size);
+    atomic_store(&row->damage, ROW_DAMAGED);
+}
+
+static cask_status add_item(store_handle *store, const walk_part *part,
+                            chunk *some, cask_error *err)
+{
+    const scan_item *item = &part->item;
+
+    if (record_kind(&item->header) == RECORD_PUT) {
+        some->item[some->count].hash =
+            siphash(store->identity.hash_key, item->key, item->header.key_size);
+        some->item[some->count].size = item->size;
+        some->item[some->count].to =
+            place_make((uint16_t)part->row, item->offset, item->size, true);
+        some->count++;
+    }
+    return some->count == CHUNK ? move_chunk(store, some, err) : CASK_OK;
+}
+
 static cask_status move_walk(store_handle *store, store_walk *walk,
                              cask_error *err)
 {
+    cask_error damage = {CASK_OK, 0, ""};
     chunk some = {.count = 0};
     const walk_part *part;
     cask_status status = store_walk_next(walk, &part, err);
 
     while (status == CASK_OK && part != NULL) {
-        const scan_item *item = &part->item;
-
-        if (part->result != SCAN_RECORD) {
-            status = fail(err, CASK_CORRUPT, 0,
-                          "%016" PRIx64 ".log: offset %" PRIu64 ": %" PRIu64
-                          " bytes of a merge's output are damaged; its inputs "
-                          "are kept",
-                          atomic_load(&store->region.rows[part->row].file_id),
-                          item->offset, item->size);
-            break;
-        }
-        if (record_kind(&item->header) == RECORD_PUT) {
-            some.item[some.count].hash = siphash(
-                store->identity.hash_key, item->key, item->header.key_size);
-            some.item[some.count].size = item->size;
-            some.item[some.count].to =
-                place_make((uint16_t)part->row, item->offset, item->size, true);
-            some.count++;
-        }
-        if (some.count == CHUNK) {
-            status = move_chunk(store, &some, err);
+        if (part->result == SCAN_RECORD) {
+            status = add_item(store, part, &some, err);
+        } else {
+            note_damage(store, part, &damage);
         }
         if (status == CASK_OK) {
             status = store_walk_next(walk, &part, err);
         }
     }
-    return status == CASK_OK && some.count > 0 ? move_chunk(store, &some, err)
-                                               : status;
+    if (status == CASK_OK && some.count > 0) {
+        status = move_chunk(store, &some, err);
+    }
+    if (status == CASK_OK && damage.status != CASK_OK) {
+        status = damage.status;
+        if (err != NULL) {
+            *err = damage;
+        }
+    }
+    return status;
+}
+
+static bool is_any_damaged(const store_handle *store)
+{
+    uint32_t rows = atomic_load(&store->region.header->row_count);
+    bool found = false;
+
+    for (uint32_t i = 0; i < rows; i++) {
+        const region_row *row = &store->region.rows[i];
+
+        found = found || (atomic_load(&row->state) == ROW_OUTPUT &&
+                          atomic_load(&row->damage) != ROW_SOUND);
+    }
+    return found;
+}
+
+static void mark_outputs(store_handle *store)
+{
+    uint32_t rows = atomic_load(&store->region.header->row_count);
+
+    for (uint32_t i = 0; i < rows; i++) {
+        region_row *row = &store->region.rows[i];
+
+        if (atomic_load(&row->state) == ROW_OUTPUT) {
+            atomic_store(&row->damage, ROW_DAMAGED);
+        }
+    }
 }
 
 cask_status hash_move_all(store_handle *store, cask_error *err)
@@ -207,5 +256,8 @@ cask_status hash_move_all(store_handle *store, cask_error *err)
         status = move_walk(store, &walk, err);
     }
     store_walk_free(&walk);
+    if (status == CASK_CORRUPT && !is_any_damaged(store)) {
+        mark_outputs(store); /* one of them cannot be opened */
+    }
     return status;
 }

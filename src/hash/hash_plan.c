@@ -35,7 +35,7 @@ static merge_segment facts_of(const store_handle *store, uint32_t index,
                            .age_ms = age_of(store->region.header, row),
                            .is_output = row->kind == SEGMENT_MERGE,
                            .is_quarantined =
-                               atomic_load(&row->is_quarantined) != 0};
+                               store_row_is_quarantined_locked(store, index)};
 }
 
 /* Counters change under the write lock only. False: there is not room for all
@@ -159,6 +159,7 @@ void hash_plan_free(merger_plan *plan)
 static void add_report(merge_report *sum, const merge_report *one)
 {
     sum->inputs += one->inputs;
+    sum->quarantined += one->quarantined;
     sum->outputs += one->outputs;
     sum->bytes_read += one->bytes_read;
     sum->bytes_written += one->bytes_written;
@@ -194,7 +195,7 @@ static cask_status merge_once(store_handle *store, merge_wish wish,
     }
     if (status == CASK_OK && p.plan.count > 0) {
         status = merge_planned(store, &p, &report, err);
-        if (status == CASK_OK) {
+        if (status == CASK_OK || report.quarantined > 0) {
             add_report(sum, &report);
         }
     } else if (status == CASK_OK &&
@@ -216,9 +217,10 @@ cask_status hash_merge_wished(store_handle *store, merge_wish wish,
     err = err == NULL ? &local : err;
     *ret_report = (merge_report){.inputs = 0};
     while (status == CASK_OK) {
+        uint64_t before = ret_report->quarantined;
+
         status = merge_once(store, wish, ret_report, err);
-        if (status == CASK_CORRUPT &&
-            atomic_load(&store->region.header->merge.phase) == MERGE_NONE) {
+        if (status == CASK_CORRUPT && ret_report->quarantined > before) {
             /* An input is damaged, and will not be chosen again: the rest. */
             first = first.status == CASK_OK ? *err : first;
             status = CASK_OK;

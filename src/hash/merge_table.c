@@ -74,6 +74,19 @@ merge_tombstone *merge_table_find(const merge_table *table, siphash_value hash)
     return slot->sequence == 0 ? NULL : slot;
 }
 
+bool merge_table_lacks(const merge_table *table, bool all)
+{
+    for (size_t i = 0; i < table->capacity; i++) {
+        const merge_tombstone *slot = &table->slots[i];
+
+        if (slot->sequence != 0 && (slot->is_needed || all) &&
+            !slot->is_copied) {
+            return true;
+        }
+    }
+    return false;
+}
+
 void merge_table_free(merge_table *table)
 {
     free(table->slots);

@@ -14,6 +14,7 @@ typedef struct merge_tombstone {
     siphash_value hash;
     uint64_t sequence; /* of the newest; 0: the slot is free */
     bool is_needed;    /* an older put of the key exists outside the inputs */
+    bool is_copied;
 } merge_tombstone;
 
 /* Open addressing; a power of two of slots. Begins as {0}. */
@@ -28,6 +29,9 @@ typedef struct merge_table {
  */
 cask_status merge_table_add(merge_table *table, siphash_value hash,
                             uint64_t sequence, cask_error *err);
+
+/* Whether a tombstone that is needed, or any if `all` are, was not copied. */
+bool merge_table_lacks(const merge_table *table, bool all);
 
 /* NULL: none. */
 merge_tombstone *merge_table_find(const merge_table *table, siphash_value hash);

@@ -87,6 +87,28 @@ static cask_status apply_open(manifest_state *manifest,
     return manifest_add(manifest, &segment, err);
 }
 
+static void apply_to_segment(manifest_state *manifest,
+                             manifest_segment *segment,
+                             const manifest_edit *edit)
+{
+    size_t behind =
+        manifest->count - (size_t)(segment - manifest->segments) - 1;
+
+    if (edit->type == MANIFEST_DROP) {
+        memmove(segment, segment + 1, behind * sizeof(*segment));
+        manifest->count--;
+    } else if (edit->type == MANIFEST_SYNCED) {
+        segment->synced = edit->seal.length;
+    } else if (edit->type == MANIFEST_QUARANTINE) {
+        segment->quarantined = true;
+    } else {
+        segment->sealed = true;
+        segment->length = edit->seal.length;
+        segment->last_sequence = edit->seal.last_sequence;
+        segment->damaged_bytes = edit->seal.damaged_bytes;
+    }
+}
+
 static cask_status apply_edit(manifest_state *manifest,
                               const manifest_edit *edit, cask_error *err)
 {
@@ -114,6 +136,7 @@ static cask_status apply_edit(manifest_state *manifest,
         id = edit->seal.segment_id;
         break;
     case MANIFEST_DROP:
+    case MANIFEST_QUARANTINE:
         id = edit->drop.segment_id;
         break;
     }
@@ -127,22 +150,7 @@ static cask_status apply_edit(manifest_state *manifest,
                                   ", which is not in it",
                     edit->number, id);
     }
-    if (edit->type == MANIFEST_DROP) {
-        size_t behind =
-            manifest->count - (size_t)(segment - manifest->segments) - 1;
-
-        memmove(segment, segment + 1, behind * sizeof(*segment));
-        manifest->count--;
-        return CASK_OK;
-    }
-    if (edit->type == MANIFEST_SYNCED) {
-        segment->synced = edit->seal.length;
-        return CASK_OK;
-    }
-    segment->sealed = true;
-    segment->length = edit->seal.length;
-    segment->last_sequence = edit->seal.last_sequence;
-    segment->damaged_bytes = edit->seal.damaged_bytes;
+    apply_to_segment(manifest, segment, edit);
     return CASK_OK;
 }
 
@@ -348,6 +356,7 @@ static cask_status add_segment(manifest_state *manifest, cask_buffer *bytes,
 {
     manifest_edit open = {.type = MANIFEST_OPEN};
     manifest_edit seal = {.type = MANIFEST_SEAL};
+    manifest_edit quarantine = {.type = MANIFEST_QUARANTINE};
     cask_status status;
 
     open.open.segment_id = segment->id;
@@ -366,6 +375,10 @@ static cask_status add_segment(manifest_state *manifest, cask_buffer *bytes,
         seal.seal.last_sequence = segment->last_sequence;
         seal.seal.damaged_bytes = segment->damaged_bytes;
         status = add_edit(manifest, bytes, seal, err);
+    }
+    if (status == CASK_OK && segment->quarantined) {
+        quarantine.drop.segment_id = segment->id;
+        status = add_edit(manifest, bytes, quarantine, err);
     }
     return status;
 }

@@ -17,6 +17,7 @@ typedef struct manifest_segment {
     uint64_t last_sequence; /* of a sealed one */
     uint64_t damaged_bytes; /* known when it was sealed */
     uint64_t synced;        /* of one not sealed: bytes known to be synced */
+    bool quarantined;       /* damaged; what could be read was moved */
 } manifest_segment;
 
 typedef struct manifest_state {

@@ -109,6 +109,7 @@ static edit_operands operands_of(const manifest_edit *edit)
         word[2] = edit->next.sequence;
         break;
     case MANIFEST_DROP:
+    case MANIFEST_QUARANTINE:
         word[0] = edit->drop.segment_id;
         break;
     }
@@ -167,17 +168,17 @@ static cask_status check_crc(const edit_input *input, manifest_seed seed,
 /* Type and number. */
 static cask_status check_head(const edit_input *input, cask_error *err)
 {
-    if (input->type > MANIFEST_SYNCED) {
+    if (input->type > MANIFEST_QUARANTINE) {
         return fail(err, CASK_UNSUPPORTED, 0,
                     "%s: offset %" PRIu64 ": type of edit is %" PRIu32
-                    ", this program knows 1 to 5; use a newer Caskade",
+                    ", this program knows 1 to 6; use a newer Caskade",
                     input->name, input->offset + EDIT_AT_TYPE, input->type);
     }
     /* One chance in 2^32 lets zeros through the checksum: never an edit. */
     if (input->type == 0) {
         return fail(err, CASK_CORRUPT, 0,
                     "%s: offset %" PRIu64 ": type of edit is 0, expected 1 "
-                    "to 5",
+                    "to 6",
                     input->name, input->offset + EDIT_AT_TYPE);
     }
     if (load_u64(input->bytes + EDIT_AT_NUMBER) == 0) {
@@ -198,6 +199,7 @@ static cask_status check_unused(const edit_input *input, cask_error *err)
         [MANIFEST_NEXT] = {true, false, true, false},
         [MANIFEST_DROP] = {true, false, false, false},
         [MANIFEST_SYNCED] = {true, true, true, true},
+        [MANIFEST_QUARANTINE] = {true, false, false, false},
     };
 
     for (int i = 0; i < EDIT_OPERANDS; i++) {
@@ -277,6 +279,7 @@ static cask_status decode_operands(const edit_input *input, manifest_edit *edit,
     case MANIFEST_NEXT:
         return decode_next(input, edit, err);
     case MANIFEST_DROP:
+    case MANIFEST_QUARANTINE:
         edit->drop.segment_id = input->operands.word[0];
         return CASK_OK;
     }

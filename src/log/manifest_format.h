@@ -24,12 +24,14 @@ typedef struct manifest_header {
 } manifest_header;
 
 typedef enum manifest_edit_type {
-    MANIFEST_OPEN = 1,  /* the segment is part of the store, and growing */
-    MANIFEST_SEAL = 2,  /* it is synced and will not change any more */
-    MANIFEST_NEXT = 3,  /* ids and sequences below these are taken */
-    MANIFEST_DROP = 4,  /* the segment is no longer part of the store */
-    MANIFEST_SYNCED = 5 /* closed cleanly: it is synced up to a length, and may
-                           grow again */
+    MANIFEST_OPEN = 1,   /* the segment is part of the store, and growing */
+    MANIFEST_SEAL = 2,   /* it is synced and will not change any more */
+    MANIFEST_NEXT = 3,   /* ids and sequences below these are taken */
+    MANIFEST_DROP = 4,   /* the segment is no longer part of the store */
+    MANIFEST_SYNCED = 5, /* closed cleanly: it is synced up to a length, and may
+                            grow again */
+    MANIFEST_QUARANTINE = 6 /* a merge found it damaged, moved what it could
+                               read, and left the rest there */
 } manifest_edit_type;
 
 typedef struct manifest_edit {
@@ -51,7 +53,7 @@ typedef struct manifest_edit {
             uint64_t segment_id;
             uint64_t sequence;
         } next;
-        struct {
+        struct { /* of MANIFEST_QUARANTINE too */
             uint64_t segment_id;
         } drop;
     };

@@ -53,6 +53,14 @@ typedef enum region_row_state {
     ROW_RETIRED = 5   /* replaced by a merge; goes when nobody can read it */
 } region_row_state;
 
+/* What merges know of damage in a segment; see store/store_merge.h. */
+typedef enum region_damage {
+    ROW_SOUND = 0,
+    ROW_DAMAGED = 1,     /* a merge met damage in it */
+    ROW_QUARANTINED = 2, /* and has moved what could be read; in MANIFEST */
+    ROW_RELEASED = 3     /* goes with the merge under way */
+} region_damage;
+
 /* One segment. The first line is what readers need. */
 typedef struct region_row {
     alignas(REGION_LINE) _Atomic uint64_t file_id; /* 0: no segment */
@@ -61,10 +69,12 @@ typedef struct region_row {
     _Atomic uint32_t state;         /* region_row_state */
     uint32_t kind;                  /* as in its header */
     uint64_t inode;
-    _Atomic uint32_t is_input;       /* of the merge under way */
-    _Atomic uint32_t is_quarantined; /* damaged: not merged */
-    uint64_t retired_in; /* merge that replaced it; see region_merge */
-    uint64_t unused2;
+    _Atomic uint32_t is_input; /* of the merge under way */
+    _Atomic uint32_t damage;   /* region_damage */
+    uint64_t retired_in;       /* merge that replaced it; see region_merge */
+    /* Quarantined, and could not be released when so many merges had replaced
+     * inputs, + 1: to be tried again after another. Merge lock. */
+    uint64_t kept_after;
 
     /* The second line is for writers and statistics. */
     alignas(REGION_LINE) _Atomic uint64_t capacity; /* bytes allocated */

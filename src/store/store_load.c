@@ -291,6 +291,8 @@ static void fill_row(region_row *row, const manifest_segment *segment,
     /* What was cut off cannot be touched; its keys answer CASK_CORRUPT. */
     atomic_store(&row->reserved_tail, readable);
     atomic_store(&row->capacity, stat->size);
+    atomic_store(&row->damage,
+                 segment->quarantined ? ROW_QUARANTINED : ROW_SOUND);
     atomic_store(&row->state, ROW_SEALED);
     atomic_store(&row->file_id, segment->id);
 }
@@ -324,7 +326,9 @@ cask_status load_source_open(store_handle *store, load_source *source,
     cask_status status;
     os_stat stat;
 
-    *source = (load_source){.row = row, .sequence = UINT64_MAX};
+    *source = (load_source){.row = row,
+                            .sequence = UINT64_MAX,
+                            .is_quarantined = segment->quarantined};
     memcpy(expected.uuid, store->identity.uuid, 16);
     status =
         segment_open(store->dir, &expected, OS_READ, &file, NULL, &stat, err);

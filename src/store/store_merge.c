@@ -26,12 +26,49 @@ bool store_row_counts(const store_handle *store, uint32_t index)
     case ROW_ACTIVE:
         return true;
     case ROW_SEALED:
-        return !moving || atomic_load(&row->is_input) == 0;
+        return !moving || atomic_load(&row->is_input) == 0 ||
+               store_row_is_kept(store, index);
     case ROW_OUTPUT:
         return moving;
     default:
         return false;
     }
+}
+
+/* ---- Damage ---- */
+
+bool store_row_is_kept(const store_handle *store, uint32_t index)
+{
+    uint32_t damage = atomic_load(&store->region.rows[index].damage);
+
+    return damage == ROW_DAMAGED || damage == ROW_QUARANTINED;
+}
+
+static bool may_be_released_locked(const store_handle *store, uint32_t index)
+{
+    const region_row *row = &store->region.rows[index];
+
+    return row->live_records == 0 && atomic_load(&row->has_hint) == 1 &&
+           row->kept_after != atomic_load(&merge_of(store)->number) + 1;
+}
+
+bool store_row_is_quarantined_locked(const store_handle *store, uint32_t index)
+{
+    const region_row *row = &store->region.rows[index];
+
+    /* Of one only found damaged nothing was moved yet. */
+    return atomic_load(&row->damage) != ROW_SOUND &&
+           (row->live_records == 0 ||
+            atomic_load(&row->damage) != ROW_DAMAGED) &&
+           !may_be_released_locked(store, index);
+}
+
+void store_row_hold(store_handle *store, uint32_t index)
+{
+    region_row *row = &store->region.rows[index];
+
+    row->kept_after = atomic_load(&merge_of(store)->number) + 1;
+    atomic_store(&row->damage, ROW_QUARANTINED);
 }
 
 /* ---- Pins ----------------------------------------------------------------
@@ -148,7 +185,12 @@ static void remove_row(store_handle *store, uint32_t index)
 
 static void unmark_input(store_handle *store, uint32_t index)
 {
-    atomic_store(&store->region.rows[index].is_input, 0);
+    region_row *row = &store->region.rows[index];
+
+    atomic_store(&row->is_input, 0);
+    if (atomic_load(&row->damage) == ROW_RELEASED) {
+        atomic_store(&row->damage, ROW_QUARANTINED);
+    }
 }
 
 static void drop_output(store_handle *store, uint32_t index)
@@ -184,27 +226,57 @@ void store_merge_abandon(store_handle *store)
     atomic_store(&merge_of(store)->phase, MERGE_NONE);
 }
 
+/* Whether there is something to do in a row. */
+static bool take_input_locked(store_handle *store, uint32_t index)
+{
+    region_row *row = &store->region.rows[index];
+
+    if (store_row_is_quarantined_locked(store, index)) {
+        return false;
+    }
+    if (atomic_load(&row->damage) != ROW_SOUND &&
+        may_be_released_locked(store, index)) {
+        atomic_store(&row->damage, ROW_RELEASED);
+    }
+    atomic_store(&row->is_input, 1);
+    atomic_fetch_add(&merge_of(store)->bytes_total, row->tail);
+    return true;
+}
+
+static cask_status take_inputs_locked(store_handle *store, const uint32_t *rows,
+                                      size_t count, uint64_t *ret_inputs,
+                                      cask_error *err)
+{
+    *ret_inputs = 0;
+    for (size_t i = 0; i < count; i++) {
+        const region_row *row = &store->region.rows[rows[i]];
+
+        if (atomic_load(&row->state) != ROW_SEALED) {
+            return fail(err, CASK_INVALID, 0,
+                        "%016" PRIx64 ".log is not sealed, it cannot be "
+                        "merged",
+                        atomic_load(&row->file_id));
+        }
+        *ret_inputs += take_input_locked(store, rows[i]) ? 1 : 0;
+    }
+    return CASK_OK;
+}
+
 cask_status store_merge_begin(store_handle *store, const uint32_t *rows,
-                              size_t count, cask_error *err)
+                              size_t count, uint64_t *ret_inputs,
+                              cask_error *err)
 {
     region_merge *merge = merge_of(store);
-    cask_status status = CASK_OK;
+    cask_status status;
 
     for_each_row(store, unmark_input);
     atomic_store(&merge->bytes_done, 0);
     atomic_store(&merge->bytes_total, 0);
     atomic_store(&merge->cancel, 0);
-    for (size_t i = 0; i < count && status == CASK_OK; i++) {
-        region_row *row = &store->region.rows[rows[i]];
-
-        if (atomic_load(&row->state) != ROW_SEALED) {
-            status = fail(err, CASK_INVALID, 0,
-                          "%016" PRIx64 ".log is not sealed, it cannot be "
-                          "merged",
-                          atomic_load(&row->file_id));
-        }
-        atomic_store(&row->is_input, 1);
-        atomic_fetch_add(&merge->bytes_total, row->tail);
+    status = store_lock_always(store, err);
+    if (status == CASK_OK) {
+        status = take_inputs_locked(store, rows, count, ret_inputs, err);
+        store_unlock(store);
     }
     if (status == CASK_OK) {
         atomic_store(&merge->phase, MERGE_COPYING);
@@ -260,17 +332,20 @@ static void drop_listed(manifest_state *manifest, uint64_t id)
     manifest->count = kept;
 }
 
-static cask_status add_output(manifest_state *manifest, const region_row *row,
-                              cask_error *err)
+static cask_status add_row(manifest_state *manifest, const region_row *row,
+                           cask_error *err)
 {
-    manifest_segment output = {.id = atomic_load(&row->file_id),
-                               .nonce = atomic_load(&row->nonce),
-                               .kind = SEGMENT_MERGE,
-                               .sealed = true,
-                               .length = row->tail,
-                               .last_sequence = row->last_sequence};
+    manifest_segment segment = {.id = atomic_load(&row->file_id),
+                                .nonce = atomic_load(&row->nonce),
+                                .kind = (segment_kind)row->kind,
+                                .sealed = true,
+                                .length = row->tail,
+                                .last_sequence = row->last_sequence,
+                                .damaged_bytes = row->damaged_bytes,
+                                .quarantined =
+                                    atomic_load(&row->damage) != ROW_SOUND};
 
-    return manifest_add(manifest, &output, err);
+    return manifest_add(manifest, &segment, err);
 }
 
 /*
@@ -278,17 +353,30 @@ static cask_status add_output(manifest_state *manifest, const region_row *row,
  * an open sees where it ends by its follower. The follower may be merged now;
  * so the MANIFEST must say it from here on.
  */
-static void seal_listed(manifest_state *manifest, const region_row *row)
+static void seal_listed(manifest_state *manifest, const region_row *row,
+                        bool is_quarantined)
 {
     for (size_t i = 0; i < manifest->count; i++) {
         manifest_segment *segment = &manifest->segments[i];
 
-        if (segment->id == atomic_load(&row->file_id) && !segment->sealed) {
+        if (segment->id != atomic_load(&row->file_id)) {
+            continue;
+        }
+        segment->quarantined = segment->quarantined || is_quarantined;
+        if (!segment->sealed) {
             segment->sealed = true;
             segment->length = row->tail;
             segment->last_sequence = row->last_sequence;
             segment->damaged_bytes = row->damaged_bytes;
         }
+    }
+}
+
+static void sort_segments(manifest_state *manifest)
+{
+    if (manifest->count > 1) {
+        qsort(manifest->segments, manifest->count, sizeof(manifest_segment),
+              by_id);
     }
 }
 
@@ -301,19 +389,17 @@ static cask_status exchange(store_handle *store, manifest_state *manifest,
     for (uint32_t i = 0; i < count && status == CASK_OK; i++) {
         const region_row *row = &store->region.rows[i];
         uint32_t state = atomic_load(&row->state);
+        bool is_input = atomic_load(&row->is_input) != 0;
 
-        if (state == ROW_SEALED && atomic_load(&row->is_input) != 0) {
+        if (state == ROW_SEALED && is_input && !store_row_is_kept(store, i)) {
             drop_listed(manifest, atomic_load(&row->file_id));
         } else if (state == ROW_SEALED) {
-            seal_listed(manifest, row);
+            seal_listed(manifest, row, is_input);
         } else if (state == ROW_OUTPUT) {
-            status = add_output(manifest, row, err);
+            status = add_row(manifest, row, err);
         }
     }
-    if (manifest->count > 1) {
-        qsort(manifest->segments, manifest->count, sizeof(manifest_segment),
-              by_id);
-    }
+    sort_segments(manifest);
     return status;
 }
 
@@ -331,36 +417,41 @@ static cask_status enter_moving(store_handle *store, cask_error *err)
     return status;
 }
 
-/* Whether MANIFEST lists the outputs: then they are to stay. */
-static cask_status outputs_are_listed(store_handle *store, bool *ret_listed,
-                                      cask_error *err)
+/* Whether MANIFEST says already that outputs took the place of inputs. */
+static cask_status is_replaced(store_handle *store, bool *ret_replaced,
+                               cask_error *err)
 {
     uint32_t count = atomic_load(&store->region.header->row_count);
     manifest_state manifest;
     cask_status status =
         manifest_load(store->dir, store->identity.uuid, &manifest, err);
 
-    *ret_listed = false;
+    *ret_replaced = false;
     for (uint32_t i = 0; i < count && status == CASK_OK; i++) {
         const region_row *row = &store->region.rows[i];
 
         if (atomic_load(&row->state) == ROW_OUTPUT &&
             lists(&manifest, atomic_load(&row->file_id))) {
-            *ret_listed = true;
+            *ret_replaced = true;
         }
     }
     manifest_free(&manifest);
     return status;
 }
 
-static cask_status rewrite(store_handle *store, cask_error *err)
+typedef cask_status (*change_fn)(store_handle *store, manifest_state *manifest,
+                                 cask_error *err);
+
+/* Write the MANIFEST anew with a change. Maintenance lock held. */
+static cask_status rewrite(store_handle *store, change_fn change,
+                           cask_error *err)
 {
     manifest_state manifest;
     cask_status status =
         manifest_load(store->dir, store->identity.uuid, &manifest, err);
 
     if (status == CASK_OK) {
-        status = exchange(store, &manifest, err);
+        status = change(store, &manifest, err);
     }
     if (status == CASK_OK) {
         manifest.next_sequence =
@@ -376,7 +467,7 @@ cask_status store_merge_replace(store_handle *store, cask_error *err)
     cask_status status = store_maintain_begin(store, err);
 
     if (status == CASK_OK) {
-        status = rewrite(store, err);
+        status = rewrite(store, exchange, err);
         store_maintain_end(store);
     }
     return status == CASK_OK ? enter_moving(store, err) : status;
@@ -388,7 +479,10 @@ static void settle_row(store_handle *store, uint32_t index)
 {
     region_row *row = &store->region.rows[index];
 
-    if (atomic_load(&row->is_input) != 0) {
+    if (atomic_load(&row->is_input) != 0 && store_row_is_kept(store, index)) {
+        atomic_store(&row->damage, ROW_QUARANTINED);
+        atomic_store(&row->is_input, 0);
+    } else if (atomic_load(&row->is_input) != 0) {
         row->retired_in = atomic_load(&merge_of(store)->number);
         atomic_store(&row->state, ROW_RETIRED);
         atomic_store(&row->is_input, 0);
@@ -411,20 +505,72 @@ cask_status store_merge_finish(store_handle *store, cask_error *err)
     return CASK_OK;
 }
 
+/* Those that were not damaged are listed no more. */
+static cask_status relist(store_handle *store, manifest_state *manifest,
+                          cask_error *err)
+{
+    uint32_t count = atomic_load(&store->region.header->row_count);
+    cask_status status = CASK_OK;
+
+    for (uint32_t i = 0; i < count && status == CASK_OK; i++) {
+        const region_row *row = &store->region.rows[i];
+        bool is_output = atomic_load(&row->state) == ROW_OUTPUT;
+        bool is_input = atomic_load(&row->state) == ROW_SEALED &&
+                        atomic_load(&row->is_input) != 0;
+
+        if (is_input && !lists(manifest, atomic_load(&row->file_id))) {
+            status = add_row(manifest, row, err);
+        } else if (is_output && atomic_load(&row->damage) != ROW_SOUND) {
+            seal_listed(manifest, row, true);
+        }
+    }
+    sort_segments(manifest);
+    return status;
+}
+
+static void keep_row(store_handle *store, uint32_t index)
+{
+    region_row *row = &store->region.rows[index];
+
+    unmark_input(store, index);
+    if (atomic_load(&row->state) == ROW_OUTPUT) {
+        atomic_store(&row->state, ROW_SEALED);
+    }
+}
+
+cask_status store_merge_keep_inputs(store_handle *store, cask_error *err)
+{
+    cask_status status = store_maintain_begin(store, err);
+
+    if (status == CASK_OK) {
+        status = rewrite(store, relist, err);
+        store_maintain_end(store);
+    }
+    if (status == CASK_OK) {
+        status = store_lock_always(store, err);
+    }
+    if (status == CASK_OK) {
+        for_each_row(store, keep_row);
+        atomic_store(&merge_of(store)->phase, MERGE_NONE);
+        store_unlock(store);
+    }
+    return status;
+}
+
 cask_status store_merge_inherit(store_handle *store, cask_error *err)
 {
     cask_status status = CASK_OK;
-    bool listed = false;
+    bool replaced = false;
 
     if (atomic_load(&merge_of(store)->phase) != MERGE_COPYING) {
         return CASK_OK;
     }
     status = store_maintain_begin(store, err);
     if (status == CASK_OK) {
-        status = outputs_are_listed(store, &listed, err);
+        status = is_replaced(store, &replaced, err);
         store_maintain_end(store);
     }
-    if (status == CASK_OK && listed) {
+    if (status == CASK_OK && replaced) {
         return enter_moving(store, err);
     }
     if (status == CASK_OK) {

@@ -19,6 +19,31 @@
  * rows agree only while the write lock is held. */
 bool store_row_counts(const store_handle *store, uint32_t row);
 
+/*
+ * Damage. What can be read of a damaged input is moved as ever, but the segment
+ * stays in MANIFEST, marked there, and counts: its hint is what makes the keys
+ * of the rest answer CASK_CORRUPT, and never NOT_FOUND or an older value, after
+ * the next open too. It is taken as an input again, and goes, when
+ *
+ *   - no slot of the index points into it, and
+ *   - every tombstone of it that is still needed could be read, which only its
+ *     hint can tell. A needed one that cannot be read keeps it: without it an
+ *     older put of its key, elsewhere, would come back.
+ *
+ * Without a hint it stays.
+ */
+
+/* Whether an input stays after the merge under way; any other row: whether it
+ * is damaged. */
+bool store_row_is_kept(const store_handle *store, uint32_t row);
+
+/* Whether a merge would find nothing to do in a damaged segment. Write lock
+ * held. */
+bool store_row_is_quarantined_locked(const store_handle *store, uint32_t row);
+
+/* An input cannot be released; abandon the merge, and begin it without it. */
+void store_row_hold(store_handle *store, uint32_t row);
+
 /* ---- Pins ---- */
 
 /*
@@ -41,9 +66,11 @@ void store_merge_unlock(store_handle *store);
  */
 cask_status store_merge_inherit(store_handle *store, cask_error *err);
 
-/* Begin to copy `count` rows, which count and are sealed. */
+/* Begin to copy `count` rows, which count and are sealed; quarantined ones in
+ * which there is nothing to do are left out. ret_inputs: how many are not. */
 cask_status store_merge_begin(store_handle *store, const uint32_t *rows,
-                              size_t count, cask_error *err);
+                              size_t count, uint64_t *ret_inputs,
+                              cask_error *err);
 
 /* Create an output with room for `capacity` bytes. */
 cask_status store_merge_output(store_handle *store, uint64_t capacity,
@@ -55,6 +82,13 @@ cask_status store_merge_replace(store_handle *store, cask_error *err);
 
 /* Nothing leads to the inputs any more. */
 cask_status store_merge_finish(store_handle *store, cask_error *err);
+
+/*
+ * An output turned out to be damaged while the index was led to it: the inputs
+ * go back into MANIFEST beside the outputs, and all of them count. Records that
+ * are in both are the same; the damaged output's count less at the next open.
+ */
+cask_status store_merge_keep_inputs(store_handle *store, cask_error *err);
 
 /* Give up while copying. */
 void store_merge_abandon(store_handle *store);

@@ -392,6 +392,15 @@ static cask_status decide_all(recovery *r, store_tail *tails,
     return status;
 }
 
+/* Of two copies of a record the one that comes later counts: that is not to be
+ * the one in a quarantined segment, which may be damaged. */
+static bool comes_before(const load_source *a, const load_source *b)
+{
+    return a->sequence < b->sequence ||
+           (a->sequence == b->sequence && a->is_quarantined &&
+            !b->is_quarantined);
+}
+
 /* The source whose next record is oldest, and where the next oldest is. */
 static load_source *oldest(load_source *sources, size_t count,
                            uint64_t *ret_limit)
@@ -402,7 +411,7 @@ static load_source *oldest(load_source *sources, size_t count,
     for (size_t i = 0; i < count; i++) {
         uint64_t sequence = sources[i].sequence;
 
-        if (found == NULL || sequence < found->sequence) {
+        if (found == NULL || comes_before(&sources[i], found)) {
             *ret_limit = found == NULL ? UINT64_MAX : found->sequence;
             found = &sources[i];
         } else if (sequence < *ret_limit) {

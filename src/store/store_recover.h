@@ -79,6 +79,7 @@ typedef struct load_source {
     uint64_t sequence;      /* of the next record; UINT64_MAX: no more */
     uint64_t last_sequence; /* by hint: of the segment; else so far */
     bool by_hint;
+    bool is_quarantined;
     store_bytes hint;
     hint_header header;
     uint64_t next_row; /* of the hint */

@@ -160,7 +160,8 @@ static void fill_row(region_row *row, const row_plan *plan,
     row->retired_in = 0;
     atomic_store(&row->has_hint, 0);
     atomic_store(&row->is_input, 0);
-    atomic_store(&row->is_quarantined, 0);
+    row->kept_after = 0;
+    atomic_store(&row->damage, ROW_SOUND);
     atomic_store(&row->nonce, header->nonce);
     atomic_store(&row->reserved_tail, SEGMENT_HEADER_SIZE);
     atomic_store(&row->capacity, plan->capacity);

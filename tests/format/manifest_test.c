@@ -158,6 +158,7 @@ static void assert_operands_equal(const manifest_edit *a,
         assert_true(a->next.sequence == b->next.sequence);
         break;
     case MANIFEST_DROP:
+    case MANIFEST_QUARANTINE:
         assert_true(a->drop.segment_id == b->drop.segment_id);
         break;
     }
@@ -268,9 +269,39 @@ static void test_golden_edits_are_written_and_read(void **state)
     }
 }
 
+static cask_status decode_quarantine(const uint8_t *bytes, cask_error *err)
+{
+    return decode_edit_at(bytes, 2, err);
+}
+
+/* Its place is that of the third golden edit, which it could follow. */
+static void test_golden_quarantine_is_written_and_read(void **state)
+{
+    const sweep_target target = {MANIFEST_NAME, golden_quarantine,
+                                 sizeof(golden_quarantine), false,
+                                 decode_quarantine};
+    const manifest_edit golden = {.type = MANIFEST_QUARANTINE,
+                                  .number = 3,
+                                  .drop = {.segment_id = GOLDEN_SEGMENT_ID}};
+    const manifest_seed seed = {GOLDEN_MANIFEST_NONCE, GOLDEN_QUARANTINE_AT};
+    uint8_t bytes[MANIFEST_EDIT_SIZE];
+    manifest_edit edit;
+
+    (void)state;
+    memset(bytes, 0xee, sizeof(bytes));
+    manifest_edit_encode(&golden, seed, bytes);
+    assert_memory_equal(bytes, golden_quarantine, sizeof(bytes));
+    assert_int_equal(manifest_edit_decode(golden_quarantine, MANIFEST_NAME,
+                                          seed, &edit, NULL),
+                     CASK_OK);
+    assert_edit_equal(&edit, &golden);
+    sweep_flips(&target);
+    sweep_cuts(&target);
+}
+
 static manifest_edit random_edit(void)
 {
-    manifest_edit edit = {.type = (manifest_edit_type)(1 + sweep_random() % 5),
+    manifest_edit edit = {.type = (manifest_edit_type)(1 + sweep_random() % 6),
                           .number = 1 + (sweep_random() >> 1)};
 
     switch (edit.type) {
@@ -295,6 +326,7 @@ static manifest_edit random_edit(void)
         edit.next.sequence = sweep_random() >> 8;
         break;
     case MANIFEST_DROP:
+    case MANIFEST_QUARANTINE:
         edit.drop.segment_id = sweep_random();
         break;
     }
@@ -388,9 +420,9 @@ static void refuse_crafted(size_t index, size_t at, uint64_t value,
 static void test_unknown_type_is_unsupported(void **state)
 {
     (void)state;
-    refuse_crafted(0, 4, 6, CASK_UNSUPPORTED,
-                   "MANIFEST: offset 68: type of edit is 6, this program knows "
-                   "1 to 5");
+    refuse_crafted(0, 4, 7, CASK_UNSUPPORTED,
+                   "MANIFEST: offset 68: type of edit is 7, this program knows "
+                   "1 to 6");
     refuse_crafted(3, 4, UINT32_MAX, CASK_UNSUPPORTED,
                    "offset 212: type of edit is 4294967295");
 }
@@ -399,7 +431,7 @@ static void test_type_0_and_number_0_are_corrupt(void **state)
 {
     (void)state;
     refuse_crafted(0, 4, 0, CASK_CORRUPT,
-                   "offset 68: type of edit is 0, expected 1 to 5");
+                   "offset 68: type of edit is 0, expected 1 to 6");
     refuse_crafted(1, 8, 0, CASK_CORRUPT, "offset 120: number of edit is 0");
 }
 
@@ -489,6 +521,7 @@ int main(void)
         cmocka_unit_test(test_unknown_engine_is_unsupported),
         cmocka_unit_test(test_reserved_bytes_are_ignored_when_sealed),
         cmocka_unit_test(test_golden_edits_are_written_and_read),
+        cmocka_unit_test(test_golden_quarantine_is_written_and_read),
         cmocka_unit_test(test_any_edit_survives_a_round_trip),
         cmocka_unit_test(test_every_flipped_byte_of_an_edit_is_refused),
         cmocka_unit_test(test_every_cut_of_an_edit_is_refused),

@@ -291,6 +291,40 @@ static void test_synced_says_nothing_of_other_segments(void **state)
     manifest_free(&manifest);
 }
 
+/* It stays sealed, and what is quarantined; others are not. */
+static void test_quarantined_segment_stays_so(void **state)
+{
+    const disk *on = *state;
+    manifest_edit edits[] = {
+        open_edit(1, 11), length_edit(MANIFEST_SEAL, 1, 64),
+        open_edit(2, 22), length_edit(MANIFEST_SEAL, 2, 64),
+        drop_edit(1),     drop_edit(1)};
+    const manifest_edit unknown[] = {
+        {.type = MANIFEST_QUARANTINE, .drop = {.segment_id = 1}}};
+    manifest_state manifest;
+
+    edits[4].type = MANIFEST_QUARANTINE;
+    edits[5].type = MANIFEST_QUARANTINE; /* a repeated one says no more */
+    assert_int_equal(replay_edits(on, edits, 6, &manifest, NULL), CASK_OK);
+    for (int round = 0; round < 2; round++) {
+        assert_int_equal(manifest.count, 2);
+        assert_true(manifest.segments[0].quarantined);
+        assert_true(manifest.segments[0].sealed);
+        assert_true(manifest.segments[0].length == 64);
+        assert_false(manifest.segments[1].quarantined);
+        if (round == 0) {
+            assert_int_equal(
+                manifest_rewrite(on->dir, &manifest, FILE_MODE, NULL), CASK_OK);
+            manifest_free(&manifest);
+            assert_int_equal(
+                manifest_load(on->dir, golden_uuid, &manifest, NULL), CASK_OK);
+        }
+    }
+    manifest_free(&manifest);
+    assert_refused(on, unknown, 1,
+                   "edit 1 names segment 0000000000000001, which is not in it");
+}
+
 static void test_file_written_anew_says_the_same(void **state)
 {
     const disk *on = *state;
@@ -336,6 +370,7 @@ int main(void)
         cmocka_unit_test(
             test_synced_segment_may_grow_be_synced_again_and_sealed),
         cmocka_unit_test(test_synced_says_nothing_of_other_segments),
+        cmocka_unit_test(test_quarantined_segment_stays_so),
         cmocka_unit_test(test_file_written_anew_says_the_same),
     };
 

@@ -1,0 +1,560 @@
+/*
+ * Merging damaged segments: what can be read moves, what cannot stays and
+ * answers CASK_CORRUPT, and the segment goes when nothing needs it any more.
+ */
+#include "unit/db/handle.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "db/db.h"
+#include "hash/hash_merge.h"
+#include "log/segment_format.h"
+
+enum { KEYS = 200, VALUE_BYTES = 2000, DAMAGED = '!' };
+
+static int small_segments(void **state)
+{
+    int result = handle_prepare(state);
+    handle *h = *state;
+
+    h->options.segment_max_bytes = 65536;
+    handle_open(h);
+    return result;
+}
+
+static void put_key(handle *h, unsigned number, char fill)
+{
+    char value[VALUE_BYTES];
+    char key[32];
+
+    memset(value, fill, sizeof(value));
+    (void)snprintf(key, sizeof(key), "key %u", number);
+    put_bytes(h, key, value, sizeof(value));
+}
+
+static void put_all(handle *h, char fill)
+{
+    for (unsigned i = 0; i < KEYS; i++) {
+        put_key(h, i, fill);
+    }
+}
+
+static void delete_key(handle *h, unsigned number)
+{
+    char key[32];
+
+    (void)snprintf(key, sizeof(key), "key %u", number);
+    delete_text(h, key);
+}
+
+/* What a key's value is filled with; 0: absent. */
+static char fill_of(handle *h, unsigned number)
+{
+    cask_buffer value = {0};
+    cask_status status;
+    char fill = 0;
+    char key[32];
+
+    (void)snprintf(key, sizeof(key), "key %u", number);
+    status = cask_get(h->db, cask_slice_of(key), &value, NULL);
+    if (status == CASK_OK) {
+        assert_int_equal(value.size, VALUE_BYTES);
+        fill = ((const char *)value.data)[VALUE_BYTES - 1];
+    } else if (status == CASK_CORRUPT) {
+        fill = DAMAGED;
+    } else {
+        assert_int_equal(status, CASK_NOT_FOUND);
+    }
+    cask_buffer_free(&value);
+    return fill;
+}
+
+/* All keys have this value, but for one. */
+static void expect_all(handle *h, char fill, unsigned other, char other_fill)
+{
+    for (unsigned i = 0; i < KEYS; i++) {
+        assert_int_equal(fill_of(h, i), i == other ? other_fill : fill);
+    }
+}
+
+static cask_status merge_all(handle *h, cask_merge_report *ret_report)
+{
+    cask_merge_options options = {.all = true};
+
+    return cask_merge(h->db, &options, ret_report, NULL);
+}
+
+/* How many segments are quarantined; the row of the last. */
+static unsigned quarantined(handle *h, cask_segment_stats *ret_segment)
+{
+    cask_segment_stats *segments = NULL;
+    unsigned found = 0;
+    size_t count = 0;
+
+    assert_int_equal(cask_segments(h->db, &segments, &count, NULL), CASK_OK);
+    for (size_t i = 0; i < count; i++) {
+        if (segments[i].quarantined) {
+            *ret_segment = segments[i];
+            found++;
+        }
+    }
+    cask_free(segments);
+    return found;
+}
+
+static void flip(os *kernel, const char *name, uint64_t offset)
+{
+    uint8_t byte = 0;
+    const os_span span = {&byte, 1};
+    os_file *dir;
+    os_file *file;
+    size_t got;
+
+    assert_int_equal(kernel->ops->open_dir(kernel, HANDLE_PATH, &dir), 0);
+    assert_int_equal(kernel->ops->open(dir, name, OS_READ | OS_WRITE, 0, &file),
+                     0);
+    assert_int_equal(kernel->ops->read_at(file, &byte, 1, offset, &got), 0);
+    byte ^= 1;
+    assert_int_equal(kernel->ops->write_at(file, &span, 1, offset), 0);
+    kernel->ops->close(file);
+    kernel->ops->close(dir);
+}
+
+static void damage(handle *h, uint64_t id, uint64_t offset)
+{
+    char name[SEGMENT_NAME_SIZE];
+
+    segment_name_format(id, name);
+    flip(h->kernel, name, offset);
+}
+
+static bool is_there(handle *h, uint64_t id)
+{
+    char name[SEGMENT_NAME_SIZE];
+    os_file *dir;
+    os_stat stat;
+    int os_errno;
+
+    segment_name_format(id, name);
+    assert_int_equal(h->kernel->ops->open_dir(h->kernel, HANDLE_PATH, &dir), 0);
+    os_errno = h->kernel->ops->stat_name(dir, name, &stat);
+    h->kernel->ops->close(dir);
+    return os_errno == 0;
+}
+
+/* Damage the first record of the segment that `key` is in, and is first in;
+ * returns its id. */
+static uint64_t damage_first_of(handle *h, char fill, unsigned *ret_key)
+{
+    cask_segment_stats *segments = NULL;
+    size_t count = 0;
+    uint64_t id = 0;
+
+    assert_int_equal(cask_segments(h->db, &segments, &count, NULL), CASK_OK);
+    for (size_t i = 0; i < count && id == 0; i++) {
+        if (segments[i].sealed && segments[i].live_records > 5 &&
+            segments[i].dead_bytes == 0) {
+            id = segments[i].id;
+        }
+    }
+    cask_free(segments);
+    assert_true(id != 0);
+    damage(h, id, 200);
+    *ret_key = KEYS;
+    for (unsigned i = 0; i < KEYS; i++) {
+        char found = fill_of(h, i);
+
+        assert_true(found == fill || (found == DAMAGED && *ret_key == KEYS));
+        *ret_key = found == DAMAGED ? i : *ret_key;
+    }
+    assert_true(*ret_key < KEYS);
+    return id;
+}
+
+/* A store of two values of each key, one of the newer damaged, with hints. */
+static uint64_t begin_damaged(handle *h, unsigned *ret_key)
+{
+    uint64_t id;
+
+    put_all(h, 'a');
+    put_all(h, 'b');
+    handle_reopen(h);
+    id = damage_first_of(h, 'b', ret_key);
+    put_key(h, *ret_key + 1, 'b'); /* something is dead in it */
+    return id;
+}
+
+static bool add_entry(void *context, const cask_entry *entry)
+{
+    unsigned *seen = context;
+    unsigned number = 0;
+
+    assert_int_equal(sscanf((const char *)entry->key.data, "key %u", &number),
+                     1);
+    assert_true(number < KEYS);
+    seen[number]++;
+    return true;
+}
+
+static void test_what_can_be_read_moves_and_the_rest_is_never_old(void **state)
+{
+    handle *h = *state;
+    cask_segment_stats segment = {0};
+    cask_merge_report report;
+    uint64_t count = 0;
+    unsigned key;
+    uint64_t id = begin_damaged(h, &key);
+
+    assert_int_equal(merge_all(h, &report), CASK_CORRUPT);
+    assert_true(report.inputs > 5);
+    for (int round = 0; round < 3; round++) {
+        assert_int_equal(quarantined(h, &segment), 1);
+        assert_true(segment.id == id);
+        assert_int_equal(segment.live_records, 1);
+        expect_all(h, 'b', key, DAMAGED);
+        assert_int_equal(cask_count(h->db, &count, NULL), CASK_OK);
+        assert_int_equal(count, KEYS);
+        if (round == 1) {
+            assert_int_equal(merge_all(h, &report), CASK_OK);
+        } else {
+            handle_reopen(h);
+        }
+    }
+    assert_true(is_there(h, id));
+}
+
+static void test_a_fold_sees_what_moved_once(void **state)
+{
+    handle *h = *state;
+    unsigned seen[KEYS] = {0};
+    cask_merge_report report;
+    unsigned key;
+
+    (void)begin_damaged(h, &key);
+    assert_int_equal(merge_all(h, &report), CASK_CORRUPT);
+    for (unsigned round = 1; round < 3; round++) {
+        assert_int_equal(cask_fold(h->db, NULL, add_entry, seen, NULL),
+                         CASK_CORRUPT);
+        for (unsigned i = 0; i < KEYS; i++) {
+            assert_int_equal(seen[i], i == key ? 0 : round);
+        }
+        handle_reopen(h);
+    }
+}
+
+static void test_it_goes_when_the_damaged_key_is_overwritten(void **state)
+{
+    handle *h = *state;
+    cask_segment_stats segment;
+    cask_merge_report report;
+    unsigned key;
+    uint64_t id = begin_damaged(h, &key);
+
+    assert_int_equal(merge_all(h, &report), CASK_CORRUPT);
+    handle_reopen(h);
+    put_key(h, key, 'c');
+    assert_int_equal(merge_all(h, &report), CASK_OK);
+    assert_int_equal(quarantined(h, &segment), 0);
+    assert_false(is_there(h, id));
+    expect_all(h, 'b', key, 'c');
+    handle_reopen(h);
+    expect_all(h, 'b', key, 'c');
+    assert_int_equal(merge_all(h, &report), CASK_OK);
+}
+
+static void test_it_goes_when_the_damaged_key_is_deleted(void **state)
+{
+    handle *h = *state;
+    cask_segment_stats segment;
+    cask_merge_report report;
+    char name[32];
+    unsigned key;
+    uint64_t id = begin_damaged(h, &key);
+
+    assert_int_equal(merge_all(h, &report), CASK_CORRUPT);
+    (void)snprintf(name, sizeof(name), "key %u", key);
+    assert_int_equal(cask_delete(h->db, cask_slice_of(name), NULL, NULL),
+                     CASK_OK);
+    handle_reopen(h);
+    assert_int_equal(fill_of(h, key), 0);
+    assert_int_equal(merge_all(h, &report), CASK_OK);
+    handle_reopen(h);
+    assert_int_equal(merge_all(h, &report), CASK_OK);
+    assert_int_equal(quarantined(h, &segment), 0);
+    assert_false(is_there(h, id));
+    expect_all(h, 'b', key, 0);
+    handle_reopen(h);
+    expect_all(h, 'b', key, 0);
+}
+
+/* Of a segment in which no damaged record counts nothing stays. */
+static void test_damage_in_what_is_dead_keeps_nothing(void **state)
+{
+    handle *h = *state;
+    cask_segment_stats segment;
+    cask_merge_report report;
+    unsigned key;
+    uint64_t id = begin_damaged(h, &key);
+
+    put_key(h, key, 'c');
+    assert_int_equal(merge_all(h, &report), CASK_CORRUPT);
+    assert_int_equal(quarantined(h, &segment), 0);
+    assert_false(is_there(h, id));
+    handle_reopen(h);
+    expect_all(h, 'b', key, 'c');
+}
+
+static uint32_t row_of(handle *h, uint64_t id)
+{
+    const region_handle *region = &h->db->store->region;
+    uint32_t row = 0;
+
+    while (atomic_load(&region->rows[row].file_id) != id) {
+        row++;
+    }
+    return row;
+}
+
+static uint64_t rotate(handle *h)
+{
+    store_handle *store = h->db->store;
+    uint32_t row = atomic_load(&store->region.header->active_row);
+
+    assert_int_equal(store_rotate(store, NULL), CASK_OK);
+    return atomic_load(&store->region.rows[row].file_id);
+}
+
+static cask_status merge_one(handle *h, uint64_t id, merge_report *ret_report)
+{
+    uint32_t row = row_of(h, id);
+
+    return hash_merge(h->db->store, &row, 1, ret_report, NULL);
+}
+
+/*
+ * Key 1 is put in one segment and deleted in the next, where the delete is
+ * damaged and key 2 is. Returns the first; ret_second: the other.
+ */
+static uint64_t begin_lost_delete(handle *h, uint64_t *ret_second)
+{
+    uint64_t first;
+
+    put_key(h, 1, 'a');
+    first = rotate(h);
+    delete_key(h, 1);
+    put_key(h, 2, 'a');
+    *ret_second = rotate(h);
+    handle_reopen(h);
+    damage(h, *ret_second, SEGMENT_HEADER_SIZE + 24);
+    return first;
+}
+
+static void test_a_needed_delete_that_cannot_be_read_keeps_it(void **state)
+{
+    handle *h = *state;
+    cask_segment_stats segment = {0};
+    cask_merge_report all;
+    merge_report report;
+    uint64_t second;
+    uint64_t first = begin_lost_delete(h, &second);
+
+    assert_int_equal(merge_one(h, second, &report), CASK_CORRUPT);
+    assert_int_equal(report.quarantined, 1);
+    assert_int_equal(report.records, 1); /* key 2 */
+    for (int i = 0; i < 3; i++) {
+        /* Nothing leads into it any more, yet the delete is needed. */
+        assert_int_equal(merge_one(h, second, &report), CASK_OK);
+        assert_int_equal(report.inputs, 0);
+        assert_int_equal(quarantined(h, &segment), 1);
+        assert_true(segment.id == second);
+        assert_int_equal(segment.live_records, 0);
+        assert_int_equal(fill_of(h, 1), 0);
+        assert_int_equal(fill_of(h, 2), 'a');
+        handle_reopen(h);
+    }
+    assert_int_equal(merge_one(h, first, &report), CASK_OK);
+    assert_false(is_there(h, first));
+    assert_int_equal(merge_all(h, &all), CASK_OK);
+    assert_int_equal(quarantined(h, &segment), 0);
+    assert_false(is_there(h, second));
+    handle_reopen(h);
+    assert_int_equal(fill_of(h, 1), 0);
+    assert_int_equal(fill_of(h, 2), 'a');
+}
+
+/* Its hint is loaded at the next open: what it names must stay hidden. */
+static void test_deletes_of_what_it_holds_stay_with_it(void **state)
+{
+    handle *h = *state;
+    cask_merge_report report;
+    unsigned key;
+    unsigned other;
+
+    (void)begin_damaged(h, &key);
+    other = key + 1; /* in the same segment */
+    delete_key(h, other);
+    assert_int_equal(merge_all(h, &report), CASK_CORRUPT);
+    for (int i = 0; i < 3; i++) {
+        handle_reopen(h);
+        assert_int_equal(fill_of(h, other), 0);
+        assert_int_equal(fill_of(h, key), DAMAGED);
+        (void)merge_all(h, &report);
+    }
+    assert_int_equal(report.tombstones_dropped, 0);
+}
+
+static void test_without_a_hint_it_stays(void **state)
+{
+    handle *h = *state;
+    cask_segment_stats segment = {0};
+    cask_merge_report report;
+    char name[SEGMENT_NAME_SIZE];
+    os_file *dir;
+    unsigned key;
+    uint64_t id = begin_damaged(h, &key);
+
+    handle_close(h);
+    hint_name_format(id, name);
+    assert_int_equal(h->kernel->ops->open_dir(h->kernel, HANDLE_PATH, &dir), 0);
+    assert_int_equal(h->kernel->ops->remove(dir, name), 0);
+    h->kernel->ops->close(dir);
+    h->options.damage = CASK_DAMAGE_SERVE;
+    handle_open(h);
+    assert_int_equal(merge_all(h, &report), CASK_CORRUPT);
+    assert_int_equal(merge_all(h, &report), CASK_OK);
+    put_key(h, key, 'c');
+    assert_int_equal(merge_all(h, &report), CASK_OK);
+    assert_int_equal(quarantined(h, &segment), 1);
+    assert_true(segment.id == id);
+    assert_true(is_there(h, id));
+    handle_reopen(h);
+    expect_all(h, 'b', key, 'c');
+    assert_int_equal(quarantined(h, &segment), 1);
+}
+
+/* An os that damages a merge's output when MANIFEST is renamed. */
+static struct {
+    os *kernel;
+    const os_ops *usual;
+    os_ops ops;
+    handle *h;
+    bool is_armed;
+} treacherous;
+
+static int rename_and_damage(os_file *dir, const char *from, const char *to)
+{
+    int os_errno = treacherous.usual->rename(dir, from, to);
+
+    if (treacherous.is_armed && strcmp(to, "MANIFEST") == 0) {
+        const region_handle *region = &treacherous.h->db->store->region;
+        uint32_t row = 0;
+
+        treacherous.is_armed = false;
+        while (atomic_load(&region->rows[row].state) != ROW_OUTPUT) {
+            row++;
+        }
+        damage(treacherous.h, atomic_load(&region->rows[row].file_id), 200);
+    }
+    return os_errno;
+}
+
+static void test_a_damaged_output_leaves_the_inputs_in_place(void **state)
+{
+    handle *h = *state;
+    const os_ops *usual = h->kernel->ops;
+    cask_segment_stats segment;
+    cask_merge_report report;
+
+    put_all(h, 'a');
+    put_all(h, 'b');
+    treacherous.h = h;
+    treacherous.usual = usual;
+    treacherous.ops = *usual;
+    treacherous.ops.rename = rename_and_damage;
+    h->kernel->ops = &treacherous.ops;
+    treacherous.is_armed = true;
+    assert_int_equal(merge_all(h, &report), CASK_CORRUPT);
+    h->kernel->ops = usual;
+    assert_false(treacherous.is_armed);
+    expect_all(h, 'b', KEYS, 0);
+    handle_reopen(h);
+    expect_all(h, 'b', KEYS, 0);
+    (void)merge_all(h, &report);
+    assert_int_equal(merge_all(h, &report), CASK_OK);
+    expect_all(h, 'b', KEYS, 0);
+    put_all(h, 'c');
+    assert_int_equal(merge_all(h, &report), CASK_OK);
+    assert_int_equal(quarantined(h, &segment), 0);
+    handle_reopen(h);
+    expect_all(h, 'c', KEYS, 0);
+}
+
+static void note_reason(void *context, const cask_problem *problem)
+{
+    (void)snprintf(context, 200, "%s", problem->reason);
+}
+
+static void test_verify_tells_what_is_quarantined(void **state)
+{
+    handle *h = *state;
+    char reason[200] = "";
+    cask_verify_options options = {.on_problem = note_reason,
+                                   .context = reason};
+    cask_verify_report found;
+    cask_merge_report report;
+    unsigned key;
+
+    (void)begin_damaged(h, &key);
+    assert_int_equal(merge_all(h, &report), CASK_CORRUPT);
+    handle_close(h);
+    assert_int_equal(
+        db_verify_on(h->kernel, HANDLE_PATH, &options, &found, NULL),
+        CASK_CORRUPT);
+    assert_int_equal(found.problems, 1);
+    assert_int_equal(found.keys, KEYS);
+    assert_non_null(strstr(reason, "quarantined"));
+}
+
+static void test_a_plan_says_that_the_gain_is_quarantined(void **state)
+{
+    handle *h = *state;
+    cask_merge_options options = {.all = true};
+    cask_merge_item *items = NULL;
+    cask_merge_summary summary;
+    cask_merge_report report;
+    size_t count = 1;
+    unsigned key;
+
+    (void)begin_damaged(h, &key);
+    assert_int_equal(merge_all(h, &report), CASK_CORRUPT);
+    assert_int_equal(
+        cask_merge_plan(h->db, &options, &items, &count, &summary, NULL),
+        CASK_OK);
+    cask_free(items);
+    assert_int_equal(count, 0);
+    assert_string_equal(summary.reason,
+                        "what could be freed is in damaged segments");
+}
+
+#define TEST(name)                                                             \
+    cmocka_unit_test_setup_teardown(name, small_segments, handle_teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_what_can_be_read_moves_and_the_rest_is_never_old),
+        TEST(test_a_fold_sees_what_moved_once),
+        TEST(test_it_goes_when_the_damaged_key_is_overwritten),
+        TEST(test_it_goes_when_the_damaged_key_is_deleted),
+        TEST(test_damage_in_what_is_dead_keeps_nothing),
+        TEST(test_a_needed_delete_that_cannot_be_read_keeps_it),
+        TEST(test_deletes_of_what_it_holds_stay_with_it),
+        TEST(test_without_a_hint_it_stays),
+        TEST(test_a_damaged_output_leaves_the_inputs_in_place),
+        TEST(test_verify_tells_what_is_quarantined),
+        TEST(test_a_plan_says_that_the_gain_is_quarantined),
+    };
+
+    return cmocka_run_group_tests_name("quarantine", tests, NULL, NULL);
+}
