@@ -727,6 +727,59 @@ CASK_API CASK_CHECKED cask_status
 cask_verify(const char *path, const cask_verify_options *options,
             cask_verify_report *ret_report, cask_error *err);
 
+/* ---- Backup ------------------------------------------------------------ */
+
+typedef struct cask_backup_options {
+    const char *earlier; /* default NULL; directory of an earlier backup of the
+                            same store: what it has is linked, not copied */
+    bool skip_verify;    /* default false: what was linked and copied is read
+                            again, and every checksum checked */
+    /* Default NULL; return false to stop. */
+    bool (*on_progress)(void *context, uint64_t bytes_done,
+                        uint64_t bytes_total);
+    void *context;
+} cask_backup_options;
+
+typedef struct cask_backup_report {
+    uint64_t sequence;        /* newest in the backup */
+    uint64_t segments;        /* all in the backup */
+    uint64_t linked_segments; /* of these, share their file */
+    uint64_t linked_bytes;
+    uint64_t copied_bytes;
+} cask_backup_report;
+
+/*
+ * Make a copy of the open store in the directory `out_dir`: what was written
+ * before one moment during the call, and nothing of what came after. Writes
+ * and merges of all processes go on meanwhile. Nothing in the store's directory
+ * changes; any handle may do it, a read_only one too (one with a private index
+ * copies what it sees).
+ *
+ *   out_dir     does not exist, or is an empty directory
+ *   options     NULL: the defaults
+ *   ret_report  NULL allowed
+ *
+ * The copy is a store of its own, with the same uuid: it may be opened while
+ * this one is, and be written to. Segments that will not change any more are
+ * hard links where the file system allows it, which neither store ever writes;
+ * others are copied. Each backup is complete without the others.
+ *
+ * If the call fails, nothing of it is left but an empty directory. If its
+ * process is killed, the directory holds no store, and another backup to it is
+ * refused: remove it. On success it is durable.
+ *
+ * Returns CASK_OK; CASK_INVALID (out_dir is not empty; `earlier` is not of this
+ * store); CASK_BUSY (out_dir is being made); CASK_CORRUPT (the store is
+ * damaged, unless skip_verify); CASK_TIMEOUT (stopped, or a lock timed out);
+ * CASK_FENCED; CASK_NO_SPACE; CASK_NO_MEMORY; CASK_IO; CASK_FORKED.
+ *
+ * Cost: takes the write lock once, for microseconds; reads what it copies, and
+ * to verify all of it.
+ */
+CASK_API CASK_CHECKED cask_status cask_backup(
+    cask_db *db, const char *out_dir, const cask_backup_options *options,
+    cask_backup_report *ret_report, cask_error *err);
+
 /* ---- Regions ----------------------------------------------------------- */
 
 typedef struct cask_region_info {

@@ -8,7 +8,7 @@ _caskade_read='--damage --io --linger --read-only --region-dir --timeout
 _caskade_write='--allow-remote --damage --exclusive --io --linger --region-dir
     --sync --timeout --verbose'
 
-_caskade_commands='count create delete dump exists export get help import list
+_caskade_commands='backup count create delete dump exists export get help import list
     load merge put region shell stat sync verify'
 
 # The options of command $1.
@@ -23,6 +23,7 @@ _caskade_options() {
     dump | list) echo "--format $_caskade_read" ;;
     stat) echo "--json --segments --watch $_caskade_read" ;;
     verify) echo "--json" ;;
+    backup) echo "--incremental --json --no-verify $_caskade_read" ;;
     merge) echo "--all --json --plan $_caskade_write" ;;
     sync) echo "$_caskade_write" ;;
     shell) echo "--read-only $_caskade_write" ;;
@@ -54,7 +55,7 @@ _caskade_word_count() {
     for ((i = 2; i < COMP_CWORD; i++)); do
         case ${COMP_WORDS[i - 1]} in
         --engine | --mode | --ttl | --batch | --format | --sync | --io | \
-            --damage | --timeout | --region-dir | --expiry-seconds | \
+            --damage | --timeout | --region-dir | --incremental | --expiry-seconds | \
             --max-file-size)
             continue
             ;;
@@ -103,6 +104,11 @@ _caskade_arguments() {
             _caskade_paths -d "$word"
         fi
         ;;
+    backup)
+        if [ "$count" -le 1 ]; then
+            _caskade_paths -d "$word"
+        fi
+        ;;
     load)
         if [ "$count" -eq 0 ]; then
             _caskade_paths -d "$word"
@@ -138,7 +144,7 @@ _caskade() {
         return
     fi
     case $before in
-    --region-dir)
+    --region-dir | --incremental)
         _caskade_paths -d "$word"
         return
         ;;

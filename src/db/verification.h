@@ -64,6 +64,11 @@ typedef struct mapped {
 cask_status verify_map(verification *v, mapped *file, cask_error *err);
 void verify_unmap(verification *v, mapped *file);
 
+/* Read one segment of v->manifest and all that belongs to it. CASK_OK, also if
+ * problems were told; CASK_NO_MEMORY; CASK_IO. */
+cask_status verify_segment(verification *v, const manifest_segment *segment,
+                           cask_error *err);
+
 /* ---- Hints (verify_hint.c) ---- */
 
 /*

@@ -337,8 +337,8 @@ static bool is_still_listed(verification *v, uint64_t id)
     return listed;
 }
 
-static cask_status
-check_segment(verification *v, const manifest_segment *segment, cask_error *err)
+cask_status verify_segment(verification *v, const manifest_segment *segment,
+                           cask_error *err)
 {
     mapped data = {.may_shrink = !segment->sealed};
     cask_status status;
@@ -450,7 +450,7 @@ static cask_status check_files(verification *v, cask_error *err)
     }
     v->report.files++;
     for (size_t i = 0; i < v->manifest.count && status == CASK_OK; i++) {
-        status = check_segment(v, &v->manifest.segments[i], err);
+        status = verify_segment(v, &v->manifest.segments[i], err);
     }
     return status;
 }

@@ -82,6 +82,10 @@ typedef struct os_ops {
     int (*stat_name)(os_file *dir, const char *name, os_stat *ret_stat);
     int (*remove)(os_file *dir, const char *name);
     int (*rename)(os_file *dir, const char *from, const char *to);
+    /* Give the file a second name in `to_dir`, where there must be none yet
+     * (EEXIST). EXDEV, EPERM, EMLINK and others where that cannot be. */
+    int (*link)(os_file *dir, const char *name, os_file *to_dir,
+                const char *to_name);
 
     /*
      * Files. open: O_NOFOLLOW, close-on-exec, descriptor above 2; ELOOP for a

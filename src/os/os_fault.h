@@ -40,6 +40,7 @@ typedef enum os_call {
     OS_CALL_STAT_NAME,
     OS_CALL_REMOVE,
     OS_CALL_RENAME,
+    OS_CALL_LINK,
     OS_CALL_OPEN,
     OS_CALL_STAT,
     OS_CALL_READ_AT,

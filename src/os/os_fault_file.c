@@ -83,6 +83,16 @@ int fault_rename(os_file *dir, const char *from, const char *to)
     return error != 0 ? error : ops_of(dir)->rename(inner_of(dir), from, to);
 }
 
+int fault_link(os_file *dir, const char *name, os_file *to_dir,
+               const char *to_name)
+{
+    int error = fault_take(dir->os, OS_CALL_LINK);
+
+    return error != 0 ? error
+                      : ops_of(dir)->link(inner_of(dir), name, inner_of(to_dir),
+                                          to_name);
+}
+
 /* --- files ---------------------------------------------------------------- */
 
 int fault_open(os_file *dir, const char *name, uint32_t flags, uint32_t mode,

@@ -26,6 +26,8 @@ int fault_sync_dir(os_file *dir);
 int fault_stat_name(os_file *dir, const char *name, os_stat *ret_stat);
 int fault_remove(os_file *dir, const char *name);
 int fault_rename(os_file *dir, const char *from, const char *to);
+int fault_link(os_file *dir, const char *name, os_file *to_dir,
+               const char *to_name);
 int fault_open(os_file *dir, const char *name, uint32_t flags, uint32_t mode,
                os_file **ret_file);
 void fault_close(os_file *file);

@@ -193,6 +193,7 @@ os *os_posix(void)
         .stat_name = posix_stat_name,
         .remove = posix_remove,
         .rename = posix_rename,
+        .link = posix_link,
         .open = posix_open,
         .close = posix_close,
         .stat = posix_stat,

@@ -211,3 +211,15 @@ int posix_rename(os_file *dir, const char *from, const char *to)
     }
     return renameat(at, from, at, to) == 0 ? 0 : errno;
 }
+
+int posix_link(os_file *dir, const char *name, os_file *to_dir,
+               const char *to_name)
+{
+    if (posix_check_name(name) != 0 || posix_check_name(to_name) != 0) {
+        return EINVAL;
+    }
+    return linkat(posix_descriptor(dir), name, posix_descriptor(to_dir),
+                  to_name, 0) == 0
+               ? 0
+               : errno;
+}

@@ -51,6 +51,8 @@ int posix_sync_dir(os_file *dir);
 int posix_stat_name(os_file *dir, const char *name, os_stat *ret_stat);
 int posix_remove(os_file *dir, const char *name);
 int posix_rename(os_file *dir, const char *from, const char *to);
+int posix_link(os_file *dir, const char *name, os_file *to_dir,
+               const char *to_name);
 
 int posix_open(os_file *dir, const char *name, uint32_t flags, uint32_t mode,
                os_file **ret_file);

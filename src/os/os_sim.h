@@ -38,7 +38,8 @@
  * still until it is set. Randomness comes from the seed.
  *
  * "/" and "/dev/shm" exist from the start; all below "/dev/shm" is gone after
- * a crash. Paths start with "/". There are no permissions and no links.
+ * a crash. Paths start with "/". There are no permissions and no symbolic
+ * links.
  *
  * Threads: any number may use the os; os_sim_* functions need that no other
  * call is running, unless they say otherwise.
@@ -86,8 +87,8 @@ os *os_sim_os(os_sim *sim);
 
 /*
  * Mutating operations so far: open() that creates, make_dir, remove, rename,
- * write_at, allocate, truncate, sync, sync_dir. Stores through a map cannot be
- * counted. A crash does not reset the number. Any thread.
+ * link, write_at, allocate, truncate, sync, sync_dir. Stores through a map
+ * cannot be counted. A crash does not reset the number. Any thread.
  */
 uint64_t os_sim_operations(os_sim *sim);
 

@@ -251,6 +251,45 @@ int sim_rename(os_file *dir, const char *from, const char *to)
     return error;
 }
 
+static int link_entry(os_sim *sim, const sim_node *from, const char *name,
+                      sim_node *to, const char *to_name)
+{
+    sim_node *node = sim_entries_find(&from->names.cache, name);
+
+    if (node == NULL) {
+        return ENOENT;
+    }
+    if (sim_entries_find(&to->names.cache, to_name) != NULL) {
+        return EEXIST;
+    }
+    if (from->volume != to->volume) {
+        return EXDEV;
+    }
+    return node->kind == OS_DIRECTORY ? EPERM
+                                      : sim_names_link(sim, to, to_name, node);
+}
+
+int sim_link(os_file *dir, const char *name, os_file *to_dir,
+             const char *to_name)
+{
+    os_sim *sim = sim_of(dir);
+    int error = sim_check_name(name);
+
+    if (error == 0) {
+        error = sim_check_name(to_name);
+    }
+    if (error == 0) {
+        error = sim_begin_change(sim, to_dir);
+    }
+    if (error != 0) {
+        return error;
+    }
+    error = link_entry(sim, sim_handle_of(dir)->node, name,
+                       sim_handle_of(to_dir)->node, to_name);
+    sim_unlock_guard(sim);
+    return error;
+}
+
 /* --- space and sync ---------------------------------------------------- */
 
 int sim_space(os_file *dir, os_space *ret_space)

@@ -148,6 +148,7 @@ const os_ops *sim_table(void)
         .stat_name = sim_stat_name,
         .remove = sim_remove,
         .rename = sim_rename,
+        .link = sim_link,
         .open = sim_open,
         .close = sim_close,
         .stat = sim_stat,

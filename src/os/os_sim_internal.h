@@ -135,6 +135,8 @@ int sim_sync_dir(os_file *dir);
 int sim_stat_name(os_file *dir, const char *name, os_stat *ret_stat);
 int sim_remove(os_file *dir, const char *name);
 int sim_rename(os_file *dir, const char *from, const char *to);
+int sim_link(os_file *dir, const char *name, os_file *to_dir,
+             const char *to_name);
 
 int sim_open(os_file *dir, const char *name, uint32_t flags, uint32_t mode,
              os_file **ret_file);

@@ -21,59 +21,11 @@ enum { FIRST_HEAP_BYTES = 256 << 10, REGION_LEAST_BYTES = 1 << 20 };
 
 /* ---- The directory ---- */
 
-/* The directory above `path`, in memory to be freed; NULL: none left. */
-static char *parent_of(const char *path)
-{
-    char *parent = malloc(strlen(path) + 2);
-    size_t size = strlen(path);
-
-    if (parent == NULL) {
-        return NULL;
-    }
-    while (size > 1 && path[size - 1] == '/') {
-        size--;
-    }
-    while (size > 0 && path[size - 1] != '/') {
-        size--;
-    }
-    if (size == 0) {
-        (void)snprintf(parent, 2, ".");
-    } else {
-        (void)snprintf(parent, size + 1, "%s", path);
-    }
-    return parent;
-}
-
-/* The name of a new directory must survive too. */
-static int sync_parent(store_handle *store)
-{
-    const os_ops *ops = store->os->ops;
-    char *parent = parent_of(store->path);
-    os_file *dir = NULL;
-    int os_errno;
-
-    if (parent == NULL) {
-        return ENOMEM;
-    }
-    os_errno = ops->open_dir(store->os, parent, &dir);
-    free(parent);
-    if (os_errno == 0) {
-        os_errno = ops->sync_dir(dir);
-        ops->close(dir);
-    }
-    return os_errno;
-}
-
-static uint32_t directory_mode(uint32_t file_mode)
-{
-    return file_mode | ((file_mode & 0444) >> 2);
-}
-
 static cask_status make_directory(store_handle *store, cask_error *err)
 {
     const os_ops *ops = store->os->ops;
-    int os_errno = ops->make_dir(store->os, store->path,
-                                 directory_mode(store->options.file_mode));
+    int os_errno = ops->make_dir(
+        store->os, store->path, store_directory_mode(store->options.file_mode));
 
     if (os_errno != 0 && os_errno != EEXIST) {
         return fail_os(
@@ -82,7 +34,7 @@ static cask_status make_directory(store_handle *store, cask_error *err)
     }
     os_errno = ops->open_dir(store->os, store->path, &store->dir);
     if (os_errno == 0) {
-        os_errno = sync_parent(store);
+        os_errno = store_sync_parent(store->os, store->path);
     }
     if (os_errno != 0) {
         return fail_os(err, os_errno, "cannot create directory %s",
@@ -430,7 +382,9 @@ static void add_first(cask_error *err, const cask_error *first)
 static cask_status build_any(store_handle *store,
                              const region_identity *identity, cask_error *err)
 {
-    int os_errno = store->options.create_if_missing ? sync_parent(store) : 0;
+    int os_errno = store->options.create_if_missing
+                       ? store_sync_parent(store->os, store->path)
+                       : 0;
     int attempts = BUILD_ATTEMPTS;
     cask_status status;
 

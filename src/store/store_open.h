@@ -34,6 +34,14 @@ cask_status store_build_private(store_handle *store,
                                 const region_identity *identity,
                                 cask_error *err);
 
+/* ---- Directories (store_directory.c) ---- */
+
+/* The name of a new directory reaches the device; an errno value. */
+int store_sync_parent(os *kernel, const char *path);
+
+/* The mode of a directory whose files have this one. */
+uint32_t store_directory_mode(uint32_t file_mode);
+
 /* ---- Stamp (store_stamp.c) ---- */
 
 /* Mark the region, which is new, as the store's newest; open lock held.

@@ -133,6 +133,35 @@ static void test_rename_replaces(void **state)
     at->os->ops->close(file);
 }
 
+/* One file with two names: neither is the first. */
+static void test_a_link_is_a_second_name(void **state)
+{
+    place *at = *state;
+    const os_ops *ops = at->os->ops;
+    os_file *file = create_file(at->dir, "one");
+    os_file *inner = NULL;
+    char path[PLACE_PATH + 8];
+    os_stat entry;
+
+    put_text(file, "shared", 0);
+    (void)snprintf(path, sizeof(path), "%s/inner", at->path);
+    assert_int_equal(ops->make_dir(at->os, path, 0700), 0);
+    assert_int_equal(ops->open_dir(at->os, path, &inner), 0);
+    assert_int_equal(ops->link(at->dir, "one", inner, "two"), 0);
+    assert_int_equal(ops->link(at->dir, "one", inner, "two"), EEXIST);
+    assert_int_equal(ops->link(at->dir, "none", inner, "three"), ENOENT);
+    assert_int_equal(ops->link(at->dir, "inner", inner, "three"), EPERM);
+    assert_int_equal(ops->stat(file, &entry), 0);
+    assert_int_equal(entry.links, 2);
+    put_text(file, "SHARED", 0);
+    assert_true(name_has_text(inner, "two", "SHARED"));
+    assert_int_equal(ops->remove(at->dir, "one"), 0);
+    assert_true(name_has_text(inner, "two", "SHARED"));
+    assert_int_equal(ops->remove(inner, "two"), 0);
+    ops->close(inner);
+    ops->close(file);
+}
+
 static void test_a_name_is_one_component(void **state)
 {
     static const char *const bad[] = {"", "/", "a/b", "../file", "/etc"};
@@ -149,6 +178,10 @@ static void test_a_name_is_one_component(void **state)
         assert_int_equal(at->os->ops->remove(at->dir, name), EINVAL);
         assert_int_equal(at->os->ops->rename(at->dir, name, "x"), EINVAL);
         assert_int_equal(at->os->ops->rename(at->dir, "x", name), EINVAL);
+        assert_int_equal(at->os->ops->link(at->dir, name, at->dir, "x"),
+                         EINVAL);
+        assert_int_equal(at->os->ops->link(at->dir, "x", at->dir, name),
+                         EINVAL);
     }
 }
 
@@ -727,6 +760,7 @@ int main(void)
         ON_ALL(test_remove_takes_files_only),
         ON_ALL(test_a_removed_file_stays_with_its_handle),
         ON_ALL(test_rename_replaces),
+        ON_ALL(test_a_link_is_a_second_name),
         ON_ALL(test_a_name_is_one_component),
         ON_ALL(test_space_is_known),
         ON_ALL(test_the_path_of_a_directory_leads_to_it_or_is_empty),

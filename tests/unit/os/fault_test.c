@@ -255,6 +255,8 @@ static int call_on_dir(os_file *dir, os_call call)
         return dir->os->ops->remove(dir, "f");
     case OS_CALL_RENAME:
         return dir->os->ops->rename(dir, "f", "g");
+    case OS_CALL_LINK:
+        return dir->os->ops->link(dir, "f", dir, "g");
     case OS_CALL_OPEN:
         return dir->os->ops->open(dir, "f", OS_READ, 0, &file);
     default:

@@ -371,6 +371,33 @@ static void test_a_rename_happens_as_a_whole(void **state)
     assert_true(new > SEEDS / 10);
 }
 
+/* A second name is lost or there, and the first stays in either case. */
+static void test_a_link_needs_its_own_directory_sync(void **state)
+{
+    place *at = *state;
+    unsigned lost = 0;
+    unsigned there = 0;
+
+    for (uint64_t seed = 0; seed < SEEDS; seed++) {
+        os_file *file = create_file(at->dir, "a");
+        put_text(file, "text", 0);
+        at->os->ops->close(file);
+        assert_int_equal(os_sim_sync_all(at->sim), 0);
+        assert_int_equal(at->os->ops->link(at->dir, "a", at->dir, "b"), 0);
+        crash(at, seed);
+        assert_true(name_has_text(at->dir, "a", "text"));
+        if (name_exists(at->dir, "b")) {
+            assert_true(name_has_text(at->dir, "b", "text"));
+            there++;
+        } else {
+            lost++;
+        }
+        clear(at);
+    }
+    assert_true(lost > SEEDS / 10);
+    assert_true(there > SEEDS / 10);
+}
+
 /* Of two files removed in order, any one may come back, content and all. */
 static void test_a_removed_file_may_come_back(void **state)
 {
@@ -744,6 +771,7 @@ int main(void)
         TEST(test_a_name_is_durable_only_by_sync_dir),
         TEST(test_new_names_survive_in_any_combination),
         TEST(test_a_rename_happens_as_a_whole),
+        TEST(test_a_link_needs_its_own_directory_sync),
         TEST(test_a_removed_file_may_come_back),
         TEST(test_sync_dir_settles_names),
         TEST(test_a_directory_needs_its_parent_synced),

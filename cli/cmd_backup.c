@@ -1,0 +1,149 @@
+/*
+ * caskade backup: a copy of a store, while it is in use.
+ */
+#include <inttypes.h>
+
+#include "command.h"
+#include "json_format.h"
+#include "output.h"
+#include "progress.h"
+#include "signals.h"
+#include "units.h"
+
+enum { OPTION_NO_VERIFY = 0x2001 };
+
+typedef struct backup_settings {
+    const char *earlier; /* NULL: none */
+    bool skip_verify;
+    bool json;
+} backup_settings;
+
+static const struct argp_option options[] = {
+    {"incremental", 'i', "EARLIER", 0,
+     "Link what the backup in the directory EARLIER has, instead of copying it",
+     1},
+    {"json", 'j', NULL, 0, "Print one JSON object", 1},
+    {"no-verify", OPTION_NO_VERIFY, NULL, 0,
+     "Do not read the copy again and check every checksum; also copies a store "
+     "that is damaged",
+     1},
+    {0},
+};
+
+static error_t parse(int key, char *argument, struct argp_state *state)
+{
+    backup_settings *settings = state->input;
+
+    switch (key) {
+    case 'i':
+        settings->earlier = argument;
+        return 0;
+    case 'j':
+        settings->json = true;
+        return 0;
+    case OPTION_NO_VERIFY:
+        settings->skip_verify = true;
+        return 0;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
+static bool on_progress(void *context, uint64_t bytes_done,
+                        uint64_t bytes_total)
+{
+    progress *line = context;
+
+    line->view.total = bytes_total;
+    progress_update(line, bytes_done, bytes_done);
+    return signals_arrived() == 0;
+}
+
+static void print_json(const cask_backup_report *made)
+{
+    (void)output_print("{\"sequence\":%" PRIu64 ",\"segments\":%" PRIu64
+                       ",\"linked_segments\":%" PRIu64
+                       ",\"linked_bytes\":%" PRIu64 ",\"copied_bytes\":%" PRIu64
+                       "}\n",
+                       made->sequence, made->segments, made->linked_segments,
+                       made->linked_bytes, made->copied_bytes);
+}
+
+static void print_text(const cask_backup_report *made)
+{
+    char count[UNITS_TEXT_SIZE];
+    char linked[UNITS_TEXT_SIZE];
+    char copied[UNITS_TEXT_SIZE];
+
+    (void)output_print("%s segment%s: %s linked, %s copied\n",
+                       units_format_count(count, made->segments),
+                       units_plural(made->segments),
+                       units_format_bytes(linked, made->linked_bytes),
+                       units_format_bytes(copied, made->copied_bytes));
+}
+
+static exit_status back_up(cask_db *db, const arguments *args)
+{
+    const backup_settings *settings = args->settings;
+    progress line;
+    const cask_backup_options what = {.earlier = settings->earlier,
+                                      .skip_verify = settings->skip_verify,
+                                      .on_progress = on_progress,
+                                      .context = &line};
+    cask_backup_report made = {0};
+    cask_error err = {0};
+    cask_status result;
+
+    signals_catch();
+    progress_start(&line, "copying", "bytes", 0);
+    result = cask_backup(db, args->words[1], &what, &made, &err);
+    progress_stop(&line);
+    if (result != CASK_OK && signals_arrived() != 0) {
+        return report(EXIT_DONE, "backup: interrupted; nothing of it is left");
+    }
+    if (result != CASK_OK) {
+        return report_failure(args->words[0], &err);
+    }
+    if (settings->json) {
+        print_json(&made);
+    } else {
+        print_text(&made);
+    }
+    return EXIT_DONE;
+}
+
+static exit_status run(const arguments *args)
+{
+    cask_db *db = NULL;
+    exit_status status = store_open(&args->store, args->words[0], false, &db);
+
+    if (status != EXIT_DONE) {
+        return status;
+    }
+    status = back_up(db, args);
+    return store_close(db, args->words[0], status);
+}
+
+const command command_backup = {
+    .name = "backup",
+    .summary = "Copy a store while it is in use",
+    .words = "DIR OUT",
+    .word_min = 2,
+    .word_max = 2,
+    .text =
+        "Make a copy of the store DIR in the directory OUT, which must not "
+        "exist or be empty: what was written before one moment, and nothing "
+        "of what came after. Processes that use the store go on meanwhile. "
+        "Files that will not change any more are shared by hard links where "
+        "that is possible, others are copied; then all is read again and "
+        "checked. The copy is a store like any other. If standard error is a "
+        "terminal, the progress is shown there.\v"
+        "Examples:\n"
+        "  caskade backup /tmp/store /backups/monday\n"
+        "  caskade backup -i /backups/monday /tmp/store /backups/tuesday\n",
+    .options = options,
+    .parse = parse,
+    .settings_size = sizeof(backup_settings),
+    .store = STORE_READ,
+    .run = run,
+};
