@@ -61,6 +61,7 @@ extern const command command_verify;
 extern const command command_backup;
 extern const command command_sync;
 extern const command command_merge;
+extern const command command_config;
 extern const command command_shell;
 extern const command command_region;
 extern const command command_import;

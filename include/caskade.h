@@ -148,7 +148,8 @@ typedef enum cask_event_kind {
     CASK_EVENT_REGION = 8,     /* shared memory: fallback, orphan removed */
     CASK_EVENT_BACKGROUND = 9, /* work of a background thread failed; it, or
                                   a write, tries again */
-    CASK_EVENT_MERGED = 10     /* a merge gave space back */
+    CASK_EVENT_MERGED = 10,    /* a merge gave space back */
+    CASK_EVENT_CONFIG = 11     /* CONFIG could not be read, or not all of it */
 } cask_event_kind;
 
 typedef struct cask_event {
@@ -213,9 +214,10 @@ typedef struct cask_options {
                                see docs/GUARANTEES.md */
 
     /* Expiry. */
-    uint64_t expiry_seconds; /* default 0 = never; 0 .. 4294967295; hides
-                                records older than this by the time of their
-                                write */
+    uint64_t expiry_seconds; /* default 0 = as the store's setting says; 0 ..
+                                4294967295; from this handle hides records
+                                older than this by the time of their write,
+                                and those that the setting hides */
 
     /* Merging; see cask_merge(). */
     bool auto_merge; /* default true; a thread of this handle merges when the
@@ -686,6 +688,83 @@ typedef struct cask_merge_summary {
 CASK_API CASK_CHECKED cask_status cask_merge_plan(
     cask_db *db, const cask_merge_options *options, cask_merge_item **ret_items,
     size_t *ret_count, cask_merge_summary *ret_summary, cask_error *err);
+
+/* ---- Settings of a store ----------------------------------------------- */
+
+/*
+ * Settings belong to the store, not to a handle: kept in its directory, the
+ * same for every process, changed while the store is open. A change takes
+ * effect at once everywhere. They say when and what to merge and when records
+ * expire; cask_config_list() tells names and meanings.
+ */
+
+/*
+ * The value of a setting as text, like "512MiB".
+ *
+ *   ret_value  set on CASK_OK only, without NUL; reused if it already holds
+ *              memory; the caller frees it with cask_buffer_free()
+ *
+ * Returns CASK_OK; CASK_INVALID: no setting is called so; CASK_NO_MEMORY;
+ * CASK_FORKED. Cost: microseconds.
+ */
+CASK_API CASK_CHECKED cask_status cask_config_get(cask_db *db, const char *name,
+                                                  cask_buffer *ret_value,
+                                                  cask_error *err);
+
+typedef struct cask_config_change {
+    const char *name;
+    const char *value; /* NULL: the default */
+} cask_config_change;
+
+/*
+ * Change settings: all that are given, or none. Durable on return, and in force
+ * in every process.
+ *
+ *   changes, count  of one name the last counts
+ *
+ * Returns CASK_OK; CASK_INVALID (no such setting, or no such value: the message
+ * names the setting, the range and what was given); CASK_CORRUPT or
+ * CASK_UNSUPPORTED (the file CONFIG cannot be read: it is left as it is; see
+ * cask_config_reset()); CASK_READ_ONLY; CASK_TIMEOUT; CASK_NO_SPACE;
+ * CASK_NO_MEMORY; CASK_IO. If it failed nothing was changed, unless the message
+ * says that the settings are in force: a sync failed after the file had been
+ * replaced.
+ *
+ * Cost: two syncs of a small file.
+ */
+CASK_API CASK_CHECKED cask_status
+cask_config_set(cask_db *db, const cask_config_change *changes, size_t count,
+                cask_error *err);
+
+/*
+ * Set everything to its default, replacing the file CONFIG whatever it holds:
+ * also one that is damaged, or has settings of a newer version. As
+ * cask_config_set().
+ */
+CASK_API CASK_CHECKED cask_status cask_config_reset(cask_db *db,
+                                                    cask_error *err);
+
+typedef struct cask_config_item { /* text valid during the callback only */
+    const char *name;
+    const char *value;   /* in force; of an unknown setting: as kept */
+    const char *initial; /* the default; NULL: a setting of a newer version,
+                            which this one does not know and keeps */
+    const char *meaning; /* one line; NULL likewise */
+    bool is_initial;     /* value is the default */
+} cask_config_item;
+
+/*
+ * Visit every setting. Return false from `visit` to stop.
+ *
+ * Returns CASK_OK; CASK_CORRUPT or CASK_UNSUPPORTED (the file CONFIG cannot be
+ * read; all settings were visited first); CASK_INVALID; CASK_NO_MEMORY;
+ * CASK_IO; CASK_FORKED.
+ *
+ * Cost: reads a small file.
+ */
+CASK_API CASK_CHECKED cask_status cask_config_list(
+    cask_db *db, bool (*visit)(void *context, const cask_config_item *item),
+    void *context, cask_error *err);
 
 /* ---- Verify ------------------------------------------------------------ */
 

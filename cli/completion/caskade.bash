@@ -8,8 +8,8 @@ _caskade_read='--damage --io --linger --read-only --region-dir --timeout
 _caskade_write='--allow-remote --damage --exclusive --io --linger --region-dir
     --sync --timeout --verbose'
 
-_caskade_commands='backup count create delete dump exists export get help import list
-    load merge put region shell stat sync verify'
+_caskade_commands='backup config count create delete dump exists export get help
+    import list load merge put region shell stat sync verify'
 
 # The options of command $1.
 _caskade_options() {
@@ -24,6 +24,7 @@ _caskade_options() {
     stat) echo "--json --segments --watch $_caskade_read" ;;
     verify) echo "--json" ;;
     backup) echo "--incremental --json --no-verify $_caskade_read" ;;
+    config) echo "--json --reset --reset-all $_caskade_write" ;;
     merge) echo "--all --json --plan $_caskade_write" ;;
     sync) echo "$_caskade_write" ;;
     shell) echo "--read-only $_caskade_write" ;;
@@ -45,9 +46,16 @@ _caskade_values() {
     --sync) echo 'none interval commit' ;;
     --io) echo 'map pread' ;;
     --damage) echo 'fail serve' ;;
+    --reset) echo "$_caskade_settings" ;;
     *) return 1 ;;
     esac
 }
+
+# The names of settings; a test compares them with `caskade config`.
+_caskade_settings='dead_bytes_merge_trigger dead_bytes_threshold
+    expiry_grace_seconds expiry_seconds frag_merge_trigger frag_threshold
+    max_merge_size max_segments max_space_amplification merge_rate_bytes
+    merge_sync_target_ms merge_window small_file_threshold'
 
 # How many words that are no options stand before the cursor, from word 2 on.
 _caskade_word_count() {
@@ -55,8 +63,8 @@ _caskade_word_count() {
     for ((i = 2; i < COMP_CWORD; i++)); do
         case ${COMP_WORDS[i - 1]} in
         --engine | --mode | --ttl | --batch | --format | --sync | --io | \
-            --damage | --timeout | --region-dir | --incremental | --expiry-seconds | \
-            --max-file-size)
+            --damage | --timeout | --region-dir | --incremental | \
+            --expiry-seconds | --max-file-size | --reset)
             continue
             ;;
         esac
@@ -107,6 +115,13 @@ _caskade_arguments() {
     backup)
         if [ "$count" -le 1 ]; then
             _caskade_paths -d "$word"
+        fi
+        ;;
+    config)
+        if [ "$count" -eq 0 ]; then
+            _caskade_paths -d "$word"
+        else
+            _caskade_words "$_caskade_settings" "$word"
         fi
         ;;
     load)

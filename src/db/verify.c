@@ -11,6 +11,7 @@
 
 #include "db/verification.h"
 #include "log/segment.h"
+#include "store/config_file.h"
 #include "store/store_open.h"
 
 /* ---- Telling ---- */
@@ -419,6 +420,29 @@ static bool is_unfinished(const verification *v)
            !has_segments;
 }
 
+/* Settings: the store works without them, by the defaults. */
+static cask_status check_config(verification *v, cask_error *err)
+{
+    cask_error why = {CASK_OK, 0, ""};
+    config_file file;
+    cask_status status = config_file_read(v->dir, &file, &why);
+
+    if (status == CASK_NO_MEMORY) {
+        (void)fail(err, status, 0, "%s", why.message);
+    } else if (status != CASK_OK) {
+        verify_failure(v, CONFIG_NAME, &why,
+                       "no data is lost: settings are at their defaults until "
+                       "it is restored, or they are reset");
+        status = CASK_OK;
+    }
+    if (file.text.capacity > 0) {
+        v->report.files++;
+        verify_progress(v, file.text.size);
+    }
+    config_file_free(&file);
+    return status;
+}
+
 static cask_status check_files(verification *v, cask_error *err)
 {
     cask_error local = {CASK_OK, 0, ""};
@@ -449,6 +473,7 @@ static cask_status check_files(verification *v, cask_error *err)
         return status;
     }
     v->report.files++;
+    status = check_config(v, err);
     for (size_t i = 0; i < v->manifest.count && status == CASK_OK; i++) {
         status = verify_segment(v, &v->manifest.segments[i], err);
     }

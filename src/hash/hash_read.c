@@ -14,6 +14,7 @@
 #include "hash/keydir.h"
 #include "region/place.h"
 #include "store/store_read.h"
+#include "store/store_settings.h"
 
 /* How often a place that does not verify is looked up again. A writer would
  * have to overwrite the key between two looks each time. */
@@ -26,9 +27,13 @@ enum { PREFETCH_BYTES = 512 };
 bool hash_is_expired(const store_handle *store, uint32_t time_s,
                      uint64_t expires_at_ms)
 {
-    uint64_t seconds = store->options.expiry_seconds;
+    uint64_t seconds = store_expiry_seconds(store);
+    uint64_t own = store->options.expiry_seconds;
     uint64_t now_ms;
 
+    if (own != 0 && (seconds == 0 || own < seconds)) {
+        seconds = own;
+    }
     if (expires_at_ms == 0 && seconds == 0) {
         return false;
     }

@@ -74,6 +74,28 @@ const setting *setting_find(const char *name)
     return NULL;
 }
 
+/* A message is one line of text whatever was given. */
+static const char *shown(char to[TEXT_SHOWN + 1], const char *text)
+{
+    size_t size = 0;
+
+    for (; size < TEXT_SHOWN && text[size] != '\0'; size++) {
+        to[size] =
+            (char)(text[size] >= ' ' && text[size] <= '~' ? text[size] : '?');
+    }
+    to[size] = '\0';
+    return to;
+}
+
+cask_status settings_fail_unknown(const char *name, cask_error *err)
+{
+    char text[TEXT_SHOWN + 1];
+
+    return fail(err, CASK_INVALID, 0,
+                "no setting is called \"%s\"; caskade config lists them",
+                shown(text, name));
+}
+
 static uint64_t *number_of(const setting *row, store_settings *settings)
 {
     return (void *)((unsigned char *)settings + row->offset);
@@ -281,21 +303,14 @@ static const char *kind_text(setting_kind kind)
 static cask_status fail_value(const setting *row, const char *text,
                               cask_error *err)
 {
-    char shown[TEXT_SHOWN + 1];
+    char given[TEXT_SHOWN + 1];
     char least[SETTING_TEXT_SIZE];
     char most[SETTING_TEXT_SIZE];
-    size_t size = 0;
 
-    /* A message is one line of text whatever was given. */
-    for (; size < TEXT_SHOWN && text[size] != '\0'; size++) {
-        shown[size] =
-            (char)(text[size] >= ' ' && text[size] <= '~' ? text[size] : '?');
-    }
-    shown[size] = '\0';
     print_number(row, row->least, least);
     print_number(row, row->most, most);
     return fail(err, CASK_INVALID, 0, "%s: \"%s\" is not %s, %s%s .. %s",
-                row->name, shown, kind_text(row->kind),
+                row->name, shown(given, text), kind_text(row->kind),
                 row->least > 0 ? "0 or " : "", least, most);
 }
 

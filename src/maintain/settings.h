@@ -64,6 +64,9 @@ const setting *setting_at(size_t index);
 /* The row of that name; NULL if there is none. */
 const setting *setting_find(const char *name);
 
+/* fail() for a name that setting_find() does not know. */
+cask_status settings_fail_unknown(const char *name, cask_error *err);
+
 /* Every setting at its default. */
 void settings_default(store_settings *ret_settings);
 

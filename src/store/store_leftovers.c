@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "log/config_format.h"
 #include "log/segment.h"
 #include "store/store_recover.h"
 
@@ -157,6 +158,7 @@ static bool sweep_name(void *context, const char *name)
     } else {
         leftover = ends_with(name, ".hint.new") ||
                    strcmp(name, MANIFEST_NAME ".new") == 0 ||
+                   strcmp(name, CONFIG_NAME ".new") == 0 ||
                    strcmp(name, IDENTITY_NAME ".new") == 0;
     }
     /* With a private index all are judged and none is removed. */

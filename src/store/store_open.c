@@ -13,6 +13,7 @@
 #include "store/store_open.h"
 #include "store/store_recover.h"
 #include "store/store_read.h"
+#include "store/store_settings.h"
 
 /* Attempts to make a region that others take for an orphan. */
 enum { BUILD_ATTEMPTS = 5 };
@@ -234,6 +235,8 @@ static cask_status join(store_handle *store, const region_identity *identity,
         if (!store->options.read_only) {
             region_revive(&store->region, identity);
         }
+        /* The file counts: it may have been replaced meanwhile. */
+        store_settings_load(store);
         return CASK_OK;
     }
     region_detach(&store->region);

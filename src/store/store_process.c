@@ -6,7 +6,7 @@
 #include <errno.h>
 #include <inttypes.h>
 
-#include "store/store.h"
+#include "store/store_settings.h"
 
 enum { POLL_MS = 1, POLL_MOST_MS = 20 };
 
@@ -180,6 +180,8 @@ cask_status store_maintain_begin(store_handle *store, cask_error *err)
     status = store_lock_byte(store, LOCK_MAINTENANCE, err);
     if (status != CASK_OK) {
         ops->mutex_unlock(store->os, &store->maintenance_mutex);
+    } else if (store_settings_are_unread(store)) {
+        store_settings_load(store); /* its holder died while changing them */
     }
     return status;
 }

@@ -13,6 +13,7 @@
 #include "region/place.h"
 #include "store/store.h"
 #include "store/store_recover.h"
+#include "store/store_settings.h"
 #include "store/store_write.h"
 
 /* Sequences skipped after an unclean end: some that were given out may have
@@ -641,6 +642,9 @@ cask_status store_recover(store_handle *store, cask_error *err)
 
     if (status == CASK_OK) {
         status = recover(&r, err);
+    }
+    if (status == CASK_OK) {
+        store_settings_load(store);
     }
     manifest_free(&r.manifest);
     return status;

@@ -41,4 +41,44 @@ static inline uint64_t store_expiry_seconds(const store_handle *store)
 void store_settings_publish(store_handle *store,
                             const store_settings *settings);
 
+/*
+ * Put into force what the file CONFIG says; an event tells if it cannot be
+ * read, and then the defaults hold. For want of descriptors or memory nothing
+ * changes, and the next holder of the maintenance lock tries again. Maintenance
+ * lock, or nobody uses the region yet.
+ */
+void store_settings_load(store_handle *store);
+
+/* Whether somebody was about to change CONFIG and died, or could not read it:
+ * the next holder of the maintenance lock reads it. */
+static inline bool store_settings_are_unread(const store_handle *store)
+{
+    return atomic_load(&store->region.header->settings.unread) != 0;
+}
+
+/* fail() for a CONFIG that could not be read: `why`, and what to do. */
+cask_status store_settings_fail_unreadable(const store_handle *store,
+                                           const cask_error *why,
+                                           cask_error *err);
+
+/*
+ * Change settings in the file and in force: all of the changes or none.
+ *
+ *   changes  value NULL: the default
+ *
+ * Returns CASK_OK; CASK_INVALID: no such setting, or not such a value;
+ * CASK_CORRUPT, CASK_UNSUPPORTED: CONFIG cannot be read, and is left alone;
+ * CASK_TIMEOUT; CASK_NO_SPACE; CASK_NO_MEMORY; CASK_IO (the message says
+ * whether they are in force).
+ *
+ * Cost: two syncs.
+ */
+cask_status store_settings_change(store_handle *store,
+                                  const cask_config_change *changes,
+                                  size_t count, cask_error *err);
+
+/* All settings at their defaults, whatever CONFIG is. As
+ * store_settings_change(). */
+cask_status store_settings_reset(store_handle *store, cask_error *err);
+
 #endif

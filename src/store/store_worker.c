@@ -6,6 +6,7 @@
 #include "store/store.h"
 #include "store/store_read.h"
 #include "store/store_recover.h"
+#include "store/store_settings.h"
 #include "store/store_write.h"
 
 enum { TICK_MS = 1000 };
@@ -62,6 +63,10 @@ static void tick(store_handle *store)
     cask_error err = {CASK_OK, 0, ""};
 
     store_publish_counters(store);
+    if (store_settings_are_unread(store) &&
+        store_maintain_begin(store, &err) == CASK_OK) {
+        store_maintain_end(store); /* has read them */
+    }
     if (atomic_load(&store->region.header->poisoned) != 0) {
         return;
     }
