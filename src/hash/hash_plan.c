@@ -181,6 +181,14 @@ static cask_status merge_planned(store_handle *store, merger_plan *p,
     return hash_merge(store, p->rows, p->plan.count, ret_report, err);
 }
 
+/* There may be nothing to merge but for what a dead merger left half done. */
+static cask_status finish_begun(store_handle *store, cask_error *err)
+{
+    return atomic_load(&store->region.header->merge.phase) == MERGE_NONE
+               ? CASK_OK
+               : hash_merge_complete(store, err);
+}
+
 /* CASK_NOT_FOUND: nothing is to be merged. */
 static cask_status merge_once(store_handle *store, merge_wish wish,
                               merge_report *sum, cask_error *err)
@@ -188,8 +196,12 @@ static cask_status merge_once(store_handle *store, merge_wish wish,
     merge_report report = {.inputs = 0};
     merger_plan p;
     uint32_t active = atomic_load(&store->region.header->active_row);
-    cask_status status = hash_plan(store, wish, &p, err);
+    cask_status status = finish_begun(store, err);
 
+    if (status != CASK_OK) {
+        return status;
+    }
+    status = hash_plan(store, wish, &p, err);
     if (status == CASK_OK && p.plan.seal_active) {
         status = store_rotate(store, err);
     }

@@ -14,6 +14,7 @@
 typedef struct recovered {
     store_handle *store;
     const manifest_state *manifest;
+    bool is_open; /* by others too: the rows of its region count */
 } recovered;
 
 static bool in_manifest(const manifest_state *manifest, uint64_t id)
@@ -24,6 +25,24 @@ static bool in_manifest(const manifest_state *manifest, uint64_t id)
         }
     }
     return false;
+}
+
+static bool in_region(const region_handle *region, uint64_t id)
+{
+    uint32_t count = atomic_load(&region->header->row_count);
+
+    for (uint32_t i = 0; i < count; i++) {
+        if (atomic_load(&region->rows[i].file_id) == id) {
+            return true;
+        }
+    }
+    return id >= atomic_load(&region->header->next_id); /* never given out */
+}
+
+static bool is_known(const recovered *r, uint64_t id)
+{
+    return in_manifest(r->manifest, id) ||
+           (r->is_open && in_region(&r->store->region, id));
 }
 
 static cask_status last_listed_sequence(const recovered *r, uint64_t *ret_last,
@@ -150,12 +169,12 @@ static bool sweep_name(void *context, const char *name)
     uint64_t id;
 
     if (segment_name_parse(name, &id)) {
-        if (!in_manifest(s->r->manifest, id)) {
+        if (!is_known(s->r, id)) {
             s->status = judge_unlisted(s->r, id, &leftover, s->err);
         }
     } else if (hint_name_parse(name, &id)) {
-        leftover = !in_manifest(s->r->manifest, id);
-    } else {
+        leftover = !is_known(s->r, id);
+    } else if (!s->r->is_open) { /* else they may be being written */
         leftover = ends_with(name, ".hint.new") ||
                    strcmp(name, MANIFEST_NAME ".new") == 0 ||
                    strcmp(name, CONFIG_NAME ".new") == 0 ||
@@ -170,18 +189,16 @@ static bool sweep_name(void *context, const char *name)
     return s->status == CASK_OK && s->count < SWEEP_MOST;
 }
 
-cask_status store_sweep_leftovers(store_handle *store,
-                                  const manifest_state *manifest,
-                                  cask_error *err)
+static cask_status sweep_all(const recovered *r, cask_error *err)
 {
-    const recovered r = {store, manifest};
+    store_handle *store = r->store;
     size_t removed;
     sweep s;
     int os_errno;
 
     do {
         removed = 0;
-        s = (sweep){.r = &r,
+        s = (sweep){.r = r,
                     .err = err,
                     .status = CASK_OK,
                     .keep =
@@ -201,4 +218,20 @@ cask_status store_sweep_leftovers(store_handle *store,
         /* If none could be removed, none can be next time. */
     } while (s.count == SWEEP_MOST && removed > 0);
     return s.status;
+}
+
+cask_status store_sweep_leftovers(store_handle *store,
+                                  const manifest_state *manifest,
+                                  cask_error *err)
+{
+    const recovered r = {store, manifest, false};
+
+    return sweep_all(&r, err);
+}
+
+void store_sweep_unknown(store_handle *store, const manifest_state *manifest)
+{
+    const recovered r = {store, manifest, true};
+
+    (void)sweep_all(&r, NULL);
 }

@@ -6,10 +6,12 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "log/segment.h"
+#include "store/store_recover.h"
 #include "store/store_write.h"
 
 static region_merge *merge_of(const store_handle *store)
@@ -166,21 +168,27 @@ static void for_each_row(store_handle *store, row_fn visit)
     }
 }
 
-/* Take a file away and give its row back. */
+/* Take a file away and give its row back; in this order, or a death between
+ * leaves a file that nobody knows of. No slot leads to the row, so that no
+ * reader asks for its file but one that looks again then. */
 static void remove_row(store_handle *store, uint32_t index)
 {
+    const os_ops *ops = store->os->ops;
     region_row *row = &store->region.rows[index];
     uint64_t id = atomic_load(&row->file_id);
     char name[SEGMENT_NAME_SIZE];
+    char aside[SEGMENT_NAME_SIZE + 4];
 
+    hint_name_format(id, name);
+    (void)snprintf(aside, sizeof(aside), "%s.new", name);
+    (void)ops->remove(store->dir, aside); /* its writer died */
+    (void)ops->remove(store->dir, name);
+    segment_name_format(id, name);
+    (void)ops->remove(store->dir, name);
     row->retired_in = atomic_load(&merge_of(store)->number);
     atomic_store(&row->file_id, 0);
     atomic_store(&row->state, ROW_FREE);
     atomic_fetch_add(&store->region.header->removed, 1);
-    hint_name_format(id, name);
-    (void)store->os->ops->remove(store->dir, name);
-    segment_name_format(id, name);
-    (void)store->os->ops->remove(store->dir, name);
 }
 
 static void unmark_input(store_handle *store, uint32_t index)
@@ -418,25 +426,20 @@ static cask_status enter_moving(store_handle *store, cask_error *err)
 }
 
 /* Whether MANIFEST says already that outputs took the place of inputs. */
-static cask_status is_replaced(store_handle *store, bool *ret_replaced,
-                               cask_error *err)
+static bool is_replaced(const store_handle *store,
+                        const manifest_state *manifest)
 {
     uint32_t count = atomic_load(&store->region.header->row_count);
-    manifest_state manifest;
-    cask_status status =
-        manifest_load(store->dir, store->identity.uuid, &manifest, err);
 
-    *ret_replaced = false;
-    for (uint32_t i = 0; i < count && status == CASK_OK; i++) {
+    for (uint32_t i = 0; i < count; i++) {
         const region_row *row = &store->region.rows[i];
 
         if (atomic_load(&row->state) == ROW_OUTPUT &&
-            lists(&manifest, atomic_load(&row->file_id))) {
-            *ret_replaced = true;
+            lists(manifest, atomic_load(&row->file_id))) {
+            return true;
         }
     }
-    manifest_free(&manifest);
-    return status;
+    return false;
 }
 
 typedef cask_status (*change_fn)(store_handle *store, manifest_state *manifest,
@@ -557,24 +560,36 @@ cask_status store_merge_keep_inputs(store_handle *store, cask_error *err)
     return status;
 }
 
+/* Maintenance lock held. */
+static cask_status inherit(store_handle *store, bool *ret_replaced,
+                           cask_error *err)
+{
+    manifest_state manifest;
+    cask_status status =
+        manifest_load(store->dir, store->identity.uuid, &manifest, err);
+
+    *ret_replaced = status == CASK_OK && is_replaced(store, &manifest);
+    if (status == CASK_OK && !*ret_replaced) {
+        store_merge_abandon(store);
+        /* Also what others than mergers had just made when they died. */
+        store_sweep_unknown(store, &manifest);
+    }
+    manifest_free(&manifest);
+    return status;
+}
+
 cask_status store_merge_inherit(store_handle *store, cask_error *err)
 {
-    cask_status status = CASK_OK;
     bool replaced = false;
+    cask_status status;
 
-    if (atomic_load(&merge_of(store)->phase) != MERGE_COPYING) {
+    if (atomic_load(&merge_of(store)->phase) == MERGE_MOVING) {
         return CASK_OK;
     }
     status = store_maintain_begin(store, err);
     if (status == CASK_OK) {
-        status = is_replaced(store, &replaced, err);
+        status = inherit(store, &replaced, err);
         store_maintain_end(store);
     }
-    if (status == CASK_OK && replaced) {
-        return enter_moving(store, err);
-    }
-    if (status == CASK_OK) {
-        store_merge_abandon(store);
-    }
-    return status;
+    return status == CASK_OK && replaced ? enter_moving(store, err) : status;
 }

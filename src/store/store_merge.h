@@ -63,6 +63,7 @@ void store_merge_unlock(store_handle *store);
 /*
  * What a merger that died left: its outputs are dropped, unless the MANIFEST
  * lists them; then the phase is MERGE_MOVING afterwards, to be gone on with.
+ * Also removes files that a process made and died before it could say so.
  */
 cask_status store_merge_inherit(store_handle *store, cask_error *err);
 

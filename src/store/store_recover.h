@@ -108,6 +108,13 @@ cask_status store_sweep_leftovers(store_handle *store,
                                   const manifest_state *manifest,
                                   cask_error *err);
 
+/*
+ * The same in a store that is open, best effort: segments and hints of which
+ * neither MANIFEST nor a row of the region knows, because who made them died
+ * before it could say so. Maintenance lock held, so that nobody makes any.
+ */
+void store_sweep_unknown(store_handle *store, const manifest_state *manifest);
+
 /* Fill a new region from the files. */
 cask_status store_recover(store_handle *store, cask_error *err);
 

@@ -6,24 +6,18 @@
  *
  *   CASK_TEST_POINTS  how many deaths per operation (default 60)
  */
-#define _GNU_SOURCE
 #include "cask_test.h"
 
-#include <errno.h>
 #include <inttypes.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ptrace.h>
-#include <sys/user.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include "db/db.h"
 #include "hash/keydir.h"
 #include "hash/keydir_layout.h"
 #include "log/record_format.h"
+#include "process/stepper.h"
 #include "store/store_write.h"
 #include "support/random.h"
 #include "support/scratch.h"
@@ -222,108 +216,26 @@ static void compare(scene *s, const change *begun)
 
 /* ---- Stepping ---- */
 
-_Noreturn static void child(const scene *s, const change *wanted)
+/* What the child does: `wanted` on the scene's store. */
+typedef struct errand {
+    const scene *s;
+    const change *wanted;
+} errand;
+
+static void *open_in_child(void *context)
 {
-    cask_error err = {CASK_OK, 0, ""};
+    const errand *e = context;
     cask_db *db = NULL;
 
-    if (cask_open(s->path, &s->options, &db, &err) != CASK_OK) {
-        _exit(2);
-    }
-    if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) != 0) {
-        _exit(77);
-    }
-    (void)raise(SIGSTOP);
-    if (perform(db, wanted, &err) != CASK_OK) {
-        _exit(3);
-    }
-    (void)raise(SIGSTOP);
-    _exit(0);
+    return cask_open(e->s->path, &e->s->options, &db, NULL) == CASK_OK ? db
+                                                                       : NULL;
 }
 
-static pid_t start_child(const scene *s, const change *wanted)
+static int perform_in_child(void *prepared, void *context)
 {
-    pid_t pid = fork();
-    int status = 0;
+    const errand *e = context;
 
-    assert_true(pid >= 0);
-    if (pid == 0) {
-        child(s, wanted);
-    }
-    assert_int_equal(waitpid(pid, &status, 0), pid);
-    if (WIFEXITED(status) && WEXITSTATUS(status) == 77) {
-        print_message("SKIPPED: ptrace is not allowed here\n");
-        skip();
-    }
-    if (!WIFSTOPPED(status)) {
-        fail_msg("the child ended with %x", (unsigned)status);
-    }
-    return pid;
-}
-
-static void end_child(pid_t pid)
-{
-    (void)kill(pid, SIGKILL);
-    while (waitpid(pid, NULL, 0) < 0 && errno == EINTR) {
-    }
-}
-
-/* Wait for the next stop: true if it is the child's own, at the end. */
-static bool next_stop(pid_t pid)
-{
-    int status = 0;
-
-    if (waitpid(pid, &status, 0) != pid || !WIFSTOPPED(status)) {
-        fail_msg("the child ended with %x", (unsigned)status);
-    }
-    if (WSTOPSIG(status) != SIGTRAP && WSTOPSIG(status) != SIGSTOP) {
-        fail_msg("the child got signal %d", WSTOPSIG(status));
-    }
-    return WSTOPSIG(status) == SIGSTOP;
-}
-
-/*
- * Run at full speed to the `hit`th call of a function; a child has it at the
- * same address. False if it ended before. Elsewhere than on x86-64 (or without
- * debug registers) all is done step by step, from the beginning.
- */
-static bool run_to(pid_t pid, void (*function)(void), uint64_t hit)
-{
-#if defined(__x86_64__)
-    const size_t address = offsetof(struct user, u_debugreg[0]);
-    const size_t control = offsetof(struct user, u_debugreg[7]);
-
-    if (ptrace(PTRACE_POKEUSER, pid, address, function) != 0) {
-        return true;
-    }
-    for (uint64_t i = 0; i < hit; i++) {
-        if (ptrace(PTRACE_POKEUSER, pid, control, 1) != 0 ||
-            ptrace(PTRACE_CONT, pid, NULL, NULL) != 0 || next_stop(pid)) {
-            return false;
-        }
-        /* Off, or the same instruction traps again. */
-        if (ptrace(PTRACE_POKEUSER, pid, control, 0) != 0 ||
-            ptrace(PTRACE_SINGLESTEP, pid, NULL, NULL) != 0 || next_stop(pid)) {
-            return false;
-        }
-    }
-#else
-    (void)pid;
-    (void)function;
-    (void)hit;
-#endif
-    return true;
-}
-
-/* Step up to `limit` instructions; how many there were until it was done. */
-static uint64_t step(pid_t pid, uint64_t limit)
-{
-    for (uint64_t n = 0; n < limit; n++) {
-        if (ptrace(PTRACE_SINGLESTEP, pid, NULL, NULL) != 0 || next_stop(pid)) {
-            return n;
-        }
-    }
-    return limit;
+    return perform(prepared, e->wanted, NULL) == CASK_OK ? 0 : 1;
 }
 
 /* What is swept: the instructions from the call of a function on. */
@@ -333,8 +245,6 @@ typedef struct plan {
     uint64_t hits;   /* one of the first so many calls */
     uint64_t window; /* instructions */
 } plan;
-
-#define FUNCTION(name) ((void (*)(void))(name))
 
 /* Kill at many points of the operation that the plan prepares. */
 static void sweep(scene *s, const plan *wanted)
@@ -347,17 +257,19 @@ static void sweep(scene *s, const plan *wanted)
         uint64_t hit = 1 + test_random_next(&s->random, wanted->hits);
         uint64_t limit = 1 + test_random_next(&s->random, wanted->window);
         change begun = {.count = 0};
+        errand e = {s, &begun};
+        const stepper_work work = {open_in_child, perform_in_child, &e};
         uint64_t steps = 0;
         pid_t pid;
 
         wanted->prepare(s, &begun);
-        pid = start_child(s, &begun);
-        if (run_to(pid, wanted->function, hit)) {
-            steps = step(pid, limit);
+        pid = stepper_start(&work);
+        if (stepper_run_to(pid, wanted->function, hit)) {
+            steps = stepper_step(pid, limit);
             deaths += steps == limit;
             longest = steps > longest ? steps : longest;
         }
-        end_child(pid);
+        stepper_kill(pid);
         compare(s, &begun);
     }
     print_message("%" PRIu64 " deaths before the end, up to %" PRIu64
@@ -532,35 +444,40 @@ static int tear_down(void **state)
 
 static void test_overwrite_is_done_or_not(void **state)
 {
-    const plan p = {prepare_overwrite, FUNCTION(store_append_locked), 1, 1100};
+    const plan p = {prepare_overwrite, STEPPER_FUNCTION(store_append_locked), 1,
+                    1100};
 
     sweep(*state, &p);
 }
 
 static void test_new_key_is_there_or_not(void **state)
 {
-    const plan p = {prepare_new, FUNCTION(store_append_locked), 1, 1100};
+    const plan p = {prepare_new, STEPPER_FUNCTION(store_append_locked), 1,
+                    1100};
 
     sweep(*state, &p);
 }
 
 static void test_delete_is_done_or_not(void **state)
 {
-    const plan p = {prepare_delete, FUNCTION(store_append_locked), 1, 1100};
+    const plan p = {prepare_delete, STEPPER_FUNCTION(store_append_locked), 1,
+                    1100};
 
     sweep(*state, &p);
 }
 
 static void test_batch_is_whole_or_not_there(void **state)
 {
-    const plan p = {prepare_batch, FUNCTION(store_append_locked), 1, 4000};
+    const plan p = {prepare_batch, STEPPER_FUNCTION(store_append_locked), 1,
+                    4000};
 
     sweep(*state, &p);
 }
 
 static void test_growth_of_groups_loses_nothing(void **state)
 {
-    const plan p = {prepare_growth, FUNCTION(keydir_grow_locked), 8, 3000};
+    const plan p = {prepare_growth, STEPPER_FUNCTION(keydir_grow_locked), 8,
+                    3000};
 
     sweep(*state, &p);
 }
@@ -569,7 +486,8 @@ static void test_growth_of_groups_loses_nothing(void **state)
  * changes several words of the directory. */
 static void test_growth_of_a_large_index_loses_nothing(void **state)
 {
-    const plan p = {prepare_growth, FUNCTION(keydir_finish_locked), 2, 160};
+    const plan p = {prepare_growth, STEPPER_FUNCTION(keydir_finish_locked), 2,
+                    160};
 
     fill_index(*state);
     sweep(*state, &p);
@@ -577,14 +495,16 @@ static void test_growth_of_a_large_index_loses_nothing(void **state)
 
 static void test_switch_to_the_next_segment_is_done_or_not(void **state)
 {
-    const plan p = {prepare_rotation, FUNCTION(store_switch_locked), 1, 60};
+    const plan p = {prepare_rotation, STEPPER_FUNCTION(store_switch_locked), 1,
+                    60};
 
     sweep(*state, &p);
 }
 
 static void test_rotation_loses_nothing(void **state)
 {
-    const plan p = {prepare_rotation, FUNCTION(store_switch_locked), 1, 3000};
+    const plan p = {prepare_rotation, STEPPER_FUNCTION(store_switch_locked), 1,
+                    3000};
 
     sweep(*state, &p);
 }
