@@ -120,6 +120,9 @@ static void count(hint_header *seen, const scan_item *item)
         seen->first_sequence = item->header.sequence;
     }
     seen->last_sequence = item->header.sequence;
+    if (record_kind(&item->header) == RECORD_PUT) {
+        hint_note_times(seen, item->header.time_s, item->expires_at_ms);
+    }
 }
 
 void verify_hint_record(verification *v, verify_hint *hint,
@@ -178,7 +181,9 @@ static bool counters_are_right(const verify_hint *hint)
            says->tombstones == is->tombstones &&
            says->data_bytes == is->data_bytes &&
            says->first_sequence == is->first_sequence &&
-           says->last_sequence == is->last_sequence;
+           says->last_sequence == is->last_sequence &&
+           says->newest_s == is->newest_s &&
+           says->last_expiry_ms == is->last_expiry_ms;
 }
 
 static void check_end(verification *v, verify_hint *hint)

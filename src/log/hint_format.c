@@ -9,7 +9,7 @@
 #include "base/crc32c.h"
 
 enum {
-    HINT_AT_RESERVED = 12,       /* 4 zeros */
+    HINT_AT_NEWEST = 12,         /* u32, seconds */
     HINT_AT_UUID = 16,           /* 16 bytes */
     HINT_AT_SEGMENT_ID = 32,     /* u64 */
     HINT_AT_SEGMENT_NONCE = 40,  /* u64 */
@@ -21,7 +21,7 @@ enum {
     HINT_AT_DATA_BYTES = 88,     /* u64 */
     HINT_AT_FIRST_SEQUENCE = 96, /* u64 */
     HINT_AT_LAST_SEQUENCE = 104, /* u64 */
-    HINT_AT_MORE_RESERVED = 112, /* 8 zeros */
+    HINT_AT_LAST_EXPIRY = 112,   /* u64, milliseconds */
     HINT_AT_ROWS_CRC = 120,      /* u32, of all rows */
     HINT_AT_CRC = 124            /* u32, of the 124 bytes before */
 };
@@ -46,6 +46,7 @@ void hint_header_encode(const hint_header *header,
                         uint8_t out[HINT_HEADER_SIZE])
 {
     format_begin(&hint_kind, out);
+    store_u32(out + HINT_AT_NEWEST, header->newest_s);
     memcpy(out + HINT_AT_UUID, header->uuid, FORMAT_UUID_SIZE);
     store_u64(out + HINT_AT_SEGMENT_ID, header->segment_id);
     store_u64(out + HINT_AT_SEGMENT_NONCE, header->segment_nonce);
@@ -57,6 +58,7 @@ void hint_header_encode(const hint_header *header,
     store_u64(out + HINT_AT_DATA_BYTES, header->data_bytes);
     store_u64(out + HINT_AT_FIRST_SEQUENCE, header->first_sequence);
     store_u64(out + HINT_AT_LAST_SEQUENCE, header->last_sequence);
+    store_u64(out + HINT_AT_LAST_EXPIRY, header->last_expiry_ms);
     store_u32(out + HINT_AT_ROWS_CRC, header->rows_crc);
     format_finish(&hint_kind, out);
 }
@@ -114,6 +116,8 @@ cask_status hint_header_decode(const uint8_t in[HINT_HEADER_SIZE],
     header.data_bytes = load_u64(in + HINT_AT_DATA_BYTES);
     header.first_sequence = load_u64(in + HINT_AT_FIRST_SEQUENCE);
     header.last_sequence = load_u64(in + HINT_AT_LAST_SEQUENCE);
+    header.newest_s = load_u32(in + HINT_AT_NEWEST);
+    header.last_expiry_ms = load_u64(in + HINT_AT_LAST_EXPIRY);
     header.rows_crc = load_u32(in + HINT_AT_ROWS_CRC);
     status = check_sizes(&header, name, err);
     if (status != CASK_OK) {

@@ -42,6 +42,11 @@ typedef struct hint_header {
     uint64_t first_sequence; /* smallest */
     uint64_t last_sequence;  /* largest */
 
+    /* When its puts expire. */
+    uint32_t newest_s;       /* newest time of a put; 0: none, or not known */
+    uint64_t last_expiry_ms; /* largest time of expiry of a put; 0: none has
+                                one */
+
     uint32_t rows_crc; /* crc32c of all rows */
 } hint_header;
 
@@ -51,6 +56,18 @@ typedef struct hint_row {
     uint64_t sequence;  /* below FORMAT_SEQUENCE_LIMIT */
     uint8_t type;       /* of the record, see record_format.h */
 } hint_row;
+
+/* Count the times of a put. expires_at_ms: 0: it has none. */
+static inline void hint_note_times(hint_header *header, uint32_t time_s,
+                                   uint64_t expires_at_ms)
+{
+    if (header->newest_s < time_s) {
+        header->newest_s = time_s;
+    }
+    if (header->last_expiry_ms < expires_at_ms) {
+        header->last_expiry_ms = expires_at_ms;
+    }
+}
 
 void hint_header_encode(const hint_header *header,
                         uint8_t out[HINT_HEADER_SIZE]);

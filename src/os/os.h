@@ -163,6 +163,8 @@ typedef struct os_ops {
 
     uint64_t (*now_ns)(os *os);  /* monotonic */
     uint64_t (*wall_ms)(os *os); /* since 1970, coarse (4 ms), cheap */
+    uint64_t (*boot_ms)(os *os); /* since the machine started, suspension
+                                    included; nobody can set it */
     void (*sleep_ms)(os *os, uint64_t ms);
 
     int (*random)(os *os, void *data, size_t size);

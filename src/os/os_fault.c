@@ -293,6 +293,11 @@ static uint64_t wall_ms(os *self)
     return inner_of(self)->ops->wall_ms(inner_of(self));
 }
 
+static uint64_t boot_ms(os *self)
+{
+    return inner_of(self)->ops->boot_ms(inner_of(self));
+}
+
 static void sleep_ms(os *self, uint64_t ms)
 {
     inner_of(self)->ops->sleep_ms(inner_of(self), ms);
@@ -388,6 +393,7 @@ static const os_ops table = {
     .thread_join = thread_join,
     .now_ns = now_ns,
     .wall_ms = wall_ms,
+    .boot_ms = boot_ms,
     .sleep_ms = sleep_ms,
     .random = fill_random,
     .pid = process_id,

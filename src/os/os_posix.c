@@ -65,6 +65,15 @@ static uint64_t wall_ms(os *self)
     return (uint64_t)now.tv_sec * MS_PER_S + (uint64_t)now.tv_nsec / NS_PER_MS;
 }
 
+static uint64_t boot_ms(os *self)
+{
+    struct timespec now;
+
+    (void)self;
+    (void)clock_gettime(CLOCK_BOOTTIME, &now);
+    return (uint64_t)now.tv_sec * MS_PER_S + (uint64_t)now.tv_nsec / NS_PER_MS;
+}
+
 static void sleep_ms(os *self, uint64_t ms)
 {
     struct timespec until = posix_deadline(ms);
@@ -222,6 +231,7 @@ os *os_posix(void)
         .thread_join = posix_thread_join,
         .now_ns = now_ns,
         .wall_ms = wall_ms,
+        .boot_ms = boot_ms,
         .sleep_ms = sleep_ms,
         .random = fill_random,
         .pid = process_id,

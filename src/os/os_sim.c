@@ -170,6 +170,7 @@ static void set_defaults(os_sim *sim, const os_sim_options *options)
     sim->cut_at = UINT64_MAX;
     sim->fail_from = UINT64_MAX;
     atomic_init(&sim->wall_ms, SIM_START_MS);
+    atomic_init(&sim->boot_ms, 0);
     for (size_t i = 0; i < sizeof(sim->boot); i++) {
         sim->boot[i] = (uint8_t)sim_random_next(&sim->random);
     }
@@ -307,6 +308,12 @@ void os_sim_fail_syncs(os_sim *sim, uint64_t from, uint64_t count)
 void os_sim_set_wall_ms(os_sim *sim, uint64_t wall)
 {
     atomic_store(&sim->wall_ms, wall);
+}
+
+void os_sim_advance_ms(os_sim *sim, uint64_t ms)
+{
+    atomic_fetch_add(&sim->wall_ms, ms);
+    atomic_fetch_add(&sim->boot_ms, ms);
 }
 
 void os_sim_set_capacity(os_sim *sim, uint64_t bytes)

@@ -137,8 +137,13 @@ int os_sim_sync_all(os_sim *sim);
  */
 void os_sim_fail_syncs(os_sim *sim, uint64_t from, uint64_t count);
 
-/* The wall clock, milliseconds since 1970. Any thread. */
+/* Set the wall clock, milliseconds since 1970: it jumps, no time passes. Any
+ * thread. */
 void os_sim_set_wall_ms(os_sim *sim, uint64_t wall_ms);
+
+/* Let `ms` milliseconds pass, by the wall clock and since the boot. Any
+ * thread. */
+void os_sim_advance_ms(os_sim *sim, uint64_t ms);
 
 /* How much the disk can hold; ENOSPC if less than is on it. Any thread. */
 void os_sim_set_capacity(os_sim *sim, uint64_t bytes);

@@ -367,6 +367,7 @@ int os_sim_crash(os_sim *sim, uint64_t seed)
         error = crash_nodes(sim, &random);
     }
     if (!sim->options.boot_survives) {
+        atomic_store(&sim->boot_ms, 0);
         for (size_t i = 0; i < sizeof(sim->boot); i++) {
             sim->boot[i] = (uint8_t)sim_random_next(&sim->random);
         }

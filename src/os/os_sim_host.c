@@ -76,6 +76,11 @@ static uint64_t wall_ms(os *self)
     return atomic_load(&((os_sim *)self)->wall_ms);
 }
 
+static uint64_t boot_ms(os *self)
+{
+    return atomic_load(&((os_sim *)self)->boot_ms);
+}
+
 static void sleep_ms(os *self, uint64_t ms)
 {
     host_of(self)->ops->sleep_ms(host_of(self), ms);
@@ -177,6 +182,7 @@ const os_ops *sim_table(void)
         .thread_join = thread_join,
         .now_ns = now_ns,
         .wall_ms = wall_ms,
+        .boot_ms = boot_ms,
         .sleep_ms = sleep_ms,
         .random = fill_random,
         .pid = process_id,

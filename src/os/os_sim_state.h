@@ -144,6 +144,7 @@ struct os_sim {
     os_sim_options options;
     sim_random random;
     _Atomic uint64_t wall_ms;
+    _Atomic uint64_t boot_ms;
     sim_volume disk;
     sim_volume shm;
     sim_node *root;     /* "/"; one reference is ours */

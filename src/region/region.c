@@ -339,6 +339,7 @@ static cask_status fill_header(region_handle *region,
     header->directory_device = identity->directory_device;
     header->directory_inode = identity->directory_inode;
     header->created_ms = ops->wall_ms(region->os);
+    header->created_boot_ms = ops->boot_ms(region->os);
     memcpy(header->directory, identity->directory, sizeof(identity->directory));
     header->heap.bump = REGION_HEAP_OFFSET / REGION_LINE;
     header->heap.end = (REGION_HEAP_OFFSET + heap_bytes) / REGION_LINE;

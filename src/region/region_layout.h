@@ -87,6 +87,13 @@ typedef struct region_row {
     uint64_t last_sequence;
     uint32_t damaged_bytes;    /* at most UINT32_MAX are counted */
     _Atomic uint32_t has_hint; /* 1: yes; 2: being written, or cannot be */
+
+    /* When its puts expire. They only grow, so that a record may be noted
+     * twice. */
+    alignas(REGION_LINE) uint64_t last_expiry_ms; /* the largest; 0: none */
+    uint32_t newest_s; /* time of the newest write; 0: not known */
+    uint32_t lasting;  /* 1: some put has no time of expiry */
+    uint64_t unused3[6];
 } region_row;
 
 /* One open handle. Its byte in LOCK says whether it is alive. */
@@ -166,6 +173,8 @@ typedef struct region_header {
     uint64_t directory_inode;
     uint64_t created_ms;
     uint64_t stamp; /* as in LOCK while this is the newest; 0: none */
+    uint64_t created_boot_ms; /* since the boot, when created_ms was read */
+    uint64_t recovered_s; /* newest write in the log that it was made from */
 
     /* What readers look at on every call. */
     alignas(REGION_LINE) _Atomic uint64_t keydir_root;
@@ -219,7 +228,7 @@ typedef struct region_header {
 } region_header;
 
 _Static_assert(sizeof(region_header) <= 16 << 10, "header fits its place");
-_Static_assert(sizeof(region_row) == 128, "a row is two lines");
+_Static_assert(sizeof(region_row) == 192, "a row is three lines");
 _Static_assert(sizeof(region_process) == REGION_LINE * 2 ||
                    sizeof(region_process) == REGION_LINE,
                "a process slot is whole lines");

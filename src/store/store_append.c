@@ -13,6 +13,7 @@
 
 #include "base/crc32c.h"
 #include "region/place.h"
+#include "store/store_expiry.h"
 
 /* How far ahead of the tail pages are made present; by the writer, under the
  * lock but in one system call for many records. */
@@ -303,6 +304,8 @@ static void apply_all(store_handle *store, const store_record *records,
         uint64_t size = record_size(&records[i].header);
         bool live = record_kind(&records[i].header) == RECORD_PUT;
 
+        store_note_times(&store->region.rows[row], &records[i].header,
+                         records[i].expires_at_ms);
         store->engine->apply_locked(
             store, records[i].hash, &records[i].header,
             place_make((uint16_t)row, offset, size, live),

@@ -64,6 +64,9 @@ static void count(hint_header *header, const scan_item *item)
         header->first_sequence = item->header.sequence;
     }
     header->last_sequence = item->header.sequence;
+    if (record_kind(&item->header) == RECORD_PUT) {
+        hint_note_times(header, item->header.time_s, item->expires_at_ms);
+    }
 }
 
 /* All rows, then the header. A segment with damage gets no hint: the next open

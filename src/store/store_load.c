@@ -9,6 +9,7 @@
 #include "log/segment.h"
 #include "region/place.h"
 #include "store/store.h"
+#include "store/store_expiry.h"
 #include "store/store_recover.h"
 #include "store/store_read.h"
 
@@ -46,6 +47,15 @@ static cask_status check_hint(store_handle *store,
                       err);
 }
 
+/* The hint's header tells all else of when records expire. */
+static void note_lasting(region_row *row, const record_header *record)
+{
+    if (record_kind(record) == RECORD_PUT &&
+        (record->type & RECORD_EXPIRES) == 0) {
+        row->lasting = 1;
+    }
+}
+
 /* Apply rows below `limit`, from source->next_row on. */
 static cask_status run_hint(store_handle *store, load_source *source,
                             uint64_t limit, cask_error *err)
@@ -75,6 +85,7 @@ static cask_status run_hint(store_handle *store, load_source *source,
             hint_row_is_sound(&row, source->header.segment_length)) {
             record.sequence = row.sequence;
             record.type = row.type;
+            note_lasting(&store->region.rows[source->row], &record);
             store->engine->apply_locked(store, row.hash, &record,
                                         row.place | (uint64_t)source->row << 48,
                                         0);
@@ -123,6 +134,7 @@ cask_status store_hint_load(store_handle *store,
 static cask_status open_hint(store_handle *store, load_source *source,
                              const manifest_segment *segment, cask_error *err)
 {
+    region_row *row = &store->region.rows[source->row];
     cask_status status =
         store_hint_load(store, segment, &source->hint, &source->header, err);
 
@@ -130,7 +142,9 @@ static cask_status open_hint(store_handle *store, load_source *source,
         source->by_hint = true;
         source->last_sequence = source->header.last_sequence;
         source->sequence = sequence_of_row(source, 0);
-        atomic_store(&store->region.rows[source->row].has_hint, 1);
+        row->last_expiry_ms = source->header.last_expiry_ms;
+        row->newest_s = source->header.newest_s;
+        atomic_store(&row->has_hint, 1);
     }
     return status;
 }
@@ -198,6 +212,8 @@ static void apply_item(store_handle *store, uint32_t index,
 {
     bool live = record_kind(&item->header) == RECORD_PUT;
 
+    store_note_times(&store->region.rows[index], &item->header,
+                     item->expires_at_ms);
     store->engine->apply_locked(
         store, store_hash_of(store, item), &item->header,
         place_make((uint16_t)index, item->offset, item->size, live), 0);

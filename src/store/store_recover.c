@@ -12,6 +12,7 @@
 #include "log/segment.h"
 #include "region/place.h"
 #include "store/store.h"
+#include "store/store_expiry.h"
 #include "store/store_recover.h"
 #include "store/store_settings.h"
 #include "store/store_write.h"
@@ -168,6 +169,8 @@ static void copied(store_handle *store, const scan_item *item,
                    uint64_t from_place, uint64_t to_place, uint64_t to_tail)
 {
     (void)from_place;
+    store_note_times(&store->region.rows[place_row(to_place)], &item->header,
+                     item->expires_at_ms);
     store->engine->apply_locked(store, store_hash_of(store, item),
                                 &item->header, to_place, to_tail);
 }
@@ -549,6 +552,18 @@ static cask_status load_all(recovery *r, store_tail *tails, cask_error *err)
 
 /* ---- The whole ---- */
 
+static uint32_t newest_put(const recovery *r)
+{
+    uint32_t newest_s = 0;
+
+    for (uint32_t i = 0; i < r->rows; i++) {
+        uint32_t row_s = r->store->region.rows[i].newest_s;
+
+        newest_s = row_s > newest_s ? row_s : newest_s;
+    }
+    return newest_s;
+}
+
 static cask_status finish(recovery *r, cask_error *err)
 {
     store_handle *store = r->store;
@@ -565,6 +580,7 @@ static cask_status finish(recovery *r, cask_error *err)
     }
     atomic_store(&header->next_sequence, next);
     atomic_store(&header->commit.durable_sequence, next - 1);
+    header->recovered_s = newest_put(r);
     if (store->private_index) {
         return CASK_OK;
     }

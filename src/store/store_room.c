@@ -157,6 +157,9 @@ static void fill_row(region_row *row, const row_plan *plan,
     row->first_sequence = 0;
     row->last_sequence = 0;
     row->damaged_bytes = 0;
+    row->last_expiry_ms = 0;
+    row->newest_s = 0;
+    row->lasting = 0;
     row->retired_in = 0;
     atomic_store(&row->has_hint, 0);
     atomic_store(&row->is_input, 0);

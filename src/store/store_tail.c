@@ -10,6 +10,7 @@
 #include "log/record_copier.h"
 #include "log/segment.h"
 #include "region/place.h"
+#include "store/store_expiry.h"
 #include "store/store.h"
 #include "store/store_recover.h"
 #include "store/store_write.h"
@@ -31,6 +32,8 @@ static void redo_record(store_handle *store, uint32_t row,
         atomic_store(&header->applied_tail, tail);
         return;
     }
+    store_note_times(&store->region.rows[row], &item->header,
+                     item->expires_at_ms);
     store->engine->apply_locked(
         store, store_hash_of(store, item), &item->header,
         place_make((uint16_t)row, item->offset, item->size, live), tail);
@@ -227,6 +230,7 @@ static void count_item(store_handle *store, uint32_t index,
     region_row *row = &store->region.rows[index];
     bool live = record_kind(&item->header) == RECORD_PUT;
 
+    store_note_times(row, &item->header, item->expires_at_ms);
     row->records++;
     row->tombstones += live ? 0 : 1;
     row->last_sequence = item->header.sequence;
@@ -260,6 +264,9 @@ static cask_status recount(store_handle *store, uint32_t index, uint64_t end,
     row->live_records = 0;
     row->tombstones = 0;
     row->first_sequence = 0;
+    row->last_expiry_ms = 0;
+    row->newest_s = 0;
+    row->lasting = 0;
     scan_begin(&scan, map->data, end, map->nonce, SEGMENT_HEADER_SIZE);
     scan.trusted_end = end;
     while ((result = scan_next(&scan, &item)) != SCAN_END) {

@@ -74,6 +74,21 @@ static void test_the_wall_clock_stands_where_it_is_put(void **state)
     assert_true(at->os->ops->wall_ms(at->os) == 5);
 }
 
+static void test_time_passes_on_both_clocks_a_jump_is_on_one(void **state)
+{
+    place *at = *state;
+    uint64_t wall = at->os->ops->wall_ms(at->os);
+    uint64_t boot = at->os->ops->boot_ms(at->os);
+
+    os_sim_advance_ms(at->sim, 7);
+    assert_true(at->os->ops->wall_ms(at->os) == wall + 7);
+    assert_true(at->os->ops->boot_ms(at->os) == boot + 7);
+    os_sim_set_wall_ms(at->sim, 5);
+    assert_true(at->os->ops->boot_ms(at->os) == boot + 7);
+    assert_int_equal(os_sim_crash(at->sim, 1), 0);
+    assert_true(at->os->ops->boot_ms(at->os) < 7); /* started anew */
+}
+
 static void test_randomness_follows_the_seed(void **state)
 {
     unsigned char bytes[3][32];
@@ -477,6 +492,7 @@ int main(void)
         TEST(test_a_full_disk_says_enospc_and_recovers),
         cmocka_unit_test(test_a_file_has_a_largest_size),
         TEST(test_the_wall_clock_stands_where_it_is_put),
+        TEST(test_time_passes_on_both_clocks_a_jump_is_on_one),
         cmocka_unit_test(test_randomness_follows_the_seed),
         TEST(test_only_changes_are_counted),
         TEST(test_after_the_cut_everything_fails),

@@ -1,0 +1,65 @@
+/*
+ * What has expired, and whether the clock that says so is believed. See
+ * docs/decisions/0009-expiry.md.
+ */
+#ifndef CASKADE_STORE_EXPIRY_H
+#define CASKADE_STORE_EXPIRY_H
+
+#include "store/store.h"
+
+/* By which records are taken for expired when space is given back, all at one
+ * moment. Never a handle's own option: that one only hides. */
+typedef struct store_expiry {
+    uint64_t now_ms;    /* wall clock */
+    uint64_t expiry_ms; /* age by the store's setting; 0: none */
+    uint64_t grace_ms;  /* beyond that age */
+    bool disagrees;     /* the clock is not believed: nothing has expired */
+} store_expiry;
+
+/*
+ * Take the moment's.
+ *
+ *   is_asked  somebody asks for a merge: he is believed to have looked at the
+ *             clock that an open found, though not at one that jumped since
+ */
+void store_expiry_now(const store_handle *store, bool is_asked,
+                      store_expiry *ret_expiry);
+
+/* Whether a put of that time, and time of expiry or 0, may be given up. */
+bool store_has_expired(const store_expiry *expiry, uint32_t time_s,
+                       uint64_t expires_at_ms);
+
+/* Since all puts of a row have expired by times of their own, milliseconds; 0:
+ * not all have. */
+uint64_t store_row_expired_ms(const store_expiry *expiry,
+                              const region_row *row);
+
+/* Since the newest put of a row was written, milliseconds; 0: not known. */
+uint64_t store_row_age_ms(const store_expiry *expiry, const region_row *row);
+
+/* Whether store_has_expired() is true for every put of a row. */
+bool store_row_has_expired(const store_expiry *expiry, const region_row *row);
+
+/* Whether it may be true for one of them. */
+bool store_row_may_expire(const store_expiry *expiry, const region_row *row);
+
+/* Note the times of a record in its row; may be done twice. Who may change the
+ * row's counters may do so. expires_at_ms: 0: none. */
+static inline void store_note_times(region_row *row,
+                                    const record_header *record,
+                                    uint64_t expires_at_ms)
+{
+    if (record_kind(record) != RECORD_PUT) {
+        return;
+    }
+    if (row->newest_s < record->time_s) {
+        row->newest_s = record->time_s;
+    }
+    if (expires_at_ms == 0) {
+        row->lasting = 1;
+    } else if (row->last_expiry_ms < expires_at_ms) {
+        row->last_expiry_ms = expires_at_ms;
+    }
+}
+
+#endif
