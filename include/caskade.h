@@ -149,7 +149,9 @@ typedef enum cask_event_kind {
     CASK_EVENT_BACKGROUND = 9, /* work of a background thread failed; it, or
                                   a write, tries again */
     CASK_EVENT_MERGED = 10,    /* a merge gave space back */
-    CASK_EVENT_CONFIG = 11     /* CONFIG could not be read, or not all of it */
+    CASK_EVENT_CONFIG = 11,    /* CONFIG could not be read, or not all of it */
+    CASK_EVENT_CLOCK = 12      /* the wall clock was set by more than an hour:
+                                  nothing is given up as expired for now */
 } cask_event_kind;
 
 typedef struct cask_event {
@@ -472,7 +474,8 @@ CASK_API void cask_view_release(cask_db *db, cask_view *view);
 
 /*
  * Number of keys. O(1). A key that has expired counts until it is deleted or
- * overwritten. Returns CASK_OK; CASK_INVALID; CASK_FORKED.
+ * overwritten, or a merge removes it. Returns CASK_OK; CASK_INVALID;
+ * CASK_FORKED.
  */
 CASK_API CASK_CHECKED cask_status cask_count(cask_db *db, uint64_t *ret_count,
                                              cask_error *err);

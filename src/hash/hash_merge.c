@@ -6,6 +6,12 @@
  * back. Whether one does is not guessed: the hashes of the inputs' tombstones
  * are held in memory, and all other segments that are old enough are searched
  * for them, by their hints.
+ *
+ * A put whose time is over is a tombstone of its own sequence: it is weighed as
+ * one, and stays as a delete, or goes. The index is told after the MANIFEST: a
+ * slot that names an input when all that stays has been moved is such a put's.
+ * A segment that has expired as a whole is not read if nothing of it stays: its
+ * hint names its keys.
  */
 #include "hash/hash_merge.h"
 
@@ -14,6 +20,7 @@
 #include <string.h>
 
 #include "hash/hash.h"
+#include "hash/hash_note.h"
 #include "hash/keydir.h"
 #include "hash/merge_table.h"
 #include "log/record_copier.h"
@@ -26,20 +33,20 @@
 /* Records between two looks whether to stop. */
 enum { PATIENCE = 1024 };
 
-struct key_note;
-
 typedef struct merge {
     store_handle *store;
     merge_report *report;
+    const store_expiry *expiry;
     merge_table tombstones;
     record_copier copier;
-    uint32_t output; /* row of the copies; UINT32_MAX: none yet */
-    bool keeps_all;  /* all tombstones are needed, for all that is known */
-    bool is_copying; /* the tombstones are weighed */
-    bool is_void;    /* an input is not what it seemed: begin again */
-    uint64_t looked; /* records, to look now and then whether to stop */
-    cask_status (*note)(struct merge *m, const struct key_note *note,
-                        cask_error *err);
+    uint32_t output;  /* row of the copies; UINT32_MAX: none yet */
+    bool keeps_all;   /* all tombstones are needed, for all that is known */
+    bool is_copying;  /* the tombstones are weighed */
+    bool is_void;     /* an input is not what it seemed: begin again */
+    bool by_data;     /* times are wanted, which no hint tells */
+    bool all_expired; /* all puts that are noted by hint are past their time */
+    bool is_kept;     /* something that was noted stays */
+    uint64_t looked;  /* records, to look now and then whether to stop */
 } merge;
 
 static bool is_input(const store_handle *store, uint32_t row)
@@ -76,25 +83,6 @@ static cask_status check_cancel(merge *m, cask_error *err)
 }
 
 /* ---- Walking data ---- */
-
-static uint64_t end_of(const store_handle *store, uint32_t row)
-{
-    uint64_t tail = atomic_load(&store->region.header->applied_tail);
-
-    return row == region_tail_row(tail) ? region_tail_offset(tail)
-                                        : store->region.rows[row].tail;
-}
-
-static cask_status add_row(store_walk *walk, const store_handle *store,
-                           uint32_t row, cask_error *err)
-{
-    walk_part part = {.row = row,
-                      .end = end_of(store, row),
-                      .first_sequence = store->region.rows[row].first_sequence};
-
-    return part.end > SEGMENT_HEADER_SIZE ? store_walk_add(walk, &part, err)
-                                          : CASK_OK;
-}
 
 /* An input that seemed sound, or could be released, stays: begin again. */
 static cask_status keep_input(merge *m, const walk_part *part, cask_error *err)
@@ -164,90 +152,61 @@ static cask_status walk_parts(merge *m, store_walk *walk, part_fn visit,
 
 /* ---- Tombstones ---- */
 
-/* What a hint, or else the data, says of a record. */
-typedef struct key_note {
-    siphash_value hash;
-    uint64_t sequence;
-    bool is_put;
-} key_note;
-
-typedef cask_status (*note_fn)(merge *m, const key_note *note, cask_error *err);
-
-static cask_status note_part(merge *m, const walk_part *part, cask_error *err)
+/* The times of puts, where they are read. */
+static bool has_expired(const merge *m, const hash_note *note)
 {
-    key_note note = {.hash = hash_of(m->store, &part->item),
-                     .sequence = part->item.header.sequence,
-                     .is_put = record_kind(&part->item.header) == RECORD_PUT};
-
-    return m->note(m, &note, err);
+    return note->by_hint ? m->all_expired
+                         : store_has_expired(m->expiry, note->time_s,
+                                             note->expires_at_ms);
 }
 
-static cask_status note_hint(merge *m, const store_bytes *bytes,
-                             const hint_header *header, cask_error *err)
+static cask_status check_note(void *context, const walk_part *part,
+                              cask_error *err)
 {
-    const uint8_t *rows = bytes->data + HINT_HEADER_SIZE;
-    cask_status status = CASK_OK;
-
-    for (uint64_t i = 0; i < header->row_count && status == CASK_OK; i++) {
-        key_note note;
-        hint_row row;
-
-        hint_row_decode(rows + i * HINT_ROW_SIZE, &row);
-        note = (key_note){.hash = row.hash,
-                          .sequence = row.sequence,
-                          .is_put = hint_place_is_live(row.place)};
-        status = check_cancel(m, err);
-        if (status == CASK_OK) {
-            status = m->note(m, &note, err);
-        }
-    }
-    return status;
+    return part == NULL ? check_cancel(context, err)
+                        : check_part(context, part, err);
 }
 
-/* Tell m->note of every record of a row. */
-static cask_status note_row(merge *m, uint32_t index, cask_error *err)
-{
-    store_handle *store = m->store;
-    const region_row *row = &store->region.rows[index];
-    manifest_segment segment = {.id = atomic_load(&row->file_id),
-                                .nonce = atomic_load(&row->nonce),
-                                .length = row->tail};
-    store_bytes bytes = {NULL, 0, 0};
-    cask_status status = CASK_NOT_FOUND;
-    store_walk walk = {.count = 0};
-    hint_header header;
+typedef cask_status (*note_fn)(void *context, const hash_note *note,
+                               cask_error *err);
 
-    if (atomic_load(&row->has_hint) == 1) {
-        status = store_hint_load(store, &segment, &bytes, &header, err);
-    }
-    if (status == CASK_OK) {
-        status = note_hint(m, &bytes, &header, err);
-        store_bytes_free(store, &bytes);
-    } else if (status == CASK_NOT_FOUND) {
-        status = add_row(&walk, store, index, err);
-        status =
-            status == CASK_OK ? walk_parts(m, &walk, note_part, err) : status;
-    }
-    return status;
+static cask_status note_row(merge *m, uint32_t row, note_fn note,
+                            cask_error *err)
+{
+    const hash_notes notes = {.store = m->store,
+                              .by_data = m->by_data,
+                              .note = note,
+                              .check = check_note,
+                              .context = m};
+
+    return hash_note_row(&notes, row, err);
 }
 
-/* Only of keys that have no value: the others' tombstones hide nothing that
- * the newer record does not hide. */
-static cask_status note_tombstone(merge *m, const key_note *note,
+/*
+ * Deletes, and values whose time is over. Deletes only of keys that have no
+ * value: the others hide nothing that the newer record does not hide.
+ */
+static cask_status note_tombstone(void *context, const hash_note *note,
                                   cask_error *err)
 {
+    merge *m = context;
     uint64_t place = 0;
+    bool has_value =
+        keydir_find(&m->store->region, keydir_hash_of(note->hash), &place) &&
+        place_is_live(place);
 
-    if (note->is_put ||
-        (keydir_find(&m->store->region, keydir_hash_of(note->hash), &place) &&
-         place_is_live(place))) {
+    if (note->is_put
+            ? !has_value || place != note->place || !has_expired(m, note)
+            : has_value) {
         return CASK_OK;
     }
     return merge_table_add(&m->tombstones, note->hash, note->sequence, err);
 }
 
-static cask_status note_needed(merge *m, const key_note *note, cask_error *err)
+static cask_status note_needed(void *context, const hash_note *note,
+                               cask_error *err)
 {
+    merge *m = context;
     merge_tombstone *tombstone;
 
     (void)err;
@@ -256,6 +215,21 @@ static cask_status note_needed(merge *m, const key_note *note, cask_error *err)
         if (tombstone != NULL && note->sequence < tombstone->sequence) {
             tombstone->is_needed = true;
         }
+    }
+    return CASK_OK;
+}
+
+static cask_status note_kept(void *context, const hash_note *note,
+                             cask_error *err)
+{
+    merge *m = context;
+    const merge_tombstone *tombstone =
+        merge_table_find(&m->tombstones, note->hash);
+
+    (void)err;
+    if (tombstone != NULL && tombstone->sequence == note->sequence &&
+        tombstone->is_needed) {
+        m->is_kept = true;
     }
     return CASK_OK;
 }
@@ -270,7 +244,7 @@ static cask_status is_old_enough(merge *m, uint32_t index, bool *ret_old,
 
     *ret_old = false;
     if (goes(store, index) || !store_row_counts(store, index) ||
-        end_of(store, index) <= SEGMENT_HEADER_SIZE) {
+        hash_row_end(store, index) <= SEGMENT_HEADER_SIZE) {
         return CASK_OK;
     }
     status = store_lock(store, err); /* the active row's changes */
@@ -281,6 +255,33 @@ static cask_status is_old_enough(merge *m, uint32_t index, bool *ret_old,
     return status;
 }
 
+/* Of a damaged input nothing expires: it may stay, and its hint with it. */
+static bool may_expire(const merge *m, uint32_t row)
+{
+    return atomic_load(&m->store->region.rows[row].damage) == ROW_SOUND;
+}
+
+static bool has_row_expired(const merge *m, uint32_t row)
+{
+    return may_expire(m, row) &&
+           store_row_has_expired(m->expiry, &m->store->region.rows[row]);
+}
+
+static cask_status collect_tombstones(merge *m, uint32_t index, cask_error *err)
+{
+    const region_row *row = &m->store->region.rows[index];
+    cask_status status = CASK_OK;
+
+    m->all_expired = has_row_expired(m, index);
+    m->by_data = !m->all_expired && may_expire(m, index) &&
+                 store_row_may_expire(m->expiry, row);
+    if (row->tombstones > 0 || m->all_expired || m->by_data) {
+        status = note_row(m, index, note_tombstone, err);
+    }
+    m->by_data = false;
+    return status;
+}
+
 /* Collect the tombstones of the inputs, then look for what they hide. */
 static cask_status weigh_tombstones(merge *m, cask_error *err)
 {
@@ -288,19 +289,17 @@ static cask_status weigh_tombstones(merge *m, cask_error *err)
     uint32_t count = atomic_load(&store->region.header->row_count);
     cask_status status = CASK_OK;
 
-    m->note = note_tombstone;
     for (uint32_t i = 0; i < count && status == CASK_OK; i++) {
-        if (is_input(store, i) && store->region.rows[i].tombstones > 0) {
-            status = note_row(m, i, err);
+        if (is_input(store, i)) {
+            status = collect_tombstones(m, i, err);
         }
     }
-    m->note = note_needed;
     for (uint32_t i = 0; i < count && status == CASK_OK; i++) {
         bool is_old = false;
 
         status = is_old_enough(m, i, &is_old, err);
         if (status == CASK_OK && is_old) {
-            status = note_row(m, i, err);
+            status = note_row(m, i, note_needed, err);
         }
     }
     return status;
@@ -372,6 +371,7 @@ static cask_status begin_output(merge *m, uint64_t bytes, cask_error *err)
 
 static void count_copy(region_row *row, const scan_item *item)
 {
+    store_note_times(row, &item->header, item->expires_at_ms);
     row->records++;
     row->tombstones += record_kind(&item->header) == RECORD_DELETE ? 1 : 0;
     row->last_sequence = item->header.sequence;
@@ -404,29 +404,55 @@ static cask_status copy(merge *m, const scan_item *item, cask_error *err)
     return status;
 }
 
-static bool stays(merge *m, const walk_part *part)
+/* Copy a tombstone, if it is the one of its key and needed. */
+static cask_status copy_tombstone(merge *m, const scan_item *item,
+                                  cask_error *err)
+{
+    merge_tombstone *tombstone =
+        merge_table_find(&m->tombstones, hash_of(m->store, item));
+
+    if (tombstone == NULL || tombstone->sequence != item->header.sequence) {
+        return CASK_OK; /* a newer record hides what it would */
+    }
+    if (!tombstone->is_needed && !m->keeps_all) {
+        m->report->tombstones_dropped++;
+        return CASK_OK;
+    }
+    if (tombstone->is_copied) {
+        return CASK_OK; /* a second time: of a quarantined segment */
+    }
+    tombstone->is_copied = true;
+    return copy(m, item, err);
+}
+
+static cask_status copy_put(merge *m, const walk_part *part, cask_error *err)
 {
     siphash_value hash = hash_of(m->store, &part->item);
+    scan_item item = part->item;
     merge_tombstone *tombstone;
     uint64_t place = 0;
 
-    if (record_kind(&part->item.header) == RECORD_PUT) {
-        return keydir_find(&m->store->region, keydir_hash_of(hash), &place) &&
-               place == place_of(part);
+    if (!keydir_find(&m->store->region, keydir_hash_of(hash), &place) ||
+        place != place_of(part)) {
+        return CASK_OK;
     }
+    if (!may_expire(m, part->row) ||
+        !store_has_expired(m->expiry, item.header.time_s, item.expires_at_ms)) {
+        return copy(m, &item, err);
+    }
+    m->report->expired++;
     tombstone = merge_table_find(&m->tombstones, hash);
-    if (tombstone == NULL ||
-        tombstone->sequence != part->item.header.sequence) {
-        return false; /* a newer record hides what it would */
+    if (tombstone != NULL && !tombstone->is_needed && !m->keeps_all) {
+        return CASK_OK;
     }
-    if (tombstone->is_needed || m->keeps_all) {
-        bool is_second = tombstone->is_copied; /* of a quarantined segment */
-
+    if (tombstone != NULL) {
         tombstone->is_copied = true;
-        return !is_second;
     }
-    m->report->tombstones_dropped++;
-    return false;
+    item.header.type = RECORD_DELETE;
+    item.header.value_size = 0;
+    item.expires_at_ms = 0;
+    item.size = record_size(&item.header);
+    return copy(m, &item, err);
 }
 
 static cask_status copy_part(merge *m, const walk_part *part, cask_error *err)
@@ -435,7 +461,9 @@ static cask_status copy_part(merge *m, const walk_part *part, cask_error *err)
 
     m->report->bytes_read += part->item.size;
     atomic_fetch_add(&progress->bytes_done, part->item.size);
-    return stays(m, part) ? copy(m, &part->item, err) : CASK_OK;
+    return record_kind(&part->item.header) == RECORD_PUT
+               ? copy_put(m, part, err)
+               : copy_tombstone(m, &part->item, err);
 }
 
 /* ---- Damaged inputs ---- */
@@ -481,6 +509,27 @@ static void count_input(merge *m, uint32_t row)
 
 /* ---- The whole ---- */
 
+/* Whether something of an input stays: if it has expired as a whole, one of its
+ * records may still hide an older one. */
+static cask_status look_for_kept(merge *m, uint32_t index, cask_error *err)
+{
+    const region_row *row = &m->store->region.rows[index];
+    cask_status status = CASK_OK;
+
+    m->is_kept = m->keeps_all || !has_row_expired(m, index);
+    if (!m->is_kept) {
+        status = note_row(m, index, note_kept, err);
+    }
+    if (status == CASK_OK && !m->is_kept) {
+        /* By the counters for the report; at least one for the index. */
+        m->report->expired += row->live_records > 0 ? row->live_records : 1;
+        m->report->tombstones_dropped += row->tombstones;
+        atomic_fetch_add(&m->store->region.header->merge.bytes_done,
+                         row->tail - SEGMENT_HEADER_SIZE);
+    }
+    return status;
+}
+
 static cask_status copy_inputs(merge *m, cask_error *err)
 {
     store_handle *store = m->store;
@@ -489,8 +538,12 @@ static cask_status copy_inputs(merge *m, cask_error *err)
     cask_status status = CASK_OK;
 
     for (uint32_t i = 0; i < count && status == CASK_OK; i++) {
-        if (is_input(store, i)) {
-            status = add_row(&walk, store, i, err);
+        if (!is_input(store, i)) {
+            continue;
+        }
+        status = look_for_kept(m, i, err);
+        if (status == CASK_OK && m->is_kept) {
+            status = hash_walk_row(&walk, store, i, err);
         }
     }
     if (status == CASK_OK) {
@@ -532,6 +585,9 @@ static cask_status complete(store_handle *store, cask_error *err)
 
         return kept == CASK_OK ? status : kept;
     }
+    if (status == CASK_OK) {
+        status = hash_move_ended(store, err);
+    }
     return status == CASK_OK ? store_merge_finish(store, err) : status;
 }
 
@@ -569,6 +625,7 @@ cask_status hash_merge_complete(store_handle *store, cask_error *err)
 typedef struct merge_wanted {
     const uint32_t *rows;
     size_t count;
+    const store_expiry *expiry;
 } merge_wanted;
 
 /* Up to the replacement of the inputs. Nothing has changed on failure. */
@@ -582,6 +639,8 @@ static cask_status copy_and_replace(merge *m, merge_wanted wanted,
         status = copy_all(m, err);
     }
     if (status == CASK_OK && *ret_inputs > 0) {
+        atomic_store(&m->store->region.header->merge.expired,
+                     m->report->expired);
         status = store_merge_replace(m->store, err);
     }
     merge_table_free(&m->tombstones);
@@ -607,7 +666,10 @@ static cask_status merge_rows(store_handle *store, merge_wanted wanted,
 
     do {
         uint64_t quarantined = report->quarantined;
-        merge m = {.store = store, .report = report, .output = UINT32_MAX};
+        merge m = {.store = store,
+                   .report = report,
+                   .expiry = wanted.expiry,
+                   .output = UINT32_MAX};
 
         *report = (merge_report){.quarantined = quarantined};
         inputs = 0;
@@ -631,7 +693,8 @@ static cask_status merge_rows(store_handle *store, merge_wanted wanted,
 }
 
 cask_status hash_merge(store_handle *store, const uint32_t *rows, size_t count,
-                       merge_report *ret_report, cask_error *err)
+                       const store_expiry *expiry, merge_report *ret_report,
+                       cask_error *err)
 {
     cask_error local = {CASK_OK, 0, ""};
     cask_status status;
@@ -644,8 +707,8 @@ cask_status hash_merge(store_handle *store, const uint32_t *rows, size_t count,
     }
     status = inherit(store, err);
     if (status == CASK_OK && count > 0) {
-        status =
-            merge_rows(store, (merge_wanted){rows, count}, ret_report, err);
+        status = merge_rows(store, (merge_wanted){rows, count, expiry},
+                            ret_report, err);
     }
     store_merge_unlock(store);
     return status;

@@ -5,6 +5,7 @@
 #ifndef CASKADE_HASH_MERGE_H
 #define CASKADE_HASH_MERGE_H
 
+#include "store/store_expiry.h"
 #include "store/store_write.h"
 
 /* What a merge did. */
@@ -16,11 +17,14 @@ typedef struct merge_report {
     uint64_t records;            /* copied */
     uint64_t tombstones_dropped; /* they hid nothing any more */
     uint64_t quarantined;        /* damaged inputs, which stay */
+    uint64_t expired;            /* values given up: their time was over */
 } merge_report;
 
 /*
  * Merge `count` rows, sealed ones that count. First completes what a merger
  * that died had begun. Reads, writes and other processes go on meanwhile.
+ *
+ *   expiry  what counts as expired; borrowed
  *
  * Returns CASK_OK; CASK_BUSY (a merge is under way); CASK_CORRUPT (an input is
  * damaged: all else is merged, and what can be read of it is moved, if
@@ -30,7 +34,8 @@ typedef struct merge_report {
  * rest of it comes with the next merge.
  */
 cask_status hash_merge(store_handle *store, const uint32_t *rows, size_t count,
-                       merge_report *ret_report, cask_error *err);
+                       const store_expiry *expiry, merge_report *ret_report,
+                       cask_error *err);
 
 /* Only complete what a merger that died had begun. */
 cask_status hash_merge_complete(store_handle *store, cask_error *err);
@@ -38,6 +43,10 @@ cask_status hash_merge_complete(store_handle *store, cask_error *err);
 /* Lead every key from the inputs to the outputs (hash_move.c); the phase is
  * MERGE_MOVING. May be begun again after a death. */
 cask_status hash_move_all(store_handle *store, cask_error *err);
+
+/* Take the keys out of the index whose slots still name an input when all has
+ * been led: they have expired. May be begun again after a death. */
+cask_status hash_move_ended(store_handle *store, cask_error *err);
 
 /* Finish a move that a dead writer began; write lock held. */
 void hash_move_finish_locked(store_handle *store);

@@ -14,6 +14,7 @@ typedef struct merger_plan {
     merge_choice *choices;   /* owned; the first plan.count are chosen */
     uint32_t *rows;          /* owned; of `segments` */
     size_t count;            /* of segments */
+    store_expiry expiry;     /* by which it was made, and is to be done */
 } merger_plan;
 
 /* Who asks the policy, and for what. */

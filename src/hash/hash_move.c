@@ -9,6 +9,7 @@
 
 #include "hash/hash.h"
 #include "hash/hash_merge.h"
+#include "hash/hash_note.h"
 #include "hash/keydir.h"
 #include "region/place.h"
 #include "store/store_merge.h"
@@ -38,6 +39,7 @@ static void restore(store_handle *store)
     to->live_records = intent->to_live_records;
     from->live_bytes = intent->from_live_bytes;
     from->live_records = intent->from_live_records;
+    atomic_store(&store->region.header->key_count, intent->key_count);
 }
 
 static void save(store_handle *store, siphash_value hash, uint64_t from_place,
@@ -56,6 +58,7 @@ static void save(store_handle *store, siphash_value hash, uint64_t from_place,
     intent->to_live_records = to->live_records;
     intent->from_live_bytes = from->live_bytes;
     intent->from_live_records = from->live_records;
+    intent->key_count = atomic_load(&store->region.header->key_count);
     atomic_signal_fence(memory_order_seq_cst);
     intent->armed = 1;
     atomic_signal_fence(memory_order_seq_cst);
@@ -73,6 +76,18 @@ static bool names_input(const store_handle *store, uint64_t place)
            atomic_load(&store->region.rows[place_row(place)].is_input) != 0;
 }
 
+static void count_move(store_handle *store, uint32_t to_row, uint32_t from_row,
+                       uint64_t size)
+{
+    region_row *to = &store->region.rows[to_row];
+    region_row *from = &store->region.rows[from_row];
+
+    to->live_bytes += size;
+    to->live_records++;
+    from->live_bytes -= size;
+    from->live_records--;
+}
+
 static void move_locked(store_handle *store, siphash_value hash, uint64_t to,
                         uint64_t size)
 {
@@ -86,15 +101,37 @@ static void move_locked(store_handle *store, siphash_value hash, uint64_t to,
     slot = keydir_slot_locked(&store->region, key, &from);
     save(store, hash, from, to, size);
     keydir_store_locked(slot, key, to);
-    store->region.rows[place_row(to)].live_bytes += size;
-    store->region.rows[place_row(to)].live_records++;
-    store->region.rows[place_row(from)].live_bytes -= size;
-    store->region.rows[place_row(from)].live_records--;
+    count_move(store, place_row(to), place_row(from), size);
     disarm(store);
 }
 
-/* Whoever held the lock died within move_locked(): the slot was stored or not,
- * which the walk finds out again, but for the counters. */
+static void count_end(store_handle *store, uint32_t row, uint64_t size)
+{
+    store->region.rows[row].live_bytes -= size;
+    store->region.rows[row].live_records--;
+    atomic_fetch_sub(&store->region.header->key_count, 1);
+}
+
+/* Let a key that has expired leave the index: its slot becomes that of a
+ * tombstone, which is still the newest of its key. */
+static void end_locked(store_handle *store, siphash_value hash, uint64_t place)
+{
+    keydir_hash key = keydir_hash_of(hash);
+    uint64_t found = 0;
+    keydir_slot *slot;
+
+    if (!keydir_find(&store->region, key, &found) || found != place) {
+        return; /* written meanwhile, or deleted */
+    }
+    slot = keydir_slot_locked(&store->region, key, &found);
+    save(store, hash, found, place_ended(found), place_size(found));
+    keydir_store_locked(slot, key, place_ended(found));
+    count_end(store, place_row(found), place_size(found));
+    disarm(store);
+}
+
+/* Whoever held the lock died within move_locked() or end_locked(): the slot was
+ * stored or not, which the walk finds out again, but for the counters. */
 void hash_move_finish_locked(store_handle *store)
 {
     const region_move_intent *intent = &store->region.header->move;
@@ -107,14 +144,12 @@ void hash_move_finish_locked(store_handle *store)
     restore(store);
     if (keydir_find(&store->region, keydir_hash_of(hash), &place) &&
         place == intent->to) {
-        region_row *to = &store->region.rows[place_row(place)];
-        region_row *from = &store->region.rows[intent->from_row];
-
         /* Not by a lookup of the size: it is what the walk adds. */
-        to->live_bytes += intent->size;
-        to->live_records++;
-        from->live_bytes -= intent->size;
-        from->live_records--;
+        if (place_is_live(place)) {
+            count_move(store, place_row(place), intent->from_row, intent->size);
+        } else {
+            count_end(store, intent->from_row, intent->size);
+        }
     }
     disarm(store);
 }
@@ -260,4 +295,74 @@ cask_status hash_move_all(store_handle *store, cask_error *err)
         mark_outputs(store); /* one of them cannot be opened */
     }
     return status;
+}
+
+/* ---- What has expired ---- */
+
+typedef struct ending {
+    store_handle *store;
+    chunk some; /* of each, `to` is its place in the input */
+} ending;
+
+static cask_status end_chunk(ending *e, cask_error *err)
+{
+    cask_status status = store_lock_always(e->store, err);
+
+    if (status == CASK_OK) {
+        for (size_t i = 0; i < e->some.count; i++) {
+            end_locked(e->store, e->some.item[i].hash, e->some.item[i].to);
+        }
+        store_unlock(e->store);
+        e->some.count = 0;
+    }
+    return status;
+}
+
+static cask_status note_ended(void *context, const hash_note *note,
+                              cask_error *err)
+{
+    ending *e = context;
+    uint64_t place = 0;
+
+    if (!note->is_put ||
+        !keydir_find(&e->store->region, keydir_hash_of(note->hash), &place) ||
+        place != note->place) {
+        return CASK_OK;
+    }
+    e->some.item[e->some.count].hash = note->hash;
+    e->some.item[e->some.count].to = place;
+    e->some.count++;
+    return e->some.count == CHUNK ? end_chunk(e, err) : CASK_OK;
+}
+
+/* Neither damage nor a wish to cancel ends it: there is no way back. */
+static cask_status go_on(void *context, const walk_part *part, cask_error *err)
+{
+    (void)context;
+    (void)part;
+    (void)err;
+    return CASK_OK;
+}
+
+cask_status hash_move_ended(store_handle *store, cask_error *err)
+{
+    uint32_t rows = atomic_load(&store->region.header->row_count);
+    ending e = {.store = store, .some = {.count = 0}};
+    const hash_notes notes = {
+        .store = store, .note = note_ended, .check = go_on, .context = &e};
+    cask_status status = CASK_OK;
+
+    if (atomic_load(&store->region.header->merge.expired) == 0) {
+        return CASK_OK;
+    }
+    for (uint32_t i = 0; i < rows && status == CASK_OK; i++) {
+        const region_row *row = &store->region.rows[i];
+
+        /* Of a damaged one nothing expires. */
+        if (atomic_load(&row->is_input) != 0 &&
+            atomic_load(&row->damage) == ROW_SOUND) {
+            status = hash_note_row(&notes, i, err);
+        }
+    }
+    return status == CASK_OK && e.some.count > 0 ? end_chunk(&e, err) : status;
 }

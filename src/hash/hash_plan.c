@@ -9,17 +9,9 @@
 
 enum { JITTER_MS = 30000, BUSY_MS = 10 };
 
-/* Ages are only compared, so that they need no clock: a segment is as old as
- * the operations since its newest record are many. */
-static uint64_t age_of(const region_header *header, const region_row *row)
-{
-    uint64_t next = atomic_load(&header->next_sequence);
-
-    return next > row->last_sequence ? next - row->last_sequence : 0;
-}
-
 /* bytes: of the file, up to the end of its records. */
-static merge_segment facts_of(const store_handle *store, uint32_t index,
+static merge_segment facts_of(const store_handle *store,
+                              const store_expiry *expiry, uint32_t index,
                               uint64_t bytes)
 {
     const region_row *row = &store->region.rows[index];
@@ -32,7 +24,9 @@ static merge_segment facts_of(const store_handle *store, uint32_t index,
                            .tombstones = row->tombstones,
                            .first_sequence = row->first_sequence,
                            .last_sequence = row->last_sequence,
-                           .age_ms = age_of(store->region.header, row),
+                           .age_ms = store_row_age_ms(expiry, row),
+                           .expired_ms = store_row_expired_ms(expiry, row),
+                           .may_expire = store_row_may_expire(expiry, row),
                            .is_output = row->kind == SEGMENT_MERGE,
                            .is_quarantined =
                                store_row_is_quarantined_locked(store, index)};
@@ -63,7 +57,7 @@ static bool collect_locked(const store_handle *store, merge_wish wish,
         moment->live_bytes += row->live_bytes;
         moment->total_bytes += bytes;
         if (is_sealed || (wish.with_active && is_active && row->records > 0)) {
-            p->segments[p->count] = facts_of(store, i, bytes);
+            p->segments[p->count] = facts_of(store, &p->expiry, i, bytes);
             p->rows[p->count] = i;
             p->count++;
         }
@@ -73,7 +67,10 @@ static bool collect_locked(const store_handle *store, merge_wish wish,
 
 static cask_status make_room(merger_plan *p, uint32_t room, cask_error *err)
 {
+    const store_expiry expiry = p->expiry;
+
     hash_plan_free(p);
+    p->expiry = expiry;
     p->segments = calloc(room, sizeof(*p->segments));
     p->choices = calloc(room, sizeof(*p->choices));
     p->rows = calloc(room, sizeof(*p->rows));
@@ -130,6 +127,8 @@ cask_status hash_plan(store_handle *store, merge_wish wish,
     os_space space;
 
     *ret_plan = (merger_plan){.count = 0};
+    store_expiry_now(store, wish.is_asked, &ret_plan->expiry);
+    moment.clock_disagrees = ret_plan->expiry.disagrees;
     if (store->os->ops->space(store->dir, &space) == 0) {
         moment.free_disk_bytes = space.free;
     }
@@ -165,6 +164,7 @@ static void add_report(merge_report *sum, const merge_report *one)
     sum->bytes_written += one->bytes_written;
     sum->records += one->records;
     sum->tombstones_dropped += one->tombstones_dropped;
+    sum->expired += one->expired;
 }
 
 static cask_status merge_planned(store_handle *store, merger_plan *p,
@@ -178,7 +178,8 @@ static cask_status merge_planned(store_handle *store, merger_plan *p,
     for (size_t i = 0; i < p->plan.count; i++) {
         p->rows[i] = (uint32_t)p->choices[i].order;
     }
-    return hash_merge(store, p->rows, p->plan.count, ret_report, err);
+    return hash_merge(store, p->rows, p->plan.count, &p->expiry, ret_report,
+                      err);
 }
 
 /* There may be nothing to merge but for what a dead merger left half done. */
@@ -227,6 +228,7 @@ cask_status hash_merge_wished(store_handle *store, merge_wish wish,
     cask_status status = CASK_OK;
 
     err = err == NULL ? &local : err;
+    store_watch_clock(store);
     *ret_report = (merge_report){.inputs = 0};
     while (status == CASK_OK) {
         uint64_t before = ret_report->quarantined;

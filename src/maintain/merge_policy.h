@@ -29,6 +29,8 @@ typedef struct merge_segment {
     uint64_t age_ms;     /* since its newest record was written */
     uint64_t expired_ms; /* since all of its records have expired, by times of
                             their own; 0: some have not */
+    bool may_expire;     /* some of its records may have expired: known when
+                            they are read */
     bool is_output;      /* made by a merge: its tombstones were needed then */
     bool is_quarantined; /* damaged: never chosen */
 } merge_segment;
@@ -102,7 +104,7 @@ typedef enum merge_reason {
     X(FIRST_MINUTE, "the store was opened just now")                           \
     X(QUARANTINED, "what could be freed is in damaged segments")               \
     X(NO_ROOM, "no room on the disk for the output")                           \
-    X(CLOCK, "the wall clock jumped, so nothing is taken for expired")         \
+    X(CLOCK, "the wall clock jumped, or it is too early to trust it")          \
     X(ACTIVE, "what could be freed is in the active segment")
 
 typedef enum merge_wait {

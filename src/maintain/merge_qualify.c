@@ -161,11 +161,14 @@ static uint32_t reasons_of(const merge_policy *p, const merge_choice *choice)
     const merge_segment *segment = merge_segment_of(p, choice);
     uint32_t reasons = 0;
 
-    if (segment->is_quarantined || choice->gain_bytes == 0) {
+    if (segment->is_quarantined) {
         return 0;
     }
     if (p->fired & MERGE_BIT(ALL)) {
-        return segment->id < p->moment->all_below_id ? MERGE_BIT(ALL) : 0;
+        return segment->id < p->moment->all_below_id &&
+                       (choice->gain_bytes > 0 || segment->may_expire)
+                   ? MERGE_BIT(ALL)
+                   : 0;
     }
     if (!merge_is_worth_it(p, choice)) {
         return 0;

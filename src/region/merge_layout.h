@@ -21,6 +21,7 @@ typedef struct region_move_intent {
     uint32_t from_live_records;
     uint32_t from_row;
     uint32_t unused;
+    uint64_t key_count; /* before */
 } region_move_intent;
 
 typedef enum region_merge_phase {
@@ -38,6 +39,10 @@ typedef struct region_merge {
 
     /* Statistics, of all merges. */
     _Atomic uint64_t bytes_read, bytes_written, bytes_freed;
+
+    /* Keys whose values the merge under way gives up, because they have
+     * expired; they leave the index while it moves. */
+    _Atomic uint64_t expired;
 } region_merge;
 
 #endif

@@ -49,4 +49,10 @@ static inline bool place_is_live(uint64_t place)
     return (place & 1) != 0;
 }
 
+/* What the index has for the key of a place when its value has gone. */
+static inline uint64_t place_ended(uint64_t place)
+{
+    return place & ~UINT64_C(1);
+}
+
 #endif

@@ -19,6 +19,7 @@
 #include <stdint.h>
 
 #include "os/os.h"
+#include "region/commit_layout.h"
 #include "region/merge_layout.h"
 #include "region/settings_layout.h"
 
@@ -88,12 +89,10 @@ typedef struct region_row {
     uint32_t damaged_bytes;    /* at most UINT32_MAX are counted */
     _Atomic uint32_t has_hint; /* 1: yes; 2: being written, or cannot be */
 
-    /* When its puts expire. They only grow, so that a record may be noted
-     * twice. */
-    alignas(REGION_LINE) uint64_t last_expiry_ms; /* the largest; 0: none */
-    uint32_t newest_s; /* time of the newest write; 0: not known */
-    uint32_t lasting;  /* 1: some put has no time of expiry */
-    uint64_t unused3[6];
+    /* Of its puts. They only grow, so a put may be noted twice. */
+    alignas(REGION_LINE) uint64_t last_expiry_ms; /* 0: none has one */
+    uint32_t newest_s;                            /* 0: not known */
+    uint32_t lasting; /* 1: some put has no time of expiry */
 } region_row;
 
 /* One open handle. Its byte in LOCK says whether it is alive. */
@@ -147,19 +146,6 @@ typedef struct region_heap {
     uint64_t free[REGION_HEAP_CLASSES]; /* first free block of each class */
 } region_heap;
 
-/* Group commit; see store/store_sync.c. */
-typedef struct region_commit {
-    alignas(REGION_LINE) _Atomic uint64_t durable_sequence;
-    _Atomic uint64_t leader; /* process slot + 1, generation << 16; 0: none */
-    _Atomic uint64_t sync_epoch;   /* syncs begun */
-    _Atomic uint64_t last_sync_ns; /* monotonic time of the last success */
-    _Atomic uint32_t wake;         /* futex: changes when a leader is done */
-    _Atomic uint32_t mark_due;     /* a sync happened since the last mark */
-    uint64_t durable_offset; /* of the active segment; the next mark names it */
-    _Atomic uint64_t sync_running; /* epoch of the sync under way, or 0 */
-    uint64_t unused;
-} region_commit;
-
 typedef struct region_header {
     /* Constant once the state has left CREATING. */
     alignas(REGION_LINE) uint8_t magic[8];
@@ -172,7 +158,7 @@ typedef struct region_header {
     uint64_t directory_device;
     uint64_t directory_inode;
     uint64_t created_ms;
-    uint64_t stamp; /* as in LOCK while this is the newest; 0: none */
+    uint64_t stamp;           /* as in LOCK while this is the newest; 0: none */
     uint64_t created_boot_ms; /* since the boot, when created_ms was read */
     uint64_t recovered_s; /* newest write in the log that it was made from */
 

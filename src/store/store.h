@@ -115,6 +115,7 @@ struct store_handle {
     bool private_index; /* the region is this handle's own memory */
     _Atomic bool worker_stop;
     _Atomic bool merger_stop; /* whoever merges in this handle gives up */
+    _Atomic bool told_jump;   /* of the wall clock, by an event */
     uint64_t opened_ns;       /* monotonic */
     uint32_t worker_wake;     /* futex */
     os_thread *worker;

@@ -7,6 +7,8 @@
  */
 #include "store/store_expiry.h"
 
+#include <inttypes.h>
+
 #include "store/store_settings.h"
 
 /* Clocks may drift apart, and be corrected, by so much. */
@@ -17,12 +19,22 @@ static uint64_t less(uint64_t from, uint64_t what)
     return from > what ? from - what : 0;
 }
 
-/* Whether the wall clock has been set since the region was made. */
-static bool has_jumped(uint64_t wall_ms, uint64_t boot_ms,
-                       const region_header *header)
+/* Since the region was made. */
+static uint64_t open_ms(const store_handle *store)
 {
-    uint64_t expected_ms =
-        header->created_ms + less(boot_ms, header->created_boot_ms);
+    return less(store->os->ops->boot_ms(store->os),
+                store->region.header->created_boot_ms);
+}
+
+static uint64_t expected_wall_ms(const store_handle *store)
+{
+    return store->region.header->created_ms + open_ms(store);
+}
+
+/* Whether the wall clock has been set since the region was made. */
+static bool has_jumped(const store_handle *store, uint64_t wall_ms)
+{
+    uint64_t expected_ms = expected_wall_ms(store);
 
     return less(wall_ms, expected_ms) > DISAGREE_MS ||
            less(expected_ms, wall_ms) > DISAGREE_MS;
@@ -33,35 +45,63 @@ static bool has_jumped(uint64_t wall_ms, uint64_t boot_ms,
  * region was made. Nobody wrote for so long, or it was wrong; then it will
  * probably be set right soon, which is a jump.
  */
-static bool is_early(uint64_t boot_ms, const region_header *header)
+static bool is_early(const store_handle *store)
 {
+    const region_header *header = store->region.header;
+
     return header->recovered_s != 0 &&
            header->created_ms > header->recovered_s * 1000 + DISAGREE_MS &&
-           less(boot_ms, header->created_boot_ms) < DISAGREE_MS;
+           open_ms(store) < DISAGREE_MS;
 }
 
 void store_expiry_now(const store_handle *store, bool is_asked,
                       store_expiry *ret_expiry)
 {
     const os_ops *ops = store->os->ops;
-    const region_header *header = store->region.header;
-    uint64_t boot_ms = ops->boot_ms(store->os);
     store_settings settings;
 
     store_settings_get(store, &settings);
     ret_expiry->now_ms = ops->wall_ms(store->os);
     ret_expiry->expiry_ms = settings.expiry_seconds * 1000;
     ret_expiry->grace_ms = settings.expiry_grace_seconds * 1000;
-    ret_expiry->disagrees = has_jumped(ret_expiry->now_ms, boot_ms, header) ||
-                            (!is_asked && is_early(boot_ms, header));
+    ret_expiry->disagrees =
+        has_jumped(store, ret_expiry->now_ms) || (!is_asked && is_early(store));
+}
+
+void store_watch_clock(store_handle *store)
+{
+    uint64_t wall_ms = store->os->ops->wall_ms(store->os);
+    uint64_t expected_ms = expected_wall_ms(store);
+    bool is_ahead = wall_ms > expected_ms;
+    bool jumped = has_jumped(store, wall_ms);
+
+    if (jumped && !atomic_exchange(&store->told_jump, true)) {
+        store_event(store, CASK_EVENT_CLOCK, CASK_OK,
+                    "%s: the wall clock is %" PRIu64 " s %s what it should be "
+                    "since the store was opened; nothing is given up as "
+                    "expired; set it right, or close the store everywhere and "
+                    "open it again",
+                    store->path,
+                    (is_ahead ? wall_ms - expected_ms : expected_ms - wall_ms) /
+                        1000,
+                    is_ahead ? "ahead of" : "behind");
+    } else if (!jumped) {
+        atomic_store(&store->told_jump, false);
+    }
 }
 
 /* ---- Records ---- */
 
+/* In whole seconds, as reads count: what they still show is not given up. */
+static uint64_t age_ms(const store_expiry *expiry, uint64_t time_s)
+{
+    return less(expiry->now_ms / 1000, time_s) * 1000;
+}
+
 static bool is_too_old(const store_expiry *expiry, uint64_t time_s)
 {
-    return expiry->expiry_ms != 0 && less(expiry->now_ms, time_s * 1000) >
-                                         expiry->expiry_ms + expiry->grace_ms;
+    return expiry->expiry_ms != 0 &&
+           age_ms(expiry, time_s) > expiry->expiry_ms + expiry->grace_ms;
 }
 
 bool store_has_expired(const store_expiry *expiry, uint32_t time_s,
@@ -86,9 +126,7 @@ uint64_t store_row_expired_ms(const store_expiry *expiry, const region_row *row)
 
 uint64_t store_row_age_ms(const store_expiry *expiry, const region_row *row)
 {
-    return row->newest_s == 0
-               ? 0
-               : less(expiry->now_ms, row->newest_s * UINT64_C(1000));
+    return row->newest_s == 0 ? 0 : age_ms(expiry, row->newest_s);
 }
 
 bool store_row_has_expired(const store_expiry *expiry, const region_row *row)

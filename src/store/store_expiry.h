@@ -1,6 +1,6 @@
 /*
  * What has expired, and whether the clock that says so is believed. See
- * docs/decisions/0009-expiry.md.
+ * docs/decisions/0010-expiry.md.
  */
 #ifndef CASKADE_STORE_EXPIRY_H
 #define CASKADE_STORE_EXPIRY_H
@@ -24,6 +24,9 @@ typedef struct store_expiry {
  */
 void store_expiry_now(const store_handle *store, bool is_asked,
                       store_expiry *ret_expiry);
+
+/* Tell the application, once, that the wall clock has jumped. */
+void store_watch_clock(store_handle *store);
 
 /* Whether a put of that time, and time of expiry or 0, may be given up. */
 bool store_has_expired(const store_expiry *expiry, uint32_t time_s,

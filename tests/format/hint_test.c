@@ -384,7 +384,7 @@ int main(void)
         cmocka_unit_test(test_every_cut_is_refused),
         cmocka_unit_test(test_newer_version_is_unsupported_whatever_follows),
         cmocka_unit_test(test_foreign_file_is_no_hint_file),
-        cmocka_unit_test(test_reserved_bytes_are_ignored_when_sealed),
+        cmocka_unit_test(test_times_of_expiry_may_be_any),
         cmocka_unit_test(test_more_rows_than_records_fit_is_corrupt),
         cmocka_unit_test(test_impossible_segment_length_is_corrupt),
         cmocka_unit_test(test_sequence_beyond_the_limit_is_corrupt),

@@ -10,6 +10,8 @@
 
 #include "db/db.h"
 #include "hash/hash_merge.h"
+#include "hash/keydir.h"
+#include "region/place.h"
 #include "store/store_merge.h"
 
 /* ---- The machine ---- */
@@ -428,9 +430,29 @@ static merge_report sim_merged;
 void sim_print_merged(void)
 {
     printf("merged %" PRIu64 " segments into %" PRIu64 ", %" PRIu64
-           " records; %" PRIu64 " tombstones dropped\n",
+           " records; %" PRIu64 " tombstones dropped, %" PRIu64 " expired\n",
            sim_merged.inputs, sim_merged.outputs, sim_merged.records,
-           sim_merged.tombstones_dropped);
+           sim_merged.tombstones_dropped, sim_merged.expired);
+}
+
+uint64_t sim_place(cask_db *db, cask_slice key)
+{
+    const store_handle *store = db->store;
+    siphash_value hash = siphash(store->identity.hash_key, key.data, key.size);
+    uint64_t place = 0;
+
+    return keydir_find(&store->region, keydir_hash_of(hash), &place) &&
+                   place_is_live(place)
+               ? place
+               : 0;
+}
+
+bool sim_clock_disagrees(cask_db *db)
+{
+    store_expiry expiry;
+
+    store_expiry_now(db->store, true, &expiry);
+    return expiry.disagrees;
 }
 
 cask_status sim_merge(cask_db *db, uint64_t choice, cask_error *err)
@@ -438,6 +460,7 @@ cask_status sim_merge(cask_db *db, uint64_t choice, cask_error *err)
     static uint32_t rows[REGION_SEGMENTS];
     const store_handle *store = db->store;
     uint32_t count = atomic_load(&store->region.header->row_count);
+    store_expiry expiry;
     merge_report report;
     cask_status status;
     size_t chosen = 0;
@@ -448,10 +471,12 @@ cask_status sim_merge(cask_db *db, uint64_t choice, cask_error *err)
             rows[chosen++] = i;
         }
     }
-    status = hash_merge(db->store, rows, chosen, &report, err);
+    store_expiry_now(db->store, true, &expiry);
+    status = hash_merge(db->store, rows, chosen, &expiry, &report, err);
     sim_merged.inputs += status == CASK_OK ? report.inputs : 0;
     sim_merged.outputs += report.outputs;
     sim_merged.records += report.records;
+    sim_merged.expired += report.expired;
     sim_merged.tombstones_dropped += report.tombstones_dropped;
     return status;
 }

@@ -63,6 +63,12 @@ cask_status sim_merge(cask_db *db, uint64_t choice, cask_error *err);
 /* Print what all merges of this process did. */
 void sim_print_merged(void);
 
+/* The place of the live record that the index names for a key; 0: none. */
+uint64_t sim_place(cask_db *db, cask_slice key);
+
+/* Whether nothing counts as expired now, for the clock is not believed. */
+bool sim_clock_disagrees(cask_db *db);
+
 /* Write a unit of one key. */
 cask_status sim_put(sim_history *history, cask_db *db, cask_error *err);
 

@@ -231,6 +231,7 @@ static void merge_some(worker *w)
     static uint32_t rows[REGION_SEGMENTS];
     store_handle *store = w->db->store;
     uint32_t count = atomic_load(&store->region.header->row_count);
+    store_expiry expiry;
     merge_report report;
     cask_status status;
     size_t chosen = 0;
@@ -241,7 +242,8 @@ static void merge_some(worker *w)
             rows[chosen++] = i;
         }
     }
-    status = hash_merge(store, rows, chosen, &report, &w->err);
+    store_expiry_now(store, true, &expiry);
+    status = hash_merge(store, rows, chosen, &expiry, &report, &w->err);
     if (status == CASK_OK) {
         atomic_fetch_add(&w->share->merges, 1);
         atomic_fetch_add(&w->share->merged, report.inputs);

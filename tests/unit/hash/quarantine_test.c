@@ -329,7 +329,10 @@ static cask_status merge_one(handle *h, uint64_t id, merge_report *ret_report)
 {
     uint32_t row = row_of(h, id);
 
-    return hash_merge(h->db->store, &row, 1, ret_report, NULL);
+    store_expiry expiry;
+
+    store_expiry_now(h->db->store, true, &expiry);
+    return hash_merge(h->db->store, &row, 1, &expiry, ret_report, NULL);
 }
 
 /*
