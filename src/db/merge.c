@@ -61,7 +61,7 @@ static cask_status explain(const cask_db *db, cask_merge_state *state,
     merger_plan p;
     /* Its own first minute holds up only a handle that merges: others ask what
      * those do that have long been open. */
-    const merge_wish by_itself = {.is_asked = db->merger == NULL};
+    const merge_wish by_itself = {.is_late = db->merger == NULL};
     cask_status status = hash_plan(db->store, by_itself, &p, err);
 
     if (status == CASK_OK) {

@@ -692,9 +692,9 @@ static cask_status merge_rows(store_handle *store, merge_wanted wanted,
     return damage.status;
 }
 
-cask_status hash_merge(store_handle *store, const uint32_t *rows, size_t count,
-                       const store_expiry *expiry, merge_report *ret_report,
-                       cask_error *err)
+static cask_status merge_wanted_rows(store_handle *store, merge_wanted wanted,
+                                     bool is_bound, merge_report *ret_report,
+                                     cask_error *err)
 {
     cask_error local = {CASK_OK, 0, ""};
     cask_status status;
@@ -706,10 +706,27 @@ cask_status hash_merge(store_handle *store, const uint32_t *rows, size_t count,
         return status;
     }
     status = inherit(store, err);
-    if (status == CASK_OK && count > 0) {
-        status = merge_rows(store, (merge_wanted){rows, count, expiry},
-                            ret_report, err);
+    if (status == CASK_OK && wanted.count > 0) {
+        store_window_bind(store, is_bound);
+        status = merge_rows(store, wanted, ret_report, err);
+        store_window_bind(store, false);
     }
     store_merge_unlock(store);
     return status;
+}
+
+cask_status hash_merge(store_handle *store, const uint32_t *rows, size_t count,
+                       const store_expiry *expiry, merge_report *ret_report,
+                       cask_error *err)
+{
+    return merge_wanted_rows(store, (merge_wanted){rows, count, expiry}, false,
+                             ret_report, err);
+}
+
+cask_status hash_merge_in_window(store_handle *store, const uint32_t *rows,
+                                 size_t count, const store_expiry *expiry,
+                                 merge_report *ret_report, cask_error *err)
+{
+    return merge_wanted_rows(store, (merge_wanted){rows, count, expiry}, true,
+                             ret_report, err);
 }

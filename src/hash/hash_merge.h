@@ -37,6 +37,12 @@ cask_status hash_merge(store_handle *store, const uint32_t *rows, size_t count,
                        const store_expiry *expiry, merge_report *ret_report,
                        cask_error *err);
 
+/* The same, but it stops with CASK_TIMEOUT if merge_window closes while it
+ * copies: nothing was changed then. */
+cask_status hash_merge_in_window(store_handle *store, const uint32_t *rows,
+                                 size_t count, const store_expiry *expiry,
+                                 merge_report *ret_report, cask_error *err);
+
 /* Only complete what a merger that died had begun. */
 cask_status hash_merge_complete(store_handle *store, cask_error *err);
 

@@ -19,7 +19,8 @@ typedef struct merger_plan {
 
 /* Who asks the policy, and for what. */
 typedef struct merge_wish {
-    bool is_asked; /* by the application: no waiting for the first minute */
+    bool is_asked;         /* by the application: at any time */
+    bool is_late;          /* as if the store had long been open */
     uint64_t all_below_id; /* not 0: all segments with smaller ids */
     bool with_active;      /* as if the active segment were sealed: to tell
                               what would be done, not to do it */

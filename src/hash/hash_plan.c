@@ -7,7 +7,7 @@
 #include "store/store_merge.h"
 #include "store/store_settings.h"
 
-enum { JITTER_MS = 30000, BUSY_MS = 10 };
+enum { BUSY_MS = 10 };
 
 /* bytes: of the file, up to the end of its records. */
 static merge_segment facts_of(const store_handle *store,
@@ -105,24 +105,19 @@ static cask_status collect(store_handle *store, merge_wish wish, merger_plan *p,
     return status;
 }
 
-/* Stores of one machine must not all begin at the same moment. */
-static uint64_t jitter_of(const store_handle *store)
-{
-    return store->opened_ns / 1000 % JITTER_MS;
-}
-
 cask_status hash_plan(store_handle *store, merge_wish wish,
                       merger_plan *ret_plan, cask_error *err)
 {
     store_settings kept;
     merge_settings settings;
     uint64_t open_ns = store->os->ops->now_ns(store->os) - store->opened_ns;
-    merge_moment moment = {.free_disk_bytes = UINT64_MAX,
-                           .open_ms =
-                               wish.is_asked ? UINT64_MAX : open_ns / 1000000,
-                           .jitter_ms = jitter_of(store),
-                           .all_below_id = wish.all_below_id,
-                           .is_in_window = true};
+    merge_moment moment = {
+        .free_disk_bytes = UINT64_MAX,
+        .open_ms =
+            wish.is_asked || wish.is_late ? UINT64_MAX : open_ns / 1000000,
+        .jitter_ms = store->jitter_ms,
+        .all_below_id = wish.all_below_id,
+        .is_in_window = wish.is_asked || store_window_is_open(store)};
     cask_status status;
     os_space space;
 
@@ -167,9 +162,15 @@ static void add_report(merge_report *sum, const merge_report *one)
     sum->expired += one->expired;
 }
 
-static cask_status merge_planned(store_handle *store, merger_plan *p,
-                                 merge_report *ret_report, cask_error *err)
+/* What nobody asked for stops when the window closes, unless it is for want of
+ * space, which would open the window. */
+static cask_status merge_planned(store_handle *store, merge_wish wish,
+                                 merger_plan *p, merge_report *ret_report,
+                                 cask_error *err)
 {
+    bool is_bound = !wish.is_asked && p->plan.reason != MERGE_REASON_DISK_SPACE;
+    cask_status status;
+
     for (size_t i = 0; i < p->plan.count; i++) {
         /* In place: a choice names one that comes at or behind it, or not, so
          * the rows are copied to the scratch of the choices. */
@@ -178,8 +179,16 @@ static cask_status merge_planned(store_handle *store, merger_plan *p,
     for (size_t i = 0; i < p->plan.count; i++) {
         p->rows[i] = (uint32_t)p->choices[i].order;
     }
-    return hash_merge(store, p->rows, p->plan.count, &p->expiry, ret_report,
-                      err);
+    if (!is_bound) {
+        return hash_merge(store, p->rows, p->plan.count, &p->expiry, ret_report,
+                          err);
+    }
+    status = hash_merge_in_window(store, p->rows, p->plan.count, &p->expiry,
+                                  ret_report, err);
+    /* There is nothing to merge any more, for today. */
+    return status == CASK_TIMEOUT && !store_window_is_open(store)
+               ? CASK_NOT_FOUND
+               : status;
 }
 
 /* There may be nothing to merge but for what a dead merger left half done. */
@@ -207,7 +216,7 @@ static cask_status merge_once(store_handle *store, merge_wish wish,
         status = store_rotate(store, err);
     }
     if (status == CASK_OK && p.plan.count > 0) {
-        status = merge_planned(store, &p, &report, err);
+        status = merge_planned(store, wish, &p, &report, err);
         if (status == CASK_OK || report.quarantined > 0) {
             add_report(sum, &report);
         }

@@ -235,9 +235,13 @@ static merge_wait why_not_now(const merge_policy *p)
 static void decide(merge_policy *p)
 {
     merge_plan *plan = p->plan;
+    merge_wait later = why_not_now(p);
+    bool is_active = is_active_due(p);
 
-    plan->seal_active = is_active_due(p);
-    plan->wait = plan->count == 0 ? why_nothing(p) : why_not_now(p);
+    plan->seal_active = is_active && later == MERGE_WAIT_NONE;
+    plan->wait = plan->count > 0 || (is_active && later != MERGE_WAIT_NONE)
+                     ? later
+                     : why_nothing(p);
     plan->wait_ms =
         plan->wait == MERGE_WAIT_FIRST_MINUTE ? merge_patience_ms(p) : 0;
     if (plan->wait != MERGE_WAIT_NONE) {

@@ -61,6 +61,12 @@ enum { /* flags of open() */
        OS_EXCL = 8    /* with OS_CREATE: EEXIST if there */
 };
 
+/* A moment on the clock on the wall, as people read it. */
+typedef struct os_local_time {
+    uint16_t weekday; /* 0 .. 6 from Sunday */
+    uint16_t minute;  /* 0 .. 1439 of the day */
+} os_local_time;
+
 /* Return false to stop. */
 typedef bool (*os_list_fn)(void *context, const char *name);
 
@@ -165,6 +171,9 @@ typedef struct os_ops {
     uint64_t (*wall_ms)(os *os); /* since 1970, coarse (4 ms), cheap */
     uint64_t (*boot_ms)(os *os); /* since the machine started, suspension
                                     included; nobody can set it */
+    /* A time as wall_ms() in the zone of this process, with daylight saving;
+     * in UTC if that cannot be told. Costs microseconds. */
+    os_local_time (*local_time)(os *os, uint64_t wall_ms);
     void (*sleep_ms)(os *os, uint64_t ms);
 
     int (*random)(os *os, void *data, size_t size);

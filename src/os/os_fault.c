@@ -298,6 +298,11 @@ static uint64_t boot_ms(os *self)
     return inner_of(self)->ops->boot_ms(inner_of(self));
 }
 
+static os_local_time local_time(os *self, uint64_t wall)
+{
+    return inner_of(self)->ops->local_time(inner_of(self), wall);
+}
+
 static void sleep_ms(os *self, uint64_t ms)
 {
     inner_of(self)->ops->sleep_ms(inner_of(self), ms);
@@ -394,6 +399,7 @@ static const os_ops table = {
     .now_ns = now_ns,
     .wall_ms = wall_ms,
     .boot_ms = boot_ms,
+    .local_time = local_time,
     .sleep_ms = sleep_ms,
     .random = fill_random,
     .pid = process_id,

@@ -13,12 +13,17 @@
 #include <fcntl.h>
 #include <sys/random.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 enum {
     MS_PER_S = 1000,
     NS_PER_MS = 1000000,
     NS_PER_S = 1000000000,
+    S_PER_MINUTE = 60,
+    HOUR_MINUTES = 60,
+    DAY_MINUTES = 24 * 60,
+    WEEK_DAYS = 7,
     UUID_BYTES = 16,
     UUID_TEXT = 36,      /* 8-4-4-4-12 hexadecimal digits */
     MAX_WAIT_S = 1 << 30 /* 34 years: for ever, and safe to add to now */
@@ -72,6 +77,27 @@ static uint64_t boot_ms(os *self)
     (void)self;
     (void)clock_gettime(CLOCK_BOOTTIME, &now);
     return (uint64_t)now.tv_sec * MS_PER_S + (uint64_t)now.tv_nsec / NS_PER_MS;
+}
+
+static os_local_time local_time(os *self, uint64_t wall)
+{
+    time_t seconds = (time_t)(wall / MS_PER_S);
+    struct tm fields;
+
+    (void)self;
+    /* The zone may be changed while the process runs. */
+    tzset();
+    if (localtime_r(&seconds, &fields) == NULL) {
+        uint64_t minutes = wall / MS_PER_S / S_PER_MINUTE;
+
+        /* The first of January 1970 was a Thursday. */
+        return (os_local_time){
+            .weekday = (uint16_t)((minutes / DAY_MINUTES + 4) % WEEK_DAYS),
+            .minute = (uint16_t)(minutes % DAY_MINUTES)};
+    }
+    return (os_local_time){
+        .weekday = (uint16_t)fields.tm_wday,
+        .minute = (uint16_t)(fields.tm_hour * HOUR_MINUTES + fields.tm_min)};
 }
 
 static void sleep_ms(os *self, uint64_t ms)
@@ -232,6 +258,7 @@ os *os_posix(void)
         .now_ns = now_ns,
         .wall_ms = wall_ms,
         .boot_ms = boot_ms,
+        .local_time = local_time,
         .sleep_ms = sleep_ms,
         .random = fill_random,
         .pid = process_id,

@@ -316,6 +316,11 @@ void os_sim_advance_ms(os_sim *sim, uint64_t ms)
     atomic_fetch_add(&sim->boot_ms, ms);
 }
 
+void os_sim_set_zone(os_sim *sim, const os_sim_zone *zone)
+{
+    sim->zone = *zone;
+}
+
 void os_sim_set_capacity(os_sim *sim, uint64_t bytes)
 {
     sim_lock_guard(sim);

@@ -35,7 +35,8 @@
  * Locks, mutexes, futexes, threads and the monotonic clock are those of
  * os_posix(); so all "processes" are threads or handles of this one. Byte
  * locks belong to the os_file, as they do in the kernel. The wall clock stands
- * still until it is set. Randomness comes from the seed.
+ * still until it is set; local time is UTC until a zone is set. Randomness
+ * comes from the seed.
  *
  * "/" and "/dev/shm" exist from the start; all below "/dev/shm" is gone after
  * a crash. Paths start with "/". There are no permissions and no symbolic
@@ -144,6 +145,17 @@ void os_sim_set_wall_ms(os_sim *sim, uint64_t wall_ms);
 /* Let `ms` milliseconds pass, by the wall clock and since the boot. Any
  * thread. */
 void os_sim_advance_ms(os_sim *sim, uint64_t ms);
+
+/* A time zone with one summer. All zero: UTC. */
+typedef struct os_sim_zone {
+    int32_t offset_minutes;        /* local time - UTC */
+    int32_t summer_offset_minutes; /* the same in summer */
+    uint64_t summer_from_ms;       /* as the wall clock; it lasts ... */
+    uint64_t summer_end_ms;        /* ... until before this */
+} os_sim_zone;
+
+/* The zone of local_time(). */
+void os_sim_set_zone(os_sim *sim, const os_sim_zone *zone);
 
 /* How much the disk can hold; ENOSPC if less than is on it. Any thread. */
 void os_sim_set_capacity(os_sim *sim, uint64_t bytes);

@@ -169,6 +169,7 @@ int os_sim_copy(os_sim *from, os_sim *to)
         memcpy(to->boot, from->boot, sizeof(to->boot));
         atomic_store(&to->wall_ms, atomic_load(&from->wall_ms));
         atomic_store(&to->boot_ms, atomic_load(&from->boot_ms));
+        to->zone = from->zone;
         to->freeze_error = error != 0 ? error : from->freeze_error;
         to->is_cut = true;
     }

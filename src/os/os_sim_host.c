@@ -81,6 +81,19 @@ static uint64_t boot_ms(os *self)
     return atomic_load(&((os_sim *)self)->boot_ms);
 }
 
+static os_local_time local_time(os *self, uint64_t wall)
+{
+    const os_sim_zone *zone = &((os_sim *)self)->zone;
+    bool is_summer = wall >= zone->summer_from_ms && wall < zone->summer_end_ms;
+    int64_t offset =
+        is_summer ? zone->summer_offset_minutes : zone->offset_minutes;
+    uint64_t minutes = (uint64_t)((int64_t)(wall / 60000) + offset);
+
+    /* The first of January 1970 was a Thursday. */
+    return (os_local_time){.weekday = (uint16_t)((minutes / 1440 + 4) % 7),
+                           .minute = (uint16_t)(minutes % 1440)};
+}
+
 static void sleep_ms(os *self, uint64_t ms)
 {
     host_of(self)->ops->sleep_ms(host_of(self), ms);
@@ -183,6 +196,7 @@ const os_ops *sim_table(void)
         .now_ns = now_ns,
         .wall_ms = wall_ms,
         .boot_ms = boot_ms,
+        .local_time = local_time,
         .sleep_ms = sleep_ms,
         .random = fill_random,
         .pid = process_id,

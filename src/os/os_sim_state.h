@@ -145,6 +145,7 @@ struct os_sim {
     sim_random random;
     _Atomic uint64_t wall_ms;
     _Atomic uint64_t boot_ms;
+    os_sim_zone zone;
     sim_volume disk;
     sim_volume shm;
     sim_node *root;     /* "/"; one reference is ours */

@@ -30,6 +30,9 @@ enum {
     LOCK_PROCESSES = 64   /* + process slot: exclusive while it lives */
 };
 
+/* So much later than others a handle merges, at most; random. */
+enum { STORE_JITTER_MS = 30000 };
+
 /* Records of this many bytes go by pwrite, whatever `append` says. */
 enum { STORE_LARGE_RECORD = 256 << 10 };
 
@@ -66,6 +69,13 @@ typedef struct store_active {
     uint64_t sync_epoch; /* of the region before `file` was opened */
     uint64_t prefaulted; /* bytes */
 } store_active;
+
+/* What merge_window is to a merge of this handle; see store_window.c. */
+typedef enum store_window {
+    WINDOW_IGNORED = 0,
+    WINDOW_WATCHED = 1,
+    WINDOW_CLOSED = 2 /* the merge is to stop */
+} store_window;
 
 typedef struct store_handle store_handle;
 
@@ -116,7 +126,9 @@ struct store_handle {
     _Atomic bool worker_stop;
     _Atomic bool merger_stop; /* whoever merges in this handle gives up */
     _Atomic bool told_jump;   /* of the wall clock, by an event */
+    _Atomic uint32_t window;  /* store_window, of who merges here */
     uint64_t opened_ns;       /* monotonic */
+    uint32_t jitter_ms;       /* random: stores must not begin together */
     uint32_t worker_wake;     /* futex */
     os_thread *worker;
 

@@ -151,6 +151,7 @@ void store_merge_unlock(store_handle *store)
 bool store_merge_is_cancelled(const store_handle *store)
 {
     return atomic_load(&store->merger_stop) ||
+           atomic_load(&store->window) == WINDOW_CLOSED ||
            atomic_load(&merge_of(store)->cancel) != 0 ||
            atomic_load(&store->region.header->poisoned) != 0;
 }

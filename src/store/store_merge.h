@@ -97,7 +97,21 @@ void store_merge_abandon(store_handle *store);
 /* Remove the files of inputs that nobody has pinned. */
 void store_merge_clean(store_handle *store);
 
-/* Whether to stop: this handle closes, or somebody asks. */
+/* ---- Windows (store_window.c) ---- */
+
+/* Whether merge_window is open for this handle: it opens a little later for
+ * each, by its jitter. */
+bool store_window_is_open(const store_handle *store);
+
+/* From now on, or no more, the merge of this handle is to stop when the window
+ * closes. */
+void store_window_bind(store_handle *store, bool is_bound);
+
+/* Called now and then: stop a merge that is bound if the window is closed. */
+void store_window_watch(store_handle *store);
+
+/* Whether to stop: this handle closes, its window has closed, or somebody asks.
+ */
 bool store_merge_is_cancelled(const store_handle *store);
 
 #endif

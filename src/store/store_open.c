@@ -541,6 +541,11 @@ static cask_status set_up(store_handle *store, const char *path,
     }
     os_errno = ops->fork_word(store->os, &store->fork_word);
     if (os_errno == 0) {
+        os_errno =
+            ops->random(store->os, &store->jitter_ms, sizeof(store->jitter_ms));
+        store->jitter_ms %= STORE_JITTER_MS;
+    }
+    if (os_errno == 0) {
         os_errno = ops->mutex_init(store->os, &store->maintenance_mutex);
     }
     if (os_errno == 0) {

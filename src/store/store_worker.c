@@ -5,6 +5,7 @@
  */
 #include "store/store.h"
 #include "store/store_read.h"
+#include "store/store_merge.h"
 #include "store/store_recover.h"
 #include "store/store_settings.h"
 #include "store/store_write.h"
@@ -63,6 +64,7 @@ static void tick(store_handle *store)
     cask_error err = {CASK_OK, 0, ""};
 
     store_publish_counters(store);
+    store_window_watch(store);
     if (store_settings_are_unread(store) &&
         store_maintain_begin(store, &err) == CASK_OK) {
         store_maintain_end(store); /* has read them */

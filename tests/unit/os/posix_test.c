@@ -729,6 +729,42 @@ static void test_the_wall_clock_is_close(void **state)
     assert_true(difference >= -100 && difference <= 10000);
 }
 
+static void check_local(place *at, const char *zone, uint64_t wall_s,
+                        unsigned weekday, unsigned minute)
+{
+    os_local_time local;
+
+    assert_int_equal(setenv("TZ", zone, 1), 0);
+    local = at->os->ops->local_time(at->os, wall_s * 1000 + 999);
+    assert_int_equal(local.weekday, weekday);
+    assert_int_equal(local.minute, minute);
+}
+
+/* Zones written out, so that no list of them is needed. */
+static void test_local_time_is_that_of_the_zone(void **state)
+{
+    static const char europe[] = "CET-1CEST,M3.5.0,M10.5.0/3";
+    place *at = *state;
+    const char *own = getenv("TZ");
+    char *saved = own == NULL ? NULL : strdup(own);
+
+    check_local(at, "UTC0", 0, 4, 0);
+    check_local(at, "UTC0", 86400 + 3599, 5, 59);
+    check_local(at, "EST5", 0, 3, 19 * 60);
+    /* The last second before and the first of summer, and of winter. */
+    check_local(at, europe, 1711846799, 0, 119);
+    check_local(at, europe, 1711846800, 0, 180);
+    check_local(at, europe, 1729990799, 0, 179);
+    check_local(at, europe, 1729990800, 0, 120);
+    if (saved == NULL) {
+        (void)unsetenv("TZ");
+    } else {
+        (void)setenv("TZ", saved, 1);
+    }
+    free(saved);
+    tzset();
+}
+
 #define TEST(test)                                                             \
     cmocka_unit_test_setup_teardown(test, place_setup_posix, place_teardown)
 
@@ -757,6 +793,7 @@ int main(void)
         TEST(test_threads_have_all_signals_blocked),
         TEST(test_identity_is_the_kernels),
         TEST(test_the_wall_clock_is_close),
+        TEST(test_local_time_is_that_of_the_zone),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

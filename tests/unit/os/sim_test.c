@@ -89,6 +89,35 @@ static void test_time_passes_on_both_clocks_a_jump_is_on_one(void **state)
     assert_true(at->os->ops->boot_ms(at->os) < 7); /* started anew */
 }
 
+static void check_local(place *at, uint64_t wall_s, unsigned weekday,
+                        unsigned minute)
+{
+    os_local_time local = at->os->ops->local_time(at->os, wall_s * 1000 + 999);
+
+    assert_int_equal(local.weekday, weekday);
+    assert_int_equal(local.minute, minute);
+}
+
+static void test_local_time_is_that_of_the_zone(void **state)
+{
+    place *at = *state;
+    os_sim_zone zone = {.offset_minutes = 60,
+                        .summer_offset_minutes = 120,
+                        .summer_from_ms = UINT64_C(1711846800000),
+                        .summer_end_ms = UINT64_C(1729990800000)};
+
+    check_local(at, 0, 4, 0);
+    check_local(at, 86400 + 3599, 5, 59);
+    os_sim_set_zone(at->sim, &zone);
+    check_local(at, 1711846799, 0, 119);
+    check_local(at, 1711846800, 0, 180);
+    check_local(at, 1729990799, 0, 179);
+    check_local(at, 1729990800, 0, 120);
+    zone = (os_sim_zone){.offset_minutes = -300};
+    os_sim_set_zone(at->sim, &zone);
+    check_local(at, 86400, 4, 19 * 60);
+}
+
 static void test_randomness_follows_the_seed(void **state)
 {
     unsigned char bytes[3][32];
@@ -493,6 +522,7 @@ int main(void)
         cmocka_unit_test(test_a_file_has_a_largest_size),
         TEST(test_the_wall_clock_stands_where_it_is_put),
         TEST(test_time_passes_on_both_clocks_a_jump_is_on_one),
+        TEST(test_local_time_is_that_of_the_zone),
         cmocka_unit_test(test_randomness_follows_the_seed),
         TEST(test_only_changes_are_counted),
         TEST(test_after_the_cut_everything_fails),
