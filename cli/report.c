@@ -38,6 +38,7 @@ static reaction reaction_to(cask_status status)
                                        "processes there first"},
         [CASK_FORKED] = {EXIT_SYSTEM, NULL},
         [CASK_UNSUPPORTED] = {EXIT_USAGE, NULL},
+        [CASK_SNAPSHOT_LOST] = {EXIT_BUSY, "run the command again"},
     };
 
     if ((size_t)status >= sizeof(reactions) / sizeof(reactions[0])) {

@@ -6,6 +6,7 @@ include(CMakePackageConfigHelpers)
 set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/caskade)
 
 install(FILES include/caskade.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+install(DIRECTORY include/caskade DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 install(TARGETS caskade_shared EXPORT caskade-shared
     LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
 install(TARGETS caskade_static EXPORT caskade-static

@@ -58,7 +58,8 @@ extern "C" {
     X(POISONED, 12, "an earlier sync failed; reopen the store")                \
     X(NAMESPACE, 13, "the store is in use from another container or host")     \
     X(FORKED, 14, "the handle belongs to the parent process")                  \
-    X(UNSUPPORTED, 15, "not supported by this version, format or engine")
+    X(UNSUPPORTED, 15, "not supported by this version, format or engine")      \
+    X(SNAPSHOT_LOST, 16, "the snapshot was given up; make a new one")
 
 typedef enum cask_status {
 #define CASK_STATUS_ENUM(name, number, text) CASK_##name = number,
@@ -263,7 +264,8 @@ CASK_API CASK_CHECKED cask_status cask_open(const char *path,
  * that may write syncs the log; the last of all removes the shared region,
  * unless `linger` keeps it.
  *
- * Returns CASK_OK; CASK_BUSY if views are still held (the handle stays open);
+ * Returns CASK_OK; CASK_BUSY if views or snapshots are still held (the handle
+ * stays open);
  * CASK_FORKED (a child's copy is freed, the store is not touched); else what
  * failed during the final sync (the handle is closed all the same).
  */
@@ -275,8 +277,9 @@ CASK_API cask_status cask_close(cask_db *db, cask_error *err);
  * access to its region). Does nothing on any other handle. No other call may be
  * under way on the handle, and no view be held.
  *
- * Returns CASK_OK; CASK_CORRUPT, CASK_UNSUPPORTED, CASK_NO_MEMORY, CASK_IO: the
- * handle goes on with what it had; CASK_FORKED.
+ * Returns CASK_OK; CASK_BUSY if snapshots are held; CASK_CORRUPT,
+ * CASK_UNSUPPORTED, CASK_NO_MEMORY, CASK_IO: the handle goes on with what it
+ * had; CASK_FORKED.
  *
  * Cost: that of an open without a region.
  */
@@ -480,38 +483,9 @@ CASK_API void cask_view_release(cask_db *db, cask_view *view);
 CASK_API CASK_CHECKED cask_status cask_count(cask_db *db, uint64_t *ret_count,
                                              cask_error *err);
 
-typedef struct cask_fold_options {
-    bool keys_only; /* entry.value is empty */
-} cask_fold_options;
+/* ---- Snapshots, folds: cask_snapshot_create() and more ----------------- */
 
-typedef struct cask_entry {
-    cask_slice key; /* both valid during the callback only */
-    cask_slice value;
-    cask_info info;
-} cask_entry;
-
-/* Return true to go on, false to stop the fold. */
-typedef bool (*cask_fold_fn)(void *context, const cask_entry *entry);
-
-/*
- * Call `visit` once for each key that is live when the call begins, with the
- * value that it has then, in log order. Writers never wait for it, and what
- * they do meanwhile is not seen.
- *
- *   options  NULL: keys and values
- *
- * Returns CASK_OK (also if `visit` stopped it); CASK_CORRUPT if damage was
- * met: all undamaged entries were visited first; CASK_TIMEOUT (of the write
- * lock, which it takes once to begin); CASK_NO_MEMORY; CASK_IO; CASK_FORKED.
- *
- * Cost: reads the whole log once; memory grows with the number of keys that
- * are written during the fold, and of those that were deleted before it and
- * whose records are still in the log, not with the size of the store.
- */
-CASK_API CASK_CHECKED cask_status cask_fold(cask_db *db,
-                                            const cask_fold_options *options,
-                                            cask_fold_fn visit, void *context,
-                                            cask_error *err);
+#include "caskade/snapshot.h"
 
 /* ---- Statistics -------------------------------------------------------- */
 
@@ -528,14 +502,17 @@ typedef struct cask_stats {
     uint64_t sequence;         /* newest written */
     uint64_t durable_sequence; /* everything up to it is on the device */
     uint64_t segment_count;
-    uint64_t data_bytes;    /* records of all segments */
-    uint64_t live_bytes;    /* of these, still pointed to */
-    uint64_t dead_bytes;    /* data_bytes - live_bytes */
-    uint64_t disk_bytes;    /* allocated to all files of the store */
-    uint64_t damaged_bytes; /* found by open or scan */
-    uint64_t index_bytes;   /* index memory in use */
-    uint64_t region_bytes;  /* region memory allocated */
-    uint32_t handle_count;  /* open handles of all processes */
+    uint64_t data_bytes;     /* records of all segments */
+    uint64_t live_bytes;     /* of these, still pointed to */
+    uint64_t dead_bytes;     /* data_bytes - live_bytes */
+    uint64_t disk_bytes;     /* allocated to all files of the store */
+    uint64_t damaged_bytes;  /* found by open or scan */
+    uint64_t index_bytes;    /* index memory in use */
+    uint64_t region_bytes;   /* region memory allocated */
+    uint64_t undo_bytes;     /* of these, saved for snapshots */
+    uint64_t pinned_bytes;   /* files that are kept for snapshots */
+    uint32_t snapshot_count; /* open, of all processes, folds included */
+    uint32_t handle_count;   /* open handles of all processes */
     bool poisoned;
     bool private_index;    /* this handle has an index of its own */
     char region_path[256]; /* where the region is; empty if private */
@@ -545,6 +522,7 @@ typedef struct cask_stats {
     uint64_t puts, deletes, batches, gets, get_misses, syncs;
     uint64_t bytes_written;
     uint64_t takeovers;          /* writers that died holding the lock */
+    uint64_t snapshots_lost;     /* given up for want of memory */
     cask_histogram sync_ns;      /* time of one sync of the log */
     cask_histogram lock_wait_ns; /* contended waits for the write lock */
 } cask_stats;
@@ -611,8 +589,8 @@ typedef struct cask_merge_report {
  *
  * May be killed at any point: nothing is lost, and the next merge of any
  * process completes or forgets what was begun. Needs as much free space as it
- * writes. Files that a process is folding are removed after that; the space of
- * one of which it holds a view comes back after that.
+ * writes. Files that a snapshot or a fold needs are removed after that; the
+ * space of one of which a process holds a view comes back after that.
  *
  * Returns CASK_OK (also if there was nothing to merge); CASK_BUSY (another
  * merge is under way); CASK_TIMEOUT (cancelled, or a lock timed out);

@@ -38,7 +38,7 @@ cask_status db_check_writable(const cask_db *db, cask_error *err)
     return status;
 }
 
-static cask_status check_key(cask_slice key, cask_error *err)
+cask_status db_check_key(cask_slice key, cask_error *err)
 {
     if (key.size > CASK_KEY_MAX_BYTES) {
         return fail(err, CASK_INVALID, 0, "key of %zu bytes; at most %u",
@@ -52,7 +52,7 @@ static cask_status check_key(cask_slice key, cask_error *err)
 
 cask_status db_check_sizes(cask_slice key, cask_slice value, cask_error *err)
 {
-    cask_status status = check_key(key, err);
+    cask_status status = db_check_key(key, err);
 
     if (status != CASK_OK) {
         return status;
@@ -67,8 +67,8 @@ cask_status db_check_sizes(cask_slice key, cask_slice value, cask_error *err)
     return CASK_OK;
 }
 
-static cask_status check_output(const void *output, const char *name,
-                                cask_error *err)
+cask_status db_check_output(const void *output, const char *name,
+                            cask_error *err)
 {
     return output != NULL ? CASK_OK
                           : fail(err, CASK_INVALID, 0, "%s is NULL", name);
@@ -141,6 +141,11 @@ cask_status cask_close(cask_db *db, cask_error *err)
                     "%s: %" PRIu32 " views are still held; release them first",
                     db->store->path, store_pins(db->store));
     }
+    if (!store_is_forked(db->store) && atomic_load(&db->snapshots) > 0) {
+        return fail(err, CASK_BUSY, 0,
+                    "%s: %" PRIu32 " snapshots are still held; free them first",
+                    db->store->path, atomic_load(&db->snapshots));
+    }
     if (!store_is_forked(db->store)) {
         merger_stop(db->merger);
     }
@@ -154,6 +159,12 @@ cask_status cask_refresh(cask_db *db, cask_error *err)
 {
     cask_status status = db_check(db, err);
 
+    if (status == CASK_OK && db->store->private_index &&
+        atomic_load(&db->snapshots) > 0) {
+        status = fail(err, CASK_BUSY, 0,
+                      "%s: %" PRIu32 " snapshots are held; free them first",
+                      db->store->path, atomic_load(&db->snapshots));
+    }
     return status == CASK_OK ? store_refresh(db->store, err) : status;
 }
 
@@ -257,7 +268,7 @@ cask_status cask_delete_with(cask_db *db, cask_slice key,
 
     options = options == NULL ? &none : options;
     if (status == CASK_OK) {
-        status = check_key(key, err);
+        status = db_check_key(key, err);
     }
     if (status == CASK_OK) {
         status = check_condition(options, err);
@@ -304,9 +315,10 @@ static cask_status check_read(const cask_db *db, cask_slice key,
     cask_status status = db_check(db, err);
 
     if (status == CASK_OK) {
-        status = check_key(key, err);
+        status = db_check_key(key, err);
     }
-    return status == CASK_OK ? check_output(output, "the output", err) : status;
+    return status == CASK_OK ? db_check_output(output, "the output", err)
+                             : status;
 }
 
 cask_status cask_get(cask_db *db, cask_slice key, cask_buffer *ret_value,
@@ -364,7 +376,7 @@ cask_status cask_get_many(cask_db *db, const cask_slice *keys, size_t count,
         return fail(err, CASK_INVALID, 0, "an array is NULL");
     }
     for (size_t i = 0; i < count && status == CASK_OK; i++) {
-        status = check_key(keys[i], err);
+        status = db_check_key(keys[i], err);
     }
     return status == CASK_OK
                ? hash_get_many(db->store, keys, count, values, statuses, err)
@@ -393,24 +405,10 @@ cask_status cask_count(cask_db *db, uint64_t *ret_count, cask_error *err)
     cask_status status = db_check(db, err);
 
     if (status == CASK_OK) {
-        status = check_output(ret_count, "ret_count", err);
+        status = db_check_output(ret_count, "ret_count", err);
     }
     if (status == CASK_OK) {
         *ret_count = atomic_load(&db->store->region.header->key_count);
     }
     return status;
-}
-
-cask_status cask_fold(cask_db *db, const cask_fold_options *options,
-                      cask_fold_fn visit, void *context, cask_error *err)
-{
-    cask_status status = db_check(db, err);
-
-    if (status == CASK_OK && visit == NULL) {
-        status = fail(err, CASK_INVALID, 0, "visit is NULL");
-    }
-    return status == CASK_OK
-               ? hash_fold(db->store, options != NULL && options->keys_only,
-                           visit, context, err)
-               : status;
 }

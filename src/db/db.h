@@ -11,7 +11,8 @@
 
 struct cask_db {
     store_handle *store;
-    merger *merger;   /* NULL: none */
+    merger *merger;             /* NULL: none */
+    _Atomic uint32_t snapshots; /* not yet freed */
     const void *self; /* this: a handle that was closed or is none is refused
                          while its memory has not been reused */
 };
@@ -36,6 +37,11 @@ cask_status options_check(const cask_options *options, cask_error *err);
 /* CASK_OK if the handle may be used for reading, or for writing. */
 cask_status db_check(const cask_db *db, cask_error *err);
 cask_status db_check_writable(const cask_db *db, cask_error *err);
+
+/* CASK_INVALID if the key is larger than allowed, or the output missing. */
+cask_status db_check_key(cask_slice key, cask_error *err);
+cask_status db_check_output(const void *output, const char *name,
+                            cask_error *err);
 
 /* Give a prepared record the time that the caller asked for; 0: now. */
 static inline void db_set_time(store_record *record, uint32_t time_s)

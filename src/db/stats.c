@@ -8,7 +8,9 @@
 #include "db/db.h"
 #include "log/hint_format.h"
 #include "region/heap.h"
+#include "region/undo.h"
 #include "store/store_merge.h"
+#include "store/store_snapshot.h"
 
 void db_format_uuid(const uint8_t uuid[16], char ret_text[DB_UUID_SIZE])
 {
@@ -95,6 +97,32 @@ static void end_counting(store_handle *store)
     }
 }
 
+static uint64_t pinned_bytes(store_handle *store)
+{
+    uint32_t count = atomic_load(&store->region.header->row_count);
+    uint64_t bytes = 0;
+
+    for (uint32_t i = 0; i < count; i++) {
+        const region_row *row = &store->region.rows[i];
+
+        if (atomic_load(&row->state) == ROW_RETIRED &&
+            store_snapshot_needs_row(store, i)) {
+            bytes += row->tail;
+        }
+    }
+    return bytes;
+}
+
+static void add_snapshots(store_handle *store, cask_stats *stats)
+{
+    const region_handle *region = &store->region;
+
+    stats->snapshot_count = atomic_load(&region->header->snapshots);
+    stats->snapshots_lost = atomic_load(&region->snapshots->undo.lost);
+    stats->undo_bytes = undo_bytes(region);
+    stats->pinned_bytes = pinned_bytes(store);
+}
+
 typedef struct disk_usage {
     const store_handle *store;
     uint64_t bytes;
@@ -157,6 +185,7 @@ cask_status cask_stat(cask_db *db, cask_stats *ret_stats, cask_error *err)
     add_segments(store, &stats);
     end_counting(store);
     add_processes(store, &stats);
+    add_snapshots(store, &stats);
     (void)store->os->ops->list(store->dir, add_file, &usage);
     stats.disk_bytes = usage.bytes;
     stats.puts = atomic_load(&header->puts);

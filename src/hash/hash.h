@@ -45,6 +45,26 @@ void hash_unview(cask_view *view);
 bool hash_is_expired(const store_handle *store, uint32_t time_s,
                      uint64_t expires_at_ms);
 
+/* The same as of some time, with records that live so many seconds; 0: for
+ * ever. */
+bool hash_is_past(uint64_t now_ms, uint64_t seconds, uint32_t time_s,
+                  uint64_t expires_at_ms);
+
+/*
+ * Copy the value of a key from the record at a place, which is verified.
+ * CASK_NOT_FOUND: it is another key's record; CASK_CORRUPT: there is none;
+ * CASK_IO; CASK_NO_MEMORY.
+ */
+cask_status hash_read_place(store_handle *store, uint64_t place, cask_slice key,
+                            cask_buffer *value, hash_found *ret_found,
+                            cask_error *err);
+
+/* Bring the record at a place into the cache. */
+void hash_prefetch_place(store_handle *store, uint64_t place);
+
+/* Count a look-up in the statistics. */
+void hash_count_get(store_handle *store, bool found);
+
 /* ---- Writing (hash_write.c) ---- */
 
 /* Fill a record for a put or a delete; the slices are borrowed. */
@@ -63,12 +83,5 @@ cask_status hash_write_if(store_handle *store, store_record *record,
                           const cask_write_options *options,
                           uint64_t *ret_sequence, bool *ret_existed,
                           cask_error *err);
-
-/* ---- Folding (hash_fold.c) ---- */
-
-/* Visit every key once, with its value as of now, in log order; see cask_fold()
- * for what `visit` gets and for the statuses. keys_only: without values. */
-cask_status hash_fold(store_handle *store, bool keys_only, cask_fold_fn visit,
-                      void *context, cask_error *err);
 
 #endif

@@ -8,6 +8,7 @@
 #include "hash/keydir.h"
 #include "region/heap.h"
 #include "region/place.h"
+#include "region/undo.h"
 #include "store/store_read.h"
 
 /* The record at a place too large to tell its size itself. */
@@ -135,6 +136,10 @@ static void apply(store_handle *store, siphash_value hash,
         save(store, place, old);
     }
     atomic_signal_fence(memory_order_seq_cst);
+    if (undo_is_needed(&store->region)) {
+        undo_save_locked(&store->region, (undo_key){key.tag, key.shard}, old,
+                         record->sequence);
+    }
     keydir_store_locked(slot, key, place);
     keys = atomic_load_explicit(&header->key_count, memory_order_relaxed);
     count_new(store, place, record);
@@ -185,21 +190,32 @@ static void finish(store_handle *store)
 {
     keydir_finish_locked(&store->region);
     hash_move_finish_locked(store);
+    snapshots_recount_locked(&store->region);
     if (is_half_applied(store)) {
         restore(store); /* redo looks for sequences above the last applied */
     }
 }
 
+/* One entry more than records: a writer that died may have used one in vain. */
 static cask_status reserve(store_handle *store, uint64_t count, cask_error *err)
 {
-    return region_reserve(&store->region,
-                          keydir_reserve_lines(&store->region, count), err);
+    uint64_t lines = keydir_reserve_lines(&store->region, count);
+    uint64_t undo_lines = undo_reserve_lines(&store->region, count + 1);
+
+    if (undo_lines > 0 &&
+        region_reserve(&store->region, lines + undo_lines, NULL) != CASK_OK) {
+        undo_note_starved(&store->region);
+    }
+    return region_reserve(&store->region, lines, err);
 }
 
 static bool has_room(store_handle *store, uint64_t count)
 {
-    return heap_available(&store->region) >=
-           keydir_reserve_lines(&store->region, count);
+    uint64_t lines = keydir_reserve_lines(&store->region, count);
+
+    return heap_available(&store->region) >= lines &&
+           (!undo_is_needed(&store->region) ||
+            undo_prepare_locked(&store->region, count + 1, lines));
 }
 
 const store_engine hash_engine = {

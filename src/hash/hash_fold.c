@@ -1,89 +1,78 @@
 /*
- * A fold: every key once, with its value as of the beginning, in log order.
+ * A fold: every key of a snapshot once, with its value, in log order.
  *
- * The log is walked from its oldest record to the one that was newest when the
- * fold began, S, by rising sequence. A record is its key's value at S if the
- * index still names it. If the index names a newer one up to S, that one will
- * come. If it names one behind S, or none, the key was written meanwhile: the
- * record is remembered until the walk has seen all of the log up to S, and
- * visited then if nothing newer came. No writer is stopped, nothing is copied
- * beforehand, and merges may replace segments meanwhile: those that counted
- * when the fold began are pinned.
+ * The log as it was is walked, from its oldest record to the end that it had. A
+ * record is its key's value if the index named it at the snapshot, or a copy of
+ * it in another segment, which bears the same sequence. No writer is stopped,
+ * nothing is copied beforehand, and merges may replace segments meanwhile.
  *
- * Sequences rise along the walk; so what is remembered last of a key is newest.
+ * Parts of a fold are ranges of sequences, which begin where segments do.
+ * Merges make segments whose ranges overlap: these may be walked by several
+ * parts, each of which looks for the beginning of its own. A record may be in
+ * two segments, if one of them is damaged; both are then in the same part, side
+ * by side.
  */
 #include <inttypes.h>
 #include <string.h>
 
 #include "base/bytes.h"
-#include "hash/fold_table.h"
-#include "hash/hash.h"
-#include "hash/keydir.h"
+#include "hash/hash_snapshot.h"
 #include "region/place.h"
-#include "store/store_merge.h"
-#include "store/store_walk.h"
+
+/* Records between two looks whether the snapshot is lost. */
+enum { PATIENCE = 1024 };
 
 typedef struct fold {
+    const store_snapshot *snapshot;
     store_handle *store;
     cask_fold_fn visit;
     void *context;
     bool keys_only;
     bool stopped;
-    uint64_t last_sequence; /* S */
-    fold_table open;        /* keys written meanwhile */
+    uint64_t end;    /* of the part: the first sequence of the next one */
+    uint64_t looked; /* records */
     cask_status damage;
 } fold;
 
-/* Where the walk of a row ends; 0: there is nothing in it. */
-static uint64_t end_of_row(const store_handle *store, uint32_t index)
+/*
+ * Where a part begins: at the oldest record of the row that has its share of
+ * the bytes. Of the first part 0; behind the last one UINT64_MAX.
+ */
+static uint64_t begin_of(const store_walk *log, uint32_t part, uint32_t parts)
 {
-    const region_header *header = store->region.header;
-    uint64_t tail = atomic_load(&header->applied_tail);
+    uint64_t total = 1;
+    uint64_t before = 0;
 
-    if (!store_row_counts(store, index)) {
+    if (part == 0) {
         return 0;
     }
-    return index == region_tail_row(tail) ? region_tail_offset(tail)
-                                          : store->region.rows[index].tail;
+    for (size_t i = 0; i < log->count; i++) {
+        total += log->parts[i].end;
+    }
+    for (size_t i = 0; i < log->count; i++) {
+        uint64_t middle = before + log->parts[i].end / 2;
+
+        /* Below 2^46 * 2^16: see caskade.h for the most parts. */
+        if (middle * parts / total >= part) {
+            return log->parts[i].first_sequence;
+        }
+        before += log->parts[i].end;
+    }
+    return UINT64_MAX;
 }
 
-/* The rows that count, and S, of one moment. */
-static cask_status collect(fold *f, store_walk *walk, cask_error *err)
+static cask_status add_rows(fold *f, store_walk *walk, cask_error *err)
 {
-    store_handle *store = f->store;
-    region_header *header = store->region.header;
-    uint32_t rows = atomic_load(&header->row_count);
+    const store_walk *log = &f->snapshot->log;
     cask_status status = CASK_OK;
 
-    f->last_sequence = atomic_load(&header->next_sequence) - 1;
-    for (uint32_t row = 0; row < rows && status == CASK_OK; row++) {
-        walk_part part = {.row = row, .end = end_of_row(store, row)};
-
-        if (part.end > SEGMENT_HEADER_SIZE) {
-            part.first_sequence = store->region.rows[row].first_sequence;
-            status = store_walk_add(walk, &part, err);
+    for (size_t i = 0; i < log->count && status == CASK_OK; i++) {
+        if (log->parts[i].first_sequence < f->end) {
+            status = store_walk_add(walk, &log->parts[i], err);
         }
     }
-    return status;
-}
-
-static cask_status begin(fold *f, store_walk *walk, cask_error *err)
-{
-    store_handle *store = f->store;
-    cask_status status = CASK_OK;
-
-    if (store->has_slot) {
-        status = store_lock_always(store, err);
-    }
-    if (status != CASK_OK) {
-        return status;
-    }
-    store_pin_locked(store);
-    status = collect(f, walk, err);
-    if (store->has_slot) {
-        store_unlock(store);
-    }
-    store_walk_begin(walk, store);
+    store_walk_begin(walk, f->store);
+    walk->holds_maps = true;
     return status;
 }
 
@@ -97,7 +86,8 @@ static void emit(fold *f, const scan_item *item)
                  .time_s = item->header.time_s,
                  .value_bytes = item->header.value_size}};
 
-    if (!hash_is_expired(f->store, item->header.time_s, item->expires_at_ms)) {
+    if (!hash_is_past(f->snapshot->moment_ms, f->snapshot->expiry_seconds,
+                      item->header.time_s, item->expires_at_ms)) {
         f->stopped = !f->visit(f->context, &entry);
     }
 }
@@ -130,74 +120,30 @@ static uint64_t sequence_at(store_handle *store, uint64_t place)
                : 0;
 }
 
-static cask_status remember(fold *f, siphash_value hash, uint32_t row,
-                            const scan_item *item, cask_error *err)
+/* Whether the index named this record, or a copy of it. */
+static bool is_value(const fold *f, uint32_t row, const scan_item *item)
 {
-    fold_entry entry = {
-        .hash = hash, .offset = item->offset, .row = row, .live = true};
-
-    return fold_table_put(&f->open, &entry, err);
-}
-
-/* What the index says of a record's key. */
-typedef enum verdict {
-    IS_CURRENT, /* this is its value */
-    IS_OLDER,   /* it has a newer record, up to S */
-    IS_OPEN     /* it was written, or deleted, after S or at a time unknown */
-} verdict;
-
-static verdict judge(fold *f, siphash_value hash, uint64_t here,
-                     uint64_t sequence)
-{
-    store_handle *store = f->store;
+    uint64_t here = place_make((uint16_t)row, item->offset, item->size, true);
+    siphash_value hash = store_hash_of(f->store, item);
     uint64_t place = 0;
     uint64_t before;
-    uint64_t found;
+    uint64_t sequence;
 
     do {
         before = place;
-        if (!keydir_find(&store->region, keydir_hash_of(hash), &place)) {
-            return IS_OPEN;
+        if (!hash_snapshot_place(f->snapshot, hash, &place)) {
+            return false;
         }
-        if (place == here) {
-            return IS_CURRENT;
+        if (place_row(place) == row) {
+            return place == here;
         }
-        found = sequence_at(store, place);
-        /* Unreadable: a merge took it away, or it is damaged. */
-    } while (found == 0 && place != before);
-    if (found == sequence) {
-        return IS_CURRENT; /* moved to another segment meanwhile */
-    }
-    return found > f->last_sequence ? IS_OPEN : IS_OLDER;
+        sequence = sequence_at(f->store, place);
+    } while (sequence == 0 && place != before);
+    return sequence == item->header.sequence;
 }
 
-static cask_status consider(fold *f, uint32_t row, const scan_item *item,
-                            cask_error *err)
-{
-    siphash_value hash =
-        siphash(f->store->identity.hash_key, item->key, item->header.key_size);
-    bool live = record_kind(&item->header) == RECORD_PUT;
-
-    if (!live) {
-        fold_table_drop(&f->open, hash);
-        return CASK_OK;
-    }
-    switch (judge(f, hash,
-                  place_make((uint16_t)row, item->offset, item->size, true),
-                  item->header.sequence)) {
-    case IS_CURRENT:
-        emit(f, item);
-        break;
-    case IS_OPEN:
-        return remember(f, hash, row, item, err);
-    case IS_OLDER:
-        break;
-    }
-    return CASK_OK;
-}
-
-static cask_status note_damage(fold *f, uint32_t row, const scan_item *item,
-                               cask_error *err)
+static void note_damage(fold *f, uint32_t row, const scan_item *item,
+                        cask_error *err)
 {
     if (f->damage == CASK_OK) {
         f->damage = fail(err, CASK_CORRUPT, 0,
@@ -207,7 +153,17 @@ static cask_status note_damage(fold *f, uint32_t row, const scan_item *item,
                          atomic_load(&f->store->region.rows[row].file_id),
                          item->offset, item->size);
     }
-    return CASK_OK;
+}
+
+static void consider(fold *f, const walk_part *part)
+{
+    const scan_item *item = &part->item;
+
+    if (record_kind(&item->header) == RECORD_PUT &&
+        item->header.sequence <= f->snapshot->sequence &&
+        is_value(f, part->row, item)) {
+        emit(f, item);
+    }
 }
 
 static cask_status walk_all(fold *f, store_walk *walk, cask_error *err)
@@ -216,75 +172,44 @@ static cask_status walk_all(fold *f, store_walk *walk, cask_error *err)
     uint64_t last = 0; /* sequence */
     cask_status status = store_walk_next(walk, &part, err);
 
-    while (status == CASK_OK && part != NULL && !f->stopped) {
+    while (status == CASK_OK && part != NULL && !f->stopped &&
+           part->sequence < f->end) {
+        if (f->looked++ % PATIENCE == 0 &&
+            store_snapshot_is_lost(f->snapshot)) {
+            break;
+        }
         if (part->result != SCAN_RECORD) {
-            status = note_damage(f, part->row, &part->item, err);
+            note_damage(f, part->row, &part->item, err);
         } else if (part->sequence != last) {
             /* What was read of a quarantined segment is in it and elsewhere. */
             last = part->sequence;
-            status = consider(f, part->row, &part->item, err);
+            consider(f, part);
         }
-        if (status == CASK_OK) {
-            status = store_walk_next(walk, &part, err);
-        }
+        status = store_walk_next(walk, &part, err);
     }
     return status;
 }
 
-/* What was written meanwhile, as it was before. */
-static cask_status visit_open(fold *f, cask_error *err)
+cask_status hash_snapshot_fold(const store_snapshot *snapshot,
+                               hash_fold_wish wish, cask_fold_fn visit,
+                               void *context, cask_error *err)
 {
-    store_handle *store = f->store;
-    size_t count = fold_table_sort(&f->open);
-    store_bytes bytes = {NULL, 0, 0};
-    const uint8_t *data = NULL;
-    cask_status status = CASK_OK;
-    uint32_t row = UINT32_MAX;
-
-    for (size_t i = 0; i < count && !f->stopped && status == CASK_OK; i++) {
-        const fold_entry *entry = &f->open.entries[i];
-        scan_item item;
-
-        if (entry->row != row) {
-            store_bytes_free(store, &bytes);
-            row = entry->row;
-            status = store_row_bytes(
-                store, row, atomic_load(&store->region.rows[row].reserved_tail),
-                &data, &bytes, err);
-        }
-        if (status == CASK_OK &&
-            scan_parse(data,
-                       atomic_load(&store->region.rows[row].reserved_tail),
-                       atomic_load(&store->region.rows[row].nonce),
-                       entry->offset, &item)) {
-            emit(f, &item);
-        }
-    }
-    store_bytes_free(store, &bytes);
-    return status;
-}
-
-cask_status hash_fold(store_handle *store, bool keys_only, cask_fold_fn visit,
-                      void *context, cask_error *err)
-{
-    fold f = {.store = store,
+    const store_walk *log = &snapshot->log;
+    fold f = {.snapshot = snapshot,
+              .store = snapshot->store,
               .visit = visit,
               .context = context,
-              .keys_only = keys_only};
-    store_walk walk = {.count = 0};
-    cask_status status = begin(&f, &walk, err);
+              .keys_only = wish.keys_only,
+              .end = begin_of(log, wish.part + 1, wish.parts)};
+    store_walk walk = {.from = begin_of(log, wish.part, wish.parts)};
+    cask_status status = add_rows(&f, &walk, err);
 
-    if (walk.store == NULL) {
-        return status; /* nothing was begun */
-    }
-    if (status == CASK_OK) {
+    if (status == CASK_OK && walk.from < f.end) {
         status = walk_all(&f, &walk, err);
     }
-    if (status == CASK_OK && !f.stopped) {
-        status = visit_open(&f, err);
-    }
     store_walk_free(&walk);
-    store_unpin(store);
-    fold_table_free(&f.open);
+    if (!f.stopped && store_snapshot_is_lost(snapshot)) {
+        return store_snapshot_fail_lost(snapshot, err);
+    }
     return status == CASK_OK ? f.damage : status;
 }

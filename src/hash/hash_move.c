@@ -12,6 +12,7 @@
 #include "hash/hash_note.h"
 #include "hash/keydir.h"
 #include "region/place.h"
+#include "region/undo.h"
 #include "store/store_merge.h"
 #include "store/store_walk.h"
 
@@ -125,6 +126,11 @@ static void end_locked(store_handle *store, siphash_value hash, uint64_t place)
     }
     slot = keydir_slot_locked(&store->region, key, &found);
     save(store, hash, found, place_ended(found), place_size(found));
+    if (undo_is_needed(&store->region)) {
+        /* Behind all snapshots, as a record that is written next. */
+        undo_save_locked(&store->region, (undo_key){key.tag, key.shard}, found,
+                         atomic_load(&store->region.header->next_sequence));
+    }
     keydir_store_locked(slot, key, place_ended(found));
     count_end(store, place_row(found), place_size(found));
     disarm(store);
@@ -304,9 +310,30 @@ typedef struct ending {
     chunk some; /* of each, `to` is its place in the input */
 } ending;
 
+/* Take the lock with room for what is saved for snapshots. */
+static cask_status lock_with_undo(store_handle *store, uint64_t count,
+                                  cask_error *err)
+{
+    region_handle *region = &store->region;
+
+    for (;;) {
+        uint64_t lines = undo_reserve_lines(region, count + 1);
+        cask_status status;
+
+        if (lines > 0 && region_reserve(region, lines, NULL) != CASK_OK) {
+            undo_note_starved(region);
+        }
+        status = store_lock_always(store, err);
+        if (status != CASK_OK || undo_prepare_locked(region, count + 1, 0)) {
+            return status;
+        }
+        store_unlock(store);
+    }
+}
+
 static cask_status end_chunk(ending *e, cask_error *err)
 {
-    cask_status status = store_lock_always(e->store, err);
+    cask_status status = lock_with_undo(e->store, e->some.count, err);
 
     if (status == CASK_OK) {
         for (size_t i = 0; i < e->some.count; i++) {

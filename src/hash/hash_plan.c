@@ -257,6 +257,9 @@ cask_status hash_merge_wished(store_handle *store, merge_wish wish,
             status = CASK_OK;
         }
     }
+    if (status == CASK_NOT_FOUND && store_merge_has_rubbish(store)) {
+        (void)hash_merge_complete(store, NULL); /* of earlier merges */
+    }
     if (status == CASK_NOT_FOUND && first.status != CASK_OK) {
         *err = first;
         return first.status;

@@ -24,23 +24,22 @@ enum { LOOKS = 100 };
  * prefetching of streams. */
 enum { PREFETCH_BYTES = 512 };
 
-bool hash_is_expired(const store_handle *store, uint32_t time_s,
-                     uint64_t expires_at_ms)
+bool hash_is_past(uint64_t now_ms, uint64_t seconds, uint32_t time_s,
+                  uint64_t expires_at_ms)
 {
-    uint64_t seconds = store_expiry_seconds(store);
-    uint64_t own = store->options.expiry_seconds;
-    uint64_t now_ms;
-
-    if (own != 0 && (seconds == 0 || own < seconds)) {
-        seconds = own;
-    }
-    if (expires_at_ms == 0 && seconds == 0) {
-        return false;
-    }
-    now_ms = store->os->ops->wall_ms(store->os);
     return (expires_at_ms != 0 && expires_at_ms <= now_ms) ||
            (seconds != 0 && now_ms / 1000 > time_s &&
             now_ms / 1000 - time_s > seconds);
+}
+
+bool hash_is_expired(const store_handle *store, uint32_t time_s,
+                     uint64_t expires_at_ms)
+{
+    uint64_t seconds = store_reads_expiry_seconds(store);
+
+    return (expires_at_ms != 0 || seconds != 0) &&
+           hash_is_past(store->os->ops->wall_ms(store->os), seconds, time_s,
+                        expires_at_ms);
 }
 
 /* ---- One record ---- */
@@ -202,10 +201,9 @@ static void describe(const located *record, uint64_t expires_at_ms,
                             .value_bytes = record->header.value_size};
 }
 
-/* CASK_NOT_FOUND: the place holds another key's record. */
-static cask_status read_place(store_handle *store, uint64_t place,
-                              cask_slice key, cask_buffer *value,
-                              hash_found *ret_found, cask_error *err)
+cask_status hash_read_place(store_handle *store, uint64_t place, cask_slice key,
+                            cask_buffer *value, hash_found *ret_found,
+                            cask_error *err)
 {
     uint64_t expires_at_ms = 0;
     uint32_t skip;
@@ -247,7 +245,7 @@ static cask_status read_place(store_handle *store, uint64_t place,
 
 /* ---- Look-up ---- */
 
-static void count_get(store_handle *store, bool found)
+void hash_count_get(store_handle *store, bool found)
 {
     store_stripe *stripe = store_stripe_of(store);
     uint64_t gets = atomic_load_explicit(&stripe->gets, memory_order_relaxed);
@@ -291,7 +289,7 @@ static cask_status look(store_handle *store, cask_slice key, siphash_value hash,
         }
         ret_found->place = place;
         ret_found->other_key = false;
-        status = read_place(store, place, key, value, ret_found, err);
+        status = hash_read_place(store, place, key, value, ret_found, err);
         if (status == CASK_OK || status == CASK_NO_MEMORY) {
             break;
         }
@@ -322,7 +320,7 @@ cask_status hash_get(store_handle *store, cask_slice key, cask_buffer *value,
     cask_status status =
         hash_get_hashed(store, key, hash, value, ret_found, err);
 
-    count_get(store, status == CASK_OK);
+    hash_count_get(store, status == CASK_OK);
     return status;
 }
 
@@ -331,15 +329,13 @@ cask_status hash_get(store_handle *store, cask_slice key, cask_buffer *value,
 enum { MANY = 16 };
 
 __attribute__((always_inline)) static inline void
-prefetch_record(store_handle *store, siphash_value hash)
+prefetch_place(store_handle *store, uint64_t place)
 {
     uint64_t offset;
-    uint64_t place;
     uint64_t tail;
     store_map *map;
 
-    if (store->options.io != CASK_IO_MAP ||
-        !keydir_find(&store->region, keydir_hash_of(hash), &place)) {
+    if (store->options.io != CASK_IO_MAP) {
         return;
     }
     tail = atomic_load_explicit(
@@ -350,6 +346,11 @@ prefetch_record(store_handle *store, siphash_value hash)
     if (map != NULL && map->size >= tail && offset < tail) {
         prefetch_lines(map->data + offset, place, tail - offset);
     }
+}
+
+void hash_prefetch_place(store_handle *store, uint64_t place)
+{
+    prefetch_place(store, place);
 }
 
 static cask_status get_some(store_handle *store, const cask_slice *keys,
@@ -365,14 +366,18 @@ static cask_status get_some(store_handle *store, const cask_slice *keys,
         keydir_prefetch(&store->region, keydir_hash_of(hashes[i]));
     }
     for (size_t i = 0; i < count; i++) {
-        prefetch_record(store, hashes[i]);
+        uint64_t place;
+
+        if (keydir_find(&store->region, keydir_hash_of(hashes[i]), &place)) {
+            prefetch_place(store, place);
+        }
     }
     for (size_t i = 0; i < count; i++) {
         hash_found found = {.place = 0};
 
         statuses[i] = hash_get_hashed(store, keys[i], hashes[i], &values[i],
                                       &found, worst == CASK_OK ? err : NULL);
-        count_get(store, statuses[i] == CASK_OK);
+        hash_count_get(store, statuses[i] == CASK_OK);
         if (worst == CASK_OK && statuses[i] != CASK_NOT_FOUND) {
             worst = statuses[i];
         }
@@ -453,7 +458,7 @@ cask_status hash_view(store_handle *store, cask_slice key, cask_view *ret_view,
     *ret_view = (cask_view){.value = {value, record.header.value_size},
                             .pin = &record.map->pins};
     describe(&record, expires_at_ms, &ret_view->info);
-    count_get(store, true);
+    hash_count_get(store, true);
     return CASK_OK;
 }
 

@@ -41,7 +41,8 @@ static void ask(store_handle *store)
     if (atomic_load(&store->region.header->poisoned) != 0) {
         return;
     }
-    if (atomic_load(&store->region.header->merge.phase) != MERGE_NONE) {
+    if (atomic_load(&store->region.header->merge.phase) != MERGE_NONE ||
+        store_merge_has_rubbish(store)) {
         status = hash_merge_complete(store, &err);
     } else {
         status = hash_merge_wished(store, by_itself, &report, &err);

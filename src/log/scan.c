@@ -7,6 +7,9 @@
 #include "base/crc32c.h"
 #include "log/segment_format.h"
 
+/* Below so many bytes a search goes from record to record. */
+enum { SEEK_LEAST = 64 << 10 };
+
 bool scan_parse(const uint8_t *data, uint64_t size, uint64_t nonce,
                 uint64_t offset, scan_item *ret_item)
 {
@@ -58,6 +61,27 @@ static uint64_t resynchronise(const segment_scan *scan, uint64_t from,
         }
     }
     return end;
+}
+
+void scan_seek(segment_scan *scan, uint64_t sequence)
+{
+    uint64_t low = scan->offset;
+    uint64_t high = scan->trusted_end;
+
+    while (low < high && high - low > SEEK_LEAST) {
+        uint64_t middle = (low + (high - low) / 2) & ~UINT64_C(7);
+        uint64_t at = resynchronise(scan, middle, high);
+        scan_item item;
+
+        if (at < high &&
+            scan_parse(scan->data, scan->size, scan->nonce, at, &item) &&
+            item.header.sequence < sequence) {
+            low = at;
+        } else {
+            high = middle;
+        }
+    }
+    scan->offset = low;
 }
 
 /* Whether the batch that begins with `item` has all of its records. */

@@ -45,6 +45,10 @@ void scan_begin(segment_scan *scan, const uint8_t *data, uint64_t size,
 /* The next record, damage, or the end. Marks are records too. */
 scan_result scan_next(segment_scan *scan, scan_item *ret_item);
 
+/* Go on somewhere before the first record with this sequence or a later one, at
+ * most some 64 KiB, by halving. All of the scan is trusted. */
+void scan_seek(segment_scan *scan, uint64_t sequence);
+
 /*
  * The highest durable offset that a valid mark names, also behind damage;
  * SEGMENT_HEADER_SIZE if there is none. Looks at the whole file.

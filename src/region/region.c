@@ -55,6 +55,7 @@ static cask_status map_region(region_handle *region, bool writable,
             region->map_size = size;
             region->header = memory;
             region->processes = (void *)(region->base + REGION_PROCESS_OFFSET);
+            region->snapshots = (void *)(region->base + REGION_SNAPSHOT_OFFSET);
             region->rows = (void *)(region->base + REGION_SEGMENT_OFFSET);
             return CASK_OK;
         }
@@ -378,8 +379,7 @@ static cask_status create(region_handle *region,
     }
     if (os_errno == 0) {
         os_errno = allocate(region, 0,
-                            REGION_PROCESS_OFFSET +
-                                REGION_PROCESSES * sizeof(region_process));
+                            REGION_SNAPSHOT_OFFSET + sizeof(region_snapshots));
     }
     if (os_errno == 0) {
         os_errno = allocate(region, REGION_HEAP_OFFSET, heap_bytes);

@@ -35,6 +35,7 @@ typedef struct region_handle {
     region_header *header; /* == base */
     region_row *rows;      /* REGION_SEGMENTS */
     region_process *processes;
+    region_snapshots *snapshots;
     bool huge_pages;
     bool is_full;                /* it could not grow, or not be made */
     char name[REGION_NAME_SIZE]; /* inside dir */

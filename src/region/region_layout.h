@@ -5,6 +5,7 @@
  *
  *   0         header, 16 KiB
  *   64 KiB    process table
+ *   128 KiB   snapshots and undo table
  *   1 MiB     segment table (sparse: rows are allocated when first used)
  *   16 MiB    heap: index memory in units of 64-byte lines
  *
@@ -20,8 +21,10 @@
 
 #include "os/os.h"
 #include "region/commit_layout.h"
+#include "region/intent_layout.h"
 #include "region/merge_layout.h"
 #include "region/settings_layout.h"
+#include "region/snapshot_layout.h"
 
 enum {
     REGION_LAYOUT_VERSION = 1,
@@ -110,33 +113,6 @@ typedef struct region_process {
     uint64_t unused2;
 } region_process;
 
-/* What a put is about to do to the index; see hash/hash_apply.c. */
-typedef struct region_apply_intent {
-    alignas(REGION_LINE) uint64_t new_place; /* 0: none */
-    uint64_t old_place;
-    uint64_t key_count;      /* before */
-    uint64_t new_live_bytes; /* of the new place's row, before */
-    uint64_t old_live_bytes; /* of the old place's row, before */
-    uint32_t new_live_records;
-    uint32_t old_live_records;
-    uint32_t new_tombstones;
-    uint32_t unused;
-    uint64_t new_records;
-    uint64_t new_first_sequence;
-    uint64_t new_last_sequence;
-} region_apply_intent;
-
-/* A change of directory words that must be finished once begun; see
- * hash/keydir_grow.c. */
-typedef struct region_keydir_intent {
-    alignas(REGION_LINE) uint64_t armed; /* 0: none */
-    uint64_t first_index;                /* of the directory */
-    uint64_t word_count;  /* words to store, first half and second half */
-    uint64_t first_word;  /* for the first half (or all) */
-    uint64_t second_word; /* for the second half; 0: for all first_word */
-    uint64_t unused[3];
-} region_keydir_intent;
-
 /* Free memory of the heap, in lines counted from the region's start. */
 typedef struct region_heap {
     alignas(REGION_LINE) _Atomic uint64_t end; /* first line not allocated */
@@ -181,6 +157,7 @@ typedef struct region_header {
     _Atomic uint32_t redo_needed;  /* an owner died; redo before any write */
     _Atomic uint32_t moving;    /* the unsynced tail is copied to the next row,
                                    and the index is following */
+    _Atomic uint32_t snapshots; /* 0: none, nothing need be saved */
     uint64_t move_offset;       /* where that tail begins */
     _Atomic uint32_t row_count; /* rows ever used */
     _Atomic uint32_t lock_holder; /* process slot + 1 of the last owner */
@@ -218,6 +195,13 @@ _Static_assert(sizeof(region_row) == 192, "a row is three lines");
 _Static_assert(sizeof(region_process) == REGION_LINE * 2 ||
                    sizeof(region_process) == REGION_LINE,
                "a process slot is whole lines");
+_Static_assert(REGION_PROCESS_OFFSET +
+                       REGION_PROCESSES * sizeof(region_process) <=
+                   REGION_SNAPSHOT_OFFSET,
+               "the process table fits its place");
+_Static_assert(REGION_SNAPSHOT_OFFSET + sizeof(region_snapshots) <=
+                   REGION_SEGMENT_OFFSET,
+               "the undo table fits its place");
 _Static_assert(REGION_SEGMENT_OFFSET + REGION_SEGMENTS * sizeof(region_row) <=
                    REGION_HEAP_OFFSET,
                "the segment table fits its place");

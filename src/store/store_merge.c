@@ -12,6 +12,7 @@
 
 #include "log/segment.h"
 #include "store/store_recover.h"
+#include "store/store_snapshot.h"
 #include "store/store_write.h"
 
 static region_merge *merge_of(const store_handle *store)
@@ -214,7 +215,8 @@ static void clean_row(store_handle *store, uint32_t index)
     region_row *row = &store->region.rows[index];
 
     if (atomic_load(&row->state) == ROW_RETIRED &&
-        row->retired_in < oldest_pin(store)) {
+        row->retired_in < oldest_pin(store) &&
+        !store_snapshot_needs_row(store, index)) {
         atomic_fetch_add(&merge_of(store)->bytes_freed, row->tail);
         remove_row(store, index);
     }
@@ -226,6 +228,22 @@ void store_merge_clean(store_handle *store)
         return;
     }
     for_each_row(store, clean_row);
+}
+
+bool store_merge_has_rubbish(store_handle *store)
+{
+    uint32_t count = atomic_load(&store->region.header->row_count);
+
+    for (uint32_t i = 0; i < count; i++) {
+        const region_row *row = &store->region.rows[i];
+
+        if (atomic_load(&row->state) == ROW_RETIRED &&
+            row->retired_in < oldest_pin(store) &&
+            !store_snapshot_needs_row(store, i)) {
+            return !store_files_are_kept(store);
+        }
+    }
+    return false;
 }
 
 void store_merge_abandon(store_handle *store)

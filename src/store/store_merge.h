@@ -54,6 +54,9 @@ void store_row_hold(store_handle *store, uint32_t row);
 void store_pin_locked(store_handle *store);
 void store_unpin(store_handle *store);
 
+/* Whether store_merge_clean() would remove something. Any handle. */
+bool store_merge_has_rubbish(store_handle *store);
+
 /* ---- Merging. All but the first need the merge lock. ---- */
 
 /* Become the only merger of all processes. CASK_BUSY: somebody is. */
@@ -94,7 +97,7 @@ cask_status store_merge_keep_inputs(store_handle *store, cask_error *err);
 /* Give up while copying. */
 void store_merge_abandon(store_handle *store);
 
-/* Remove the files of inputs that nobody has pinned. */
+/* Remove the files of inputs that no snapshot needs. */
 void store_merge_clean(store_handle *store);
 
 /* ---- Windows (store_window.c) ---- */

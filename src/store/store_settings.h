@@ -36,6 +36,16 @@ static inline uint64_t store_expiry_seconds(const store_handle *store)
     return value;
 }
 
+/* What reads of this handle go by: the setting, or its own option if that is
+ * shorter; 0: records do not age. */
+static inline uint64_t store_reads_expiry_seconds(const store_handle *store)
+{
+    uint64_t seconds = store_expiry_seconds(store);
+    uint64_t own = store->options.expiry_seconds;
+
+    return own != 0 && (seconds == 0 || own < seconds) ? own : seconds;
+}
+
 /* Put settings into force, for all processes. Maintenance lock, or nobody uses
  * the region yet. */
 void store_settings_publish(store_handle *store,

@@ -57,6 +57,7 @@ static cask_status redo_all(store_handle *store, uint32_t row,
     while (status == CASK_OK && scan_next(&scan, &item) == SCAN_RECORD) {
         status = store->engine->reserve(store, 1, err);
         if (status == CASK_OK) {
+            (void)store->engine->has_room_locked(store, 1); /* as a writer */
             redo_record(store, row, &item);
         }
     }

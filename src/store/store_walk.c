@@ -4,6 +4,7 @@
  */
 #include "store/store_walk.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 
 #include "log/segment.h"
@@ -98,6 +99,36 @@ static void step(walk_part *part)
     }
 }
 
+/* Views do the same, see hash_view(). */
+static cask_status hold_map(store_walk *walk, walk_part *part,
+                            const uint8_t **ret_data, cask_error *err)
+{
+    store_map *map = NULL;
+    cask_status status = store_map_row(walk->store, part->row, &map, err);
+
+    if (status != CASK_OK) {
+        return status;
+    }
+    atomic_fetch_add(&map->pins, 1);
+    if (atomic_load(&map->is_blank)) {
+        atomic_fetch_sub(&map->pins, 1);
+        return fail(err, CASK_CORRUPT, 0, "%016" PRIx64 ".log was removed",
+                    map->file_id);
+    }
+    part->held = map;
+    *ret_data = map->data;
+    return CASK_OK;
+}
+
+static void close_part(store_walk *walk, walk_part *part)
+{
+    store_bytes_free(walk->store, &part->bytes);
+    if (part->held != NULL) {
+        atomic_fetch_sub(&part->held->pins, 1);
+        part->held = NULL;
+    }
+}
+
 /* What was cut off the file is damage, told after the rest. */
 static cask_status open_part(store_walk *walk, walk_part *part, cask_error *err)
 {
@@ -108,7 +139,10 @@ static cask_status open_part(store_walk *walk, walk_part *part, cask_error *err)
     cask_status status = CASK_OK;
 
     part->missing = part->end - end;
-    if (end > SEGMENT_HEADER_SIZE) {
+    if (end > SEGMENT_HEADER_SIZE && walk->holds_maps &&
+        walk->store->options.io == CASK_IO_MAP) {
+        status = hold_map(walk, part, &data, err);
+    } else if (end > SEGMENT_HEADER_SIZE) {
         status = store_row_bytes(walk->store, part->row, end, &data,
                                  &part->bytes, err);
     } else {
@@ -119,7 +153,14 @@ static cask_status open_part(store_walk *walk, walk_part *part, cask_error *err)
                    SEGMENT_HEADER_SIZE);
         part->scan.trusted_end = end;
         part->sequence = part->first_sequence;
-        step(part);
+        if (part->first_sequence < walk->from) {
+            scan_seek(&part->scan, walk->from);
+        } else {
+            part->scan.last_sequence = part->first_sequence;
+        }
+        do {
+            step(part);
+        } while (part->sequence < walk->from);
     }
     return status;
 }
@@ -129,7 +170,7 @@ static void retire(store_walk *walk, walk_part *part)
 {
     walk_part *first = &walk->parts[walk->done++];
 
-    store_bytes_free(walk->store, &part->bytes);
+    close_part(walk, part);
     if (part != first) {
         walk_part other = *first;
 
@@ -206,7 +247,7 @@ cask_status store_walk_next(store_walk *walk, const walk_part **ret_part,
 void store_walk_free(store_walk *walk)
 {
     for (size_t i = 0; i < walk->count; i++) {
-        store_bytes_free(walk->store, &walk->parts[i].bytes);
+        close_part(walk, &walk->parts[i]);
     }
     free(walk->parts);
     *walk = (store_walk){.store = NULL};

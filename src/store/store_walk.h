@@ -10,7 +10,7 @@
 #include "store/store_read.h"
 
 /* A segment of a walk. Rows must not be given to another segment meanwhile:
- * see store_pin(). */
+ * see store_snapshot_take(). */
 typedef struct walk_part {
     uint32_t row;
     uint64_t end;            /* of what is walked, bytes */
@@ -23,10 +23,13 @@ typedef struct walk_part {
     scan_item item;
     segment_scan scan;
     store_bytes bytes; /* owned; CASK_IO_PREAD only */
+    store_map *held;   /* pinned; NULL: none */
 } walk_part;
 
 typedef struct store_walk {
     store_handle *store;
+    uint64_t from;   /* no records before this sequence; set before it begins */
+    bool holds_maps; /* so that none is let go while it is walked */
     walk_part *parts; /* owned; by rising first_sequence */
     size_t count;
     size_t capacity;

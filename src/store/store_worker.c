@@ -8,6 +8,7 @@
 #include "store/store_merge.h"
 #include "store/store_recover.h"
 #include "store/store_settings.h"
+#include "store/store_snapshot.h"
 #include "store/store_write.h"
 
 enum { TICK_MS = 1000 };
@@ -80,6 +81,7 @@ static void tick(store_handle *store)
                &err);
     }
     write_hints(store, &err);
+    store_snapshot_reap(store);
     if (store_has_removed(store)) {
         store_release_removed(store);
     }

@@ -106,7 +106,8 @@ for page in "$man"/*.[13]; do
     # mdoc takes the quotes of a line for its own and drops them.
     is "$(grep -nE '^\.(Dl|D1|Ql|Li) .*"' "$page")" '' "bare quotes in $name"
 done
-for function in $(grep -oE '\bcask_[a-z_]+\(' "$source_dir/include/caskade.h" |
+for function in $(cat "$source_dir"/include/caskade.h \
+    "$source_dir"/include/caskade/*.h | grep -oE '\bcask_[a-z_]+\(' |
     tr -d '(' | sort -u); do
     case $function in
     cask_db) continue ;;

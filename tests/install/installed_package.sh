@@ -35,7 +35,7 @@ quietly cmake --install "$CASK_BUILD_DIR" --prefix "$prefix"
 
 # Everything is where it belongs, and nothing else.
 library_dir=$(dirname "$(find "$prefix" -name libcaskade.a)")
-for file in include/caskade.h bin/caskade; do
+for file in include/caskade.h include/caskade/snapshot.h bin/caskade; do
     [ -s "$prefix/$file" ] || fail "$file is not installed"
 done
 for file in libcaskade.so libcaskade.so.0 "libcaskade.so.$version" \
@@ -45,8 +45,8 @@ done
 find "$prefix" -name LICENSE | grep -q . || fail "LICENSE is not installed"
 "$prefix/bin/caskade" --version | grep -qF "$version" ||
     fail "bin/caskade --version does not say $version"
-find "$prefix/include" -type f | grep -v '/caskade\.h$' &&
-    fail "more than caskade.h in include/"
+find "$prefix/include" -type f | grep -vE '/(caskade|caskade/[a-z]+)\.h$' &&
+    fail "more than caskade.h and its parts in include/"
 
 # Nothing tells where it was built, debug information included.
 found=$(grep -rlF -e "$CASK_SOURCE_DIR" -e "$CASK_BUILD_DIR" "$prefix" || true)

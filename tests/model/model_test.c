@@ -16,59 +16,14 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "db/db.h"
 #include "log/record_format.h"
-#include "os/os_fault.h"
-#include "content.h"
-#include "operations.h"
-#include "sim_store.h"
-
-enum {
-    KEYS = 20,
-    OPERATIONS = 48, /* of one sequence */
-    MANY = 16,
-    START_S = 1000000,
-    HANDLES = 2
-};
-
-typedef struct operation {
-    operation_kind kind;
-    unsigned key;
-    uint64_t number; /* what else it needs is made of this */
-} operation;
-
-/* What the model knows of a key. */
-typedef struct entry {
-    bool there;      /* a record that counts, perhaps expired */
-    uint64_t number; /* of the operation that wrote it */
-    uint64_t expires_at_ms;
-    uint64_t time_s;
-    uint64_t sequence; /* 0: not known */
-} entry;
-
-typedef struct run {
-    uint64_t seed;
-    sim_machine *machine;
-    os_fault os[HANDLES]; /* a process each */
-    cask_db *db[HANDLES];
-    unsigned current;
-    cask_options options;
-    uint64_t now_ms;
-    bool is_ahead;     /* the clock was set by a day */
-    uint64_t sequence; /* highest seen */
-    entry entries[KEYS];
-    cask_buffer buffer;
-    char message[400]; /* empty: no failure */
-} run;
+#include "model.h"
 
 static uint64_t current_seed;
 
 /* ---- Failing ---- */
 
-static void wrong(run *r, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
-
-static void wrong(run *r, const char *format, ...)
+void wrong(run *r, const char *format, ...)
 {
     va_list arguments;
 
@@ -79,9 +34,8 @@ static void wrong(run *r, const char *format, ...)
     }
 }
 
-/* Whether the store answered as expected. */
-static bool answers(run *r, const char *what, cask_status found,
-                    cask_status expected, const cask_error *err)
+bool answers(run *r, const char *what, cask_status found, cask_status expected,
+             const cask_error *err)
 {
     if (found != expected) {
         wrong(r, "%s: %s, expected %s: %.200s", what, cask_status_name(found),
@@ -92,17 +46,17 @@ static bool answers(run *r, const char *what, cask_status found,
 
 /* ---- Comparing ---- */
 
-static bool is_live(const run *r, const entry *e)
+bool is_live(const model *m, const entry *e)
 {
-    uint64_t seconds = r->options.expiry_seconds;
+    uint64_t seconds = m->expiry_seconds;
 
     return e->there &&
-           (e->expires_at_ms == 0 || e->expires_at_ms > r->now_ms) &&
-           (seconds == 0 || r->now_ms / 1000 <= e->time_s ||
-            r->now_ms / 1000 - e->time_s <= seconds);
+           (e->expires_at_ms == 0 || e->expires_at_ms > m->now_ms) &&
+           (seconds == 0 || m->now_ms / 1000 <= e->time_s ||
+            m->now_ms / 1000 - e->time_s <= seconds);
 }
 
-static void compare_value(run *r, const entry *e, cask_slice found)
+void compare_value(run *r, const entry *e, cask_slice found)
 {
     static uint8_t memory[VALUE_BYTES];
     cask_slice right = value_of(e->number, memory);
@@ -114,7 +68,7 @@ static void compare_value(run *r, const entry *e, cask_slice found)
     }
 }
 
-static void compare_info(run *r, entry *e, const cask_info *info)
+void compare_info(run *r, entry *e, const cask_info *info)
 {
     if (info->expires_at_ms != e->expires_at_ms || info->time_s != e->time_s ||
         (e->sequence != 0 && info->sequence != e->sequence)) {
@@ -145,6 +99,7 @@ static void set_options(run *r)
     r->options.verify_overwrite = test_random_chance(&random, 30);
     r->options.linger = test_random_chance(&random, 30);
     r->options.expiry_seconds = test_random_chance(&random, 30) ? 100 : 0;
+    r->now.expiry_seconds = r->options.expiry_seconds;
     r->options.small_file_threshold_bytes =
         test_random_chance(&random, 50) ? 0 : 10 << 20;
 }
@@ -163,6 +118,7 @@ static void close_handle(run *r, unsigned handle)
 {
     cask_error err = {CASK_OK, 0, ""};
 
+    snapshot_free_all(r, handle);
     if (r->db[handle] != NULL) {
         (void)answers(r, "close", cask_close(r->db[handle], &err), CASK_OK,
                       &err);
@@ -179,6 +135,7 @@ static void die(run *r, unsigned handle)
 
     if (r->db[handle] != NULL) {
         os_fault_arm(&r->os[handle], &dead);
+        snapshot_free_all(r, handle);
         (void)cask_close(r->db[handle], NULL);
         os_fault_arm(&r->os[handle], &nothing);
         r->db[handle] = NULL;
@@ -194,11 +151,11 @@ static void note_put(run *r, unsigned key, uint64_t number,
         wrong(r, "sequence %" PRIu64 " after %" PRIu64, sequence, r->sequence);
     }
     r->sequence = sequence > r->sequence ? sequence : r->sequence;
-    r->entries[key] = (entry){.there = true,
-                              .number = number,
-                              .expires_at_ms = expires_at_ms,
-                              .time_s = r->now_ms / 1000,
-                              .sequence = sequence};
+    r->now.entries[key] = (entry){.there = true,
+                                  .number = number,
+                                  .expires_at_ms = expires_at_ms,
+                                  .time_s = r->now.now_ms / 1000,
+                                  .sequence = sequence};
 }
 
 /* A put whose condition holds or not, as the model says. */
@@ -210,7 +167,7 @@ static void put_with(run *r, const operation *o, cask_write_options options,
     char text[512];
     uint64_t sequence = 0;
     uint64_t expires_at_ms =
-        options.ttl_ms != 0 ? r->now_ms + options.ttl_ms : 0;
+        options.ttl_ms != 0 ? r->now.now_ms + options.ttl_ms : 0;
     cask_status status =
         cask_put_with(r->db[r->current], key_of(o->key, text),
                       value_of(o->number, memory), &options, &sequence, &err);
@@ -222,7 +179,7 @@ static void put_with(run *r, const operation *o, cask_write_options options,
 
 static void put(run *r, const operation *o)
 {
-    const entry *e = &r->entries[o->key];
+    const entry *e = &r->now.entries[o->key];
     cask_write_options options = {.condition = CASK_ALWAYS};
     bool holds = true;
 
@@ -230,14 +187,14 @@ static void put(run *r, const operation *o)
         options.ttl_ms = 1 + o->number % 20000;
     } else if (o->kind == PUT_IF_ABSENT) {
         options.condition = CASK_IF_ABSENT;
-        holds = !is_live(r, e);
+        holds = !is_live(&r->now, e);
     } else if (o->kind == PUT_IF_PRESENT) {
         options.condition = CASK_IF_PRESENT;
-        holds = is_live(r, e);
+        holds = is_live(&r->now, e);
     } else if (o->kind == PUT_IF_SEQUENCE) {
         options.condition = CASK_IF_SEQUENCE;
         options.expected_sequence = e->sequence;
-        holds = e->sequence != 0 && is_live(r, e);
+        holds = e->sequence != 0 && is_live(&r->now, e);
         if (e->sequence == 0 || o->number % 3 == 0) {
             options.expected_sequence = r->sequence + 1000000;
             holds = false;
@@ -248,12 +205,12 @@ static void put(run *r, const operation *o)
 
 static void delete (run *r, const operation *o)
 {
-    entry *e = &r->entries[o->key];
+    entry *e = &r->now.entries[o->key];
     cask_write_options options = {.condition = CASK_ALWAYS};
     cask_error err = {CASK_OK, 0, ""};
     char text[512];
     bool existed = false;
-    bool live = is_live(r, e);
+    bool live = is_live(&r->now, e);
     bool holds = true;
 
     if (o->kind == DELETE_IF_SEQUENCE) {
@@ -282,12 +239,12 @@ static void write_batch(run *r, const operation *o)
     cask_batch *batch = NULL;
     cask_status status = cask_batch_create(&batch, &err);
 
-    memcpy(after, r->entries, sizeof(after));
+    memcpy(after, r->now.entries, sizeof(after));
     for (uint64_t i = 0; i < 1 + o->number % 6; i++) {
         uint64_t number = test_mix(o->number + i);
         unsigned key = (unsigned)(number >> 8) % KEYS;
         cask_slice value = value_of(number, memory);
-        uint64_t expires = number % 7 == 0 ? r->now_ms + number % 5000 : 0;
+        uint64_t expires = number % 7 == 0 ? r->now.now_ms + number % 5000 : 0;
         char text[512];
 
         if (number % 4 == 0 || value.size == VALUE_BYTES) {
@@ -299,13 +256,13 @@ static void write_batch(run *r, const operation *o)
             after[key] = (entry){.there = true,
                                  .number = number,
                                  .expires_at_ms = expires,
-                                 .time_s = r->now_ms / 1000};
+                                 .time_s = r->now.now_ms / 1000};
         }
         (void)answers(r, "batch", status, CASK_OK, &err);
     }
     if (answers(r, "write", cask_write(r->db[r->current], batch, &err), CASK_OK,
                 &err)) {
-        memcpy(r->entries, after, sizeof(after));
+        memcpy(r->now.entries, after, sizeof(after));
     }
     cask_batch_free(batch);
 }
@@ -314,7 +271,7 @@ static void write_batch(run *r, const operation *o)
 
 static void get(run *r, const operation *o)
 {
-    entry *e = &r->entries[o->key];
+    entry *e = &r->now.entries[o->key];
     cask_error err = {CASK_OK, 0, ""};
     char text[512];
     cask_info info;
@@ -322,7 +279,7 @@ static void get(run *r, const operation *o)
     if (answers(r, "get",
                 cask_get_with(r->db[r->current], key_of(o->key, text),
                               &r->buffer, &info, &err),
-                is_live(r, e) ? CASK_OK : CASK_NOT_FOUND, &err)) {
+                is_live(&r->now, e) ? CASK_OK : CASK_NOT_FOUND, &err)) {
         compare_value(r, e, (cask_slice){r->buffer.data, r->buffer.size});
         compare_info(r, e, &info);
     }
@@ -344,10 +301,10 @@ static void get_many(run *r, const operation *o)
         cask_get_many(r->db[r->current], keys, MANY, values, statuses, &err),
         CASK_OK, &err);
     for (unsigned i = 0; i < MANY && r->message[0] == 0; i++) {
-        const entry *e = &r->entries[(o->key + i) % KEYS];
+        const entry *e = &r->now.entries[(o->key + i) % KEYS];
 
         if (answers(r, "get_many: one", statuses[i],
-                    is_live(r, e) ? CASK_OK : CASK_NOT_FOUND, &err)) {
+                    is_live(&r->now, e) ? CASK_OK : CASK_NOT_FOUND, &err)) {
             compare_value(r, e, (cask_slice){values[i].data, values[i].size});
         }
     }
@@ -355,7 +312,7 @@ static void get_many(run *r, const operation *o)
 
 static void view(run *r, const operation *o)
 {
-    entry *e = &r->entries[o->key];
+    entry *e = &r->now.entries[o->key];
     cask_error err = {CASK_OK, 0, ""};
     char text[512];
     cask_view found = {{NULL, 0}, {0}, NULL, NULL};
@@ -363,7 +320,7 @@ static void view(run *r, const operation *o)
     if (answers(r, "view",
                 cask_view_acquire(r->db[r->current], key_of(o->key, text),
                                   &found, &err),
-                is_live(r, e) ? CASK_OK : CASK_NOT_FOUND, &err)) {
+                is_live(&r->now, e) ? CASK_OK : CASK_NOT_FOUND, &err)) {
         compare_value(r, e, found.value);
         compare_info(r, e, &found.info);
         cask_view_release(r->db[r->current], &found);
@@ -380,21 +337,17 @@ static void exists(run *r, const operation *o)
             r, "exists",
             cask_exists(r->db[r->current], key_of(o->key, text), &found, &err),
             CASK_OK, &err) &&
-        found != is_live(r, &r->entries[o->key])) {
+        found != is_live(&r->now, &r->now.entries[o->key])) {
         wrong(r, "exists is %d", found);
     }
 }
 
-typedef struct folding {
-    run *r;
-    bool seen[KEYS];
-} folding;
-
-static bool fold_one(void *context, const cask_entry *found)
+bool fold_one(void *context, const cask_entry *found)
 {
     folding *f = context;
 
     for (unsigned key = 0; key < KEYS; key++) {
+        entry *e = &f->m->entries[key];
         char text[512];
         cask_slice name = key_of(key, text);
 
@@ -403,40 +356,45 @@ static bool fold_one(void *context, const cask_entry *found)
              memcmp(name.data, found->key.data, name.size) != 0)) {
             continue;
         }
-        if (f->seen[key] || !is_live(f->r, &f->r->entries[key])) {
+        if (f->seen[key] || !is_live(f->m, e)) {
             wrong(f->r, "fold: key %u %s", key,
                   f->seen[key] ? "twice" : "is not live");
         }
         f->seen[key] = true;
-        compare_value(f->r, &f->r->entries[key], found->value);
-        compare_info(f->r, &f->r->entries[key], &found->info);
+        compare_value(f->r, e, found->value);
+        compare_info(f->r, e, &found->info);
         return true;
     }
     wrong(f->r, "fold: a key that was never written");
     return false;
 }
 
-static void fold(run *r)
+void fold_end(folding *f)
 {
-    cask_error err = {CASK_OK, 0, ""};
-    folding f = {.r = r};
-
-    (void)answers(r, "fold",
-                  cask_fold(r->db[r->current], NULL, fold_one, &f, &err),
-                  CASK_OK, &err);
     for (unsigned key = 0; key < KEYS; key++) {
-        if (f.seen[key] != is_live(r, &r->entries[key])) {
-            wrong(r, "fold: key %u is missing", key);
+        if (f->seen[key] != is_live(f->m, &f->m->entries[key])) {
+            wrong(f->r, "fold: key %u is missing", key);
         }
     }
 }
 
-static uint64_t count_of(const run *r)
+static void fold(run *r)
+{
+    cask_error err = {CASK_OK, 0, ""};
+    folding f = {.r = r, .m = &r->now};
+
+    (void)answers(r, "fold",
+                  cask_fold(r->db[r->current], NULL, fold_one, &f, &err),
+                  CASK_OK, &err);
+    fold_end(&f);
+}
+
+uint64_t count_of(const model *m)
 {
     uint64_t count = 0;
 
     for (unsigned key = 0; key < KEYS; key++) {
-        count += r->entries[key].there;
+        count += m->entries[key].there;
     }
     return count;
 }
@@ -448,8 +406,9 @@ static void count(run *r)
 
     if (answers(r, "count", cask_count(r->db[r->current], &found, &err),
                 CASK_OK, &err) &&
-        found != count_of(r)) {
-        wrong(r, "count is %" PRIu64 ", expected %" PRIu64, found, count_of(r));
+        found != count_of(&r->now)) {
+        wrong(r, "count is %" PRIu64 ", expected %" PRIu64, found,
+              count_of(&r->now));
     }
 }
 
@@ -465,7 +424,7 @@ static void segments(run *r)
     uint64_t live_records = 0;
 
     for (unsigned key = 0; key < KEYS; key++) {
-        const entry *e = &r->entries[key];
+        const entry *e = &r->now.entries[key];
         char text[512];
 
         if (e->there) {
@@ -487,11 +446,11 @@ static void segments(run *r)
         live_records += found[i].live_records;
     }
     cask_free(found);
-    if (live_bytes != bytes || live_records != count_of(r)) {
+    if (live_bytes != bytes || live_records != count_of(&r->now)) {
         wrong(r,
               "segments: %" PRIu64 " live bytes in %" PRIu64
               " records, expected %" PRIu64 " in %" PRIu64,
-              live_bytes, live_records, bytes, count_of(r));
+              live_bytes, live_records, bytes, count_of(&r->now));
     }
 }
 
@@ -515,10 +474,10 @@ static void merge(run *r, const operation *o)
         return;
     }
     for (unsigned key = 0; key < KEYS; key++) {
-        entry *e = &r->entries[key];
+        entry *e = &r->now.entries[key];
         uint64_t after = sim_place(db, key_of(key, text));
         bool may_go = e->there && !disagrees && e->expires_at_ms != 0 &&
-                      e->expires_at_ms <= r->now_ms;
+                      e->expires_at_ms <= r->now.now_ms;
 
         if (may_go && after == 0) {
             e->there = false;
@@ -544,13 +503,24 @@ static void move_clock(run *r, const operation *o)
     const uint64_t day_ms = UINT64_C(24) * 3600 * 1000;
 
     os_sim_advance_ms(sim_disk(r->machine), o->number % 30000);
-    r->now_ms += o->number % 30000;
-    r->now_ms -= o->number % 5 == 0 ? 20000 : 0;
+    r->now.now_ms += o->number % 30000;
+    r->now.now_ms -= o->number % 5 == 0 ? 20000 : 0;
     if (o->number % 16 == 1) {
-        r->now_ms = r->is_ahead ? r->now_ms - day_ms : r->now_ms + day_ms;
+        r->now.now_ms =
+            r->is_ahead ? r->now.now_ms - day_ms : r->now.now_ms + day_ms;
         r->is_ahead = !r->is_ahead;
     }
-    os_sim_set_wall_ms(sim_disk(r->machine), r->now_ms);
+    os_sim_set_wall_ms(sim_disk(r->machine), r->now.now_ms);
+}
+
+static void come_back(run *r, const operation *o)
+{
+    if (o->kind == DIE) {
+        die(r, r->current);
+    } else {
+        close_handle(r, r->current);
+    }
+    open_handle(r, r->current);
 }
 
 static void other_handle(run *r)
@@ -605,16 +575,17 @@ static void perform(run *r, const operation *o)
     case MERGE:
         merge(r, o);
         break;
+    case SNAPSHOT:
+    case SNAPSHOT_READ:
+    case SNAPSHOT_FREE:
+        snapshot_perform(r, o);
+        break;
     case CLOCK:
         move_clock(r, o);
         break;
     case REOPEN:
-        close_handle(r, r->current);
-        open_handle(r, r->current);
-        break;
     case DIE:
-        die(r, r->current);
-        open_handle(r, r->current);
+        come_back(r, o);
         break;
     case OTHER_HANDLE:
         other_handle(r);
@@ -641,7 +612,7 @@ static void verify(run *r)
             r, "verify",
             db_verify_on(sim_os(r->machine), SIM_PATH, &options, &report, &err),
             CASK_OK, &err) &&
-        report.keys != count_of(r)) {
+        report.keys != count_of(&r->now)) {
         wrong(r, "verify: %" PRIu64 " keys", report.keys);
     }
 }
@@ -658,9 +629,9 @@ static bool run_sequence(uint64_t seed, const operation *operations,
     free(r.buffer.data);
     memset(&r, 0, sizeof(r));
     r.seed = seed;
-    r.now_ms = START_S * UINT64_C(1000);
+    r.now.now_ms = START_S * UINT64_C(1000);
     r.machine = sim_machine_create(&options);
-    os_sim_set_wall_ms(sim_disk(r.machine), r.now_ms);
+    os_sim_set_wall_ms(sim_disk(r.machine), r.now.now_ms);
     for (unsigned i = 0; i < HANDLES; i++) {
         os_fault_init(&r.os[i], sim_os(r.machine));
     }

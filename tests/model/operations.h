@@ -23,6 +23,9 @@
     X(SEGMENTS, 3)                                                             \
     X(SYNC, 2)                                                                 \
     X(MERGE, 3)                                                                \
+    X(SNAPSHOT, 5)                                                             \
+    X(SNAPSHOT_READ, 8)                                                        \
+    X(SNAPSHOT_FREE, 2)                                                        \
     X(CLOCK, 4)                                                                \
     X(REOPEN, 2)                                                               \
     X(DIE, 2)                                                                  \

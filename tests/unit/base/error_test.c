@@ -30,6 +30,7 @@ static const struct {
     {CASK_NAMESPACE, 13, "CASK_NAMESPACE"},
     {CASK_FORKED, 14, "CASK_FORKED"},
     {CASK_UNSUPPORTED, 15, "CASK_UNSUPPORTED"},
+    {CASK_SNAPSHOT_LOST, 16, "CASK_SNAPSHOT_LOST"},
 };
 
 enum { FROZEN_COUNT = sizeof(frozen) / sizeof(frozen[0]) };
@@ -74,8 +75,8 @@ static void test_texts_are_there_and_differ(void **state)
 static void test_unknown_status_has_a_name_and_a_text(void **state)
 {
     (void)state;
-    assert_string_equal(cask_status_name((cask_status)16), "CASK_?");
-    assert_string_equal(cask_status_text((cask_status)16), "unknown status");
+    assert_string_equal(cask_status_name((cask_status)17), "CASK_?");
+    assert_string_equal(cask_status_text((cask_status)17), "unknown status");
     assert_string_equal(cask_status_name((cask_status)999), "CASK_?");
 }
 

@@ -1,0 +1,146 @@
+/*
+ * Looking up as of a snapshot: the slot first, then what writers saved. A
+ * writer saves before it changes the slot, so who has seen the change finds
+ * what was saved, and who finds nothing has seen the slot as it was.
+ */
+#include "hash/hash_snapshot.h"
+
+#include "hash/keydir.h"
+#include "region/place.h"
+#include "region/undo.h"
+
+/* How often a place that does not verify is looked up again; see LOOKS in
+ * hash_read.c. */
+enum { LOOKS = 100, MANY = 16 };
+
+bool hash_snapshot_place(const store_snapshot *snapshot, siphash_value hash,
+                         uint64_t *ret_place)
+{
+    const region_handle *region = &snapshot->store->region;
+    keydir_hash key = keydir_hash_of(hash);
+    bool found = keydir_find(region, key, ret_place);
+
+    if (snapshot->entry != NULL &&
+        undo_find(region, (undo_key){key.tag, key.shard}, snapshot->sequence,
+                  ret_place)) {
+        found = true;
+    }
+    return found && place_is_live(*ret_place);
+}
+
+/* Look up, and again if a merge led the key elsewhere meanwhile. */
+static cask_status look(const store_snapshot *snapshot, cask_slice key,
+                        siphash_value hash, cask_buffer *value,
+                        hash_found *ret_found, cask_error *err)
+{
+    store_handle *store = snapshot->store;
+    cask_status status = CASK_NOT_FOUND;
+    uint64_t before = 0;
+
+    for (int i = 0; i < LOOKS; i++) {
+        uint64_t place = 0;
+
+        if (!hash_snapshot_place(snapshot, hash, &place)) {
+            return region_is_covered(&store->region)
+                       ? CASK_NOT_FOUND
+                       : region_fail_uncovered(&store->region, err);
+        }
+        if (place == before) {
+            return status;
+        }
+        *ret_found = (hash_found){.place = place};
+        status = hash_read_place(store, place, key, value, ret_found, err);
+        if (status == CASK_OK || status == CASK_NO_MEMORY) {
+            break;
+        }
+        before = place;
+    }
+    return status;
+}
+
+static cask_status get_hashed(const store_snapshot *snapshot, cask_slice key,
+                              siphash_value hash, cask_buffer *value,
+                              cask_info *ret_info, cask_error *err)
+{
+    store_handle *store = snapshot->store;
+    hash_found found = {.place = 0};
+    cask_buffer unwanted = {0};
+    cask_status status = look(snapshot, key, hash,
+                              value != NULL ? value : &unwanted, &found, err);
+
+    cask_buffer_free(&unwanted);
+    if (store_snapshot_is_lost(snapshot)) {
+        return store_snapshot_fail_lost(snapshot, err);
+    }
+    if (status == CASK_OK &&
+        hash_is_past(snapshot->moment_ms, snapshot->expiry_seconds,
+                     found.info.time_s, found.info.expires_at_ms)) {
+        status = CASK_NOT_FOUND;
+    }
+    hash_count_get(store, status == CASK_OK);
+    *ret_info = found.info;
+    return status;
+}
+
+cask_status hash_snapshot_get(const store_snapshot *snapshot, cask_slice key,
+                              cask_buffer *value, cask_info *ret_info,
+                              cask_error *err)
+{
+    siphash_value hash =
+        siphash(snapshot->store->identity.hash_key, key.data, key.size);
+
+    return get_hashed(snapshot, key, hash, value, ret_info, err);
+}
+
+static cask_status get_some(const store_snapshot *snapshot,
+                            const cask_slice *keys, size_t count,
+                            cask_buffer *values, cask_status *statuses,
+                            cask_error *err)
+{
+    store_handle *store = snapshot->store;
+    cask_status worst = CASK_OK;
+    siphash_value hashes[MANY];
+
+    for (size_t i = 0; i < count; i++) {
+        hashes[i] =
+            siphash(store->identity.hash_key, keys[i].data, keys[i].size);
+        keydir_prefetch(&store->region, keydir_hash_of(hashes[i]));
+    }
+    for (size_t i = 0; i < count; i++) {
+        uint64_t place;
+
+        if (hash_snapshot_place(snapshot, hashes[i], &place)) {
+            hash_prefetch_place(store, place);
+        }
+    }
+    for (size_t i = 0; i < count; i++) {
+        cask_info info;
+
+        statuses[i] = get_hashed(snapshot, keys[i], hashes[i], &values[i],
+                                 &info, worst == CASK_OK ? err : NULL);
+        if (worst == CASK_OK && statuses[i] != CASK_NOT_FOUND) {
+            worst = statuses[i];
+        }
+    }
+    return worst;
+}
+
+cask_status hash_snapshot_get_many(const store_snapshot *snapshot,
+                                   const cask_slice *keys, size_t count,
+                                   cask_buffer *values, cask_status *statuses,
+                                   cask_error *err)
+{
+    cask_status worst = CASK_OK;
+
+    for (size_t i = 0; i < count; i += MANY) {
+        size_t some = count - i < MANY ? count - i : MANY;
+        cask_status status =
+            get_some(snapshot, keys + i, some, values + i, statuses + i,
+                     worst == CASK_OK ? err : NULL);
+
+        if (worst == CASK_OK) {
+            worst = status;
+        }
+    }
+    return worst;
+}
