@@ -122,6 +122,14 @@ static exit_status run_put(shell *sh, const shell_word *words, size_t count)
     return result == CASK_OK ? EXIT_DONE : failed(sh, &err);
 }
 
+/* What a call on one key answered, if that is not CASK_OK. */
+static exit_status failed_key(shell *sh, cask_status result,
+                              const cask_error *err)
+{
+    return result == CASK_NOT_FOUND ? wrong(sh, EXIT_NOT_FOUND, "no such key")
+                                    : failed(sh, err);
+}
+
 /* ---- Other commands on keys -------------------------------------------- */
 
 static exit_status run_get(shell *sh, const shell_word *words, size_t count)
@@ -135,10 +143,7 @@ static exit_status run_get(shell *sh, const shell_word *words, size_t count)
         (void)print_bytes((cask_slice){value.data, value.size});
     }
     cask_buffer_free(&value);
-    if (result == CASK_NOT_FOUND) {
-        return wrong(sh, EXIT_NOT_FOUND, "no such key");
-    }
-    return result == CASK_OK ? EXIT_DONE : failed(sh, &err);
+    return result == CASK_OK ? EXIT_DONE : failed_key(sh, result, &err);
 }
 
 static exit_status run_delete(shell *sh, const shell_word *words, size_t count)
@@ -170,6 +175,48 @@ static exit_status run_exists(shell *sh, const shell_word *words, size_t count)
     }
     (void)output_print("%s\n", exists ? "yes" : "no");
     return exists ? EXIT_DONE : EXIT_NOT_FOUND;
+}
+
+static exit_status run_ttl(shell *sh, const shell_word *words, size_t count)
+{
+    char duration[UNITS_TEXT_SIZE];
+    uint64_t ttl_ms = 0;
+    cask_error err = {0};
+    cask_status result = cask_ttl(sh->db, bytes_of(words[0]), &ttl_ms, &err);
+
+    (void)count;
+    if (result != CASK_OK) {
+        return failed_key(sh, result, &err);
+    }
+    (void)output_print("%s\n", ttl_ms == CASK_TTL_NEVER
+                                   ? "never"
+                                   : units_format_duration(duration, ttl_ms));
+    return EXIT_DONE;
+}
+
+static exit_status run_expire(shell *sh, const shell_word *words, size_t count)
+{
+    cask_expiry expiry = {.expires_at_ms = 0};
+    cask_error err = {0};
+    cask_status result;
+
+    (void)count;
+    if (!units_parse_duration(words[1].data, &expiry.ttl_ms) ||
+        expiry.ttl_ms == 0) {
+        return wrong(sh, EXIT_USAGE,
+                     "expire: give KEY DURATION, like 90 (seconds), 5m, 2h");
+    }
+    result = cask_expire(sh->db, bytes_of(words[0]), &expiry, &err);
+    return result == CASK_OK ? EXIT_DONE : failed_key(sh, result, &err);
+}
+
+static exit_status run_persist(shell *sh, const shell_word *words, size_t count)
+{
+    cask_error err = {0};
+    cask_status result = cask_persist(sh->db, bytes_of(words[0]), NULL, &err);
+
+    (void)count;
+    return result == CASK_OK ? EXIT_DONE : failed_key(sh, result, &err);
 }
 
 /* ---- Commands on the store --------------------------------------------- */
@@ -266,6 +313,10 @@ static const shell_command commands[] = {
     {"get", "KEY", "print the value of KEY, escaped", 1, 1, run_get},
     {"delete", "KEY...", "remove keys", 1, WORD_MAX, run_delete},
     {"exists", "KEY", "tell whether KEY has a value", 1, 1, run_exists},
+    {"ttl", "KEY", "tell after which time KEY expires", 1, 1, run_ttl},
+    {"expire", "KEY DURATION", "let KEY expire after that time", 2, 2,
+     run_expire},
+    {"persist", "KEY", "let KEY not expire", 1, 1, run_persist},
     {"list", "[PREFIX]", "print the keys, escaped", 0, 1, run_list},
     {"count", "", "print the number of keys", 0, 0, run_count},
     {"stat", "", "show sizes, counters and waiting times", 0, 0, run_stat},

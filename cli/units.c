@@ -81,6 +81,87 @@ bool units_parse_duration(const char *text, uint64_t *ret_ms)
                            ret_ms);
 }
 
+/* A number of so many digits, and the character behind it. */
+static bool parse_part(const char **text, size_t digits, char behind,
+                       uint64_t *ret_value)
+{
+    const char *at = *text;
+
+    if (!parse_digits(&at, ret_value) || (size_t)(at - *text) != digits ||
+        *at != behind) {
+        return false;
+    }
+    *text = at + 1;
+    return true;
+}
+
+/* Days from 1970-01-01 to a day of the Gregorian calendar. */
+static uint64_t days_since_1970(uint64_t year, uint64_t month, uint64_t day)
+{
+    /* The year begins in March, so that a leap day is its last. */
+    uint64_t shifted = month > 2 ? month - 3 : month + 9;
+    uint64_t years = month > 2 ? year : year - 1;
+
+    return years * 365 + years / 4 - years / 100 + years / 400 +
+           (shifted * 153 + 2) / 5 + day - 1 - 719468;
+}
+
+static bool is_leap(uint64_t year)
+{
+    return year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+}
+
+static bool parse_date_and_time(const char *text, uint64_t *ret_ms)
+{
+    static const uint8_t lengths[] = {31, 28, 31, 30, 31, 30,
+                                      31, 31, 30, 31, 30, 31};
+    uint64_t year, month, day, hour, minute, second;
+
+    if (!parse_part(&text, 4, '-', &year) ||
+        !parse_part(&text, 2, '-', &month) ||
+        !parse_part(&text, 2, 'T', &day) || !parse_part(&text, 2, ':', &hour) ||
+        !parse_part(&text, 2, ':', &minute) ||
+        !parse_part(&text, 2, 'Z', &second) || *text != '\0') {
+        return false;
+    }
+    if (year < 1970 || month < 1 || month > 12 || day < 1 ||
+        day > lengths[month - 1] + (month == 2 && is_leap(year) ? 1u : 0u) ||
+        hour > 23 || minute > 59 || second > 59) {
+        return false;
+    }
+    *ret_ms =
+        (((days_since_1970(year, month, day) * 24 + hour) * 60 + minute) * 60 +
+         second) *
+        1000;
+    return true;
+}
+
+bool units_parse_moment(const char *text, uint64_t *ret_ms)
+{
+    return units_parse_count(text, 0, UINT64_MAX, ret_ms) ||
+           parse_date_and_time(text, ret_ms);
+}
+
+const char *units_format_duration(char text[UNITS_TEXT_SIZE], uint64_t ms)
+{
+    static const unit parts[] = {
+        {"d", 86400000}, {"h", 3600000}, {"m", 60000}, {"s", 1000}, {"ms", 1}};
+    size_t at = 0;
+    int used;
+
+    while (at + 1 < sizeof(parts) / sizeof(parts[0]) && ms < parts[at].factor) {
+        at++;
+    }
+    used = snprintf(text, UNITS_TEXT_SIZE, "%" PRIu64 "%s",
+                    ms / parts[at].factor, parts[at].name);
+    if (at < 3 && ms % parts[at].factor >= parts[at + 1].factor) {
+        (void)snprintf(
+            text + used, UNITS_TEXT_SIZE - (size_t)used, " %" PRIu64 "%s",
+            ms % parts[at].factor / parts[at + 1].factor, parts[at + 1].name);
+    }
+    return text;
+}
+
 bool units_parse_bytes(const char *text, uint64_t *ret_bytes)
 {
     return parse_with_unit(text, size_units,

@@ -16,6 +16,13 @@
  */
 bool units_parse_duration(const char *text, uint64_t *ret_ms);
 
+/*
+ * A moment: a whole number of milliseconds since 1970, or a date and time in
+ * UTC like 2030-01-31T23:59:00Z, from 1970 on. False (nothing set) if it is
+ * something else, or no such day is in the calendar.
+ */
+bool units_parse_moment(const char *text, uint64_t *ret_ms);
+
 /* A whole number between `min` and `max`; false if it is something else. */
 bool units_parse_count(const char *text, uint64_t min, uint64_t max,
                        uint64_t *ret_count);
@@ -38,6 +45,9 @@ const char *units_format_bytes(char text[UNITS_TEXT_SIZE], uint64_t bytes);
 
 /* "250 ns", "1.5 us", "12 ms", "3.2 s" */
 const char *units_format_ns(char text[UNITS_TEXT_SIZE], uint64_t ns);
+
+/* "500ms", "59s", "29m 59s", "23h 59m", "6d 23h"; rounded down */
+const char *units_format_duration(char text[UNITS_TEXT_SIZE], uint64_t ms);
 
 /* "0:07", "12:34", "1:02:03" */
 const char *units_format_clock(char text[UNITS_TEXT_SIZE], uint64_t seconds);

@@ -151,8 +151,7 @@ typedef enum cask_event_kind {
                                   a write, tries again */
     CASK_EVENT_MERGED = 10,    /* a merge gave space back */
     CASK_EVENT_CONFIG = 11,    /* CONFIG could not be read, or not all of it */
-    CASK_EVENT_CLOCK = 12      /* the wall clock was set by more than an hour:
-                                  nothing is given up as expired for now */
+    CASK_EVENT_CLOCK = 12      /* the wall clock was set: nothing expires */
 } cask_event_kind;
 
 typedef struct cask_event {
@@ -402,6 +401,8 @@ CASK_API CASK_CHECKED cask_status cask_write(cask_db *db,
                                              const cask_batch *batch,
                                              cask_error *err);
 
+#include "caskade/expiry.h" /* cask_ttl(), cask_expire(), cask_persist() */
+
 /* ---- Read -------------------------------------------------------------- */
 
 /* What is stored with a value. */
@@ -476,9 +477,8 @@ CASK_API CASK_CHECKED cask_status cask_view_acquire(cask_db *db, cask_slice key,
 CASK_API void cask_view_release(cask_db *db, cask_view *view);
 
 /*
- * Number of keys. O(1). A key that has expired counts until it is deleted or
- * overwritten, or a merge removes it. Returns CASK_OK; CASK_INVALID;
- * CASK_FORKED.
+ * Number of keys. O(1). A key that has expired counts until it is deleted,
+ * overwritten or merged. Returns CASK_OK; CASK_INVALID; CASK_FORKED.
  */
 CASK_API CASK_CHECKED cask_status cask_count(cask_db *db, uint64_t *ret_count,
                                              cask_error *err);

@@ -8,8 +8,9 @@ _caskade_read='--damage --io --linger --read-only --region-dir --timeout
 _caskade_write='--allow-remote --damage --exclusive --io --linger --region-dir
     --sync --timeout --verbose'
 
-_caskade_commands='backup config count create delete dump exists export get help
-    import list load merge put region shell stat sync verify'
+_caskade_commands='backup config count create delete dump exists expire export
+    get help import list load merge persist put region shell stat sync ttl
+    verify'
 
 # The options of command $1.
 _caskade_options() {
@@ -17,7 +18,9 @@ _caskade_options() {
     create) echo "--engine --mode $_caskade_write" ;;
     put) echo "--escapes --if-absent --ttl $_caskade_write" ;;
     get | exists) echo "--escapes $_caskade_read" ;;
-    delete) echo "--escapes $_caskade_write" ;;
+    delete | persist) echo "--escapes $_caskade_write" ;;
+    ttl) echo "--escapes --ms $_caskade_read" ;;
+    expire) echo "--at --escapes --ttl $_caskade_write" ;;
     count) echo "$_caskade_read" ;;
     load) echo "--batch --format $_caskade_write" ;;
     dump | list) echo "--format $_caskade_read" ;;
@@ -62,7 +65,7 @@ _caskade_word_count() {
     local i count=0
     for ((i = 2; i < COMP_CWORD; i++)); do
         case ${COMP_WORDS[i - 1]} in
-        --engine | --mode | --ttl | --batch | --format | --sync | --io | \
+        --engine | --mode | --ttl | --at | --batch | --format | --sync | --io | \
             --damage | --timeout | --region-dir | --incremental | \
             --expiry-seconds | --max-file-size | --reset)
             continue
@@ -163,7 +166,7 @@ _caskade() {
         _caskade_paths -d "$word"
         return
         ;;
-    --ttl | --timeout | --batch | --mode | --expiry-seconds | \
+    --ttl | --at | --timeout | --batch | --mode | --expiry-seconds | \
         --max-file-size) return ;;
     esac
     case $word in

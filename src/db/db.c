@@ -309,8 +309,8 @@ cask_status cask_sync(cask_db *db, cask_error *err)
 
 /* ---- Read ---- */
 
-static cask_status check_read(const cask_db *db, cask_slice key,
-                              const void *output, cask_error *err)
+cask_status db_check_read(const cask_db *db, cask_slice key, const void *output,
+                          cask_error *err)
 {
     cask_status status = db_check(db, err);
 
@@ -324,7 +324,7 @@ static cask_status check_read(const cask_db *db, cask_slice key,
 cask_status cask_get(cask_db *db, cask_slice key, cask_buffer *ret_value,
                      cask_error *err)
 {
-    cask_status status = check_read(db, key, ret_value, err);
+    cask_status status = db_check_read(db, key, ret_value, err);
     hash_found found = {.place = 0};
 
     return status == CASK_OK ? hash_get(db->store, key, ret_value, &found, err)
@@ -334,7 +334,7 @@ cask_status cask_get(cask_db *db, cask_slice key, cask_buffer *ret_value,
 cask_status cask_get_with(cask_db *db, cask_slice key, cask_buffer *ret_value,
                           cask_info *ret_info, cask_error *err)
 {
-    cask_status status = check_read(db, key, ret_value, err);
+    cask_status status = db_check_read(db, key, ret_value, err);
     hash_found found = {.place = 0};
 
     if (status == CASK_OK) {
@@ -349,7 +349,7 @@ cask_status cask_get_with(cask_db *db, cask_slice key, cask_buffer *ret_value,
 cask_status cask_exists(cask_db *db, cask_slice key, bool *ret_exists,
                         cask_error *err)
 {
-    cask_status status = check_read(db, key, ret_exists, err);
+    cask_status status = db_check_read(db, key, ret_exists, err);
     hash_found found = {.place = 0};
 
     if (status != CASK_OK) {
@@ -386,7 +386,7 @@ cask_status cask_get_many(cask_db *db, const cask_slice *keys, size_t count,
 cask_status cask_view_acquire(cask_db *db, cask_slice key, cask_view *ret_view,
                               cask_error *err)
 {
-    cask_status status = check_read(db, key, ret_view, err);
+    cask_status status = db_check_read(db, key, ret_view, err);
 
     return status == CASK_OK ? hash_view(db->store, key, ret_view, err)
                              : status;

@@ -43,6 +43,10 @@ cask_status db_check_key(cask_slice key, cask_error *err);
 cask_status db_check_output(const void *output, const char *name,
                             cask_error *err);
 
+/* The same for reading a key into `output`, which must not be NULL. */
+cask_status db_check_read(const cask_db *db, cask_slice key, const void *output,
+                          cask_error *err);
+
 /* Give a prepared record the time that the caller asked for; 0: now. */
 static inline void db_set_time(store_record *record, uint32_t time_s)
 {

@@ -65,6 +65,10 @@ void hash_prefetch_place(store_handle *store, uint64_t place);
 /* Count a look-up in the statistics. */
 void hash_count_get(store_handle *store, bool found);
 
+/* When it will be: milliseconds since 1970; UINT64_MAX: never. */
+uint64_t hash_end_ms(const store_handle *store, uint32_t time_s,
+                     uint64_t expires_at_ms);
+
 /* ---- Writing (hash_write.c) ---- */
 
 /* Fill a record for a put or a delete; the slices are borrowed. */

@@ -24,6 +24,17 @@ enum { LOOKS = 100 };
  * prefetching of streams. */
 enum { PREFETCH_BYTES = 512 };
 
+uint64_t hash_end_ms(const store_handle *store, uint32_t time_s,
+                     uint64_t expires_at_ms)
+{
+    uint64_t seconds = store_reads_expiry_seconds(store);
+    uint64_t own_ms = expires_at_ms != 0 ? expires_at_ms : UINT64_MAX;
+    uint64_t age_ms =
+        seconds != 0 ? (time_s + seconds + 1) * UINT64_C(1000) : UINT64_MAX;
+
+    return own_ms < age_ms ? own_ms : age_ms;
+}
+
 bool hash_is_past(uint64_t now_ms, uint64_t seconds, uint32_t time_s,
                   uint64_t expires_at_ms)
 {

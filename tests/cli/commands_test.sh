@@ -67,6 +67,40 @@ expect 1 get store brief
 expect 0 get store lasting
 expect 0 put --if-absent store brief again
 
+# ttl, expire, persist.
+expect 0 ttl store lasting
+output_says '^59m 5[0-9]s$'
+expect 0 ttl --ms store lasting
+output_says '^35[0-9]{5}$'
+expect 0 ttl store lock
+output_is 'never\n'
+expect 0 expire --ttl 2d store lock
+expect 0 ttl store lock
+output_says '^(2d|1d 23h)$'
+expect 0 get store lock
+output_is '1'
+expect 0 persist store lock
+output_is ''
+expect 0 ttl -e store 'l\x6fck'
+output_is 'never\n'
+expect 0 expire --at 2100-03-01T00:00:00Z store lock
+expect 0 dump --format jsonl store
+output_says '"lock".*"expires_at_ms":4107542400000[,}]'
+expect 0 expire --at 1000 store lock
+for command in ttl persist 'expire --ttl 1h'; do
+    # shellcheck disable=SC2086
+    expect 1 $command store lock
+    error_says "no such key; 'caskade list store' shows the keys"
+done
+expect 2 expire store lasting
+error_says 'either --ttl DURATION or --at TIME'
+expect 2 expire --ttl 1h --at 1 store lasting
+expect 2 expire --ttl 0 store lasting
+for at in 0 2100-02-29T00:00:00Z 2030-1-1T00:00:00Z 2030-01-01 tomorrow; do
+    expect 2 expire --at "$at" store lasting
+    error_says 'is no time; give one like 2030-01-31T23:59:00Z'
+done
+
 # create.
 expect 0 create --engine hash made
 expect 0 count made
@@ -92,7 +126,7 @@ expect 0 sync store
 output_is ''
 
 # Commands that read do not make a store.
-for command in get exists delete; do
+for command in get exists delete ttl persist; do
     expect 1 "$command" nowhere key
     error_says "no store here; make one with 'caskade create nowhere'"
 done

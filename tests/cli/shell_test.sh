@@ -90,6 +90,27 @@ error_says 'line 2: .*read-only'
 run_shell --read-only nowhere </dev/null
 is $status 1 'status of a read-only shell without a store'
 
+# ttl, expire, persist.
+run_shell store <<'END'
+put lasting x
+ttl lasting
+expire lasting 1d
+ttl lasting
+persist lasting
+ttl lasting
+END
+is $status 0 'status of times of expiry'
+is "$(head -n 1 out) $(tail -n 1 out)" 'never never' 'ttl without expiry'
+output_says '^(1d|23h 59m)$'
+run_shell store <<'END'
+expire lasting never
+END
+is $status 2 'status of no duration'
+run_shell store <<'END'
+ttl nothing
+END
+is $status 1 'status of no key'
+
 # help, stat, sync; every command is explained.
 run_shell store <<'END'
 help
@@ -98,8 +119,8 @@ stat
 sync
 END
 is $status 0 'status of help'
-for command in put get delete exists list count stat sync refresh help quit
-do
+for command in put get delete exists ttl expire persist list count stat sync \
+    refresh help quit; do
     output_says "^$command  *"
 done
 output_says '^keys  *[0-9]+$'
@@ -150,8 +171,8 @@ read_until(PROMPT)
 type_keys(b"\x10\x10\x10")       # Ctrl-P three times: back to the put
 read_until(rb"put word typed")
 type_keys(b"\x15")               # Ctrl-U clears the line
-type_keys(b"e\t\t")
-read_until(rb"xists ")
+type_keys(b"exi\t\t")
+read_until(rb"sts ")
 type_keys(b"word\r")
 read_until(rb"yes")
 read_until(PROMPT)

@@ -55,6 +55,83 @@ static void test_other_durations_are_refused_and_set_nothing(void **state)
     }
 }
 
+static void test_moments_are_milliseconds_or_dates_in_utc(void **state)
+{
+    static const struct {
+        const char *text;
+        uint64_t ms;
+    } cases[] = {
+        {"0", 0},
+        {"1700000000000", 1700000000000},
+        {"1970-01-01T00:00:00Z", 0},
+        {"1970-03-01T00:00:01Z", 59 * UINT64_C(86400000) + 1000},
+        {"2000-02-29T23:59:59Z", 951868799000},
+        {"2024-12-31T12:30:00Z", 1735648200000},
+        {"2100-03-01T00:00:00Z", 4107542400000},
+        {"9999-12-31T23:59:59Z", 253402300799000},
+    };
+    static const char *const wrong[] = {
+        "",
+        "-1",
+        "1h",
+        "1969-12-31T23:59:59Z",
+        "2023-02-29T00:00:00Z",
+        "2100-02-29T00:00:00Z",
+        "2030-00-01T00:00:00Z",
+        "2030-13-01T00:00:00Z",
+        "2030-04-31T00:00:00Z",
+        "2030-01-00T00:00:00Z",
+        "2030-01-01T24:00:00Z",
+        "2030-01-01T00:60:00Z",
+        "2030-01-01T00:00:60Z",
+        "2030-01-01T00:00:00",
+        "2030-01-01 00:00:00Z",
+        "2030-1-01T00:00:00Z",
+        "2030-01-01T00:00:00Zx",
+        "20300-01-01T00:00:00Z",
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        uint64_t ms = 7;
+
+        assert_true(units_parse_moment(cases[i].text, &ms));
+        assert_true(ms == cases[i].ms);
+    }
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+        uint64_t ms = 7;
+
+        assert_false(units_parse_moment(wrong[i], &ms));
+        assert_int_equal(ms, 7);
+    }
+}
+
+static void test_durations_are_shown_in_two_units(void **state)
+{
+    static const struct {
+        uint64_t ms;
+        const char *shown;
+    } cases[] = {
+        {0, "0ms"},
+        {999, "999ms"},
+        {1999, "1s"},
+        {60000, "1m"},
+        {1799999, "29m 59s"},
+        {3600000, "1h"},
+        {3659999, "1h"},
+        {86399999, "23h 59m"},
+        {604799999, "6d 23h"},
+        {UINT64_MAX, "213503982334d 14h"},
+    };
+    char shown[UNITS_TEXT_SIZE];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        assert_string_equal(units_format_duration(shown, cases[i].ms),
+                            cases[i].shown);
+    }
+}
+
 static void test_counts_are_limited(void **state)
 {
     uint64_t count = 7;
@@ -186,6 +263,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_durations_have_units_and_default_to_seconds),
         cmocka_unit_test(test_other_durations_are_refused_and_set_nothing),
+        cmocka_unit_test(test_moments_are_milliseconds_or_dates_in_utc),
+        cmocka_unit_test(test_durations_are_shown_in_two_units),
         cmocka_unit_test(test_sizes_have_binary_units_and_default_to_bytes),
         cmocka_unit_test(test_counts_are_limited),
         cmocka_unit_test(test_counts_are_shown_in_groups),

@@ -1,9 +1,11 @@
 /*
- * Expiry: what a merge gives up, what it must keep, and by which clock.
+ * Expiry: of single keys; what a merge gives up, what it must keep, and by
+ * which clock.
  */
 #include "unit/db/handle.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "db/db.h"
@@ -148,6 +150,151 @@ static void reason_is(handle *h, bool is_asked, const char *reason)
                                          : merge_wait_text(p.plan.wait),
                         reason);
     hash_plan_free(&p);
+}
+
+/* ---- One key ---- */
+
+static uint64_t ttl_of(handle *h, const char *key)
+{
+    uint64_t ttl_ms = 0;
+
+    assert_int_equal(cask_ttl(h->db, cask_slice_of(key), &ttl_ms, NULL),
+                     CASK_OK);
+    return ttl_ms;
+}
+
+static cask_status expire(handle *h, const char *key, uint64_t ttl_ms,
+                          uint64_t at_ms)
+{
+    const cask_expiry expiry = {.ttl_ms = ttl_ms, .expires_at_ms = at_ms};
+
+    return cask_expire(h->db, cask_slice_of(key), &expiry, NULL);
+}
+
+static void test_a_time_of_expiry_is_told_set_and_taken(void **state)
+{
+    handle *h = *state;
+    uint64_t ttl_ms = 7;
+    bool had = true;
+
+    put_text(h, "k", "value");
+    assert_true(ttl_of(h, "k") == CASK_TTL_NEVER);
+    assert_int_equal(cask_persist(h->db, cask_slice_of("k"), &had, NULL),
+                     CASK_OK);
+    assert_false(had);
+    os_sim_advance_ms(h->sim, HOUR_MS);
+    assert_int_equal(expire(h, "k", MINUTE_MS, 0), CASK_OK);
+    assert_int_equal(ttl_of(h, "k"), MINUTE_MS);
+    assert_int_equal(expire(h, "k", 0, HANDLE_NOW_MS + HOUR_MS + 7), CASK_OK);
+    assert_int_equal(ttl_of(h, "k"), 7);
+    check_text(h, "k", "value");
+    os_sim_advance_ms(h->sim, 6);
+    assert_int_equal(ttl_of(h, "k"), 1);
+    assert_int_equal(cask_persist(h->db, cask_slice_of("k"), &had, NULL),
+                     CASK_OK);
+    assert_true(had);
+    os_sim_advance_ms(h->sim, DAY_MS);
+    check_text(h, "k", "value");
+    assert_int_equal(expire(h, "k", UINT64_MAX, 0), CASK_OK);
+    assert_true(ttl_of(h, "k") == CASK_TTL_NEVER);
+    assert_int_equal(expire(h, "k", 0, 1), CASK_OK); /* long ago */
+    check_text(h, "k", NULL);
+    assert_int_equal(cask_ttl(h->db, cask_slice_of("k"), &ttl_ms, NULL),
+                     CASK_NOT_FOUND);
+    assert_int_equal(ttl_ms, 7);
+    assert_int_equal(expire(h, "k", 1, 0), CASK_NOT_FOUND);
+    assert_int_equal(cask_persist(h->db, cask_slice_of("k"), NULL, NULL),
+                     CASK_NOT_FOUND);
+}
+
+static void test_an_age_of_the_store_counts_from_the_write(void **state)
+{
+    handle *h = *state;
+    cask_info before, after;
+    cask_buffer value = {0};
+
+    put_text(h, "k", "value");
+    assert_int_equal(
+        cask_get_with(h->db, cask_slice_of("k"), &value, &before, NULL),
+        CASK_OK);
+    set_expiry(h, 60, 0);
+    assert_int_equal(ttl_of(h, "k"), 61 * SECOND_MS); /* in whole seconds */
+    os_sim_advance_ms(h->sim, 30 * SECOND_MS);
+    assert_int_equal(expire(h, "k", HOUR_MS, 0), CASK_OK);
+    assert_int_equal(ttl_of(h, "k"), 31 * SECOND_MS);
+    assert_int_equal(
+        cask_get_with(h->db, cask_slice_of("k"), &value, &after, NULL),
+        CASK_OK);
+    assert_int_equal(after.time_s, before.time_s);
+    assert_true(after.sequence > before.sequence);
+    cask_buffer_free(&value);
+    os_sim_advance_ms(h->sim, 31 * SECOND_MS - 1);
+    assert_int_equal(ttl_of(h, "k"), 1);
+    os_sim_advance_ms(h->sim, 1);
+    assert_int_equal(expire(h, "k", HOUR_MS, 0), CASK_NOT_FOUND);
+}
+
+static void test_what_is_no_time_of_expiry_is_refused(void **state)
+{
+    handle *h = *state;
+
+    put_text(h, "k", "value");
+    assert_int_equal(expire(h, "k", 0, 0), CASK_INVALID);
+    assert_int_equal(expire(h, "k", 1, 1), CASK_INVALID);
+    assert_int_equal(cask_expire(h->db, cask_slice_of("k"), NULL, NULL),
+                     CASK_INVALID);
+    assert_int_equal(cask_ttl(h->db, cask_slice_of("k"), NULL, NULL),
+                     CASK_INVALID);
+    assert_true(ttl_of(h, "k") == CASK_TTL_NEVER);
+    h->options.read_only = true;
+    handle_reopen(h);
+    assert_int_equal(expire(h, "k", 1, 0), CASK_READ_ONLY);
+    assert_int_equal(cask_persist(h->db, cask_slice_of("k"), NULL, NULL),
+                     CASK_READ_ONLY);
+    assert_true(ttl_of(h, "k") == CASK_TTL_NEVER);
+}
+
+enum { WRITES = 3000 };
+
+static void put_many(void *argument)
+{
+    handle *h = argument;
+
+    for (unsigned i = 1; i <= WRITES; i++) {
+        char value[16];
+
+        (void)snprintf(value, sizeof(value), "%u", i);
+        put_text(h, "k", value);
+    }
+}
+
+/* Whoever sets times meanwhile writes only what is still the newest. */
+static void test_a_time_never_overwrites_a_newer_value(void **state)
+{
+    handle *h = *state;
+    os_thread *thread = NULL;
+    cask_buffer value = {0};
+    unsigned last = 0;
+
+    put_text(h, "k", "0");
+    assert_int_equal(
+        h->kernel->ops->thread_start(h->kernel, put_many, h, &thread), 0);
+    while (last < WRITES) {
+        char text[16] = "";
+        unsigned now;
+
+        assert_int_equal(expire(h, "k", HOUR_MS, 0), CASK_OK);
+        assert_int_equal(cask_persist(h->db, cask_slice_of("k"), NULL, NULL),
+                         CASK_OK);
+        assert_int_equal(cask_get(h->db, cask_slice_of("k"), &value, NULL),
+                         CASK_OK);
+        memcpy(text, value.data, value.size);
+        now = (unsigned)strtoul(text, NULL, 10);
+        assert_true(now >= last);
+        last = now;
+    }
+    h->kernel->ops->thread_join(h->kernel, thread);
+    cask_buffer_free(&value);
 }
 
 /* ---- What goes ---- */
@@ -529,6 +676,10 @@ int main(void)
 #define TEST(name)                                                             \
     cmocka_unit_test_setup_teardown(name, small_segments, handle_teardown)
     const struct CMUnitTest tests[] = {
+        TEST(test_a_time_of_expiry_is_told_set_and_taken),
+        TEST(test_an_age_of_the_store_counts_from_the_write),
+        TEST(test_what_is_no_time_of_expiry_is_refused),
+        TEST(test_a_time_never_overwrites_a_newer_value),
         TEST(test_expired_values_go_and_leave_the_count),
         TEST(test_values_past_the_age_of_the_store_go),
         TEST(test_an_option_of_a_handle_hides_and_takes_nothing),
