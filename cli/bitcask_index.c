@@ -2,10 +2,12 @@
  * Where the newest version of each key is: open addressing with linear probing.
  * See bitcask_index.h.
  */
+#define _DEFAULT_SOURCE /* madvise */
 #include "bitcask_index.h"
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/random.h>
 
 enum {
@@ -16,6 +18,7 @@ enum {
 };
 
 #define CAPACITY_MAX UINT32_MAX
+#define HUGE_PAGE ((size_t)2 << 20)
 
 /* No file has this number, see BITCASK_FILE_MAX_COUNT. */
 #define PLACE_FREE UINT64_MAX
@@ -55,6 +58,24 @@ static bitcask_slot *probe(bitcask_slot *slots, size_t capacity, key_hash hash)
     return &slots[at];
 }
 
+/* A large table in huge pages: its slots are met in random order, and each
+ * would miss the TLB. */
+static bitcask_slot *allocate(size_t capacity)
+{
+    size_t bytes = capacity * sizeof(bitcask_slot);
+    bitcask_slot *slots;
+
+    if (bytes < 2 * HUGE_PAGE) {
+        return malloc(bytes);
+    }
+    bytes = (bytes + HUGE_PAGE - 1) & ~(HUGE_PAGE - 1);
+    slots = aligned_alloc(HUGE_PAGE, bytes);
+    if (slots != NULL) {
+        (void)madvise(slots, bytes, MADV_HUGEPAGE);
+    }
+    return slots;
+}
+
 static bool grow(bitcask_index *index)
 {
     /* By a half only: old and new table are there at once. */
@@ -64,7 +85,7 @@ static bool grow(bitcask_index *index)
     bitcask_slot *slots = NULL;
 
     if (capacity <= CAPACITY_MAX) {
-        slots = malloc(capacity * sizeof(*slots));
+        slots = allocate(capacity);
     }
     if (slots == NULL) {
         return false;

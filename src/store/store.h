@@ -139,7 +139,8 @@ struct store_handle {
     _Atomic uint64_t removed;   /* of the region's, when maps were let go */
     _Atomic(store_map *) *maps; /* REGION_SEGMENTS */
     store_active *active;       /* write lock */
-    struct store_files *files;  /* map_mutex; CASK_IO_PREAD only */
+    uint8_t *gathered; /* write lock; see store_append.c; NULL until needed */
+    struct store_files *files; /* map_mutex; CASK_IO_PREAD only */
 
     _Atomic uint32_t next_stripe;
     store_stripe stripes[STORE_STRIPES];

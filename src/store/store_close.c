@@ -241,6 +241,7 @@ static void free_store(store_handle *store)
     }
     free(store->maps);
     free(store->path);
+    free(store->gathered);
     free(store);
 }
 
