@@ -1,29 +1,23 @@
 /*
- * caskade merge: give the space of what is dead back now, or tell what would
- * be done.
- *
- * A thread merges; this one shows how far it is and looks for signals. A merge
- * is done in steps, and a cancellation holds for one of them, so that it is
- * repeated until the thread has ended.
+ * caskade merge: give the space of what is dead back now, here or by a process
+ * that has the store open; tell what would be done; cancel it.
  */
 #include <inttypes.h>
-#include <pthread.h>
-#include <signal.h>
-#include <stdatomic.h>
-#include <time.h>
 
 #include "command.h"
 #include "json_format.h"
+#include "merge_work.h"
 #include "output.h"
-#include "progress.h"
 #include "signals.h"
 #include "units.h"
 
-enum { OPTION_PLAN = 0x2001, POLL_MIN_MS = 1, POLL_MAX_MS = 100 };
+enum { OPTION_PLAN = 0x2001, OPTION_CANCEL, OPTION_WAIT };
 
 typedef struct merge_settings {
     bool all;
     bool plan;
+    bool cancel;
+    bool wait;
     bool json;
 } merge_settings;
 
@@ -32,9 +26,17 @@ static const struct argp_option options[] = {
      "Merge every segment that holds anything dead, not only what is worth "
      "it, and the segment that is being written, too",
      1},
+    {"cancel", OPTION_CANCEL, NULL, 0,
+     "Stop the merge under way, in whichever process, and let none begin by "
+     "itself for a minute",
+     1},
     {"json", 'j', NULL, 0, "Print one JSON object", 1},
     {"plan", OPTION_PLAN, NULL, 0,
      "Only tell what would be merged first, and why; change nothing", 1},
+    {"wait", OPTION_WAIT, NULL, 0,
+     "Merge here and return when it is done, even if other processes have the "
+     "store open that merge by themselves",
+     1},
     {0},
 };
 
@@ -52,6 +54,12 @@ static error_t parse(int key, char *argument, struct argp_state *state)
         return 0;
     case OPTION_PLAN:
         settings->plan = true;
+        return 0;
+    case OPTION_CANCEL:
+        settings->cancel = true;
+        return 0;
+    case OPTION_WAIT:
+        settings->wait = true;
         return 0;
     default:
         return ARGP_ERR_UNKNOWN;
@@ -181,104 +189,7 @@ static exit_status show_plan(const arguments *args)
     return store_close(db, args->words[0], status);
 }
 
-/* ---- Merge ------------------------------------------------------------- */
-
-/* What the merging thread is given and gives. */
-typedef struct job {
-    cask_db *db;
-    cask_merge_options what;
-    uint64_t bytes_before; /* read by merges when it began */
-    cask_merge_report merged;
-    cask_status result;
-    cask_error err;
-    atomic_bool is_done; /* the three above are final */
-} job;
-
-static void *do_merge(void *argument)
-{
-    job *work = argument;
-
-    work->result = cask_merge(work->db, &work->what, &work->merged, &work->err);
-    atomic_store(&work->is_done, true);
-    return NULL;
-}
-
-/* Signals are for the thread that looks for them. */
-static int start(job *work, pthread_t *ret_thread)
-{
-    sigset_t all;
-    sigset_t before;
-    int os_errno;
-
-    (void)sigfillset(&all);
-    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
-    os_errno = pthread_create(ret_thread, NULL, do_merge, work);
-    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return os_errno;
-}
-
-/* What all steps together will read, supposing that those to come are like the
- * first; 0: not known. */
-static uint64_t expected_bytes(cask_db *db, const cask_merge_options *what)
-{
-    cask_merge_summary summary;
-    cask_merge_item *items = NULL;
-    uint64_t bytes = 0;
-    size_t count = 0;
-
-    if (cask_merge_plan(db, what, &items, &count, &summary, NULL) == CASK_OK &&
-        count > 0) {
-        bytes = summary.read_bytes + summary.read_bytes / count * summary.left;
-    }
-    cask_free(items);
-    return bytes;
-}
-
-/* What merges have read so far, of all processes; 0: not known. */
-static uint64_t bytes_read(cask_db *db)
-{
-    cask_merge_state now;
-
-    return cask_merge_status(db, &now, NULL) == CASK_OK ? now.bytes_read : 0;
-}
-
-static void show_progress(const job *work, progress *line)
-{
-    cask_merge_state now;
-    uint64_t bytes;
-
-    /* What does not answer now will at the next look. */
-    if (cask_merge_status(work->db, &now, NULL) != CASK_OK) {
-        return;
-    }
-    bytes = now.bytes_read - work->bytes_before;
-    if (now.phase == CASK_MERGE_COPYING) {
-        if (bytes + now.bytes_total > line->view.total) {
-            line->view.total = bytes + now.bytes_total;
-        }
-        bytes += now.bytes_done;
-    }
-    progress_update(line, bytes, bytes);
-}
-
-/* Until the thread has ended: show how far it is, pass on a signal. */
-static void watch(const job *work, progress *line)
-{
-    long poll_ms = POLL_MIN_MS;
-
-    while (!atomic_load(&work->is_done)) {
-        struct timespec wait = {.tv_nsec = poll_ms * 1000000};
-
-        /* A signal ends it early. */
-        (void)nanosleep(&wait, NULL);
-        if (signals_arrived() != 0 &&
-            cask_merge_cancel(work->db, NULL) != CASK_OK) {
-            break; /* it cannot be stopped, only waited for */
-        }
-        poll_ms = poll_ms < POLL_MAX_MS ? poll_ms * 2 : POLL_MAX_MS;
-        show_progress(work, line);
-    }
-}
+/* ---- Merge here -------------------------------------------------------- */
 
 static uint64_t freed_bytes(const cask_merge_report *merged)
 {
@@ -322,25 +233,26 @@ static void print_merged_text(const cask_merge_report *merged)
                        units_format_bytes(freed, freed_bytes(merged)));
 }
 
-static exit_status report_merged(const arguments *args, const job *work)
+static exit_status report_merged(cask_db *db, const arguments *args,
+                                 const merge_work *work)
 {
     const merge_settings *settings = args->settings;
     const cask_merge_report *merged = &work->merged;
     exit_status status = EXIT_DONE;
     plan p = {0};
 
-    if (work->result != CASK_OK && signals_arrived() != 0) {
+    if (work->status != CASK_OK && signals_arrived() != 0) {
         return report(EXIT_DONE,
                       "merge: interrupted; %" PRIu64 " segment%s merged into "
                       "%" PRIu64 ", merge again to go on",
                       merged->inputs, units_plural(merged->inputs),
                       merged->outputs);
     }
-    if (work->result != CASK_OK) {
+    if (work->status != CASK_OK) {
         return report_failure(args->words[0], &work->err);
     }
     if (merged->inputs == 0) {
-        status = make_plan(work->db, args, &p);
+        status = make_plan(db, args, &p);
     }
     if (status == EXIT_DONE && settings->json) {
         print_merged_json(merged, &p);
@@ -353,26 +265,83 @@ static exit_status report_merged(const arguments *args, const job *work)
     return status;
 }
 
+static exit_status merge_here(cask_db *db, const arguments *args)
+{
+    const merge_settings *settings = args->settings;
+    cask_merge_options what = {.all = settings->all};
+    merge_work work;
+    int os_errno = merge_work_do(db, &what, settings->wait, &work);
+
+    return os_errno == 0 ? report_merged(db, args, &work)
+                         : report_errno(os_errno, "cannot start a thread");
+}
+
+/* ---- Merge elsewhere, cancel ------------------------------------------- */
+
+static exit_status start_there(cask_db *db, const arguments *args,
+                               uint32_t threads)
+{
+    const merge_settings *settings = args->settings;
+    cask_merge_options what = {.all = settings->all, .start = true};
+    cask_error err = {0};
+
+    if (cask_merge(db, &what, NULL, &err) != CASK_OK) {
+        return report_failure(args->words[0], &err);
+    }
+    if (settings->json) {
+        print_json(
+            json_pack("{s:b, s:o}", "started", 1, "threads", number(threads)));
+        return EXIT_DONE;
+    }
+    (void)output_print("started: a process that has the store open merges; "
+                       "watch it with: caskade stat --watch %s\n",
+                       args->words[0]);
+    return EXIT_DONE;
+}
+
+/* Processes that have it open and merge by themselves do it, unless the end is
+ * to be waited for. */
 static exit_status merge(cask_db *db, const arguments *args)
 {
     const merge_settings *settings = args->settings;
-    job work = {.db = db,
-                .what = {.all = settings->all},
-                .bytes_before = bytes_read(db)};
-    progress line;
-    pthread_t thread;
-    int os_errno;
+    cask_merge_state now;
+    cask_error err = {0};
 
-    signals_catch();
-    progress_start(&line, "merging", "bytes", expected_bytes(db, &work.what));
-    os_errno = start(&work, &thread);
-    if (os_errno != 0) {
-        return report_errno(os_errno, "cannot start a thread");
+    if (settings->wait) {
+        return merge_here(db, args);
     }
-    watch(&work, &line);
-    (void)pthread_join(thread, NULL);
-    progress_stop(&line);
-    return report_merged(args, &work);
+    if (cask_merge_status(db, &now, &err) != CASK_OK) {
+        return report_failure(args->words[0], &err);
+    }
+    return now.threads > 0 ? start_there(db, args, now.threads)
+                           : merge_here(db, args);
+}
+
+static exit_status cancel(cask_db *db, const arguments *args)
+{
+    const merge_settings *settings = args->settings;
+    cask_merge_state now;
+    cask_error err = {0};
+    bool is_one;
+
+    if (cask_merge_status(db, &now, &err) != CASK_OK ||
+        cask_merge_cancel(db, &err) != CASK_OK) {
+        return report_failure(args->words[0], &err);
+    }
+    is_one = now.phase != CASK_MERGE_NONE || now.asked;
+    if (settings->json) {
+        print_json(json_pack("{s:b, s:o}", "cancelled", is_one ? 1 : 0, "pid",
+                             number(now.pid)));
+    } else if (now.phase != CASK_MERGE_NONE && now.pid != 0) {
+        (void)output_print("cancelled the merge of process %" PRIu32
+                           "; none begins by itself for a minute\n",
+                           now.pid);
+    } else {
+        (void)output_print("%s; none begins by itself for a minute\n",
+                           is_one ? "cancelled the merge"
+                                  : "no merge is under way");
+    }
+    return EXIT_DONE;
 }
 
 static exit_status run(const arguments *args)
@@ -382,6 +351,12 @@ static exit_status run(const arguments *args)
     cask_db *db = NULL;
     exit_status status;
 
+    if ((settings->cancel && (settings->plan || settings->wait)) ||
+        (settings->cancel && settings->all) ||
+        (settings->plan && settings->wait)) {
+        return report(EXIT_USAGE, "merge: --plan, --wait and --cancel exclude "
+                                  "each other, --cancel also --all");
+    }
     if (settings->plan) {
         return show_plan(args);
     }
@@ -389,7 +364,7 @@ static exit_status run(const arguments *args)
     if (status != EXIT_DONE) {
         return status;
     }
-    status = merge(db, args);
+    status = settings->cancel ? cancel(db, args) : merge(db, args);
     return store_close(db, directory, status);
 }
 
@@ -401,14 +376,16 @@ const command command_merge = {
     .word_max = 1,
     .text =
         "Copy what is live in segments that hold much that is dead to new "
-        "ones, and remove the old ones; return when that is done. The store "
-        "may be in use. Processes that keep it open merge by themselves; this "
-        "does it now. If standard error is a terminal, the progress is shown "
-        "there. Interrupted, nothing is lost.\v"
+        "ones, and remove the old ones. The store may be in use. Processes "
+        "that keep it open merge by themselves; this has one of them do it "
+        "now, or, if there is none, does it here and returns when it is done. "
+        "If standard error is a terminal, the progress is shown there. "
+        "Interrupted, nothing is lost.\v"
         "Examples:\n"
         "  caskade merge /tmp/store\n"
-        "  caskade merge --all /tmp/store\n"
-        "  caskade merge --plan /tmp/store\n",
+        "  caskade merge --all --wait /tmp/store\n"
+        "  caskade merge --plan /tmp/store\n"
+        "  caskade merge --cancel /tmp/store\n",
     .options = options,
     .parse = parse,
     .settings_size = sizeof(merge_settings),

@@ -74,7 +74,8 @@ static exit_status take_sample(cask_db *db, const arguments *args,
                                stat_sample *ret_sample)
 {
     const stat_settings *settings = args->settings;
-    stat_sample sample = {.time_ms = progress_now_ms()};
+    stat_sample sample = {.time_ms = progress_now_ms(),
+                          .wall_ms = (uint64_t)time(NULL) * 1000};
     cask_error err = {0};
 
     if (cask_refresh(db, &err) != CASK_OK ||

@@ -98,13 +98,37 @@ static void set_counters(json_t *object, const stat_sample *now,
     }
 }
 
+static json_t *past_json(const cask_past_merge *past)
+{
+    return json_pack(
+        "{s:o, s:o, s:o, s:o, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o}",
+        "number", number(past->number), "began_ms", number(past->began_ms),
+        "took_ms", number(past->took_ms), "pid", number(past->pid), "result",
+        cask_status_name(past->result), "reason", past->reason, "inputs",
+        number(past->did.inputs), "outputs", number(past->did.outputs),
+        "bytes_read", number(past->did.bytes_read), "bytes_written",
+        number(past->did.bytes_written), "bytes_freed",
+        number(past->bytes_freed), "tombstones_dropped",
+        number(past->did.tombstones_dropped));
+}
+
 /* What goes on; the sums are counters. */
 static json_t *merge_json(const cask_merge_state *merge)
 {
+    json_t *past = json_array();
+
+    for (size_t i = 0; i < merge->past_count; i++) {
+        (void)json_array_append_new(past, past_json(&merge->past[i]));
+    }
     return json_pack(
-        "{s:s, s:o, s:o, s:b, s:s}", "phase", stat_phase_name(merge->phase),
-        "bytes_done", number(merge->bytes_done), "bytes_total",
-        number(merge->bytes_total), "due", merge->due, "reason", merge->reason);
+        "{s:s, s:o, s:o, s:o, s:o, s:o, s:b, s:s, s:o, s:o, s:b, s:s, s:o}",
+        "phase", stat_phase_name(merge->phase), "pid", number(merge->pid),
+        "began_ms", number(merge->began_ms), "bytes_done",
+        number(merge->bytes_done), "bytes_total", number(merge->bytes_total),
+        "rate_bytes", number(merge->rate_bytes), "due", merge->due, "reason",
+        merge->reason, "paused_ms", number(merge->paused_ms), "threads",
+        number(merge->threads), "asked", merge->asked, "started",
+        cask_status_name(merge->started), "past", past);
 }
 
 json_t *stat_report_json(const char *directory, const stat_sample *now,

@@ -15,6 +15,7 @@ typedef struct stat_sample {
     cask_segment_stats *segments; /* oldest first; NULL: not asked for */
     size_t segment_count;
     uint64_t time_ms; /* monotonic, of the sample */
+    uint64_t wall_ms; /* since 1970, of the sample */
 } stat_sample;
 
 /*

@@ -8,6 +8,9 @@
 #include "stat_report.h"
 #include "units.h"
 
+/* Of the merges that are remembered. */
+enum { PAST_SHOWN = 5 };
+
 /* All labels are padded to this width. */
 #define LABEL "%-16s"
 
@@ -77,18 +80,76 @@ static void add_index(const cask_stats *stats, text *out)
                         : "ready");
 }
 
-static void add_merge(const cask_merge_state *merge, text *out)
+/* How far it is, and who does it. */
+static void add_progress(const cask_merge_state *merge, text *out)
 {
     char total[UNITS_TEXT_SIZE];
 
+    text_add_format(out, LABEL "%s, %.0f %% of %s\n", "merge",
+                    stat_phase_name(merge->phase),
+                    percent(merge->bytes_done, merge->bytes_total),
+                    units_format_bytes(total, merge->bytes_total));
+    if (merge->pid == 0) {
+        text_add_format(out, LABEL "a process that died; another goes on\n",
+                        "merged by");
+    } else {
+        text_add_format(out, LABEL "process %" PRIu32 ", %s/s\n", "merged by",
+                        merge->pid,
+                        units_format_bytes(total, merge->rate_bytes));
+    }
+}
+
+static void add_merge(const cask_merge_state *merge, text *out)
+{
     if (merge->phase != CASK_MERGE_NONE) {
-        text_add_format(out, LABEL "%s, %.0f %% of %s\n", "merge",
-                        stat_phase_name(merge->phase),
-                        percent(merge->bytes_done, merge->bytes_total),
-                        units_format_bytes(total, merge->bytes_total));
+        add_progress(merge, out);
     }
     text_add_format(out, LABEL "%s: %s\n", "next merge",
                     merge->due ? "due" : "waits", merge->reason);
+    if (merge->asked) {
+        text_add_format(out, LABEL "a merge was asked for\n", "");
+    }
+    if (merge->threads > 0) {
+        text_add_format(out, LABEL "%" PRIu32 " handle%s\n", "merging",
+                        merge->threads, units_plural(merge->threads));
+    }
+}
+
+static void add_past(const cask_past_merge *past, uint64_t now_ms, text *out)
+{
+    char ago[UNITS_TEXT_SIZE];
+    char took[UNITS_TEXT_SIZE];
+    char read[UNITS_TEXT_SIZE];
+    char written[UNITS_TEXT_SIZE];
+    char freed[UNITS_TEXT_SIZE];
+    uint64_t since_ms = now_ms > past->began_ms ? now_ms - past->began_ms : 0;
+
+    text_add_format(
+        out, "%9s  %9s  %5" PRIu64 " > %-5" PRIu64 "  %9s  %9s  %9s  %s%s%s\n",
+        units_format_clock(ago, since_ms / 1000),
+        units_format_ns(took, past->took_ms * 1000000), past->did.inputs,
+        past->did.outputs, units_format_bytes(read, past->did.bytes_read),
+        units_format_bytes(written, past->did.bytes_written),
+        units_format_bytes(freed, past->bytes_freed), past->reason,
+        past->result == CASK_OK ? "" : "; failed: ",
+        past->result == CASK_OK ? "" : cask_status_text(past->result));
+}
+
+/* The newest first. */
+static void add_past_merges(const stat_sample *now, text *out)
+{
+    const cask_merge_state *merge = &now->merge;
+    size_t count =
+        merge->past_count < PAST_SHOWN ? merge->past_count : PAST_SHOWN;
+
+    if (count == 0) {
+        return;
+    }
+    text_add_format(out, "\n%9s  %9s  %-13s  %9s  %9s  %9s  %s\n", "merged ago",
+                    "took", "segments", "read", "written", "freed", "reason");
+    for (size_t i = 0; i < count; i++) {
+        add_past(&merge->past[i], now->wall_ms, out);
+    }
 }
 
 static void add_counter(const stat_counter *counter, const stat_sample *now,
@@ -189,6 +250,7 @@ void stat_report_text(const char *directory, const stat_sample *now,
     /* Nobody has counted anything in an index that was made just now. */
     if (!stats->private_index) {
         add_counters(now, before, out);
+        add_past_merges(now, out);
     }
     if (now->segments != NULL) {
         add_segments(now, out);

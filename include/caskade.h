@@ -321,25 +321,15 @@ typedef struct cask_write_options {
 CASK_API CASK_CHECKED cask_status cask_put(cask_db *db, cask_slice key,
                                            cask_slice value, cask_error *err);
 
-/*
- * cask_put() with a condition and an expiry time.
- *
- *   options       NULL: none
- *   ret_sequence  NULL allowed; the sequence of the new record
- *
- * As cask_put(); also CASK_CONDITION (nothing written).
- */
+/* cask_put() with a condition and an expiry time. options: NULL: none;
+ * ret_sequence: NULL allowed; the sequence of the new record. As cask_put();
+ * also CASK_CONDITION (nothing written). */
 CASK_API CASK_CHECKED cask_status cask_put_with(
     cask_db *db, cask_slice key, cask_slice value,
     const cask_write_options *options, uint64_t *ret_sequence, cask_error *err);
 
-/*
- * Delete `key`. Writes nothing if it does not exist.
- *
- *   ret_existed  NULL allowed; whether the key had a live value
- *
- * As cask_put().
- */
+/* Delete `key`. Writes nothing if it does not exist. ret_existed: NULL allowed;
+ * whether the key had a live value. As cask_put(). */
 CASK_API CASK_CHECKED cask_status cask_delete(cask_db *db, cask_slice key,
                                               bool *ret_existed,
                                               cask_error *err);
@@ -350,11 +340,9 @@ CASK_API CASK_CHECKED cask_status
 cask_delete_with(cask_db *db, cask_slice key, const cask_write_options *options,
                  bool *ret_existed, cask_error *err);
 
-/*
- * Return when all that was written before the call, by any process, is
- * durable. Returns CASK_OK; CASK_POISONED; CASK_TIMEOUT; CASK_IO;
- * CASK_READ_ONLY on a read-only handle.
- */
+/* Return when all that was written before the call, by any process, is durable.
+ * Returns CASK_OK; CASK_POISONED; CASK_TIMEOUT; CASK_IO; CASK_READ_ONLY on a
+ * read-only handle. */
 CASK_API CASK_CHECKED cask_status cask_sync(cask_db *db, cask_error *err);
 
 /* ---- Batches ----------------------------------------------------------- */
@@ -502,15 +490,14 @@ typedef struct cask_stats {
     uint64_t sequence;         /* newest written */
     uint64_t durable_sequence; /* everything up to it is on the device */
     uint64_t segment_count;
-    uint64_t data_bytes;     /* records of all segments */
-    uint64_t live_bytes;     /* of these, still pointed to */
-    uint64_t dead_bytes;     /* data_bytes - live_bytes */
-    uint64_t disk_bytes;     /* allocated to all files of the store */
-    uint64_t damaged_bytes;  /* found by open or scan */
-    uint64_t index_bytes;    /* index memory in use */
-    uint64_t region_bytes;   /* region memory allocated */
-    uint64_t undo_bytes;     /* of these, saved for snapshots */
-    uint64_t pinned_bytes;   /* files that are kept for snapshots */
+    uint64_t data_bytes;    /* records of all segments */
+    uint64_t live_bytes;    /* of these, still pointed to */
+    uint64_t dead_bytes;    /* data_bytes - live_bytes */
+    uint64_t disk_bytes;    /* allocated to all files of the store */
+    uint64_t damaged_bytes; /* found by open or scan */
+    uint64_t index_bytes, region_bytes; /* memory in use; allocated */
+    uint64_t undo_bytes;                /* of these, saved for snapshots */
+    uint64_t pinned_bytes;              /* files that are kept for snapshots */
     uint32_t snapshot_count; /* open, of all processes, folds included */
     uint32_t handle_count;   /* open handles of all processes */
     bool poisoned;
@@ -519,42 +506,32 @@ typedef struct cask_stats {
 
     /* Since the region was created, over all processes; read operations of
      * other processes arrive here once a second. */
-    uint64_t puts, deletes, batches, gets, get_misses, syncs;
-    uint64_t bytes_written;
+    uint64_t puts, deletes, batches, gets, get_misses, syncs, bytes_written;
     uint64_t takeovers;          /* writers that died holding the lock */
     uint64_t snapshots_lost;     /* given up for want of memory */
     cask_histogram sync_ns;      /* time of one sync of the log */
     cask_histogram lock_wait_ns; /* contended waits for the write lock */
 } cask_stats;
 
-/*
- * Fill `ret_stats`. Returns CASK_OK; CASK_INVALID; CASK_TIMEOUT (of the write
- * lock); CASK_FENCED; CASK_IO; CASK_FORKED.
- *
- * Cost: microseconds, and a stat() for each file; waits for the write lock.
- */
+/* Fill `ret_stats`. Returns CASK_OK; CASK_INVALID; CASK_TIMEOUT (of the write
+ * lock); CASK_FENCED; CASK_IO; CASK_FORKED. Cost: microseconds, and a stat()
+ * for each file; waits for the write lock. */
 CASK_API CASK_CHECKED cask_status cask_stat(cask_db *db, cask_stats *ret_stats,
                                             cask_error *err);
 
 typedef struct cask_segment_stats {
     uint64_t id;
     uint64_t total_bytes; /* records in it */
-    uint64_t live_bytes;
-    uint64_t dead_bytes;
-    uint64_t live_records;
-    uint64_t tombstones;
-    uint64_t damaged_bytes;
+    uint64_t live_bytes, dead_bytes, damaged_bytes;
+    uint64_t live_records, tombstones;
     uint64_t first_sequence, last_sequence;
-    bool sealed;
-    bool has_hint;
+    bool sealed, has_hint;
     bool quarantined; /* a merge found damage in it and moved what could be
                          read; it goes when nothing else is needed of it */
 } cask_segment_stats;
 
-/*
- * List the segments in order of age. Free `*ret_segments` with cask_free().
- * As cask_stat(); also CASK_NO_MEMORY.
- */
+/* List the segments in order of age. Free `*ret_segments` with cask_free(). As
+ * cask_stat(); also CASK_NO_MEMORY. */
 CASK_API CASK_CHECKED cask_status
 cask_segments(cask_db *db, cask_segment_stats **ret_segments, size_t *ret_count,
               cask_error *err);
@@ -565,14 +542,16 @@ CASK_API void cask_free(void *memory);
 /* ---- Merging ----------------------------------------------------------- */
 
 typedef struct cask_merge_options {
-    bool all; /* default false: merge what is worth it, as auto_merge does.
-                 true: every segment that holds anything dead, the active
-                 one too, which is sealed first */
+    bool all;   /* default false: merge what is worth it, as auto_merge does.
+                   true: every segment that holds anything dead, the active
+                   one too, which is sealed first */
+    bool start; /* default false: done on return. true: only asked for; a
+                   thread of a handle with auto_merge, in any process, does it,
+                   and if that dies, another one goes on */
 } cask_merge_options;
 
 typedef struct cask_merge_report {
-    uint64_t inputs;  /* segments read and replaced */
-    uint64_t outputs; /* segments written */
+    uint64_t inputs, outputs; /* segments read and replaced; written */
     uint64_t bytes_read, bytes_written;
     uint64_t records;            /* copied */
     uint64_t tombstones_dropped; /* deletes that hid nothing any more */
@@ -585,7 +564,11 @@ typedef struct cask_merge_report {
  * anything else in it is needed.
  *
  *   options     NULL: the defaults
- *   ret_report  NULL allowed; also filled if the merge failed
+ *   ret_report  NULL allowed; also filled if the merge failed; zeros for
+ * `start`
+ *
+ * What was started goes on without this handle; see cask_merge_status(). It is
+ * dropped if it fails, is cancelled, or all processes close the store.
  *
  * May be killed at any point: nothing is lost, and the next merge of any
  * process completes or forgets what was begun. Needs as much free space as it
@@ -595,8 +578,9 @@ typedef struct cask_merge_report {
  * Returns CASK_OK (also if there was nothing to merge); CASK_BUSY (another
  * merge is under way); CASK_TIMEOUT (cancelled, or a lock timed out);
  * CASK_CORRUPT (a segment was found to be damaged, all else was merged; or
- * what was written cannot be read, and nothing is lost); CASK_NO_SPACE;
- * CASK_READ_ONLY; CASK_POISONED; CASK_IO.
+ * what was written cannot be read, and nothing is lost); CASK_INVALID (`start`,
+ * and nobody has auto_merge); CASK_NO_SPACE; CASK_READ_ONLY; CASK_POISONED;
+ * CASK_IO.
  */
 CASK_API CASK_CHECKED cask_status cask_merge(cask_db *db,
                                              const cask_merge_options *options,
@@ -609,30 +593,49 @@ typedef enum cask_merge_phase {
     CASK_MERGE_MOVING = 2 /* the index is led to the copies */
 } cask_merge_phase;
 
+#define CASK_PAST_MERGES 16
+typedef struct cask_past_merge {
+    uint64_t number, began_ms, took_ms; /* from 1; since 1970 */
+    uint64_t bytes_freed;               /* of the files that it replaced */
+    uint32_t pid;                       /* that did it, or completed it */
+    cask_status result;                 /* unless CASK_OK nothing was changed */
+    const char *reason;                 /* valid for ever */
+    cask_merge_report did;
+} cask_past_merge;
+
 typedef struct cask_merge_state {
     cask_merge_phase phase; /* of the merge under way, in any process */
+    uint32_t pid;           /* that does it; 0: has died, another will go on */
+    uint64_t began_ms;      /* since 1970 */
     uint64_t bytes_done, bytes_total; /* of its input */
-    bool due;                         /* a merge by policy is due */
-    char reason[64]; /* why it is, or why not; on a handle that does not merge
-                        by itself, regardless of when it was opened */
+    uint64_t rate_bytes; /* read and written per second, while it copies */
+    bool due;            /* a merge by policy is due */
+    char reason[64];     /* why it is, or why not; on a handle that does not
+                            merge by itself, regardless of when it was opened */
+    uint64_t
+        paused_ms;    /* none begins by itself: one failed, or was cancelled */
+    uint32_t threads; /* handles that merge by themselves */
+    bool asked;       /* one that was started is not done yet */
+    cask_status
+        started; /* result of the last that is; CASK_TIMEOUT: cancelled */
 
-    /* Since the region was created, over all processes. */
-    uint64_t merges;
-    uint64_t bytes_read, bytes_written, bytes_freed;
+    /* Since the region was created, over all processes; the newest first. */
+    uint64_t merges, bytes_read, bytes_written, bytes_freed;
+    size_t past_count;
+    cask_past_merge past[CASK_PAST_MERGES];
 } cask_merge_state;
 
-/*
- * What merges do and did, from any process. Returns CASK_OK; CASK_TIMEOUT;
- * CASK_NO_MEMORY.
- */
+/* What merges do and did, in all processes. Returns CASK_OK; CASK_TIMEOUT;
+ * CASK_NO_MEMORY. Cost: that of cask_merge_plan(). */
 CASK_API CASK_CHECKED cask_status cask_merge_status(cask_db *db,
                                                     cask_merge_state *ret_state,
                                                     cask_error *err);
 
 /*
  * Ask the merge under way, in any process, to stop; returns at once. While it
- * copies, nothing has changed then; while it moves, it is completed. Returns
- * CASK_OK, also if there is none; CASK_READ_ONLY.
+ * copies, nothing has changed then; while it moves, it is completed. What was
+ * asked for with `start` is dropped; for a minute none begins by itself, then
+ * the policy chooses anew. Returns CASK_OK, also if none is; CASK_READ_ONLY.
  */
 CASK_API CASK_CHECKED cask_status cask_merge_cancel(cask_db *db,
                                                     cask_error *err);
@@ -646,8 +649,7 @@ typedef struct cask_merge_item {
 } cask_merge_item;
 
 typedef struct cask_merge_summary {
-    const char *reason; /* of the first step, or why nothing is merged; valid
-                           for ever */
+    const char *reason; /* of the first step, or why none is; valid for ever */
     uint64_t left;      /* segments that are left to later steps */
     uint64_t read_bytes, write_bytes, freed_bytes; /* expected, of this step */
 } cask_merge_summary;
@@ -662,9 +664,8 @@ typedef struct cask_merge_summary {
  *   ret_count    0: nothing would be merged, ret_summary->reason says why
  *   ret_summary  NULL allowed
  *
- * Returns CASK_OK; CASK_INVALID; CASK_TIMEOUT; CASK_NO_MEMORY.
- *
- * Cost: O(n log n) for n segments.
+ * Returns CASK_OK; CASK_INVALID; CASK_TIMEOUT; CASK_NO_MEMORY. Cost: O(n log n)
+ * for n segments.
  */
 CASK_API CASK_CHECKED cask_status cask_merge_plan(
     cask_db *db, const cask_merge_options *options, cask_merge_item **ret_items,
@@ -854,20 +855,16 @@ typedef struct cask_region_info {
     bool clean;  /* left by `linger` */
 } cask_region_info;
 
-/*
- * Visit the regions of this user in `region_dir` (NULL: /dev/shm).
- * Return false from `visit` to stop. Returns CASK_OK; CASK_INVALID; CASK_IO.
- */
+/* Visit the regions of this user in `region_dir` (NULL: /dev/shm). Return false
+ * from `visit` to stop. Returns CASK_OK; CASK_INVALID; CASK_IO. */
 CASK_API CASK_CHECKED cask_status
 cask_region_list(const char *region_dir,
                  bool (*visit)(void *context, const cask_region_info *info),
                  void *context, cask_error *err);
 
-/*
- * Remove the region file `path`, which cask_region_list() named. Nothing is
+/* Remove the region file `path`, which cask_region_list() named. Nothing is
  * lost: the next open rebuilds it. Returns CASK_OK; CASK_BUSY if a process
- * holds it; CASK_INVALID if it is not a region; CASK_NOT_FOUND; CASK_IO.
- */
+ * holds it; CASK_INVALID if it is not a region; CASK_NOT_FOUND; CASK_IO. */
 CASK_API CASK_CHECKED cask_status cask_region_drop(const char *path,
                                                    cask_error *err);
 

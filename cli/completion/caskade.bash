@@ -28,7 +28,7 @@ _caskade_options() {
     verify) echo "--json" ;;
     backup) echo "--incremental --json --no-verify $_caskade_read" ;;
     config) echo "--json --reset --reset-all $_caskade_write" ;;
-    merge) echo "--all --json --plan $_caskade_write" ;;
+    merge) echo "--all --cancel --json --plan --wait $_caskade_write" ;;
     sync) echo "$_caskade_write" ;;
     shell) echo "--read-only $_caskade_write" ;;
     import)

@@ -146,7 +146,9 @@ cask_status cask_close(cask_db *db, cask_error *err)
                     "%s: %" PRIu32 " snapshots are still held; free them first",
                     db->store->path, atomic_load(&db->snapshots));
     }
-    if (!store_is_forked(db->store)) {
+    if (store_is_forked(db->store)) {
+        merger_forget(db->merger);
+    } else {
         merger_stop(db->merger);
     }
     status = store_close(db->store, err);

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 
 #include "db/db.h"
+#include "hash/merge_log.h"
+#include "hash/merge_turn.h"
 
 static void fill_report(const merge_report *report,
                         cask_merge_report *ret_report)
@@ -20,19 +22,51 @@ static void fill_report(const merge_report *report,
     }
 }
 
+static cask_status merge(store_handle *store, bool all, merge_report *report,
+                         cask_error *err)
+{
+    const merge_wish asked = {.is_asked = true,
+                              .patience_ms = store->options.lock_timeout_ms};
+    cask_status status = all ? hash_merge_all(store, report, err)
+                             : hash_merge_wished(store, asked, report, err);
+
+    if (status == CASK_OK) {
+        merge_turn_note(store, status); /* what had failed works again */
+    }
+    return status;
+}
+
+/* Leave it to a thread that merges, in whichever process. */
+static cask_status start(store_handle *store, bool all, cask_error *err)
+{
+    uint64_t all_below_id = 0;
+    cask_status status = CASK_OK;
+
+    if (merge_turn_threads(store) == 0) {
+        return fail(err, CASK_INVALID, 0,
+                    "%s: a merge cannot be started: no process has the store "
+                    "open with auto_merge; merge without `start`",
+                    store->path);
+    }
+    if (all) {
+        status = store_rotate(store, err);
+        all_below_id = atomic_load(&store->region.header->next_id);
+    }
+    return status == CASK_OK ? merge_wish_ask(store, all_below_id, err)
+                             : status;
+}
+
 cask_status cask_merge(cask_db *db, const cask_merge_options *options,
                        cask_merge_report *ret_report, cask_error *err)
 {
     static const cask_merge_options by_policy;
-    const merge_wish asked = {.is_asked = true};
     merge_report report = {.inputs = 0};
     cask_status status = db_check_writable(db, err);
 
     options = options == NULL ? &by_policy : options;
     if (status == CASK_OK) {
-        status = options->all
-                     ? hash_merge_all(db->store, &report, err)
-                     : hash_merge_wished(db->store, asked, &report, err);
+        status = options->start ? start(db->store, options->all, err)
+                                : merge(db->store, options->all, &report, err);
     }
     fill_report(&report, ret_report);
     return status;
@@ -43,7 +77,7 @@ cask_status cask_merge_cancel(cask_db *db, cask_error *err)
     cask_status status = db_check_writable(db, err);
 
     if (status == CASK_OK) {
-        atomic_store(&db->store->region.header->merge.cancel, 1);
+        merge_turn_cancel(db->store);
     }
     return status;
 }
@@ -63,20 +97,77 @@ static cask_status explain(const cask_db *db, cask_merge_state *state,
      * those do that have long been open. */
     const merge_wish by_itself = {.is_late = db->merger == NULL};
     cask_status status = hash_plan(db->store, by_itself, &p, err);
+    merge_wait why;
 
+    state->paused_ms = merge_turn_paused_ms(db->store, &why);
     if (status == CASK_OK) {
-        state->due = p.plan.count > 0;
+        state->due = p.plan.count > 0 && state->paused_ms == 0;
         (void)snprintf(state->reason, sizeof(state->reason), "%s",
-                       text_of(&p.plan));
+                       p.plan.count > 0 && state->paused_ms > 0
+                           ? merge_wait_text(why)
+                           : text_of(&p.plan));
     }
     hash_plan_free(&p);
     return status;
 }
 
+static cask_past_merge past_of(const merge_record *record)
+{
+    return (cask_past_merge){
+        .number = record->number,
+        .began_ms = record->began_ms,
+        .took_ms = record->took_ms,
+        .pid = record->pid,
+        .result = record->result,
+        .reason = record->reason == MERGE_REASON_NONE
+                      ? "a process that died had begun it"
+                      : merge_reason_text(record->reason),
+        .bytes_freed = record->bytes_freed,
+        .did = {.inputs = record->inputs,
+                .outputs = record->outputs,
+                .bytes_read = record->bytes_read,
+                .bytes_written = record->bytes_written,
+                .records = record->records,
+                .tombstones_dropped = record->tombstones_dropped}};
+}
+
+static void fill_past(const store_handle *store, cask_merge_state *state)
+{
+    merge_record records[REGION_MERGES];
+
+    state->past_count = merge_log_read(store, records);
+    for (size_t i = 0; i < state->past_count; i++) {
+        state->past[i] = past_of(&records[i]);
+    }
+}
+
+static void fill_worker(store_handle *store, cask_merge_state *state)
+{
+    const region_header *header = store->region.header;
+    const region_merge *merge = &header->merge;
+
+    state->phase = (cask_merge_phase)atomic_load(&merge->phase);
+    if (state->phase != CASK_MERGE_NONE) {
+        state->pid = merge_log_worker(store);
+        state->began_ms = atomic_load(&header->merger.began_ms);
+        state->rate_bytes = atomic_load(&header->merger.rate_bytes);
+        state->bytes_done = atomic_load(&merge->bytes_done);
+        state->bytes_total = atomic_load(&merge->bytes_total);
+    }
+    if (store->has_slot) { /* else there are no others */
+        state->threads = merge_turn_threads(store);
+    }
+    state->asked = merge_wish_pending(store).number != 0;
+    state->started = (cask_status)atomic_load(&header->merger.wish_result);
+    state->merges = atomic_load(&merge->number);
+    state->bytes_read = atomic_load(&merge->bytes_read);
+    state->bytes_written = atomic_load(&merge->bytes_written);
+    state->bytes_freed = atomic_load(&merge->bytes_freed);
+}
+
 cask_status cask_merge_status(cask_db *db, cask_merge_state *ret_state,
                               cask_error *err)
 {
-    const region_merge *merge;
     cask_merge_state state = {.phase = CASK_MERGE_NONE};
     cask_status status = db_check(db, err);
 
@@ -85,16 +176,8 @@ cask_status cask_merge_status(cask_db *db, cask_merge_state *ret_state,
                    ? status
                    : fail(err, CASK_INVALID, 0, "ret_state is NULL");
     }
-    merge = &db->store->region.header->merge;
-    state.phase = (cask_merge_phase)atomic_load(&merge->phase);
-    if (state.phase != CASK_MERGE_NONE) {
-        state.bytes_done = atomic_load(&merge->bytes_done);
-        state.bytes_total = atomic_load(&merge->bytes_total);
-    }
-    state.merges = atomic_load(&merge->number);
-    state.bytes_read = atomic_load(&merge->bytes_read);
-    state.bytes_written = atomic_load(&merge->bytes_written);
-    state.bytes_freed = atomic_load(&merge->bytes_freed);
+    fill_worker(db->store, &state);
+    fill_past(db->store, &state);
     status = explain(db, &state, err);
     if (status == CASK_OK) {
         *ret_state = state;

@@ -21,7 +21,9 @@
 
 #include "hash/hash.h"
 #include "hash/hash_note.h"
+#include "hash/hash_pace.h"
 #include "hash/keydir.h"
+#include "hash/merge_log.h"
 #include "hash/merge_table.h"
 #include "log/record_copier.h"
 #include "log/segment.h"
@@ -30,15 +32,13 @@
 #include "store/store_recover.h"
 #include "store/store_walk.h"
 
-/* Records between two looks whether to stop. */
-enum { PATIENCE = 1024 };
-
 typedef struct merge {
     store_handle *store;
     merge_report *report;
     const store_expiry *expiry;
     merge_table tombstones;
     record_copier copier;
+    hash_pace pace;
     uint32_t output;  /* row of the copies; UINT32_MAX: none yet */
     bool keeps_all;   /* all tombstones are needed, for all that is known */
     bool is_copying;  /* the tombstones are weighed */
@@ -46,7 +46,6 @@ typedef struct merge {
     bool by_data;     /* times are wanted, which no hint tells */
     bool all_expired; /* all puts that are noted by hint are past their time */
     bool is_kept;     /* something that was noted stays */
-    uint64_t looked;  /* records, to look now and then whether to stop */
 } merge;
 
 static bool is_input(const store_handle *store, uint32_t row)
@@ -74,7 +73,7 @@ static uint64_t place_of(const walk_part *part)
 
 static cask_status check_cancel(merge *m, cask_error *err)
 {
-    if (m->looked++ % PATIENCE == 0 && store_merge_is_cancelled(m->store)) {
+    if (store_merge_is_cancelled(m->store)) {
         return fail(err, CASK_TIMEOUT, 0,
                     "%s: the merge was cancelled; nothing was changed",
                     m->store->path);
@@ -163,8 +162,10 @@ static bool has_expired(const merge *m, const hash_note *note)
 static cask_status check_note(void *context, const walk_part *part,
                               cask_error *err)
 {
-    return part == NULL ? check_cancel(context, err)
-                        : check_part(context, part, err);
+    merge *m = context;
+
+    hash_pace_add(&m->pace, part == NULL ? HINT_ROW_SIZE : part->item.size);
+    return part == NULL ? check_cancel(m, err) : check_part(m, part, err);
 }
 
 typedef cask_status (*note_fn)(void *context, const hash_note *note,
@@ -294,6 +295,9 @@ static cask_status weigh_tombstones(merge *m, cask_error *err)
             status = collect_tombstones(m, i, err);
         }
     }
+    if (m->tombstones.count == 0) {
+        return status; /* nothing to look for */
+    }
     for (uint32_t i = 0; i < count && status == CASK_OK; i++) {
         bool is_old = false;
 
@@ -338,6 +342,7 @@ static cask_status finish_output(merge *m, cask_error *err)
     if (status == CASK_OK) {
         status = store_write_hint(store, m->output, err);
     }
+    hash_pace_resume(&m->pace);
     m->output = UINT32_MAX;
     return status;
 }
@@ -399,6 +404,7 @@ static cask_status copy(merge *m, const scan_item *item, cask_error *err)
     }
     if (status == CASK_OK) {
         count_copy(&m->store->region.rows[m->output], item);
+        hash_pace_add(&m->pace, item->size);
         m->report->records++;
     }
     return status;
@@ -459,6 +465,7 @@ static cask_status copy_part(merge *m, const walk_part *part, cask_error *err)
 {
     region_merge *progress = &m->store->region.header->merge;
 
+    hash_pace_add(&m->pace, part->item.size);
     m->report->bytes_read += part->item.size;
     atomic_fetch_add(&progress->bytes_done, part->item.size);
     return record_kind(&part->item.header) == RECORD_PUT
@@ -591,6 +598,37 @@ static cask_status complete(store_handle *store, cask_error *err)
     return status == CASK_OK ? store_merge_finish(store, err) : status;
 }
 
+/* Complete what another began, and remember that. */
+static cask_status complete_inherited(store_handle *store, cask_error *err)
+{
+    const region_header *header = store->region.header;
+    uint32_t count = atomic_load(&header->row_count);
+    uint64_t began_ms = atomic_load(&header->merger.began_ms);
+    uint64_t now_ms = store->os->ops->wall_ms(store->os);
+    merge_record record = {.began_ms = began_ms,
+                           .took_ms =
+                               now_ms > began_ms ? now_ms - began_ms : 0};
+    cask_status status;
+
+    for (uint32_t i = 0; i < count; i++) {
+        const region_row *row = &store->region.rows[i];
+
+        if (is_input(store, i)) {
+            record.inputs++;
+            record.bytes_freed += row->tail;
+        } else if (atomic_load(&row->state) == ROW_OUTPUT) {
+            record.outputs++;
+            record.bytes_written += row->tail;
+        }
+    }
+    merge_log_take_over(store);
+    status = complete(store, err);
+    if (status == CASK_OK) {
+        merge_log_add(store, &record);
+    }
+    return status;
+}
+
 static cask_status inherit(store_handle *store, cask_error *err)
 {
     cask_status status;
@@ -605,7 +643,7 @@ static cask_status inherit(store_handle *store, cask_error *err)
     status = store_merge_inherit(store, err);
     if (status == CASK_OK &&
         atomic_load(&store->region.header->merge.phase) == MERGE_MOVING) {
-        status = complete(store, err);
+        status = complete_inherited(store, err);
     }
     store_merge_clean(store);
     return status;
@@ -632,11 +670,17 @@ typedef struct merge_wanted {
 static cask_status copy_and_replace(merge *m, merge_wanted wanted,
                                     uint64_t *ret_inputs, cask_error *err)
 {
-    cask_status status =
-        store_merge_begin(m->store, wanted.rows, wanted.count, ret_inputs, err);
+    const region_merge *progress = &m->store->region.header->merge;
+    cask_status status;
 
+    merge_log_begin(m->store);
+    status =
+        store_merge_begin(m->store, wanted.rows, wanted.count, ret_inputs, err);
     if (status == CASK_OK && *ret_inputs > 0) {
+        m->report->bytes_freed = atomic_load(&progress->bytes_total);
+        hash_pace_begin(&m->pace, m->store);
         status = copy_all(m, err);
+        hash_pace_end(&m->pace);
     }
     if (status == CASK_OK && *ret_inputs > 0) {
         atomic_store(&m->store->region.header->merge.expired,

@@ -6,6 +6,7 @@
 #define CASKADE_HASH_MERGE_H
 
 #include "store/store_expiry.h"
+#include "maintain/merge_policy.h"
 #include "store/store_write.h"
 
 /* What a merge did. */
@@ -14,10 +15,13 @@ typedef struct merge_report {
     uint64_t outputs;
     uint64_t bytes_read;
     uint64_t bytes_written;
+    uint64_t bytes_freed;        /* of the inputs' files, which go now or when
+                                    nobody reads them any more */
     uint64_t records;            /* copied */
     uint64_t tombstones_dropped; /* they hid nothing any more */
     uint64_t quarantined;        /* damaged inputs, which stay */
     uint64_t expired;            /* values given up: their time was over */
+    merge_wait wait;             /* why there is nothing more to merge */
 } merge_report;
 
 /*
@@ -43,7 +47,8 @@ cask_status hash_merge_in_window(store_handle *store, const uint32_t *rows,
                                  size_t count, const store_expiry *expiry,
                                  merge_report *ret_report, cask_error *err);
 
-/* Only complete what a merger that died had begun. */
+/* Only complete what a merger that died had begun, and remove the files of
+ * inputs that nobody needs any more. */
 cask_status hash_merge_complete(store_handle *store, cask_error *err);
 
 /* Lead every key from the inputs to the outputs (hash_move.c); the phase is

@@ -21,6 +21,7 @@ typedef struct merger_plan {
 typedef struct merge_wish {
     bool is_asked;         /* by the application: at any time */
     bool is_late;          /* as if the store had long been open */
+    uint64_t patience_ms;  /* to wait while another merges; else CASK_BUSY */
     uint64_t all_below_id; /* not 0: all segments with smaller ids */
     bool with_active;      /* as if the active segment were sealed: to tell
                               what would be done, not to do it */
@@ -57,5 +58,8 @@ cask_status merger_start(store_handle *store, merger **ret_merger,
 
 /* Cancel what it does, wait for its end and free it; accepts NULL. */
 void merger_stop(merger *m);
+
+/* In a child of fork(), where the thread is not: free it; accepts NULL. */
+void merger_forget(merger *m);
 
 #endif

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "hash/hash_merger.h"
+#include "hash/merge_log.h"
 #include "store/store_merge.h"
 #include "store/store_settings.h"
 
@@ -157,6 +158,7 @@ static void add_report(merge_report *sum, const merge_report *one)
     sum->outputs += one->outputs;
     sum->bytes_read += one->bytes_read;
     sum->bytes_written += one->bytes_written;
+    sum->bytes_freed += one->bytes_freed;
     sum->records += one->records;
     sum->tombstones_dropped += one->tombstones_dropped;
     sum->expired += one->expired;
@@ -199,11 +201,34 @@ static cask_status finish_begun(store_handle *store, cask_error *err)
                : hash_merge_complete(store, err);
 }
 
+/* A plan that came to nothing because of another merge is none. */
+static void remember(store_handle *store, const merge_record *planned,
+                     const merge_report *report, cask_status result)
+{
+    uint64_t now_ms = store->os->ops->wall_ms(store->os);
+    merge_record record = *planned;
+
+    if (result == CASK_BUSY) {
+        return;
+    }
+    record.result = result;
+    record.took_ms = now_ms > record.began_ms ? now_ms - record.began_ms : 0;
+    record.bytes_read = report->bytes_read;
+    record.bytes_written = report->bytes_written;
+    record.bytes_freed = result == CASK_OK ? report->bytes_freed : 0;
+    record.records = report->records;
+    record.tombstones_dropped = report->tombstones_dropped;
+    record.inputs = (uint32_t)report->inputs;
+    record.outputs = (uint32_t)report->outputs;
+    merge_log_add(store, &record);
+}
+
 /* CASK_NOT_FOUND: nothing is to be merged. */
 static cask_status merge_once(store_handle *store, merge_wish wish,
                               merge_report *sum, cask_error *err)
 {
     merge_report report = {.inputs = 0};
+    merge_record record = {.began_ms = store->os->ops->wall_ms(store->os)};
     merger_plan p;
     uint32_t active = atomic_load(&store->region.header->active_row);
     cask_status status = finish_begun(store, err);
@@ -216,21 +241,32 @@ static cask_status merge_once(store_handle *store, merge_wish wish,
         status = store_rotate(store, err);
     }
     if (status == CASK_OK && p.plan.count > 0) {
+        record.reason = p.plan.reason;
         status = merge_planned(store, wish, &p, &report, err);
+        remember(store, &record, &report, status);
         if (status == CASK_OK || report.quarantined > 0) {
             add_report(sum, &report);
         }
     } else if (status == CASK_OK &&
                atomic_load(&store->region.header->active_row) == active) {
+        sum->wait = p.plan.wait;
         status = CASK_NOT_FOUND;
     } /* else ask again: what was active can be merged now */
     hash_plan_free(&p);
     return status;
 }
 
+/* Whether somebody has asked merges to stop since `seen`. */
+static bool is_cancelled(const store_handle *store, uint32_t seen)
+{
+    return atomic_load(&store->region.header->merge.cancel) != seen ||
+           atomic_load(&store->merger_stop);
+}
+
 cask_status hash_merge_wished(store_handle *store, merge_wish wish,
                               merge_report *ret_report, cask_error *err)
 {
+    uint32_t seen = atomic_load(&store->region.header->merge.cancel);
     uint64_t waited_ms = 0;
     cask_error first = {CASK_OK, 0, ""};
     cask_error local = {CASK_OK, 0, ""};
@@ -248,13 +284,17 @@ cask_status hash_merge_wished(store_handle *store, merge_wish wish,
             first = first.status == CASK_OK ? *err : first;
             status = CASK_OK;
         }
-        if (status == CASK_BUSY && wish.is_asked &&
-            waited_ms < store->options.lock_timeout_ms &&
-            !store_merge_is_cancelled(store)) {
+        if (status == CASK_BUSY && waited_ms < wish.patience_ms) {
             /* Somebody merges: some of what is wished for, probably. */
             store->os->ops->sleep_ms(store->os, BUSY_MS);
             waited_ms += BUSY_MS;
             status = CASK_OK;
+        }
+        if (status == CASK_OK && is_cancelled(store, seen)) {
+            status = fail(err, CASK_TIMEOUT, 0,
+                          "%s: merging was cancelled; what was merged before "
+                          "is done",
+                          store->path);
         }
     }
     if (status == CASK_NOT_FOUND && store_merge_has_rubbish(store)) {
@@ -272,6 +312,7 @@ cask_status hash_merge_all(store_handle *store, merge_report *ret_report,
 {
     cask_status status = store_rotate(store, err);
     merge_wish wish = {.is_asked = true,
+                       .patience_ms = store->options.lock_timeout_ms,
                        .all_below_id =
                            atomic_load(&store->region.header->next_id)};
 

@@ -5,12 +5,13 @@
  */
 #include "hash/hash_merger.h"
 
+#include <errno.h>
 #include <stdlib.h>
 
+#include "hash/merge_turn.h"
 #include "store/store_merge.h"
-#include "store/store_recover.h"
 
-/* A question costs microseconds; the answer changes with the segments. */
+/* How soon another thread takes over from one that died. */
 enum { ASK_MS = 1000 };
 
 struct merger {
@@ -31,26 +32,88 @@ static void tell(store_handle *store, const merge_report *report)
     }
 }
 
-static void ask(store_handle *store)
+static void report(store_handle *store, cask_status status,
+                   const cask_error *err)
 {
-    const merge_wish by_itself = {.is_asked = false};
-    merge_report report;
+    if (status != CASK_OK) {
+        store_event(store, CASK_EVENT_BACKGROUND, status, "%s", err->message);
+    }
+}
+
+/* Whether merge_window has closed over a merge that nobody asked for. */
+static bool has_closed(const store_handle *store, merge_wish wish)
+{
+    return !wish.is_asked && !store_window_is_open(store);
+}
+
+/* Merge, and say how it went; CASK_BUSY: somebody else does. */
+static cask_status merge(store_handle *store, merge_wish wish)
+{
+    const region_merge *shared = &store->region.header->merge;
+    uint32_t seen = atomic_load(&shared->cancel);
+    uint64_t state = merge_turn_state(store);
+    merge_report merged;
+    cask_error err = {CASK_OK, 0, ""};
+    cask_status status = hash_merge_wished(store, wish, &merged, &err);
+
+    tell(store, &merged);
+    if (status == CASK_OK) {
+        merge_turn_answer(store, state, merged.wait);
+    }
+    if (status != CASK_BUSY && atomic_load(&shared->cancel) == seen &&
+        !has_closed(store, wish) && !atomic_load(&store->merger_stop)) {
+        merge_turn_note(store, status);
+        report(store, status, &err);
+    }
+    return status;
+}
+
+/* What a process that died left undone is completed, and files are removed
+ * that somebody still read when their segments were merged. */
+static cask_status tidy(store_handle *store)
+{
     cask_error err = {CASK_OK, 0, ""};
     cask_status status;
 
-    if (atomic_load(&store->region.header->poisoned) != 0) {
+    if (atomic_load(&store->region.header->merge.phase) == MERGE_NONE &&
+        (!merge_turn_take_cleaning(store) || !store_merge_has_rubbish(store))) {
+        return CASK_OK;
+    }
+    status = hash_merge_complete(store, &err);
+    if (status != CASK_OK && status != CASK_BUSY) {
+        merge_turn_note(store, status);
+        report(store, status, &err);
+    }
+    return status;
+}
+
+static void grant(store_handle *store, turn_wish asked)
+{
+    const merge_wish wish = {.is_asked = true,
+                             .all_below_id = asked.all_below_id};
+    cask_status status = merge(store, wish);
+
+    /* Of a thread that is stopped another one takes it up. */
+    if (status != CASK_BUSY && !atomic_load(&store->merger_stop)) {
+        merge_wish_settle(store, asked.number, status);
+    }
+}
+
+static void look(store_handle *store, bool is_woken)
+{
+    const merge_wish by_itself = {.is_asked = false};
+    turn_wish asked = merge_wish_pending(store);
+    merge_wait why;
+    uint64_t paused_ms = merge_turn_paused_ms(store, &why);
+
+    if (atomic_load(&store->region.header->poisoned) != 0 ||
+        (paused_ms > 0 && why == MERGE_WAIT_FAILED) || tidy(store) != CASK_OK) {
         return;
     }
-    if (atomic_load(&store->region.header->merge.phase) != MERGE_NONE ||
-        store_merge_has_rubbish(store)) {
-        status = hash_merge_complete(store, &err);
-    } else {
-        status = hash_merge_wished(store, by_itself, &report, &err);
-        tell(store, &report);
-    }
-    if (status != CASK_OK && status != CASK_BUSY &&
-        !store_merge_is_cancelled(store)) {
-        store_event(store, CASK_EVENT_BACKGROUND, status, "%s", err.message);
+    if (asked.number != 0) {
+        grant(store, asked);
+    } else if (paused_ms == 0 && merge_turn_take(store, is_woken)) {
+        (void)merge(store, by_itself);
     }
 }
 
@@ -58,17 +121,25 @@ static void run(void *argument)
 {
     merger *m = argument;
     store_handle *store = m->store;
+    region_merger *shared = &store->region.header->merger;
+    /* The kernel compares plain words. */
+    uint32_t *futex = (uint32_t *)(uintptr_t)&shared->wake;
+    bool is_woken = false;
 
     while (!atomic_load(&store->merger_stop)) {
-        /* Also woken by this handle's rotations. */
-        uint32_t wake = __atomic_load_n(&store->worker_wake, __ATOMIC_SEQ_CST);
+        uint32_t wake = atomic_load(&shared->wake);
 
-        ask(store);
+        look(store, is_woken);
         if (!atomic_load(&store->merger_stop)) {
-            (void)store->os->ops->futex_wait(store->os, &store->worker_wake,
-                                             wake, ASK_MS);
+            is_woken = store->os->ops->futex_wait(store->os, futex, wake,
+                                                  ASK_MS) != ETIMEDOUT;
         }
     }
+}
+
+static _Atomic uint32_t *flag_of(const store_handle *store)
+{
+    return &store->region.processes[store->process_slot].merges;
 }
 
 cask_status merger_start(store_handle *store, merger **ret_merger,
@@ -86,6 +157,7 @@ cask_status merger_start(store_handle *store, merger **ret_merger,
         free(m);
         return fail_os(err, os_errno, "cannot start the merging thread");
     }
+    atomic_store(flag_of(store), 1);
     *ret_merger = m;
     return CASK_OK;
 }
@@ -98,8 +170,14 @@ void merger_stop(merger *m)
         return;
     }
     store = m->store;
+    atomic_store(flag_of(store), 0);
     atomic_store(&store->merger_stop, true);
-    store_worker_wake(store);
+    store_merge_wake(store);
     store->os->ops->thread_join(store->os, m->thread);
+    free(m);
+}
+
+void merger_forget(merger *m)
+{
     free(m);
 }

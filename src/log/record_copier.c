@@ -21,6 +21,10 @@ cask_status record_copier_flush(record_copier *copier, cask_error *err)
     if (os_errno != 0) {
         return fail_os(err, os_errno, "cannot write copies of records");
     }
+    /* Now, piece by piece: not all at once when the file is synced, when
+     * everybody's syncs would wait behind it. */
+    copier->file->os->ops->flush_hint(copier->file, copier->offset,
+                                      copier->piece.size);
     copier->offset += copier->piece.size;
     copier->piece.size = 0;
     return CASK_OK;

@@ -105,7 +105,9 @@ typedef enum merge_reason {
     X(QUARANTINED, "what could be freed is in damaged segments")               \
     X(NO_ROOM, "no room on the disk for the output")                           \
     X(CLOCK, "the wall clock jumped, or it is too early to trust it")          \
-    X(ACTIVE, "what could be freed is in the active segment")
+    X(ACTIVE, "what could be freed is in the active segment")                  \
+    X(FAILED, "the last one failed; it is tried again later")                  \
+    X(CANCELLED, "it was cancelled less than a minute ago")
 
 typedef enum merge_wait {
 #define MERGE_WAIT_ENUM(name, text) MERGE_WAIT_##name,

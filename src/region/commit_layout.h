@@ -17,8 +17,8 @@ typedef struct region_commit {
     _Atomic uint32_t wake;         /* futex: changes when a leader is done */
     _Atomic uint32_t mark_due;     /* a sync happened since the last mark */
     uint64_t durable_offset; /* of the active segment; the next mark names it */
-    _Atomic uint64_t sync_running; /* epoch of the sync under way, or 0 */
-    uint64_t unused;
+    _Atomic uint64_t sync_running;  /* epoch of the sync under way, or 0 */
+    _Atomic uint64_t sync_worst_ns; /* the longest since a merge looked */
 } region_commit;
 
 #endif

@@ -101,11 +101,11 @@ typedef struct region_row {
 /* One open handle. Its byte in LOCK says whether it is alive. */
 typedef struct region_process {
     alignas(REGION_LINE) _Atomic uint64_t generation; /* grows at each claim */
-    uint32_t in_use; /* claimed and not yet released */
-    uint32_t pid;    /* information only */
-    uint32_t writer; /* may write */
-    uint32_t unused;
-    uint64_t start_ms; /* wall clock of the claim */
+    uint32_t in_use;         /* claimed and not yet released */
+    uint32_t pid;            /* information only */
+    uint32_t writer;         /* may write */
+    _Atomic uint32_t merges; /* a thread of it merges */
+    uint64_t start_ms;       /* wall clock of the claim */
     /* Written by the owner without a lock, once a second. */
     _Atomic uint64_t gets, get_misses;
     /* Merges from this one on take no segment away from it; 0: any may. */
@@ -188,6 +188,7 @@ typedef struct region_header {
     char directory[REGION_DIRECTORY];
 
     region_settings settings; /* maintenance lock */
+    region_merger merger;
 } region_header;
 
 _Static_assert(sizeof(region_header) <= 16 << 10, "header fits its place");

@@ -127,6 +127,7 @@ struct store_handle {
     _Atomic bool merger_stop; /* whoever merges in this handle gives up */
     _Atomic bool told_jump;   /* of the wall clock, by an event */
     _Atomic uint32_t window;  /* store_window, of who merges here */
+    uint32_t cancel_seen;     /* merge lock: region_merge.cancel at its begin */
     uint64_t opened_ns;       /* monotonic */
     uint32_t jitter_ms;       /* random: stores must not begin together */
     uint32_t worker_wake;     /* futex */

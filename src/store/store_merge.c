@@ -153,8 +153,17 @@ bool store_merge_is_cancelled(const store_handle *store)
 {
     return atomic_load(&store->merger_stop) ||
            atomic_load(&store->window) == WINDOW_CLOSED ||
-           atomic_load(&merge_of(store)->cancel) != 0 ||
+           atomic_load(&merge_of(store)->cancel) != store->cancel_seen ||
            atomic_load(&store->region.header->poisoned) != 0;
+}
+
+void store_merge_wake(store_handle *store)
+{
+    region_merger *merger = &store->region.header->merger;
+
+    atomic_fetch_add(&merger->wake, 1);
+    /* The kernel compares plain words. */
+    store->os->ops->futex_wake(store->os, (uint32_t *)(uintptr_t)&merger->wake);
 }
 
 /* ---- Rows ---- */
@@ -210,37 +219,66 @@ static void drop_output(store_handle *store, uint32_t index)
     }
 }
 
-static void clean_row(store_handle *store, uint32_t index)
+/* Whether there may be retired rows. */
+static bool has_retired(const store_handle *store)
 {
-    region_row *row = &store->region.rows[index];
+    return atomic_load(&store->region.header->merger.retired) != 0;
+}
 
-    if (atomic_load(&row->state) == ROW_RETIRED &&
-        row->retired_in < oldest_pin(store) &&
-        !store_snapshot_needs_row(store, index)) {
-        atomic_fetch_add(&merge_of(store)->bytes_freed, row->tail);
-        remove_row(store, index);
+/* Note whether there are retired rows left. */
+static void count_retired(store_handle *store)
+{
+    uint32_t count = atomic_load(&store->region.header->row_count);
+
+    for (uint32_t i = 0; i < count; i++) {
+        if (atomic_load(&store->region.rows[i].state) == ROW_RETIRED) {
+            return;
+        }
     }
+    atomic_store(&store->region.header->merger.retired, 0);
+}
+
+/* Whether a row's file is needed no more; a later pin than `oldest` is of a
+ * later merge than any row that is retired by now. */
+static bool is_rubbish(store_handle *store, uint32_t index, uint64_t oldest)
+{
+    const region_row *row = &store->region.rows[index];
+
+    return atomic_load(&row->state) == ROW_RETIRED &&
+           row->retired_in < oldest && !store_snapshot_needs_row(store, index);
 }
 
 void store_merge_clean(store_handle *store)
 {
-    if (store_files_are_kept(store)) {
+    uint32_t count = atomic_load(&store->region.header->row_count);
+    uint64_t oldest;
+
+    if (!has_retired(store) || store_files_are_kept(store)) {
         return;
     }
-    for_each_row(store, clean_row);
+    oldest = oldest_pin(store);
+    for (uint32_t i = 0; i < count; i++) {
+        if (is_rubbish(store, i, oldest)) {
+            atomic_fetch_add(&merge_of(store)->bytes_freed,
+                             store->region.rows[i].tail);
+            remove_row(store, i);
+        }
+    }
+    count_retired(store);
 }
 
 bool store_merge_has_rubbish(store_handle *store)
 {
     uint32_t count = atomic_load(&store->region.header->row_count);
+    uint64_t oldest;
 
+    if (!has_retired(store) || store_files_are_kept(store)) {
+        return false;
+    }
+    oldest = oldest_pin(store);
     for (uint32_t i = 0; i < count; i++) {
-        const region_row *row = &store->region.rows[i];
-
-        if (atomic_load(&row->state) == ROW_RETIRED &&
-            row->retired_in < oldest_pin(store) &&
-            !store_snapshot_needs_row(store, i)) {
-            return !store_files_are_kept(store);
+        if (is_rubbish(store, i, oldest)) {
+            return true;
         }
     }
     return false;
@@ -279,9 +317,9 @@ static cask_status take_inputs_locked(store_handle *store, const uint32_t *rows,
         const region_row *row = &store->region.rows[rows[i]];
 
         if (atomic_load(&row->state) != ROW_SEALED) {
-            return fail(err, CASK_INVALID, 0,
-                        "%016" PRIx64 ".log is not sealed, it cannot be "
-                        "merged",
+            return fail(err, CASK_BUSY, 0,
+                        "%016" PRIx64 ".log was merged by another meanwhile; "
+                        "choose again",
                         atomic_load(&row->file_id));
         }
         *ret_inputs += take_input_locked(store, rows[i]) ? 1 : 0;
@@ -299,7 +337,7 @@ cask_status store_merge_begin(store_handle *store, const uint32_t *rows,
     for_each_row(store, unmark_input);
     atomic_store(&merge->bytes_done, 0);
     atomic_store(&merge->bytes_total, 0);
-    atomic_store(&merge->cancel, 0);
+    store->cancel_seen = atomic_load(&merge->cancel);
     status = store_lock_always(store, err);
     if (status == CASK_OK) {
         status = take_inputs_locked(store, rows, count, ret_inputs, err);
@@ -307,6 +345,8 @@ cask_status store_merge_begin(store_handle *store, const uint32_t *rows,
     }
     if (status == CASK_OK) {
         atomic_store(&merge->phase, MERGE_COPYING);
+    } else {
+        for_each_row(store, unmark_input);
     }
     return status;
 }
@@ -520,6 +560,7 @@ cask_status store_merge_finish(store_handle *store, cask_error *err)
     if (status != CASK_OK) {
         return status;
     }
+    atomic_store(&store->region.header->merger.retired, 1);
     for_each_row(store, settle_row);
     atomic_store(&merge_of(store)->phase, MERGE_NONE);
     store_unlock(store);

@@ -70,8 +70,13 @@ void store_merge_unlock(store_handle *store);
  */
 cask_status store_merge_inherit(store_handle *store, cask_error *err);
 
-/* Begin to copy `count` rows, which count and are sealed; quarantined ones in
- * which there is nothing to do are left out. ret_inputs: how many are not. */
+/*
+ * Begin to copy `count` rows, which count and are sealed; quarantined ones in
+ * which there is nothing to do are left out. CASK_BUSY: one is not sealed, for
+ * somebody else has merged it since it was chosen.
+ *
+ *   ret_inputs  how many are not left out
+ */
 cask_status store_merge_begin(store_handle *store, const uint32_t *rows,
                               size_t count, uint64_t *ret_inputs,
                               cask_error *err);
@@ -113,8 +118,12 @@ void store_window_bind(store_handle *store, bool is_bound);
 /* Called now and then: stop a merge that is bound if the window is closed. */
 void store_window_watch(store_handle *store);
 
-/* Whether to stop: this handle closes, its window has closed, or somebody asks.
- */
+/* Whether to stop: this handle closes, its window has closed, or somebody asks
+ * since the begin. */
 bool store_merge_is_cancelled(const store_handle *store);
+
+/* Wake the merging threads of all processes, and a merge that waits; no lock.
+ */
+void store_merge_wake(store_handle *store);
 
 #endif

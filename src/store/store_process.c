@@ -79,6 +79,7 @@ static void fill_slot(store_handle *store, uint32_t slot)
     process->start_ms = store->os->ops->wall_ms(store->os);
     process->writer = store->writer ? 1 : 0;
     atomic_store(&process->pinned, 0);
+    atomic_store(&process->merges, 0);
     process->in_use = 1;
     store->process_slot = slot;
     store->has_slot = true;

@@ -11,6 +11,7 @@
 #include "log/segment.h"
 #include "region/place.h"
 #include "store/store.h"
+#include "store/store_merge.h"
 #include "store/store_recover.h"
 #include "store/store_write.h"
 
@@ -484,6 +485,7 @@ static cask_status rotate(store_handle *store, uint64_t bytes, cask_error *err)
                      .rows[atomic_load(&store->region.header->active_row)]
                      .file_id));
         store_worker_wake(store);
+        store_merge_wake(store);
     }
     return status;
 }

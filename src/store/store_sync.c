@@ -136,6 +136,14 @@ static cask_status note_durable(store_handle *store, const sync_target *target,
     return CASK_OK;
 }
 
+/* Merges slow down if syncs take long. Only the leader writes more than 0. */
+static void note_worst(region_commit *commit, uint64_t took_ns)
+{
+    if (atomic_load(&commit->sync_worst_ns) < took_ns) {
+        atomic_store(&commit->sync_worst_ns, took_ns);
+    }
+}
+
 static cask_status lead(store_handle *store, bool maintained, cask_error *err)
 {
     region_header *header = store->region.header;
@@ -166,6 +174,7 @@ static cask_status lead(store_handle *store, bool maintained, cask_error *err)
         uint64_t end = ops->now_ns(store->os);
 
         store_histogram_add(header->sync_ns, end - start);
+        note_worst(&header->commit, end - start);
         atomic_fetch_add(&header->syncs, 1);
         atomic_store(&header->commit.last_sync_ns, end);
         status = note_durable(store, &target, err);

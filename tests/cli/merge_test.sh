@@ -146,6 +146,74 @@ output_says '^merged '
 expect 0 count store
 output_is '0\n'
 
+# ---- Where others have it open that merge ----
+
+expect 0 load there large.tsv
+expect 0 load there part.tsv
+mkfifo there.lines
+"$caskade" shell there <there.lines >/dev/null &
+shell=$!
+exec 4>there.lines
+merging() {
+    expect 0 stat --json there
+    python3 -c '
+import json, sys
+sys.exit(json.load(open("out"))["merge"]["threads"] != 1)'
+}
+wait_until() {
+    for ((i = 0; i < 100; i++)); do
+        "$@" && return
+        sleep 0.1
+    done
+    fail "never: $*"
+}
+wait_until merging
+expect 0 merge --all there
+output_is 'started: a process that has the store open merges; watch it with: caskade stat --watch there\n'
+is_done() {
+    expect 0 stat --json there
+    python3 -c '
+import json, sys
+merge = json.load(open("out"))["merge"]
+if merge["asked"]:
+    sys.exit(1)
+assert merge["started"] == "CASK_OK" and merge["pid"] == 0, merge
+past = merge["past"][0]
+assert past["pid"] == int(sys.argv[1]) and past["result"] == "CASK_OK", past
+assert past["inputs"] > 0 and past["bytes_freed"] > 0, past
+assert past["reason"] == "everything was asked for", past
+' "$shell"
+}
+wait_until is_done
+expect 0 stat there
+output_says '^merging  *1 handle$'
+output_says '^merged ago  *took  *segments'
+output_says 'everything was asked for$'
+expect 0 delete there 7
+expect 0 merge --all --json there
+python3 -c '
+import json
+assert json.load(open("out")) == {"started": True, "threads": 1}
+' || fail 'merge --json that is started'
+expect 0 put there 8 value
+expect 0 merge --all --wait there
+output_says '^merged |^nothing to merge: '
+expect 0 merge --cancel there
+output_says '^(no merge is under way|cancelled the merge.*); none begins by itself for a minute$'
+expect 0 stat --json there
+python3 -c '
+import json
+merge = json.load(open("out"))["merge"]
+assert 50000 < merge["paused_ms"] <= 60000 and not merge["due"], merge
+' || fail 'stat after merge --cancel'
+for options in '--cancel --all' '--cancel --plan' '--cancel --wait' '--plan --wait'; do
+    expect 2 merge $options there
+    error_says 'exclude each other'
+done
+exec 4>&-
+wait "$shell"
+expect 0 verify there
+
 # ---- Who merges in the background ----
 
 # Not those that are short, however much is dead; those that last.

@@ -169,6 +169,47 @@ static void test_text_tells_of_the_merge_under_way_and_of_the_next(void **state)
     text_free(&out);
 }
 
+static void test_text_tells_who_merges_and_what_was_merged(void **state)
+{
+    stat_sample now = sample_of(600, 1500);
+    text out = {0};
+
+    (void)state;
+    now.wall_ms = 1000000;
+    now.merge = (cask_merge_state){.phase = CASK_MERGE_COPYING,
+                                   .pid = 4321,
+                                   .rate_bytes = 2048,
+                                   .bytes_total = 1,
+                                   .reason = "a merge is due",
+                                   .threads = 2,
+                                   .asked = true,
+                                   .past_count = CASK_PAST_MERGES};
+    for (size_t i = 0; i < CASK_PAST_MERGES; i++) {
+        now.merge.past[i] =
+            (cask_past_merge){.number = CASK_PAST_MERGES - i,
+                              .began_ms = 1000000 - (i + 1) * 60000,
+                              .took_ms = 1500,
+                              .result = i == 1 ? CASK_NO_SPACE : CASK_OK,
+                              .reason = "disk space is low",
+                              .did = {.inputs = 7 + i, .outputs = 2},
+                              .bytes_freed = 4096};
+    }
+    stat_report_text("/a/store", &now, NULL, &out);
+    now.merge.pid = 0;
+    stat_report_text("/a/store", &now, NULL, &out);
+    text_add_char(&out, '\0');
+    assert_false(out.failed);
+    assert_non_null(strstr(out.data, "process 4321, 2.00 KiB/s\n"));
+    assert_non_null(strstr(out.data, "a process that died; another goes on\n"));
+    assert_non_null(strstr(out.data, "2 handles\n"));
+    assert_non_null(strstr(out.data, "a merge was asked for\n"));
+    assert_non_null(strstr(out.data, "     1:00     1.50 s      7 > 2    "));
+    assert_non_null(strstr(out.data, "disk space is low; failed: no space"));
+    assert_non_null(strstr(out.data, " 11 > 2 "));
+    assert_null(strstr(out.data, " 12 > 2 ")); /* the last five */
+    text_free(&out);
+}
+
 static void test_json_has_every_member_of_the_structs(void **state)
 {
     static const char *const names[] = {
@@ -271,6 +312,7 @@ int main(void)
         cmocka_unit_test(test_text_is_for_people),
         cmocka_unit_test(
             test_text_tells_of_the_merge_under_way_and_of_the_next),
+        cmocka_unit_test(test_text_tells_who_merges_and_what_was_merged),
         cmocka_unit_test(test_json_has_every_member_of_the_structs),
         cmocka_unit_test(test_a_message_that_names_the_store_is_known),
         cmocka_unit_test(test_a_word_that_contains_the_name_does_not_name_it),

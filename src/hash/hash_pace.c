@@ -1,0 +1,130 @@
+/*
+ * Waiting, for the sake of others. The bucket, and what syncs allow, are words
+ * of the region: who merges next goes on with them, in whichever process.
+ */
+#include "hash/hash_pace.h"
+
+#include "maintain/merge_pace.h"
+#include "store/store_merge.h"
+
+/* Bytes that are paid for at once; so many are taken without a pause. */
+enum { BITE_BYTES = 64 << 10 };
+
+static const uint64_t NS_PER_MS = 1000000;
+static const uint64_t STEP_NS = 100000000;
+
+static region_merger *merger_of(const hash_pace *pace)
+{
+    return &pace->store->region.header->merger;
+}
+
+static uint64_t now_of(const hash_pace *pace)
+{
+    return pace->store->os->ops->now_ns(pace->store->os);
+}
+
+/* Bytes per second; 0: any number. */
+static uint64_t limit_of(const hash_pace *pace)
+{
+    return merge_pace_least(pace->settings.merge_rate_bytes,
+                            atomic_load(&merger_of(pace)->allowed_bytes));
+}
+
+void hash_pace_begin(hash_pace *pace, store_handle *store)
+{
+    *pace = (hash_pace){.store = store};
+    pace->step_ns = now_of(pace);
+    store_settings_get(store, &pace->settings);
+    /* Syncs of before say nothing about this merge. */
+    atomic_store(&store->region.header->commit.sync_worst_ns, 0);
+}
+
+void hash_pace_resume(hash_pace *pace)
+{
+    pace->step_ns = now_of(pace);
+    pace->step_bytes = 0;
+}
+
+void hash_pace_end(hash_pace *pace)
+{
+    atomic_store(&merger_of(pace)->rate_bytes, 0);
+}
+
+/* Look how the last step was, and begin another. */
+static void take_step(hash_pace *pace, uint64_t now)
+{
+    region_merger *merger = merger_of(pace);
+    region_commit *commit = &pace->store->region.header->commit;
+    uint64_t took_ms = (now - pace->step_ns) / NS_PER_MS;
+    merge_step step = {.bytes_per_s = pace->step_bytes * 1000 / took_ms,
+                       .worst_sync_ns =
+                           atomic_exchange(&commit->sync_worst_ns, 0)};
+
+    store_settings_get(pace->store, &pace->settings);
+    step.target_ns = pace->settings.merge_sync_target_ms * NS_PER_MS;
+    atomic_store(&merger->rate_bytes, step.bytes_per_s);
+    atomic_store(&merger->allowed_bytes,
+                 merge_pace_adapt(atomic_load(&merger->allowed_bytes), &step));
+    pace->step_ns = now;
+    pace->step_bytes = 0;
+}
+
+/* Take the bytes out of the bucket; until when to wait for that. */
+static uint64_t pay(hash_pace *pace, uint64_t limit, uint64_t now)
+{
+    _Atomic uint64_t *bucket = &merger_of(pace)->paid_until_ns;
+    uint64_t before = atomic_load(bucket);
+    uint64_t after;
+
+    do {
+        after = merge_pace_pay(before, now, pace->unpaid, limit);
+    } while (!atomic_compare_exchange_weak(bucket, &before, after));
+    return after;
+}
+
+/* Until then; but a limit that is changed meanwhile counts at once. */
+static void wait_until(hash_pace *pace, uint64_t limit, uint64_t until)
+{
+    const os_ops *ops = pace->store->os->ops;
+    region_merger *merger = merger_of(pace);
+    /* The kernel compares plain words. */
+    uint32_t *futex = (uint32_t *)(uintptr_t)&merger->wake;
+    uint64_t now = now_of(pace);
+
+    while (now < until && !store_merge_is_cancelled(pace->store)) {
+        uint32_t wake = atomic_load(&merger->wake);
+        uint64_t left = until - now < STEP_NS ? until - now : STEP_NS;
+
+        (void)ops->futex_wait(pace->store->os, futex, wake,
+                              (left + NS_PER_MS - 1) / NS_PER_MS);
+        now = now_of(pace);
+        if (now - pace->step_ns >= STEP_NS) {
+            take_step(pace, now);
+        }
+        if (limit_of(pace) != limit) {
+            atomic_store(&merger->paid_until_ns, now);
+            return;
+        }
+    }
+}
+
+void hash_pace_add(hash_pace *pace, uint64_t bytes)
+{
+    uint64_t limit;
+    uint64_t now;
+
+    pace->unpaid += bytes;
+    if (pace->unpaid < BITE_BYTES) {
+        return;
+    }
+    now = now_of(pace);
+    pace->step_bytes += pace->unpaid;
+    if (now - pace->step_ns >= STEP_NS) {
+        take_step(pace, now);
+    }
+    limit = limit_of(pace);
+    if (limit != 0) {
+        wait_until(pace, limit, pay(pace, limit, now));
+    }
+    pace->unpaid = 0;
+}

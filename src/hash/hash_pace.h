@@ -1,0 +1,35 @@
+/*
+ * How fast a merge goes: within what the settings allow for all processes, and
+ * slower while syncs of the log take too long.
+ */
+#ifndef CASKADE_HASH_PACE_H
+#define CASKADE_HASH_PACE_H
+
+#include "store/store_settings.h"
+
+typedef struct hash_pace {
+    store_handle *store;
+    store_settings settings; /* as of the last step */
+    uint64_t unpaid;         /* bytes since the last look at the clock */
+    uint64_t step_ns;        /* monotonic begin of the step */
+    uint64_t step_bytes;
+} hash_pace;
+
+/* A merge begins to copy; merge lock held until it ends. */
+void hash_pace_begin(hash_pace *pace, store_handle *store);
+
+/*
+ * It has read or written so many bytes: wait, until it may go on or is
+ * cancelled. No lock is held that anybody needs but for merging.
+ *
+ * Cost: mostly an addition; the time of day every 64 KiB.
+ */
+void hash_pace_add(hash_pace *pace, uint64_t bytes);
+
+/* It has done something else for a while, which says nothing about its rate. */
+void hash_pace_resume(hash_pace *pace);
+
+/* It ends. */
+void hash_pace_end(hash_pace *pace);
+
+#endif

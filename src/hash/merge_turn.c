@@ -1,0 +1,205 @@
+/*
+ * Turns, pauses and wishes. All times are monotonic nanoseconds, which agree
+ * in all processes of a machine.
+ */
+#include "hash/merge_turn.h"
+
+#include "maintain/merge_pace.h"
+#include "store/store_merge.h"
+
+enum {
+    ASK_MS = 1000,
+    WOKEN_MS = 100,
+    REPEAT_MS = 30000, /* time and the disk may change any answer */
+    CANCEL_PAUSE_MS = 60000
+};
+
+static const uint64_t NS_PER_MS = 1000000;
+
+static region_merger *merger_of(const store_handle *store)
+{
+    return &store->region.header->merger;
+}
+
+static uint64_t now_of(const store_handle *store)
+{
+    return store->os->ops->now_ns(store->os);
+}
+
+/* ---- Turns ----------------------------------------------------------------
+ */
+
+uint64_t merge_turn_state(const store_handle *store)
+{
+    const uint64_t factor = UINT64_C(6364136223846793005);
+    const region_header *header = store->region.header;
+    uint64_t state = atomic_load(&header->next_sequence);
+
+    state = state * factor + atomic_load(&header->merge.number);
+    state = state * factor + atomic_load(&header->next_id);
+    state = state * factor + atomic_load(&header->settings.number);
+    return state | 1; /* never 0, which says: ask */
+}
+
+bool merge_turn_take(store_handle *store, bool is_woken)
+{
+    region_merger *merger = merger_of(store);
+    uint64_t now = now_of(store);
+    uint64_t asked = atomic_load(&merger->asked_ns);
+    uint64_t since_ms = now > asked ? (now - asked) / NS_PER_MS : 0;
+    /* The seconds of those that wait do not tick together: a little less. */
+    uint64_t pause_ms = is_woken ? WOKEN_MS : ASK_MS - WOKEN_MS;
+
+    if (asked != 0 && since_ms < pause_ms) {
+        return false;
+    }
+    if (since_ms < REPEAT_MS &&
+        atomic_load(&merger->asked_state) == merge_turn_state(store)) {
+        return false;
+    }
+    return atomic_compare_exchange_strong(&merger->asked_ns, &asked, now);
+}
+
+/* Whether the answer is the same as long as nobody writes. */
+static bool is_lasting(merge_wait wait)
+{
+    return wait == MERGE_WAIT_NO_SEGMENTS ||
+           wait == MERGE_WAIT_NOTHING_TO_GAIN ||
+           wait == MERGE_WAIT_BELOW_TRIGGERS;
+}
+
+void merge_turn_answer(store_handle *store, uint64_t state, merge_wait wait)
+{
+    region_merger *merger = merger_of(store);
+
+    atomic_store(&merger->asked_state, is_lasting(wait) ? state : 0);
+    if (wait == MERGE_WAIT_FIRST_MINUTE) {
+        atomic_store(&merger->asked_ns, 0);
+    }
+}
+
+bool merge_turn_take_cleaning(store_handle *store)
+{
+    region_merger *merger = merger_of(store);
+    uint64_t cleaned = atomic_load(&merger->cleaned_ns);
+    uint64_t now = now_of(store);
+
+    return atomic_load(&merger->retired) != 0 &&
+           now - cleaned >= (ASK_MS - WOKEN_MS) * NS_PER_MS &&
+           atomic_compare_exchange_strong(&merger->cleaned_ns, &cleaned, now);
+}
+
+void merge_turn_renew(store_handle *store)
+{
+    region_merger *merger = merger_of(store);
+
+    atomic_store(&merger->asked_state, 0);
+    atomic_store(&merger->not_before_ns, 0);
+    store_merge_wake(store);
+}
+
+/* ---- Pauses ----------------------------------------------------------------
+ */
+
+void merge_turn_pause(store_handle *store, merge_wait why, uint64_t ms)
+{
+    region_merger *merger = merger_of(store);
+
+    atomic_store(&merger->pause, (uint32_t)why);
+    atomic_store(&merger->not_before_ns, now_of(store) + ms * NS_PER_MS);
+}
+
+void merge_turn_note(store_handle *store, cask_status result)
+{
+    region_merger *merger = merger_of(store);
+
+    if (result != CASK_OK) {
+        uint32_t failures = atomic_fetch_add(&merger->failures, 1) + 1;
+
+        merge_turn_pause(store, MERGE_WAIT_FAILED, merge_backoff_ms(failures));
+    } else if (atomic_exchange(&merger->failures, 0) != 0) {
+        atomic_store(&merger->not_before_ns, 0);
+    }
+}
+
+uint64_t merge_turn_paused_ms(const store_handle *store, merge_wait *ret_why)
+{
+    const region_merger *merger = merger_of(store);
+    uint64_t until = atomic_load(&merger->not_before_ns);
+    uint64_t now = now_of(store);
+
+    *ret_why = (merge_wait)atomic_load(&merger->pause);
+    return until > now ? (until - now) / NS_PER_MS + 1 : 0;
+}
+
+void merge_turn_cancel(store_handle *store)
+{
+    region_merger *merger = merger_of(store);
+
+    merge_wish_settle(store, atomic_load(&merger->wish), CASK_TIMEOUT);
+    merge_turn_pause(store, MERGE_WAIT_CANCELLED, CANCEL_PAUSE_MS);
+    atomic_fetch_add(&store->region.header->merge.cancel, 1);
+    store_merge_wake(store);
+}
+
+/* ---- Wishes ----------------------------------------------------------------
+ */
+
+uint32_t merge_turn_threads(store_handle *store)
+{
+    uint32_t count = 0;
+
+    for (uint32_t i = 0; i < REGION_PROCESSES; i++) {
+        const region_process *process = &store->region.processes[i];
+
+        if (process->in_use != 0 && atomic_load(&process->merges) != 0 &&
+            store_slot_is_alive(store, i)) {
+            count++;
+        }
+    }
+    return count;
+}
+
+cask_status merge_wish_ask(store_handle *store, uint64_t all_below_id,
+                           cask_error *err)
+{
+    region_merger *merger = merger_of(store);
+    cask_status status = store_lock(store, err);
+
+    if (status != CASK_OK) {
+        return status;
+    }
+    /* What is pending and for all covers one by policy; the number comes last,
+     * it is what makes the wish. */
+    if (merge_wish_pending(store).all_below_id < all_below_id ||
+        merge_wish_pending(store).number == 0) {
+        atomic_store(&merger->wish_all_below, all_below_id);
+    }
+    atomic_fetch_add(&merger->wish, 1);
+    store_unlock(store);
+    merge_turn_renew(store);
+    return CASK_OK;
+}
+
+turn_wish merge_wish_pending(const store_handle *store)
+{
+    const region_merger *merger = merger_of(store);
+    turn_wish wish = {.number = atomic_load(&merger->wish)};
+
+    if (atomic_load(&merger->wish_done) >= wish.number) {
+        return (turn_wish){.number = 0};
+    }
+    wish.all_below_id = atomic_load(&merger->wish_all_below);
+    return wish;
+}
+
+void merge_wish_settle(store_handle *store, uint64_t number, cask_status result)
+{
+    region_merger *merger = merger_of(store);
+    uint64_t done = atomic_load(&merger->wish_done);
+
+    atomic_store(&merger->wish_result, (uint32_t)result);
+    while (done < number &&
+           !atomic_compare_exchange_weak(&merger->wish_done, &done, number)) {
+    }
+}

@@ -1,0 +1,311 @@
+/*
+ * Merging threads on a simulated disk: what fails is tried again later and
+ * later, and goes on when it can; a disk that is full in the middle of a merge
+ * loses nothing.
+ */
+#include "unit/db/handle.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "db/db.h"
+#include "hash/merge_turn.h"
+#include "os/os_fault.h"
+
+enum { KEYS = 200, VALUE_BYTES = 2000 };
+
+static int small_segments(void **state)
+{
+    int result = handle_prepare(state);
+    handle *h = *state;
+
+    h->options.segment_max_bytes = 65536;
+    h->options.auto_merge = false;
+    handle_open(h);
+    return result;
+}
+
+static void put_all(handle *h, int rounds)
+{
+    static char value[VALUE_BYTES];
+
+    for (int round = 0; round < rounds; round++) {
+        memset(value, 'a' + round, sizeof(value));
+        for (unsigned i = 0; i < KEYS; i++) {
+            char key[32];
+
+            (void)snprintf(key, sizeof(key), "key %u", i);
+            put_bytes(h, key, value, sizeof(value));
+        }
+    }
+}
+
+static void check_all(handle *h, int rounds)
+{
+    static char value[VALUE_BYTES];
+
+    memset(value, 'a' + rounds - 1, sizeof(value));
+    for (unsigned i = 0; i < KEYS; i++) {
+        char key[32];
+
+        (void)snprintf(key, sizeof(key), "key %u", i);
+        check_bytes(h, key, value, sizeof(value));
+    }
+}
+
+static cask_merge_state state_of(handle *h)
+{
+    cask_merge_state state;
+
+    assert_int_equal(cask_merge_status(h->db, &state, NULL), CASK_OK);
+    return state;
+}
+
+static cask_stats stats_of(handle *h)
+{
+    cask_stats stats;
+
+    assert_int_equal(cask_stat(h->db, &stats, NULL), CASK_OK);
+    return stats;
+}
+
+static void wait_a_little(void)
+{
+    (void)nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
+}
+
+/* ---- A disk that is full ------------------------------------------------- */
+
+/* It says that there is room, as it was when the policy asked. */
+static struct {
+    os_fault fault;
+    os_ops ops;
+} disk;
+
+static int space_of_before(os_file *dir, os_space *ret_space)
+{
+    (void)dir;
+    *ret_space = (os_space){.free = UINT64_C(1) << 40};
+    return 0;
+}
+
+/* Take all that is free; 0 bytes: give it back. */
+static void fill_disk(handle *h, bool is_full)
+{
+    os *kernel = os_sim_os(h->sim);
+    const os_ops *ops = kernel->ops;
+    uint64_t at = 0;
+    os_file *dir;
+    os_file *file;
+
+    assert_int_equal(ops->open_dir(kernel, "/", &dir), 0);
+    assert_int_equal(
+        ops->open(dir, "filler", OS_READ | OS_WRITE | OS_CREATE, 0600, &file),
+        0);
+    assert_int_equal(ops->truncate(file, 0), 0);
+    for (uint64_t step = 1 << 20; is_full && step >= 512; step /= 2) {
+        while (ops->allocate(file, at, step) == 0) {
+            at += step;
+        }
+    }
+    ops->close(file);
+    ops->close(dir);
+}
+
+static int small_disk(void **state)
+{
+    os_sim_options options = {.seed = 1,
+                              .capacity_bytes = 16 << 20,
+                              .max_file_bytes = (size_t)1 << 30};
+    int result = handle_prepare(state);
+    handle *h = *state;
+
+    os_sim_free(h->sim);
+    assert_int_equal(os_sim_create(&options, &h->sim), 0);
+    h->kernel = os_sim_os(h->sim);
+    os_sim_set_wall_ms(h->sim, HANDLE_NOW_MS);
+    assert_int_equal(h->kernel->ops->make_dir(h->kernel, HANDLE_PATH, 0700), 0);
+    os_fault_init(&disk.fault, h->kernel);
+    disk.ops = *disk.fault.base.ops;
+    disk.ops.space = space_of_before;
+    disk.fault.base.ops = &disk.ops;
+    h->kernel = &disk.fault.base;
+    h->options.segment_max_bytes = 65536;
+    h->options.auto_merge = true;
+    handle_open(h);
+    /* Not before the test says so. */
+    merge_turn_pause(h->db->store, MERGE_WAIT_CANCELLED, 3600000);
+    return result;
+}
+
+static bool add_segment(void *context, const char *name)
+{
+    *(unsigned *)context += strstr(name, ".log") != NULL ? 1 : 0;
+    return true;
+}
+
+static unsigned files_of(handle *h)
+{
+    unsigned count = 0;
+    os_file *dir;
+
+    assert_int_equal(h->kernel->ops->open_dir(h->kernel, HANDLE_PATH, &dir), 0);
+    assert_int_equal(h->kernel->ops->list(dir, add_segment, &count), 0);
+    h->kernel->ops->close(dir);
+    return count;
+}
+
+static uint32_t failures_of(const handle *h)
+{
+    return atomic_load(&h->db->store->region.header->merger.failures);
+}
+
+static void wait_for_failures(handle *h, uint32_t count)
+{
+    for (int i = 0; i < 2000 && failures_of(h) < count; i++) {
+        wait_a_little();
+    }
+    assert_true(failures_of(h) >= count);
+}
+
+static void
+test_a_full_disk_is_tried_later_and_later_and_loses_nothing(void **state)
+{
+    handle *h = *state;
+    cask_merge_state now;
+    cask_stats before;
+    unsigned files;
+    merge_wait why;
+
+    put_all(h, 5);
+    before = stats_of(h);
+    assert_true(before.dead_bytes > 3 * KEYS * VALUE_BYTES);
+    fill_disk(h, true);
+    files = files_of(h);
+    merge_turn_renew(h->db->store);
+    wait_for_failures(h, 2);
+    now = state_of(h);
+    assert_int_equal(now.phase, CASK_MERGE_NONE);
+    assert_false(now.due);
+    assert_string_equal(now.reason, "the last one failed; it is tried again "
+                                    "later");
+    assert_in_range(now.paused_ms, 1, 2000);
+    assert_true(now.past_count >= 2);
+    assert_int_equal(now.past[0].result, CASK_NO_SPACE);
+    assert_int_equal(now.past[0].bytes_freed, 0);
+    /* What the failed ones wrote is gone, and nothing else. */
+    assert_int_equal(files_of(h), files);
+    assert_int_equal(stats_of(h).dead_bytes, before.dead_bytes);
+    assert_int_equal(stats_of(h).live_bytes, before.live_bytes);
+    check_all(h, 5);
+
+    fill_disk(h, false);
+    for (int i = 0; i < 2000 && failures_of(h) > 0; i++) {
+        wait_a_little();
+    }
+    assert_int_equal(failures_of(h), 0);
+    assert_int_equal(merge_turn_paused_ms(h->db->store, &why), 0);
+    assert_true(stats_of(h).dead_bytes < before.dead_bytes / 2);
+    check_all(h, 5);
+    handle_reopen(h);
+    check_all(h, 5);
+}
+
+static void test_a_started_merge_that_fails_is_dropped(void **state)
+{
+    handle *h = *state;
+    cask_merge_options all = {.all = true, .start = true};
+    cask_merge_state now;
+
+    put_all(h, 5);
+    assert_int_equal(store_rotate(h->db->store, NULL), CASK_OK);
+    fill_disk(h, true);
+    assert_int_equal(cask_merge(h->db, &all, NULL, NULL), CASK_OK);
+    do {
+        wait_a_little();
+        now = state_of(h);
+    } while (now.asked);
+    assert_int_equal(now.started, CASK_NO_SPACE);
+    check_all(h, 5);
+    fill_disk(h, false);
+    assert_int_equal(cask_merge(h->db, &all, NULL, NULL), CASK_OK);
+    do {
+        wait_a_little();
+        now = state_of(h);
+    } while (now.asked);
+    assert_int_equal(now.started, CASK_OK);
+    assert_int_equal(stats_of(h).dead_bytes, 0);
+    check_all(h, 5);
+}
+
+/* ---- Turns --------------------------------------------------------------- */
+
+static void test_the_policy_is_asked_only_if_something_changed(void **state)
+{
+    handle *h = *state;
+    store_handle *store = h->db->store;
+    uint64_t before;
+
+    assert_true(merge_turn_take(store, false));
+    merge_turn_answer(store, merge_turn_state(store),
+                      MERGE_WAIT_BELOW_TRIGGERS);
+    assert_false(merge_turn_take(store, false)); /* not twice a second */
+    atomic_store(&store->region.header->merger.asked_ns, 1);
+    assert_true(merge_turn_take(store, false)); /* half a minute has passed */
+    before = merge_turn_state(store);
+    merge_turn_answer(store, before, MERGE_WAIT_BELOW_TRIGGERS);
+    put_all(h, 1);
+    assert_true(merge_turn_state(store) != before);
+    /* Its own first minute is nobody else's. */
+    merge_turn_answer(store, merge_turn_state(store), MERGE_WAIT_FIRST_MINUTE);
+    assert_true(merge_turn_take(store, false));
+}
+
+static void test_the_last_sixteen_merges_are_remembered(void **state)
+{
+    handle *h = *state;
+    cask_merge_options all = {.all = true};
+    cask_merge_report report;
+    cask_merge_state now;
+
+    for (int i = 0; i < CASK_PAST_MERGES + 4; i++) {
+        put_all(h, 2);
+        assert_int_equal(cask_merge(h->db, &all, &report, NULL), CASK_OK);
+    }
+    now = state_of(h);
+    assert_int_equal(now.past_count, CASK_PAST_MERGES);
+    assert_true(now.past[0].number >= CASK_PAST_MERGES + 4);
+    for (size_t i = 0; i < now.past_count; i++) {
+        const cask_past_merge *past = &now.past[i];
+
+        assert_int_equal(past->number, now.past[0].number - i);
+        assert_int_equal(past->began_ms, HANDLE_NOW_MS);
+        assert_int_equal(past->result, CASK_OK);
+        assert_int_equal(past->pid, h->kernel->ops->pid(h->kernel));
+        assert_true(past->did.bytes_read > 0);
+        assert_true(past->bytes_freed >= past->did.bytes_read);
+        assert_string_equal(past->reason, "everything was asked for");
+    }
+    assert_in_range(now.past[0].did.inputs, 1, report.inputs);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(
+            test_a_full_disk_is_tried_later_and_later_and_loses_nothing,
+            small_disk, handle_teardown),
+        cmocka_unit_test_setup_teardown(
+            test_a_started_merge_that_fails_is_dropped, small_disk,
+            handle_teardown),
+        cmocka_unit_test_setup_teardown(
+            test_the_policy_is_asked_only_if_something_changed, small_segments,
+            handle_teardown),
+        cmocka_unit_test_setup_teardown(
+            test_the_last_sixteen_merges_are_remembered, small_segments,
+            handle_teardown),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
