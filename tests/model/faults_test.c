@@ -16,15 +16,17 @@
 #include "db/db.h"
 #include "os/os_fault.h"
 #include "sim_store.h"
+#include "store/store_open.h"
 
-enum { STEPS = 60, STEPS_AFTER = 6, FIRST_STEPS = 12 };
+enum { STEPS = 60, STEPS_AFTER = 6, FIRST_STEPS = 12, MERGE_STEPS = 40 };
 
 typedef enum phase {
     PHASE_CREATE,  /* open a store that is not there yet */
     PHASE_OPEN,    /* one that was closed */
     PHASE_RECOVER, /* one that nobody closed */
     PHASE_WORK,    /* put, delete, batches, sync, with rotations */
-    PHASE_CLOSE
+    PHASE_CLOSE,
+    PHASE_MERGE /* of all segments, then once more */
 } phase;
 
 typedef struct session {
@@ -183,12 +185,35 @@ static void work(session *s)
     }
 }
 
+/* Whatever fails, no key is another one after it; then it succeeds. */
+static void merge(session *s)
+{
+    cask_merge_options options = {.all = true};
+    cask_error err = {CASK_OK, 0, ""};
+    cask_status status = cask_merge(s->db, &options, NULL, &err);
+
+    if (status != CASK_OK) {
+        note_failure(s, status, "merge", &err);
+    }
+    if (s->plan.for_ever) {
+        return;
+    }
+    s->fired = os_fault_fired(&s->fault) > 0;
+    disarm(s);
+    settle(s);
+    if (!s->poisoned && cask_merge(s->db, &options, NULL, &err) != CASK_OK) {
+        complain(s, "merge again", err.message);
+    }
+    settle(s);
+}
+
 /* ---- A session ---- */
 
 static void prepare(session *s)
 {
     const os_sim_options options = {
         .seed = s->seed, .torn_sectors = true, .stale_sectors = true};
+    unsigned first_steps = s->phase == PHASE_MERGE ? MERGE_STEPS : FIRST_STEPS;
     cask_error err = {CASK_OK, 0, ""};
 
     s->machine = sim_machine_create(&options);
@@ -199,7 +224,7 @@ static void prepare(session *s)
         return;
     }
     open_surely(s, "first open");
-    for (unsigned i = 0; i < FIRST_STEPS; i++) {
+    for (unsigned i = 0; i < first_steps; i++) {
         step_once(s, true);
     }
     if (s->phase == PHASE_OPEN) {
@@ -229,6 +254,8 @@ static void run_phase(session *s)
     }
     if (s->phase == PHASE_WORK) {
         work(s);
+    } else if (s->phase == PHASE_MERGE) {
+        merge(s);
     } else if (s->phase == PHASE_CLOSE) {
         status = cask_close(s->db, &err);
         s->db = NULL;
@@ -279,6 +306,53 @@ static void reopen(session *s)
     s->history.durable = durable;
 }
 
+typedef struct listing {
+    const manifest_state *manifest;
+    char stray[64];
+} listing;
+
+static bool is_listed(void *context, const char *name)
+{
+    listing *l = context;
+    const char *dot = strchr(name, '.');
+    bool found = dot == NULL;
+
+    if (dot != NULL && strcmp(dot, ".log") == 0) {
+        for (size_t i = 0; i < l->manifest->count; i++) {
+            found = found ||
+                    l->manifest->segments[i].id == strtoull(name, NULL, 16);
+        }
+    } else if (dot != NULL && strcmp(dot, ".hint") == 0) {
+        found = true; /* judged by their segment */
+    }
+    if (!found) {
+        (void)snprintf(l->stray, sizeof(l->stray), "%s", name);
+    }
+    return found;
+}
+
+/* Since the last open nothing has failed: all that was left behind is gone. */
+static void check_files(session *s)
+{
+    os *kernel = sim_os(s->machine);
+    manifest_state manifest;
+    listing l = {.manifest = &manifest};
+    store_identity identity;
+    os_file *dir = NULL;
+
+    assert_int_equal(kernel->ops->open_dir(kernel, SIM_PATH, &dir), 0);
+    assert_int_equal(store_read_identity(dir, SIM_PATH, &identity, NULL),
+                     CASK_OK);
+    assert_int_equal(manifest_load(dir, identity.uuid, &manifest, NULL),
+                     CASK_OK);
+    assert_int_equal(kernel->ops->list(dir, is_listed, &l), 0);
+    if (l.stray[0] != 0) {
+        complain(s, "left behind", l.stray);
+    }
+    manifest_free(&manifest);
+    kernel->ops->close(dir);
+}
+
 static void finish(session *s)
 {
     cask_error err = {CASK_OK, 0, ""};
@@ -290,6 +364,7 @@ static void finish(session *s)
         complain(s, "last close", err.message);
     }
     s->history.durable = s->history.acked;
+    check_files(s);
     check_crash(s);
     /* A disk on which something is open cannot be overwritten. */
     if (os_sim_copy(sim_disk(s->spare), sim_disk(s->machine)) != 0) {
@@ -310,7 +385,7 @@ static bool run_session(phase which, const os_fault_plan *plan, uint64_t seed)
     s.seed = seed;
     prepare(&s);
     run_phase(&s);
-    s.fired = os_fault_fired(&s.fault) > 0 || s.failures > 0;
+    s.fired = s.fired || os_fault_fired(&s.fault) > 0 || s.failures > 0;
     faults_fired += s.fired;
     disarm(&s);
     check_crash(&s);
@@ -319,9 +394,9 @@ static bool run_session(phase which, const os_fault_plan *plan, uint64_t seed)
     return s.fired;
 }
 
-static void sweep(phase which)
+/* For each four sessions two errors: once or for ever. */
+static void sweep_errors(phase which, const int errors[2])
 {
-    static const int errors[] = {EIO, ENOSPC};
     uint64_t histories = test_number("CASK_TEST_HISTORIES", 8);
     uint64_t seed = test_seed();
 
@@ -338,6 +413,13 @@ static void sweep(phase which)
     }
     print_message("%" PRIu64 " faults\n", faults_fired);
     assert_true(faults_fired > 0);
+}
+
+static void sweep(phase which)
+{
+    static const int errors[] = {EIO, ENOSPC};
+
+    sweep_errors(which, errors);
 }
 
 /* ---- Tests ---- */
@@ -372,6 +454,15 @@ static void test_close_fails_cleanly(void **state)
     sweep(PHASE_CLOSE);
 }
 
+static void test_merges_fail_cleanly(void **state)
+{
+    static const int others[] = {EDQUOT, ENOMEM};
+
+    (void)state;
+    sweep(PHASE_MERGE);
+    sweep_errors(PHASE_MERGE, others);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -380,6 +471,7 @@ int main(void)
         cmocka_unit_test(test_recovery_fails_cleanly),
         cmocka_unit_test(test_writes_fail_cleanly),
         cmocka_unit_test(test_close_fails_cleanly),
+        cmocka_unit_test(test_merges_fail_cleanly),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -78,6 +78,7 @@ typedef struct kill_share {
     kill_worker worker[WORKERS];
     /* What was done, for the summary. */
     _Atomic uint64_t batches, deletes, conditions, private_opens, checks;
+    _Atomic uint64_t merges_begun;
     _Atomic uint64_t merges, merged;
 } kill_share;
 

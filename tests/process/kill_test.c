@@ -338,13 +338,14 @@ static void print_summary(const schedule *s, uint64_t start_ns)
     printf("%" PRIu64 " kills (%" PRIu64 " times all) in %.1f s: %" PRIu64
            " operations, %" PRIu64 " opens (%" PRIu64 " private), %" PRIu64
            " batches, %" PRIu64 " deletes, %" PRIu64
-           " conditions not met, %" PRIu64 " merges of %" PRIu64
-           " segments, %" PRIu64
+           " conditions not met, %" PRIu64 " merges begun, %" PRIu64
+           " whole ones of %" PRIu64 " segments, %" PRIu64
            " checks of everything; longest operation %" PRIu64 " ms\n",
            s->kills, s->all_kills, seconds, operations, opens,
            atomic_load(&s->share->private_opens),
            atomic_load(&s->share->batches), atomic_load(&s->share->deletes),
-           atomic_load(&s->share->conditions), atomic_load(&s->share->merges),
+           atomic_load(&s->share->conditions),
+           atomic_load(&s->share->merges_begun), atomic_load(&s->share->merges),
            atomic_load(&s->share->merged), atomic_load(&s->share->checks),
            longest / 1000000);
 }

@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "db/db.h"
-#include "hash/hash_merge.h"
+#include "hash/hash_merger.h"
 #include "store/store_merge.h"
 
 typedef struct worker {
@@ -242,8 +242,11 @@ static void merge_some(worker *w)
             rows[chosen++] = i;
         }
     }
+    atomic_fetch_add(&w->share->merges_begun, 1);
     store_expiry_now(store, true, &expiry);
-    status = hash_merge(store, rows, chosen, &expiry, &report, &w->err);
+    status = test_random_chance(&w->random, 30)
+                 ? hash_merge_all(store, &report, &w->err)
+                 : hash_merge(store, rows, chosen, &expiry, &report, &w->err);
     if (status == CASK_OK) {
         atomic_fetch_add(&w->share->merges, 1);
         atomic_fetch_add(&w->share->merged, report.inputs);
@@ -269,6 +272,8 @@ void kill_write(kill_share *share, unsigned writer, uint64_t life)
     w.mine = &share->writer[writer];
     for (;;) {
         uint64_t operations = 1 + test_random_next(&w.random, 3000);
+        /* Some do little else, so that many die at it. */
+        bool is_merger = test_random_chance(&w.random, 30);
         cask_slice name = kill_hello(text, writer);
 
         wait_while_paused(&w);
@@ -282,7 +287,9 @@ void kill_write(kill_share *share, unsigned writer, uint64_t life)
 
             wait_while_paused(&w);
             start_ns = kill_now_ns();
-            if (kind < 50) {
+            if (is_merger && i % 64 == 63) {
+                merge_some(&w);
+            } else if (kind < 50) {
                 write_owned(&w);
             } else if (kind < 65) {
                 write_batch(&w);

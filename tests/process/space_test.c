@@ -7,6 +7,7 @@
 #include "cask_test.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <sched.h>
 #include <signal.h>
@@ -433,6 +434,84 @@ static void test_store_is_created_when_there_is_room_again(void **state)
     assert_int_equal(run_in_child(state, create_on_full_disk), 0);
 }
 
+/* Every `step`th key below `count`. */
+static void put_some(scene *s, cask_db *db, unsigned count, unsigned step)
+{
+    static char value[VALUE_BYTES];
+    char text[32];
+
+    memset(value, 'w', sizeof(value));
+    for (unsigned i = 0; i < count; i += step) {
+        must(cask_put(db, key_of(text, i), (cask_slice){value, sizeof(value)},
+                      &s->err) == CASK_OK,
+             s, "put");
+    }
+}
+
+/* Leave so many bytes. */
+static void leave_room(scene *s, const char *path, size_t room)
+{
+    static const char block[65536];
+    int file = open(path, O_WRONLY | O_CREAT | O_EXCL, 0600);
+    off_t size = 0;
+    ssize_t wrote;
+
+    while ((wrote = write(file, block, sizeof(block))) > 0) {
+        size += wrote;
+    }
+    must(file >= 0 && size > (off_t)room &&
+             ftruncate(file, size - (off_t)room) == 0 && close(file) == 0,
+         s, "filler");
+}
+
+/* The disk becomes full while a merge writes: it changes nothing, gives back
+ * what it took, and succeeds when there is room; so do puts. */
+static void fill_disk_by_merge(scene *s)
+{
+    enum { KEYS = 700 };
+    char filler[SCRATCH_PATH + 32];
+    cask_merge_options all = {.all = true};
+    cask_merge_report report;
+    cask_stats before;
+    cask_stats after;
+    cask_db *db;
+
+    mount_small(s->mount, "32m");
+    (void)snprintf(s->store, sizeof(s->store), "%s/store", s->mount);
+    s->options.auto_merge = false;
+    db = open_store(s);
+    (void)snprintf(filler, sizeof(filler), "%s/filler", s->mount);
+    put_some(s, db, KEYS, 1);
+    put_some(s, db, KEYS, 2); /* half of each segment is dead */
+    must(cask_stat(db, &before, &s->err) == CASK_OK, s, "stat");
+    leave_room(s, filler, 256 << 10);
+    must(cask_merge(db, &all, &report, &s->err) == CASK_NO_SPACE, s,
+         "a merge on a full disk");
+    must(report.inputs == 0, s, "nothing was replaced");
+    must(cask_stat(db, &after, &s->err) == CASK_OK, s, "stat");
+    must(after.data_bytes == before.data_bytes &&
+             after.disk_bytes <= before.disk_bytes + (2 << 20),
+         s, "what was written is gone");
+    check_all(s, db, KEYS);
+    must(cask_merge(db, &all, &report, &s->err) == CASK_NO_SPACE, s,
+         "a merge on a full disk, again");
+    close_store(s, db);
+    db = open_store(s);
+    check_all(s, db, KEYS);
+    must(unlink(filler) == 0, s, "unlink");
+    must(cask_merge(db, &all, &report, &s->err) == CASK_OK, s,
+         "a merge with room again");
+    must(cask_stat(db, &after, &s->err) == CASK_OK && after.dead_bytes == 0, s,
+         "nothing dead");
+    check_all(s, db, KEYS);
+    close_store(s, db);
+}
+
+static void test_full_disk_in_a_merge_changes_nothing(void **state)
+{
+    assert_int_equal(run_in_child(state, fill_disk_by_merge), 0);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -444,6 +523,7 @@ int main(void)
         TEST(test_store_in_use_elsewhere_is_refused),
         TEST(test_full_disk_fails_mapped_puts_until_there_is_room),
         TEST(test_full_disk_fails_committed_puts_until_there_is_room),
+        TEST(test_full_disk_in_a_merge_changes_nothing),
         TEST(test_store_is_created_when_there_is_room_again),
     };
 
