@@ -397,6 +397,14 @@ static void test_death_while_a_key_is_moved(void **state)
     sweep(*state, &where);
 }
 
+/* From the store of the slot on: the counters. */
+static void test_death_while_a_slot_is_led_elsewhere(void **state)
+{
+    const place where = {STEPPER_FUNCTION(keydir_store_locked), 30, 50};
+
+    sweep(*state, &where);
+}
+
 static void test_death_while_keys_are_moved(void **state)
 {
     const place where = {STEPPER_FUNCTION(hash_move_all), 1, 12000};
@@ -421,7 +429,7 @@ static void test_death_while_inputs_are_removed(void **state)
 /* One dies while it moves a key, the next while it finishes that. */
 static void test_death_while_a_death_is_repaired(void **state)
 {
-    const place first = {STEPPER_FUNCTION(keydir_slot_locked), 20, 160};
+    const place first = {STEPPER_FUNCTION(keydir_store_locked), 20, 50};
     const place second = {STEPPER_FUNCTION(hash_move_finish_locked), 1, 110};
     uint64_t points = test_number("CASK_TEST_POINTS", 40);
     uint64_t deaths = 0;
@@ -486,6 +494,7 @@ int main(void)
         TEST(test_death_while_an_output_is_made),
         TEST(test_death_while_the_manifest_is_replaced),
         TEST(test_death_while_a_key_is_moved),
+        TEST(test_death_while_a_slot_is_led_elsewhere),
         TEST(test_death_while_keys_are_moved),
         TEST(test_death_while_it_ends),
         TEST(test_death_while_inputs_are_removed),

@@ -327,6 +327,17 @@ static void test_a_fold_sees_every_key_once_over_a_merge(void **state)
     expect_key(h, 0, 'z');
 }
 
+/* Which has no maps that would keep what is removed. */
+static void test_a_fold_by_system_calls_does_so_too(void **state)
+{
+    handle *h = *state;
+
+    h->options.io = CASK_IO_PREAD;
+    h->options.max_descriptors = 8;
+    handle_reopen(h);
+    test_a_fold_sees_every_key_once_over_a_merge(state);
+}
+
 static void test_a_view_outlives_its_segment(void **state)
 {
     handle *h = *state;
@@ -473,6 +484,7 @@ int main(void)
         TEST(test_a_plan_of_nothing_says_why),
         TEST(test_a_reader_is_told_the_same_plan),
         TEST(test_a_fold_sees_every_key_once_over_a_merge),
+        TEST(test_a_fold_by_system_calls_does_so_too),
         TEST(test_a_view_outlives_its_segment),
         TEST(test_a_damaged_segment_stays_and_the_rest_is_merged),
         TEST(test_a_plan_is_made_while_segments_come),
