@@ -335,6 +335,26 @@ static cask_status merge_one(handle *h, uint64_t id, merge_report *ret_report)
     return hash_merge(h->db->store, &row, 1, &expiry, ret_report, NULL);
 }
 
+/* All sealed segments in one merge, not a few at a time. */
+static cask_status merge_together(handle *h, merge_report *ret_report)
+{
+    static uint32_t rows[REGION_SEGMENTS];
+    store_handle *store = h->db->store;
+    uint32_t count;
+    size_t chosen = 0;
+    store_expiry expiry;
+
+    (void)rotate(h);
+    count = atomic_load(&store->region.header->row_count);
+    for (uint32_t i = 0; i < count; i++) {
+        if (atomic_load(&store->region.rows[i].state) == ROW_SEALED) {
+            rows[chosen++] = i;
+        }
+    }
+    store_expiry_now(store, true, &expiry);
+    return hash_merge(store, rows, chosen, &expiry, ret_report, NULL);
+}
+
 /*
  * Key 1 is put in one segment and deleted in the next, where the delete is
  * damaged and key 2 is. Returns the first; ret_second: the other.
@@ -390,21 +410,22 @@ static void test_a_needed_delete_that_cannot_be_read_keeps_it(void **state)
 static void test_deletes_of_what_it_holds_stay_with_it(void **state)
 {
     handle *h = *state;
-    cask_merge_report report;
+    cask_merge_report all;
+    merge_report report;
     unsigned key;
     unsigned other;
 
     (void)begin_damaged(h, &key);
     other = key + 1; /* in the same segment */
     delete_key(h, other);
-    assert_int_equal(merge_all(h, &report), CASK_CORRUPT);
+    assert_int_equal(merge_together(h, &report), CASK_CORRUPT);
     for (int i = 0; i < 3; i++) {
         handle_reopen(h);
         assert_int_equal(fill_of(h, other), 0);
         assert_int_equal(fill_of(h, key), DAMAGED);
-        (void)merge_all(h, &report);
+        (void)merge_all(h, &all);
     }
-    assert_int_equal(report.tombstones_dropped, 0);
+    assert_int_equal(all.tombstones_dropped, 0);
 }
 
 static void test_without_a_hint_it_stays(void **state)
