@@ -132,7 +132,8 @@ static exit_status report_damage(const char *directory,
     if (!found->readable) {
         return report(EXIT_DAMAGED,
                       "%s: %" PRIu64 " problem%s, and it cannot be opened; "
-                      "restore the files that are named from a backup",
+                      "restore the files that are named from a backup, or save "
+                      "what can be read with 'caskade repair'",
                       directory, found->problems, plural);
     }
     if (found->harmless == found->problems) {
@@ -143,7 +144,8 @@ static exit_status report_damage(const char *directory,
     }
     return report(EXIT_DAMAGED,
                   "%s: %" PRIu64 " problem%s; read what is whole with "
-                  "'caskade dump --damage serve %s'",
+                  "'caskade dump --damage serve %s', or save it in a new store "
+                  "with 'caskade repair'",
                   directory, found->problems, plural, directory);
 }
 

@@ -62,6 +62,7 @@ extern const command command_list;
 extern const command command_stat;
 extern const command command_verify;
 extern const command command_backup;
+extern const command command_repair;
 extern const command command_sync;
 extern const command command_merge;
 extern const command command_config;

@@ -28,9 +28,8 @@ void json_format_add(text *out, json_t *take_json)
     json_decref(take_json);
 }
 
-/* Set `object[name]`, or `object[name64]` if the bytes are not UTF-8. */
-static void set_bytes(json_t *object, const char *name, const char *name64,
-                      cask_slice bytes, text *out)
+void json_format_set_bytes(json_t *object, const char *name, const char *name64,
+                           cask_slice bytes, text *out)
 {
     const char *data = bytes.size == 0 ? "" : bytes.data;
     text encoded = {0};
@@ -55,8 +54,8 @@ void json_format_encode(const text_record *record, text *out)
 {
     json_t *object = json_object();
 
-    set_bytes(object, "key", "key64", record->key, out);
-    set_bytes(object, "value", "value64", record->value, out);
+    json_format_set_bytes(object, "key", "key64", record->key, out);
+    json_format_set_bytes(object, "value", "value64", record->value, out);
     if (record->expires_at_ms != 0) {
         json_t *number = json_integer((json_int_t)record->expires_at_ms);
 
@@ -72,7 +71,7 @@ void json_format_encode_key(cask_slice key, text *out)
 {
     json_t *object = json_object();
 
-    set_bytes(object, "key", "key64", key, out);
+    json_format_set_bytes(object, "key", "key64", key, out);
     json_format_add(out, object);
     text_add_char(out, '\n');
 }

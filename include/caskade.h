@@ -788,58 +788,80 @@ CASK_API CASK_CHECKED cask_status
 cask_verify(const char *path, const cask_verify_options *options,
             cask_verify_report *ret_report, cask_error *err);
 
-/* ---- Backup ------------------------------------------------------------ */
+/* ---- Backup, repair ---------------------------------------------------- */
+
+/* How far it is, in bytes. Return false to stop. */
+typedef bool (*cask_progress_fn)(void *context, uint64_t done, uint64_t total);
 
 typedef struct cask_backup_options {
-    const char *earlier; /* default NULL; directory of an earlier backup of the
-                            same store: what it has is linked, not copied */
+    const char *earlier; /* directory of an earlier backup of the same store:
+                            what it has is linked, not copied; NULL: none */
     bool skip_verify;    /* default false: what was linked and copied is read
                             again, and every checksum checked */
-    /* Default NULL; return false to stop. */
-    bool (*on_progress)(void *context, uint64_t bytes_done,
-                        uint64_t bytes_total);
+    cask_progress_fn on_progress; /* default NULL */
     void *context;
 } cask_backup_options;
 
 typedef struct cask_backup_report {
-    uint64_t sequence;        /* newest in the backup */
-    uint64_t segments;        /* all in the backup */
-    uint64_t linked_segments; /* of these, share their file */
-    uint64_t linked_bytes;
-    uint64_t copied_bytes;
+    uint64_t sequence; /* newest in the backup */
+    uint64_t segments, linked_segments;
+    uint64_t linked_bytes, copied_bytes;
 } cask_backup_report;
 
 /*
- * Make a copy of the open store in the directory `out_dir`: what was written
- * before one moment during the call, and nothing of what came after. Writes
- * and merges of all processes go on meanwhile. Nothing in the store's directory
- * changes; any handle may do it, a read_only one too (one with a private index
- * copies what it sees).
- *
- *   out_dir     does not exist, or is an empty directory
- *   options     NULL: the defaults
- *   ret_report  NULL allowed
- *
- * The copy is a store of its own, with the same uuid: it may be opened while
- * this one is, and be written to. Segments that will not change any more are
- * hard links where the file system allows it, which neither store ever writes;
- * others are copied. Each backup is complete without the others.
- *
- * If the call fails, nothing of it is left but an empty directory. If its
- * process is killed, the directory holds no store, and another backup to it is
- * refused: remove it. On success it is durable.
+ * Copy the open store to the directory `out_dir`, which is empty or does not
+ * exist, as of one moment during the call. Reads, writes and merges of all
+ * processes go on, and nothing in the store's directory changes; any handle may
+ * do it. The copy is a store of its own, with the same uuid, and needs no other
+ * backup. It shares files that never change any more, by hard links if it can.
+ * A failure leaves an empty directory; a kill one that is no store, which the
+ * next backup refuses: remove it. On success it is durable. NULL is allowed for
+ * options and ret_report.
  *
  * Returns CASK_OK; CASK_INVALID (out_dir is not empty; `earlier` is not of this
  * store); CASK_BUSY (out_dir is being made); CASK_CORRUPT (the store is
  * damaged, unless skip_verify); CASK_TIMEOUT (stopped, or a lock timed out);
  * CASK_FENCED; CASK_NO_SPACE; CASK_NO_MEMORY; CASK_IO; CASK_FORKED.
- *
- * Cost: takes the write lock once, for microseconds; reads what it copies, and
- * to verify all of it.
  */
 CASK_API CASK_CHECKED cask_status cask_backup(
     cask_db *db, const char *out_dir, const cask_backup_options *options,
     cask_backup_report *ret_report, cask_error *err);
+
+typedef struct cask_lost { /* what cannot be read; valid during the call only */
+    cask_problem at;
+    cask_slice key; /* data NULL: not known */
+    bool harmless;  /* by it alone no key is lost */
+} cask_lost;
+
+typedef struct cask_repair_options { /* all NULL by default */
+    void (*on_lost)(void *context, const cask_lost *lost);
+    cask_progress_fn on_progress;
+    void *context;
+} cask_repair_options;
+
+typedef struct cask_repair_report {
+    uint64_t files, records; /* that could be read */
+    uint64_t keys, bytes_written;
+    uint64_t lost, harmless; /* calls of on_lost, and how many are harmless */
+    uint64_t lost_keys;      /* whose newest value is known to be lost */
+    uint64_t lost_bytes;     /* that do not verify */
+} cask_repair_report;
+
+/*
+ * Write to `out_dir`, as of cask_backup(), a new store with the newest record
+ * that can be read of each key in the damaged one in `path`, which is not
+ * changed; any of its files may be damaged or missing. Sequences and uuid are
+ * new. Where a damaged segment has no hint nobody knows which keys were lost:
+ * older values of them come back, deleted ones too, and on_lost says so.
+ *
+ * Returns CASK_OK: nothing is lost; CASK_CORRUPT: something is, and the new
+ * store is there (ret_report is set in both cases); CASK_NOT_FOUND: nothing of
+ * a store in `path`; CASK_INVALID; CASK_BUSY (it is open); CASK_TIMEOUT
+ * (stopped); CASK_NO_SPACE; CASK_NO_MEMORY; CASK_IO.
+ */
+CASK_API CASK_CHECKED cask_status cask_repair(
+    const char *path, const char *out_dir, const cask_repair_options *options,
+    cask_repair_report *ret_report, cask_error *err);
 
 /* ---- Regions ----------------------------------------------------------- */
 

@@ -9,7 +9,7 @@ _caskade_write='--allow-remote --damage --exclusive --io --linger --region-dir
     --sync --timeout --verbose'
 
 _caskade_commands='backup config count create delete dump exists expire export
-    get help import list load merge persist put region shell stat sync ttl
+    get help import list load merge persist put region repair shell stat sync ttl
     verify'
 
 # The options of command $1.
@@ -26,6 +26,7 @@ _caskade_options() {
     dump | list) echo "--format $_caskade_read" ;;
     stat) echo "--json --segments --watch $_caskade_read" ;;
     verify) echo "--json" ;;
+    repair) echo "--json" ;;
     backup) echo "--incremental --json --no-verify $_caskade_read" ;;
     config) echo "--json --reset --reset-all $_caskade_write" ;;
     merge) echo "--all --cancel --json --plan --wait $_caskade_write" ;;
@@ -115,7 +116,7 @@ _caskade_arguments() {
             _caskade_paths -d "$word"
         fi
         ;;
-    backup)
+    backup | repair)
         if [ "$count" -le 1 ]; then
             _caskade_paths -d "$word"
         fi

@@ -126,6 +126,15 @@ static cask_status place_all(backup *b, cask_error *err)
     return b->is_stopped ? fail_stopped(b, err) : status;
 }
 
+static cask_status copy_settings(backup *b, cask_error *err)
+{
+    bool as_it_is = b->options->skip_verify;
+    cask_status status =
+        store_target_copy_config(&b->target, b->store->dir, as_it_is, err);
+
+    return status == CASK_CORRUPT && as_it_is ? CASK_OK : status;
+}
+
 /* ---- The check ---- */
 
 static void on_checked(void *context, uint64_t done, uint64_t total)
@@ -204,6 +213,9 @@ static cask_status fill(backup *b, cask_error *err)
     count_bytes(b);
     status = place_all(b, err);
     store_cut_unpin(b->store);
+    if (status == CASK_OK) {
+        status = copy_settings(b, err);
+    }
     if (status == CASK_OK && !b->options->skip_verify) {
         status = check_all(b, err);
     }

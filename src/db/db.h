@@ -31,6 +31,11 @@ cask_status db_verify_on(os *kernel, const char *path,
                          const cask_verify_options *options,
                          cask_verify_report *ret_report, cask_error *err);
 
+/* cask_repair() on a given os. */
+cask_status db_repair_on(os *kernel, const char *path, const char *out_dir,
+                         const cask_repair_options *options,
+                         cask_repair_report *ret_report, cask_error *err);
+
 /* Check what the caller gave; CASK_INVALID names the option. */
 cask_status options_check(const cask_options *options, cask_error *err);
 

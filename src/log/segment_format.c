@@ -99,6 +99,11 @@ cask_status segment_header_decode(const uint8_t in[SEGMENT_HEADER_SIZE],
     return CASK_OK;
 }
 
+uint64_t segment_header_nonce(const uint8_t in[SEGMENT_HEADER_SIZE])
+{
+    return load_u64(in + SEGMENT_AT_NONCE);
+}
+
 void segment_footer_encode(const segment_footer *footer,
                            uint8_t out[SEGMENT_FOOTER_SIZE])
 {

@@ -66,6 +66,10 @@ cask_status segment_header_decode(const uint8_t in[SEGMENT_HEADER_SIZE],
                                   const char *name, segment_header *ret_header,
                                   cask_error *err);
 
+/* The nonce that a header has, which may be damaged: for repair, which tries
+ * whether records verify by it. */
+uint64_t segment_header_nonce(const uint8_t in[SEGMENT_HEADER_SIZE]);
+
 void segment_footer_encode(const segment_footer *footer,
                            uint8_t out[SEGMENT_FOOTER_SIZE]);
 

@@ -31,6 +31,18 @@ static int by_id(const void *left, const void *right)
     return a->segment.id < b->segment.id ? -1 : a->segment.id > b->segment.id;
 }
 
+/* Whether what could be read of a damaged segment is elsewhere, too, in the
+ * cut: as a merge under way will have it in MANIFEST. */
+static bool is_quarantined(const store_handle *store, const region_row *row)
+{
+    uint32_t damage = atomic_load(&row->damage);
+    bool moving =
+        atomic_load(&store->region.header->merge.phase) == MERGE_MOVING;
+
+    return damage > ROW_DAMAGED || (damage == ROW_DAMAGED && moving &&
+                                    atomic_load(&row->is_input) != 0);
+}
+
 static void add_row(const store_handle *store, uint32_t index, store_cut *cut)
 {
     const region_row *row = &store->region.rows[index];
@@ -43,7 +55,8 @@ static void add_row(const store_handle *store, uint32_t index, store_cut *cut)
                     .sealed = true,
                     .length = is_active ? region_tail_offset(tail) : row->tail,
                     .last_sequence = row->last_sequence,
-                    .damaged_bytes = row->damaged_bytes},
+                    .damaged_bytes = row->damaged_bytes,
+                    .quarantined = is_quarantined(store, row)},
         .row = index,
         .is_final = !is_active};
 

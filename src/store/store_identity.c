@@ -86,13 +86,32 @@ cask_status store_check_directory(store_handle *store, cask_error *err)
 
 /* ---- CASKADE ---- */
 
+cask_status store_new_identity(os *kernel, cask_engine engine,
+                               store_identity *ret_identity, cask_error *err)
+{
+    const os_ops *ops = kernel->ops;
+    store_identity identity = {.engine = engine,
+                               .created_ms = ops->wall_ms(kernel)};
+    int os_errno = ops->random(kernel, identity.uuid, sizeof(identity.uuid));
+
+    if (os_errno == 0) {
+        os_errno =
+            ops->random(kernel, &identity.hash_key, sizeof(identity.hash_key));
+    }
+    if (os_errno != 0) {
+        return fail_os(err, os_errno, "cannot get random bytes");
+    }
+    identity.uuid[6] = (uint8_t)((identity.uuid[6] & 0x0f) | 0x40);
+    identity.uuid[8] = (uint8_t)((identity.uuid[8] & 0x3f) | 0x80);
+    *ret_identity = identity;
+    return CASK_OK;
+}
+
 static cask_status create_identity(store_handle *store, cask_error *err)
 {
-    const os_ops *ops = store->os->ops;
     store_identity *identity = &store->identity;
     uint8_t bytes[IDENTITY_SIZE];
     cask_status status;
-    int os_errno;
 
     if (!store->options.create_if_missing || store->options.read_only) {
         return fail(err, CASK_NOT_FOUND, 0,
@@ -103,18 +122,11 @@ static cask_status create_identity(store_handle *store, cask_error *err)
     if (status != CASK_OK) {
         return status;
     }
-    identity->engine = store->options.engine;
-    identity->created_ms = ops->wall_ms(store->os);
-    os_errno = ops->random(store->os, identity->uuid, sizeof(identity->uuid));
-    if (os_errno == 0) {
-        os_errno = ops->random(store->os, &identity->hash_key,
-                               sizeof(identity->hash_key));
+    status =
+        store_new_identity(store->os, store->options.engine, identity, err);
+    if (status != CASK_OK) {
+        return status;
     }
-    if (os_errno != 0) {
-        return fail_os(err, os_errno, "cannot get random bytes");
-    }
-    identity->uuid[6] = (uint8_t)((identity->uuid[6] & 0x0f) | 0x40);
-    identity->uuid[8] = (uint8_t)((identity->uuid[8] & 0x3f) | 0x80);
     identity_encode(identity, bytes);
     return file_publish(store->dir, IDENTITY_NAME, bytes, sizeof(bytes),
                         store->options.file_mode, err);

@@ -14,8 +14,13 @@
 cask_status store_read_identity(os_file *dir, const char *path,
                                 store_identity *ret_identity, cask_error *err);
 
-/* The same for this store, which is created if the options say so; the open
- * lock is held. Also CASK_INVALID: there is one, and was to be none. */
+/* A new one, with a new uuid and key. CASK_OK or CASK_IO. */
+cask_status store_new_identity(os *kernel, cask_engine engine,
+                               store_identity *ret_identity, cask_error *err);
+
+/* Read the file CASKADE; for this store, which is created if the options say
+ * so; the open lock is held. Also CASK_INVALID: there is one, and was to be
+ * none. */
 cask_status store_settle_identity(store_handle *store, cask_error *err);
 
 /*

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "log/segment.h"
+#include "store/config_file.h"
 #include "store/store_open.h"
 
 /* Names removed between two listings. */
@@ -115,6 +116,29 @@ cask_status store_target_begin(os *kernel, const char *path, uint32_t file_mode,
     return CASK_OK;
 }
 
+cask_status store_target_copy_config(store_target *target, os_file *from,
+                                     bool even_damaged, cask_error *err)
+{
+    config_file file;
+    cask_status status = config_file_read(from, &file, err);
+    bool is_readable = status == CASK_OK || status == CASK_UNSUPPORTED ||
+                       (status == CASK_CORRUPT && even_damaged);
+
+    if (is_readable && file.text.size > 0) {
+        cask_status copied =
+            file_publish(target->dir, CONFIG_NAME, file.text.data,
+                         file.text.size, target->file_mode, err);
+
+        status = copied == CASK_OK ? status : copied;
+    }
+    config_file_free(&file);
+    if (status == CASK_IO && !is_readable) {
+        return CASK_CORRUPT;
+    }
+    /* A newer version knows what to make of it. */
+    return status == CASK_UNSUPPORTED ? CASK_OK : status;
+}
+
 cask_status store_target_publish(store_target *target,
                                  const store_identity *identity,
                                  manifest_state *manifest, cask_error *err)
@@ -152,6 +176,7 @@ static bool is_ours(const char *name)
 
     return segment_name_parse(name, &id) || hint_name_parse(name, &id) ||
            strncmp(name, MANIFEST_NAME, strlen(MANIFEST_NAME)) == 0 ||
+           strncmp(name, CONFIG_NAME, strlen(CONFIG_NAME)) == 0 ||
            strncmp(name, IDENTITY_NAME, strlen(IDENTITY_NAME)) == 0;
 }
 

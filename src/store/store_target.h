@@ -28,6 +28,15 @@ cask_status store_target_begin(os *kernel, const char *path, uint32_t file_mode,
                                store_target *ret_target, cask_error *err);
 
 /*
+ * Copy the settings of the store in `from`, if it has any. CASK_OK;
+ * CASK_CORRUPT: they cannot be read; if they are damaged only,
+ * they are copied if `even_damaged`;
+ * CASK_NO_SPACE; CASK_NO_MEMORY; CASK_IO.
+ */
+cask_status store_target_copy_config(store_target *target, os_file *from,
+                                     bool even_damaged, cask_error *err);
+
+/*
  * Make it a store: all its segments are there and synced, and `manifest` lists
  * them. Durable on return. CASK_OK; CASK_NO_SPACE; CASK_NO_MEMORY; CASK_IO.
  */

@@ -512,6 +512,7 @@ void damage_begin(damage_bench *bench, history_end end)
                               .max_file_bytes = (size_t)1 << 30};
 
     memset(bench, 0, sizeof(*bench));
+    bench->end = end;
     history_make(&bench->past, end, crash_seed());
     image_copy(&bench->past.image, &bench->image);
     assert_int_equal(os_sim_create(&options, &bench->sim), 0);

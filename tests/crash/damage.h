@@ -43,7 +43,8 @@ typedef struct damage {
 
 typedef struct damage_bench {
     history past;
-    image image; /* with the damage in it */
+    history_end end; /* of the past */
+    image image;     /* with the damage in it */
     os_sim *sim;
     os *kernel;
     uint64_t cases;

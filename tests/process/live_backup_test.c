@@ -43,7 +43,8 @@ typedef struct value {
 
 static void key_of(int writer, int key, char text[16])
 {
-    (void)snprintf(text, 16, "%d-%d", writer, key);
+    (void)snprintf(text, 16, "%u-%u", (unsigned)writer % 100,
+                   (unsigned)key % 100);
 }
 
 /* ---- Writers ------------------------------------------------------------- */

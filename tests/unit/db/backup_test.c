@@ -166,6 +166,26 @@ static void test_a_backup_is_the_store_of_one_moment(void **state)
     check_text(h, "new", "later");
 }
 
+static void test_settings_come_along(void **state)
+{
+    const cask_config_change change = {"max_segments", "77"};
+    handle *h = *state;
+    cask_buffer text = {NULL, 0, 0};
+    handle other;
+
+    fill(h);
+    assert_int_equal(cask_config_set(h->db, &change, 1, NULL), CASK_OK);
+    (void)back_up(h, OUT, NULL);
+    other = *h;
+    other.db = open_at(h->kernel, OUT, true);
+    assert_int_equal(cask_config_get(other.db, change.name, &text, NULL),
+                     CASK_OK);
+    assert_int_equal(text.size, 2);
+    assert_memory_equal(text.data, change.value, 2);
+    cask_buffer_free(&text);
+    handle_close(&other);
+}
+
 static void test_an_empty_store_has_a_backup_too(void **state)
 {
     handle *h = *state;
@@ -556,6 +576,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_a_backup_is_the_store_of_one_moment),
+        TEST(test_settings_come_along),
         TEST(test_an_empty_store_has_a_backup_too),
         TEST(test_store_and_backup_go_their_own_ways),
         TEST(test_a_reader_may_make_it),

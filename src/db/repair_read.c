@@ -1,0 +1,361 @@
+/*
+ * Repair: the first reading. It learns which record of each key is newest, and,
+ * of what is damaged, which keys the hint of the segment names there.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "db/repair.h"
+
+/* A segment while it is read. */
+typedef struct reading {
+    repair *r;
+    uint32_t index;
+    repair_source *source;
+    repair_bytes bytes;
+    repair_bytes hint; /* data NULL: there is none that is good */
+    hint_header hint_header;
+} reading;
+
+/* ---- The hint ------------------------------------------------------------ */
+
+/* A good header tells the length of a segment of which MANIFEST does not. */
+static void take_length(repair_source *source, const hint_header *header)
+{
+    if (source->length == 0 && header->segment_id == source->id &&
+        header->segment_nonce == source->nonce) {
+        source->length = header->segment_length;
+    }
+}
+
+/* Without the hash key, which is in CASKADE, its rows name no keys. */
+static cask_status load_hint(reading *now, cask_error *err)
+{
+    repair *r = now->r;
+    repair_source *source = now->source;
+    char name[SEGMENT_NAME_SIZE];
+    hint_header expected;
+
+    hint_name_format(source->id, name);
+    if (repair_load(r, name, &now->hint, NULL) == CASK_NO_MEMORY) {
+        return fail(err, CASK_NO_MEMORY, 0, "no memory for %s", name);
+    }
+    if (now->hint.size >= HINT_HEADER_SIZE &&
+        hint_header_decode(now->hint.data, name, &expected, NULL) == CASK_OK) {
+        take_length(source, &expected);
+        memcpy(expected.uuid, r->identity.uuid, 16);
+        expected.segment_id = source->id;
+        expected.segment_nonce = source->nonce;
+        expected.segment_length = source->length;
+        expected.key_check = hint_key_check(r->identity.hash_key);
+        if (r->has_identity &&
+            hint_check(now->hint.data, now->hint.size, name, &expected,
+                       &now->hint_header, NULL) == CASK_OK) {
+            return CASK_OK;
+        }
+    }
+    repair_unload(r, &now->hint);
+    return CASK_OK;
+}
+
+/* Its row number `index`. */
+static void row_at(const reading *now, uint64_t index, hint_row *ret_row)
+{
+    hint_row_decode(now->hint.data + HINT_HEADER_SIZE + index * HINT_ROW_SIZE,
+                    ret_row);
+}
+
+/* The first row of a record at or behind `offset`. */
+static uint64_t first_row(const reading *now, uint64_t offset)
+{
+    uint64_t low = 0;
+    uint64_t high = now->hint_header.row_count;
+
+    while (low < high) {
+        uint64_t middle = low + (high - low) / 2;
+        hint_row row;
+
+        row_at(now, middle, &row);
+        if (hint_place_offset(row.place) < offset) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return low;
+}
+
+/* The key of a damaged record, if its bytes are there still: its hash tells. */
+static cask_status take_key(const reading *now, repair_gap *gap,
+                            cask_error *err)
+{
+    record_seed seed = {now->source->nonce, gap->offset};
+    uint64_t left = now->bytes.size;
+    const uint8_t *at = now->bytes.data + gap->offset;
+    record_header header;
+    siphash_value hash;
+    uint64_t skip;
+
+    if (gap->offset >= left || left - gap->offset < RECORD_HEADER_SIZE ||
+        !record_decode_header(at, seed, &header)) {
+        return CASK_OK;
+    }
+    skip = RECORD_HEADER_SIZE + record_expiry_size(&header);
+    if (left - gap->offset < skip + header.key_size) {
+        return CASK_OK;
+    }
+    hash = siphash(now->r->identity.hash_key, at + skip, header.key_size);
+    if (hash.word[0] != gap->hash.word[0] ||
+        hash.word[1] != gap->hash.word[1]) {
+        return CASK_OK;
+    }
+    gap->key = malloc(header.key_size + 1U);
+    if (gap->key == NULL) {
+        return fail_memory(err, header.key_size);
+    }
+    memcpy(gap->key, at + skip, header.key_size);
+    gap->key_size = header.key_size;
+    return CASK_OK;
+}
+
+static cask_status add_gap(repair *r, const repair_gap *gap, cask_error *err)
+{
+    if (r->gap_count == r->gap_capacity) {
+        size_t capacity = r->gap_capacity == 0 ? 64 : r->gap_capacity * 2;
+        void *grown = realloc(r->gaps, capacity * sizeof(*r->gaps));
+
+        if (grown == NULL) {
+            return fail_memory(err, capacity * sizeof(*r->gaps));
+        }
+        r->gaps = grown;
+        r->gap_capacity = capacity;
+    }
+    r->gaps[r->gap_count++] = *gap;
+    return CASK_OK;
+}
+
+/* All rows of records in these bytes. */
+static cask_status note_gaps(const reading *now, uint64_t offset, uint64_t size,
+                             cask_error *err)
+{
+    cask_status status = CASK_OK;
+    uint64_t i = first_row(now, offset);
+
+    for (; i < now->hint_header.row_count && status == CASK_OK; i++) {
+        repair_gap gap = {.source = now->index};
+        hint_row row;
+
+        row_at(now, i, &row);
+        gap.hash = row.hash;
+        gap.sequence = row.sequence;
+        gap.offset = hint_place_offset(row.place);
+        gap.size = hint_place_size(row.place);
+        gap.is_delete = (row.type & RECORD_KIND_MASK) == RECORD_DELETE;
+        if (gap.offset - offset >= size) {
+            break;
+        }
+        status = take_key(now, &gap, err);
+        if (status == CASK_OK) {
+            status = add_gap(now->r, &gap, err);
+        }
+    }
+    return status;
+}
+
+/* ---- Records and damage -------------------------------------------------- */
+
+static cask_status on_record(void *context, const scan_item *item,
+                             cask_error *err)
+{
+    reading *now = context;
+    repair *r = now->r;
+    uint64_t sequence = item->header.sequence;
+    const repair_entry entry = {
+        .hash = siphash(r->identity.hash_key, item->key, item->header.key_size),
+        .sequence = sequence,
+        .offset = item->offset,
+        .source = now->index,
+        .state = record_kind(&item->header) == RECORD_PUT ? REPAIR_LIVE
+                                                          : REPAIR_DELETED};
+
+    if (now->source->first_sequence == 0) {
+        now->source->first_sequence = sequence;
+    }
+    if (now->source->last_sequence < sequence) {
+        now->source->last_sequence = sequence;
+    }
+    if (!now->source->is_used) {
+        return CASK_OK;
+    }
+    r->report.records++;
+    return repair_table_add(&r->table, &entry, err);
+}
+
+static cask_status on_damage(void *context, const scan_item *item,
+                             const char *reason, cask_error *err)
+{
+    reading *now = context;
+    repair *r = now->r;
+    bool has_hint = now->hint.data != NULL;
+    char text[256];
+
+    if (!now->source->is_used) {
+        return CASK_OK;
+    }
+    (void)snprintf(text, sizeof(text), "%s; %s", reason,
+                   has_hint ? "the hint tells which keys were here"
+                            : "no hint tells which keys were here, and older "
+                              "values of them can be back");
+    r->report.lost_bytes += item->size;
+    repair_tell(r, &(cask_lost){.at = {.file = now->source->name,
+                                       .offset = item->offset,
+                                       .size_bytes = item->size,
+                                       .reason = text},
+                                .harmless = has_hint});
+    return has_hint ? note_gaps(now, item->offset, item->size, err) : CASK_OK;
+}
+
+/* ---- A source ------------------------------------------------------------ */
+
+static cask_status whole_is_damaged(reading *now, const char *reason,
+                                    cask_error *err)
+{
+    uint64_t end =
+        now->source->length != 0 ? now->source->length : now->source->size;
+    scan_item item = {.offset = 0, .size = end};
+
+    return on_damage(now, &item, reason, err);
+}
+
+static cask_status read_content(reading *now, cask_error *err)
+{
+    const repair_visitor visitor = {on_record, on_damage, now};
+    cask_error local = {CASK_OK, 0, ""};
+    cask_status status;
+
+    if (now->source->size == 0) {
+        return whole_is_damaged(now, "is missing, or empty", err);
+    }
+    status = repair_load(now->r, now->source->name, &now->bytes, &local);
+    if (status == CASK_NO_MEMORY) {
+        return fail(err, status, 0, "%s", local.message);
+    }
+    if (status != CASK_OK || now->bytes.size == 0) {
+        return whole_is_damaged(now, "cannot be opened", err);
+    }
+    if (now->source->nonce == 0) {
+        return whole_is_damaged(now, "its header is damaged", err);
+    }
+    status = repair_scan(now->source, &now->bytes, &visitor, err);
+    if (status == CASK_OK && !now->source->has_header && now->source->is_used) {
+        /* Of one without a record nobody knows whether it had any. */
+        repair_tell(now->r,
+                    &(cask_lost){.at = {.file = now->source->name,
+                                        .size_bytes = SEGMENT_HEADER_SIZE,
+                                        .reason = "its header is damaged"},
+                                 .harmless = now->source->last_sequence != 0});
+    }
+    return status;
+}
+
+static cask_status read_source(repair *r, uint32_t index, cask_error *err)
+{
+    reading now = {.r = r, .index = index, .source = &r->sources[index]};
+    cask_status status = load_hint(&now, err);
+
+    if (status == CASK_OK) {
+        status = read_content(&now, err);
+    }
+    if (status == CASK_OK) {
+        status = repair_progress(r, now.source->size, err);
+    }
+    if (now.source->is_used && now.source->size > 0) {
+        r->report.files++;
+    }
+    repair_unload(r, &now.hint);
+    repair_unload(r, &now.bytes);
+    return status;
+}
+
+/* ---- All ----------------------------------------------------------------- */
+
+/* Of what MANIFEST lists. */
+static uint64_t last_listed(const repair *r)
+{
+    uint64_t last = 0;
+
+    for (size_t i = 0; i < r->source_count; i++) {
+        if (r->sources[i].is_listed && r->sources[i].last_sequence > last) {
+            last = r->sources[i].last_sequence;
+        }
+    }
+    return last;
+}
+
+static bool is_complete(const repair *r)
+{
+    for (size_t i = 0; i < r->source_count; i++) {
+        if (r->sources[i].is_listed && r->sources[i].size == 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/*
+ * A file that MANIFEST does not list is what a process that died has left, and
+ * does not count; unless it is newer than MANIFEST, which is an old one then,
+ * or something that MANIFEST lists is not there: it may be what took its place.
+ */
+static bool counts_after_all(const repair *r, const repair_source *source,
+                             uint64_t last, bool complete)
+{
+    return !source->is_used && source->last_sequence != 0 &&
+           (!complete || (source->last_sequence >= source->born &&
+                          source->last_sequence >= r->manifest.next_sequence &&
+                          source->last_sequence > last));
+}
+
+/* From the newest on: of each it is known then whether another follows. */
+static cask_status read_used(repair *r, cask_error *err)
+{
+    cask_status status = CASK_OK;
+    bool is_followed = false;
+
+    for (size_t i = r->source_count; i > 0 && status == CASK_OK; i--) {
+        repair_source *source = &r->sources[i - 1];
+
+        source->is_followed = is_followed;
+        status = read_source(r, (uint32_t)(i - 1), err);
+        is_followed =
+            is_followed || (source->is_used && source->kind == SEGMENT_LOG &&
+                            source->last_sequence != 0);
+    }
+    return status;
+}
+
+cask_status repair_read_all(repair *r, cask_error *err)
+{
+    cask_status status = read_used(r, err);
+    uint64_t last;
+    bool complete;
+
+    last = last_listed(r);
+    complete = is_complete(r);
+    for (uint32_t i = 0; i < r->source_count && status == CASK_OK; i++) {
+        if (counts_after_all(r, &r->sources[i], last, complete)) {
+            r->sources[i].is_used = true;
+            repair_tell(
+                r, &(cask_lost){
+                       .at = {.file = r->sources[i].name,
+                              .reason = "MANIFEST does not list it, but seems "
+                                        "to be out of date: it was read, and "
+                                        "keys that were deleted can be back"},
+                       .harmless = true});
+            status = read_source(r, i, err);
+        }
+    }
+    return status;
+}

@@ -1,0 +1,439 @@
+/*
+ * Repair: which store this is, and which files hold its segments. A file is
+ * what its header says, whatever its name; of one without a header, name,
+ * MANIFEST, hint and footer tell what it was.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "db/repair.h"
+#include "log/segment.h"
+#include "store/store_open.h"
+
+enum { VOTES_MOST = 64 };
+
+/* ---- Which store --------------------------------------------------------- */
+
+/* How many files name each uuid. */
+typedef struct votes {
+    struct {
+        uint8_t uuid[16];
+        unsigned count;
+    } of[VOTES_MOST];
+    size_t count;
+} votes;
+
+static void vote(votes *v, const uint8_t uuid[16])
+{
+    size_t i = 0;
+
+    while (i < v->count && memcmp(v->of[i].uuid, uuid, 16) != 0) {
+        i++;
+    }
+    if (i == VOTES_MOST) {
+        return;
+    }
+    if (i == v->count) {
+        memcpy(v->of[i].uuid, uuid, 16);
+        v->of[i].count = 0;
+        v->count++;
+    }
+    v->of[i].count++;
+}
+
+/* The uuid with most votes, of equal ones the first; false: none. */
+static bool elect(const votes *v, uint8_t ret_uuid[16])
+{
+    size_t best = 0;
+
+    for (size_t i = 1; i < v->count; i++) {
+        if (v->of[i].count > v->of[best].count) {
+            best = i;
+        }
+    }
+    if (v->count > 0) {
+        memcpy(ret_uuid, v->of[best].uuid, 16);
+    }
+    return v->count > 0;
+}
+
+/* The first bytes of a file; how many there are. */
+static size_t read_head(const repair *r, const char *name, uint8_t *bytes,
+                        size_t size)
+{
+    os_file *file = NULL;
+    size_t got = 0;
+    os_stat stat;
+
+    if (file_open(r->dir, name, OS_READ, &file, &stat, NULL) == CASK_OK &&
+        r->kernel->ops->read_at(file, bytes, size, 0, &got) != 0) {
+        got = 0;
+    }
+    r->kernel->ops->close(file);
+    return got;
+}
+
+static bool read_header(const repair *r, const char *name,
+                        segment_header *ret_header)
+{
+    uint8_t bytes[SEGMENT_HEADER_SIZE];
+
+    return read_head(r, name, bytes, sizeof(bytes)) == sizeof(bytes) &&
+           segment_header_decode(bytes, name, ret_header, NULL) == CASK_OK;
+}
+
+typedef struct counting {
+    const repair *r;
+    votes votes;
+    bool found; /* anything that only a store has */
+} counting;
+
+static bool count_vote(void *context, const char *name)
+{
+    counting *c = context;
+    segment_header header;
+    uint64_t id;
+
+    c->found = c->found || segment_name_parse(name, &id);
+    if (strlen(name) < REPAIR_NAME && read_header(c->r, name, &header)) {
+        vote(&c->votes, header.uuid);
+        c->found = true;
+    }
+    return true;
+}
+
+static void vote_of_manifest(const repair *r, votes *v)
+{
+    uint8_t bytes[MANIFEST_HEADER_SIZE];
+    manifest_header header;
+
+    if (read_head(r, MANIFEST_NAME, bytes, sizeof(bytes)) == sizeof(bytes) &&
+        manifest_header_decode(bytes, MANIFEST_NAME, &header, NULL) ==
+            CASK_OK) {
+        vote(v, header.uuid);
+    }
+}
+
+static void tell_identity(repair *r, const char *reason)
+{
+    char text[400];
+
+    (void)snprintf(text, sizeof(text),
+                   "%.*s; keys and values are not concerned, but hints could "
+                   "not be used",
+                   (int)strcspn(reason, ";"), reason);
+    repair_tell(r, &(cask_lost){.at = {.file = IDENTITY_NAME,
+                                       .size_bytes = IDENTITY_SIZE,
+                                       .reason = text},
+                                .harmless = true});
+}
+
+/* CASKADE has the hash key, without which hints tell nothing. */
+static cask_status identify(repair *r, cask_error *err)
+{
+    counting c = {.r = r};
+    cask_error local = {CASK_OK, 0, ""};
+    uint8_t uuid[16] = {0};
+    int os_errno;
+
+    r->has_identity =
+        store_read_identity(r->dir, r->path, &r->identity, &local) == CASK_OK;
+    if (r->has_identity) {
+        vote(&c.votes, r->identity.uuid);
+        c.found = true;
+    }
+    vote_of_manifest(r, &c.votes);
+    os_errno = r->kernel->ops->list(r->dir, count_vote, &c);
+    if (os_errno != 0) {
+        return fail_os(err, os_errno, "cannot list %s", r->path);
+    }
+    if (!c.found) {
+        return fail(err, CASK_NOT_FOUND, 0,
+                    "%s: there is nothing of a store in this directory",
+                    r->path);
+    }
+    if (elect(&c.votes, uuid) && r->has_identity &&
+        memcmp(uuid, r->identity.uuid, 16) != 0) {
+        r->has_identity = false;
+        (void)fail(&local, CASK_CORRUPT, 0, "belongs to another store");
+    }
+    if (!r->has_identity) {
+        cask_status status =
+            store_new_identity(r->kernel, CASK_ENGINE_HASH, &r->identity, err);
+
+        tell_identity(r, local.message);
+        memcpy(r->identity.uuid, uuid, 16);
+        return status;
+    }
+    return CASK_OK;
+}
+
+/* ---- MANIFEST ------------------------------------------------------------ */
+
+static cask_status load_manifest(repair *r, cask_error *err)
+{
+    cask_error local = {CASK_OK, 0, ""};
+    cask_status status =
+        manifest_load(r->dir, r->identity.uuid, &r->manifest, &local);
+    char text[512];
+
+    if (status == CASK_NO_MEMORY) {
+        return fail(err, status, 0, "%s", local.message);
+    }
+    r->has_manifest = status == CASK_OK;
+    if (!r->has_manifest) {
+        manifest_free(&r->manifest);
+        (void)snprintf(
+            text, sizeof(text),
+            "%.*s; all segments that are there were read, but nobody "
+            "knows whether others are missing, and keys that were "
+            "deleted can be back if a merge had left files that it "
+            "should have removed",
+            (int)strcspn(local.message, ";"), local.message);
+        repair_tell(
+            r, &(cask_lost){.at = {.file = MANIFEST_NAME, .reason = text}});
+    }
+    return CASK_OK;
+}
+
+static const manifest_segment *listed_id(const repair *r, uint64_t id)
+{
+    for (size_t i = 0; i < r->manifest.count; i++) {
+        if (r->manifest.segments[i].id == id) {
+            return &r->manifest.segments[i];
+        }
+    }
+    return NULL;
+}
+
+/* ---- A source ------------------------------------------------------------ */
+
+static cask_status add_source(repair *r, const repair_source *source,
+                              cask_error *err)
+{
+    if (r->source_count == r->source_capacity) {
+        size_t capacity = r->source_capacity == 0 ? 16 : r->source_capacity * 2;
+        void *grown = realloc(r->sources, capacity * sizeof(*r->sources));
+
+        if (grown == NULL) {
+            return fail_memory(err, capacity * sizeof(*r->sources));
+        }
+        r->sources = grown;
+        r->source_capacity = capacity;
+    }
+    r->sources[r->source_count++] = *source;
+    return CASK_OK;
+}
+
+static uint64_t nonce_of_hint(const repair *r, uint64_t id)
+{
+    uint8_t bytes[HINT_HEADER_SIZE];
+    char name[SEGMENT_NAME_SIZE];
+    hint_header header;
+
+    hint_name_format(id, name);
+    return read_head(r, name, bytes, sizeof(bytes)) == sizeof(bytes) &&
+                   hint_header_decode(bytes, name, &header, NULL) == CASK_OK &&
+                   header.segment_id == id
+               ? header.segment_nonce
+               : 0;
+}
+
+static uint64_t nonce_of_footer(const repair_bytes *bytes)
+{
+    segment_footer footer;
+    uint64_t offset = bytes->size - SEGMENT_FOOTER_SIZE;
+
+    return bytes->size >= SEGMENT_FOOTER_SIZE &&
+                   segment_footer_decode(bytes->data + offset, "", offset,
+                                         &footer, NULL) == CASK_OK
+               ? footer.nonce
+               : 0;
+}
+
+/* What a damaged header says; the damage may be elsewhere in it. */
+static uint64_t nonce_of_header(const repair_bytes *bytes)
+{
+    return bytes->size >= SEGMENT_HEADER_SIZE
+               ? segment_header_nonce(bytes->data)
+               : 0;
+}
+
+/* Of a file whose header is damaged: whatever may be its nonce is tried, for no
+ * record verifies by another. */
+static cask_status guess(const repair *r, repair_source *source,
+                         cask_error *err)
+{
+    const manifest_segment *listed = listed_id(r, source->id);
+    uint64_t nonces[4] = {listed != NULL ? listed->nonce : 0,
+                          nonce_of_hint(r, source->id), 0, 0};
+    repair_bytes bytes;
+    cask_status status = repair_load(r, source->name, &bytes, NULL);
+
+    if (status == CASK_NO_MEMORY) {
+        return fail(err, status, 0, "no memory for %s", source->name);
+    }
+    nonces[2] = nonce_of_header(&bytes);
+    nonces[3] = nonce_of_footer(&bytes);
+    source->nonce = nonces[0];
+    for (size_t i = 0; i < sizeof(nonces) / sizeof(nonces[0]); i++) {
+        if (nonces[i] != 0 &&
+            scan_first_sequence(bytes.data, bytes.size, nonces[i]) != 0) {
+            source->nonce = nonces[i];
+            break;
+        }
+    }
+    repair_unload(r, &bytes);
+    return CASK_OK;
+}
+
+/* What MANIFEST knows of it. */
+static void match(const repair *r, repair_source *source)
+{
+    const manifest_segment *listed = listed_id(r, source->id);
+
+    if (listed != NULL && listed->nonce == source->nonce) {
+        source->is_listed = true;
+        source->length = listed->sealed ? listed->length : 0;
+        source->synced = listed->synced;
+    }
+    source->is_used = source->is_listed || !r->has_manifest;
+}
+
+typedef struct finding {
+    repair *r;
+    cask_status status;
+    cask_error *err;
+} finding;
+
+static bool find_source(void *context, const char *name)
+{
+    finding *f = context;
+    repair *r = f->r;
+    repair_source source = {.kind = SEGMENT_LOG};
+    segment_header header;
+    os_stat stat;
+
+    if (strlen(name) >= sizeof(source.name) ||
+        r->kernel->ops->stat_name(r->dir, name, &stat) != 0 ||
+        stat.kind != OS_REGULAR) {
+        return true;
+    }
+    (void)snprintf(source.name, sizeof(source.name), "%s", name);
+    source.size = stat.size;
+    source.has_header = read_header(r, name, &header);
+    if (source.has_header) {
+        if (memcmp(header.uuid, r->identity.uuid, 16) != 0) {
+            return true; /* another store's */
+        }
+        source.id = header.id;
+        source.nonce = header.nonce;
+        source.born = header.born;
+        source.kind = header.kind;
+    } else if (segment_name_parse(name, &source.id)) {
+        f->status = guess(r, &source, f->err);
+    } else {
+        return true;
+    }
+    match(r, &source);
+    if (f->status == CASK_OK) {
+        f->status = add_source(r, &source, f->err);
+    }
+    return f->status == CASK_OK;
+}
+
+/* ---- All ----------------------------------------------------------------- */
+
+static bool has_source(const repair *r, uint64_t id)
+{
+    for (size_t i = 0; i < r->source_count; i++) {
+        if (r->sources[i].id == id && r->sources[i].is_listed) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Segments that MANIFEST lists and no file holds: hints may still name their
+ * keys. */
+static cask_status add_missing(repair *r, cask_error *err)
+{
+    cask_status status = CASK_OK;
+
+    for (size_t i = 0; i < r->manifest.count && status == CASK_OK; i++) {
+        const manifest_segment *listed = &r->manifest.segments[i];
+        repair_source source = {.id = listed->id,
+                                .nonce = listed->nonce,
+                                .length = listed->sealed ? listed->length : 0,
+                                .synced = listed->synced,
+                                .kind = listed->kind,
+                                .is_listed = true,
+                                .is_used = true};
+
+        if (!has_source(r, listed->id)) {
+            segment_name_format(listed->id, source.name);
+            status = add_source(r, &source, err);
+        }
+    }
+    return status;
+}
+
+static bool is_held(const repair *r, uint64_t id)
+{
+    for (size_t i = 0; i < r->source_count; i++) {
+        if (r->sources[i].id == id) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The same without a MANIFEST: a hint tells of a segment that is missing. */
+static bool find_orphan(void *context, const char *name)
+{
+    finding *f = context;
+    repair_source source = {.kind = SEGMENT_LOG, .is_used = true};
+
+    if (hint_name_parse(name, &source.id) && !is_held(f->r, source.id)) {
+        source.nonce = nonce_of_hint(f->r, source.id);
+        segment_name_format(source.id, source.name);
+        f->status = add_source(f->r, &source, f->err);
+    }
+    return f->status == CASK_OK;
+}
+
+static int by_id(const void *left, const void *right)
+{
+    const repair_source *a = left;
+    const repair_source *b = right;
+
+    return a->id < b->id ? -1 : a->id > b->id;
+}
+
+cask_status repair_find_sources(repair *r, cask_error *err)
+{
+    finding f = {r, CASK_OK, err};
+    cask_status status = identify(r, err);
+    int os_errno;
+
+    if (status == CASK_OK) {
+        status = load_manifest(r, err);
+    }
+    if (status != CASK_OK) {
+        return status;
+    }
+    os_errno = r->kernel->ops->list(r->dir, find_source, &f);
+    if (os_errno != 0) {
+        return fail_os(err, os_errno, "cannot list %s", r->path);
+    }
+    if (f.status == CASK_OK && !r->has_manifest) {
+        (void)r->kernel->ops->list(r->dir, find_orphan, &f);
+    }
+    status = f.status == CASK_OK ? add_missing(r, err) : f.status;
+    if (status == CASK_OK && r->source_count > 1) {
+        qsort(r->sources, r->source_count, sizeof(*r->sources), by_id);
+    }
+    return status;
+}
