@@ -74,18 +74,26 @@ static void close_store(scene *s)
     s->db = NULL;
 }
 
+/* Put, delete, or put what has expired long ago: for who reads the same. */
 static void change_key(scene *s, unsigned key)
 {
-    bool is_put = test_random_chance(&s->random, 70);
+    static const cask_write_options expired = {.expires_at_ms = 1};
+    uint64_t kind = test_random_next(&s->random, 100);
     cask_error err = {CASK_OK, 0, ""};
+    cask_status status;
     char value[VALUE_BYTES];
     char name[16];
 
-    s->version[key] = is_put ? ++s->next_version : 0;
-    require(is_put ? cask_put(s->db, name_of(name, key),
-                              value_of(s->version[key], value), &err)
-                   : cask_delete(s->db, name_of(name, key), NULL, &err),
-            &err);
+    s->next_version++;
+    s->version[key] = kind < 70 ? s->next_version : 0;
+    if (kind >= 85) {
+        status = cask_delete(s->db, name_of(name, key), NULL, &err);
+    } else {
+        status = cask_put_with(s->db, name_of(name, key),
+                               value_of(s->next_version, value),
+                               kind < 70 ? NULL : &expired, NULL, &err);
+    }
+    require(status, &err);
 }
 
 static void change_some(scene *s)
@@ -418,6 +426,13 @@ static void test_death_while_keys_are_moved(void **state)
     sweep(*state, &where);
 }
 
+static void test_death_while_expired_keys_leave_the_index(void **state)
+{
+    const place where = {STEPPER_FUNCTION(hash_move_ended), 1, 6000};
+
+    sweep(*state, &where);
+}
+
 static void test_death_while_it_ends(void **state)
 {
     const place where = {STEPPER_FUNCTION(store_merge_finish), 1, 600};
@@ -502,6 +517,7 @@ int main(void)
         TEST(test_death_while_a_key_is_moved),
         TEST(test_death_while_a_slot_is_led_elsewhere),
         TEST(test_death_while_keys_are_moved),
+        TEST(test_death_while_expired_keys_leave_the_index),
         TEST(test_death_while_it_ends),
         TEST(test_death_while_inputs_are_removed),
         TEST(test_death_while_a_death_is_repaired),
