@@ -56,8 +56,9 @@ typedef struct run {
     cask_db *db[HANDLES];
     unsigned current;
     cask_options options;
-    bool is_ahead;     /* the clock was set by a day */
-    uint64_t sequence; /* highest seen */
+    bool is_ahead;                          /* the clock was set by a day */
+    uint64_t store_expiry_s, store_grace_s; /* settings of the store */
+    uint64_t sequence;                      /* highest seen */
     model now;
     model_snapshot snapshots[SNAPSHOTS];
     cask_buffer buffer;
@@ -86,6 +87,11 @@ typedef struct folding {
 
 bool fold_one(void *context, const cask_entry *found);
 void fold_end(folding *f);
+
+/* ---- model_expiry.c ---- */
+
+/* What concerns times: of keys, of the store, clocks, merges. */
+void expiry_perform(run *r, const operation *o);
 
 /* ---- model_snapshots.c ---- */
 

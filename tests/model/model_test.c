@@ -456,61 +456,11 @@ static void segments(run *r)
 
 /* ---- Running a sequence ---- */
 
-/* A merge takes away the values whose own time is over, if the clock is
- * believed, and no others; not those that only an option of the handle hides.
- * One that it did not meet stays where it was. */
-static void merge(run *r, const operation *o)
-{
-    cask_error err = {CASK_OK, 0, ""};
-    cask_db *db = r->db[r->current];
-    bool disagrees = sim_clock_disagrees(db);
-    uint64_t before[KEYS];
-    char text[512];
-
-    for (unsigned key = 0; key < KEYS; key++) {
-        before[key] = sim_place(db, key_of(key, text));
-    }
-    if (!answers(r, "MERGE", sim_merge(db, o->number, &err), CASK_OK, &err)) {
-        return;
-    }
-    for (unsigned key = 0; key < KEYS; key++) {
-        entry *e = &r->now.entries[key];
-        uint64_t after = sim_place(db, key_of(key, text));
-        bool may_go = e->there && !disagrees && e->expires_at_ms != 0 &&
-                      e->expires_at_ms <= r->now.now_ms;
-
-        if (may_go && after == 0) {
-            e->there = false;
-        } else if ((before[key] != 0) != (after != 0) ||
-                   (may_go && after != before[key])) {
-            wrong(r, "MERGE: key %u at %" PRIx64 " is at %" PRIx64, key,
-                  before[key], after);
-        }
-    }
-}
-
 static void sync_store(run *r)
 {
     cask_error err = {CASK_OK, 0, ""};
 
     (void)answers(r, "SYNC", cask_sync(r->db[r->current], &err), CASK_OK, &err);
-}
-
-/* Also back: order never comes from clocks. And by a day, once so and once so:
- * while the store is open such a clock is not believed. */
-static void move_clock(run *r, const operation *o)
-{
-    const uint64_t day_ms = UINT64_C(24) * 3600 * 1000;
-
-    os_sim_advance_ms(sim_disk(r->machine), o->number % 30000);
-    r->now.now_ms += o->number % 30000;
-    r->now.now_ms -= o->number % 5 == 0 ? 20000 : 0;
-    if (o->number % 16 == 1) {
-        r->now.now_ms =
-            r->is_ahead ? r->now.now_ms - day_ms : r->now.now_ms + day_ms;
-        r->is_ahead = !r->is_ahead;
-    }
-    os_sim_set_wall_ms(sim_disk(r->machine), r->now.now_ms);
 }
 
 static void come_back(run *r, const operation *o)
@@ -572,16 +522,18 @@ static void perform(run *r, const operation *o)
     case SYNC:
         sync_store(r);
         break;
-    case MERGE:
-        merge(r, o);
-        break;
     case SNAPSHOT:
     case SNAPSHOT_READ:
     case SNAPSHOT_FREE:
         snapshot_perform(r, o);
         break;
+    case MERGE:
+    case EXPIRE:
+    case PERSIST:
+    case TTL:
+    case AGE:
     case CLOCK:
-        move_clock(r, o);
+        expiry_perform(r, o);
         break;
     case REOPEN:
     case DIE:

@@ -26,6 +26,10 @@
     X(SNAPSHOT, 5)                                                             \
     X(SNAPSHOT_READ, 8)                                                        \
     X(SNAPSHOT_FREE, 2)                                                        \
+    X(EXPIRE, 3)                                                               \
+    X(PERSIST, 2)                                                              \
+    X(TTL, 3)                                                                  \
+    X(AGE, 2)                                                                  \
     X(CLOCK, 4)                                                                \
     X(REOPEN, 2)                                                               \
     X(DIE, 2)                                                                  \
