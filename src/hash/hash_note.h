@@ -30,7 +30,7 @@ typedef struct hash_notes {
 
 /* Tell of every record of a row, and of damage if it has no hint. CASK_OK;
  * CASK_IO; CASK_NO_MEMORY. */
-cask_status hash_note_row(const hash_notes *notes, uint32_t row,
+cask_status hash_note_row(const hash_notes *notes, uint32_t index,
                           cask_error *err);
 
 /* Where the records of a row end, a moment ago. */

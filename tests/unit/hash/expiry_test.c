@@ -256,45 +256,60 @@ static void test_what_is_no_time_of_expiry_is_refused(void **state)
 
 enum { WRITES = 3000 };
 
+typedef struct writing {
+    handle *h;
+    _Atomic bool is_done;
+} writing;
+
 static void put_many(void *argument)
 {
-    handle *h = argument;
+    writing *w = argument;
 
     for (unsigned i = 1; i <= WRITES; i++) {
         char value[16];
 
         (void)snprintf(value, sizeof(value), "%u", i);
-        put_text(h, "k", value);
+        put_text(w->h, "k", value);
     }
+    atomic_store(&w->is_done, true);
+}
+
+static unsigned number_of(handle *h, const char *key)
+{
+    cask_buffer value = {0};
+    char text[16] = "";
+
+    assert_int_equal(cask_get(h->db, cask_slice_of(key), &value, NULL),
+                     CASK_OK);
+    assert_true(value.size < sizeof(text));
+    memcpy(text, value.data, value.size);
+    cask_buffer_free(&value);
+    return (unsigned)strtoul(text, NULL, 10);
 }
 
 /* Whoever sets times meanwhile writes only what is still the newest. */
 static void test_a_time_never_overwrites_a_newer_value(void **state)
 {
     handle *h = *state;
+    writing w = {.h = h};
     os_thread *thread = NULL;
-    cask_buffer value = {0};
     unsigned last = 0;
 
     put_text(h, "k", "0");
     assert_int_equal(
-        h->kernel->ops->thread_start(h->kernel, put_many, h, &thread), 0);
-    while (last < WRITES) {
-        char text[16] = "";
+        h->kernel->ops->thread_start(h->kernel, put_many, &w, &thread), 0);
+    while (!atomic_load(&w.is_done)) {
         unsigned now;
 
         assert_int_equal(expire(h, "k", HOUR_MS, 0), CASK_OK);
         assert_int_equal(cask_persist(h->db, cask_slice_of("k"), NULL, NULL),
                          CASK_OK);
-        assert_int_equal(cask_get(h->db, cask_slice_of("k"), &value, NULL),
-                         CASK_OK);
-        memcpy(text, value.data, value.size);
-        now = (unsigned)strtoul(text, NULL, 10);
+        now = number_of(h, "k");
         assert_true(now >= last);
         last = now;
     }
     h->kernel->ops->thread_join(h->kernel, thread);
-    cask_buffer_free(&value);
+    assert_int_equal(number_of(h, "k"), WRITES);
 }
 
 /* ---- What goes ---- */
