@@ -463,22 +463,26 @@ static void sync_store(run *r)
     (void)answers(r, "SYNC", cask_sync(r->db[r->current], &err), CASK_OK, &err);
 }
 
-static void come_back(run *r, const operation *o)
-{
-    if (o->kind == DIE) {
-        die(r, r->current);
-    } else {
-        close_handle(r, r->current);
-    }
-    open_handle(r, r->current);
-}
-
 static void other_handle(run *r)
 {
     r->current = 1 - r->current;
     if (r->db[r->current] == NULL) {
         open_handle(r, r->current);
     }
+}
+
+static void change_handle(run *r, const operation *o)
+{
+    if (o->kind == OTHER_HANDLE) {
+        other_handle(r);
+        return;
+    }
+    if (o->kind == DIE) {
+        die(r, r->current);
+    } else {
+        close_handle(r, r->current);
+    }
+    open_handle(r, r->current);
 }
 
 static void perform(run *r, const operation *o)
@@ -537,10 +541,8 @@ static void perform(run *r, const operation *o)
         break;
     case REOPEN:
     case DIE:
-        come_back(r, o);
-        break;
     case OTHER_HANDLE:
-        other_handle(r);
+        change_handle(r, o);
         break;
     case KINDS:
         break;
