@@ -80,6 +80,8 @@ static exit_status take_sample(cask_db *db, const arguments *args,
 
     if (cask_refresh(db, &err) != CASK_OK ||
         cask_stat(db, &sample.stats, &err) != CASK_OK ||
+        cask_snapshot_list(db, &sample.snapshots, &sample.snapshot_count,
+                           &err) != CASK_OK ||
         cask_merge_status(db, &sample.merge, &err) != CASK_OK) {
         return report_failure(args->words[0], &err);
     }
@@ -170,6 +172,7 @@ static exit_status show(cask_db **db, const arguments *args)
                              is_first) &&
                 settings->watch_ms != 0 && pause_for(settings->watch_ms);
         cask_free(now.segments);
+        cask_free(now.snapshots);
         if (go_on && now.stats.private_index) {
             status = join_writers(db, args);
         }

@@ -144,6 +144,7 @@ json_t *stat_report_json(const char *directory, const stat_sample *now,
     set_content(object, stats);
     set_counters(object, now, before);
     (void)json_object_set_new(object, "merge", merge_json(&now->merge));
+    stat_snapshots_json(object, now);
     (void)json_object_set_new(object, "sync_ns",
                               histogram_json(&stats->sync_ns));
     (void)json_object_set_new(object, "lock_wait_ns",

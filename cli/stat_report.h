@@ -14,6 +14,8 @@ typedef struct stat_sample {
     cask_merge_state merge;
     cask_segment_stats *segments; /* oldest first; NULL: not asked for */
     size_t segment_count;
+    cask_snapshot_info *snapshots; /* oldest first */
+    size_t snapshot_count;
     uint64_t time_ms; /* monotonic, of the sample */
     uint64_t wall_ms; /* since 1970, of the sample */
 } stat_sample;
@@ -29,6 +31,10 @@ void stat_report_text(const char *directory, const stat_sample *now,
 /* The same as an object; the caller owns it. NULL if there is no memory. */
 json_t *stat_report_json(const char *directory, const stat_sample *now,
                          const stat_sample *before);
+
+/* The snapshots of a sample, if there are any; and as members of an object. */
+void stat_snapshots_text(const stat_sample *now, text *out);
+void stat_snapshots_json(json_t *object, const stat_sample *now);
 
 /* A counter: its JSON name, its place in stat_sample. */
 typedef struct stat_counter {

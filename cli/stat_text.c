@@ -247,6 +247,7 @@ void stat_report_text(const char *directory, const stat_sample *now,
     add_content(stats, out);
     add_index(stats, out);
     add_merge(&now->merge, out);
+    stat_snapshots_text(now, out);
     /* Nobody has counted anything in an index that was made just now. */
     if (!stats->private_index) {
         add_counters(now, before, out);

@@ -73,21 +73,21 @@ typedef struct region_row {
     _Atomic uint32_t state;         /* region_row_state */
     uint32_t kind;                  /* as in its header */
     uint64_t inode;
-    _Atomic uint32_t is_input; /* of the merge under way */
-    _Atomic uint32_t damage;   /* region_damage */
-    uint64_t retired_in;       /* merge that replaced it; see region_merge */
+    _Atomic uint32_t is_input;   /* of the merge under way */
+    _Atomic uint32_t damage;     /* region_damage */
+    _Atomic uint64_t retired_in; /* merge that replaced it; see region_merge */
     /* Quarantined, and could not be released when so many merges had replaced
      * inputs, + 1: to be tried again after another. Merge lock. */
     uint64_t kept_after;
 
     /* The second line is for writers and statistics. */
     alignas(REGION_LINE) _Atomic uint64_t capacity; /* bytes allocated */
-    uint64_t tail;    /* end of the last record; sealed: the length */
-    uint64_t records; /* marks not counted */
+    _Atomic uint64_t tail; /* end of the last record; sealed: the length */
+    uint64_t records;      /* marks not counted */
     uint64_t live_bytes;
     uint32_t live_records;
     uint32_t tombstones;
-    uint64_t first_sequence;
+    _Atomic uint64_t first_sequence;
     uint64_t last_sequence;
     uint32_t damaged_bytes;    /* at most UINT32_MAX are counted */
     _Atomic uint32_t has_hint; /* 1: yes; 2: being written, or cannot be */

@@ -243,6 +243,11 @@ static void test_json_has_every_member_of_the_structs(void **state)
         "merge_bytes_written",
         "merge_bytes_freed",
         "merge",
+        "snapshots",
+        "snapshot_count",
+        "snapshots_lost",
+        "undo_bytes",
+        "pinned_bytes",
         "sync_ns",
         "lock_wait_ns",
         "directory",
@@ -250,6 +255,7 @@ static void test_json_has_every_member_of_the_structs(void **state)
         "per_s",
     };
     cask_segment_stats segment = {.id = 42, .sealed = true};
+    cask_snapshot_info snapshot = {.pid = 7, .lag = 8, .is_fold = true};
     stat_sample before = sample_of(100, 1000);
     stat_sample now = sample_of(600, 1500);
     json_t *object;
@@ -258,6 +264,8 @@ static void test_json_has_every_member_of_the_structs(void **state)
     (void)state;
     now.segments = &segment;
     now.segment_count = 1;
+    now.snapshots = &snapshot;
+    now.snapshot_count = 1;
     object = stat_report_json("/a/store", &now, &before);
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         assert_non_null(json_object_get(object, names[i]));
@@ -268,6 +276,10 @@ static void test_json_has_every_member_of_the_structs(void **state)
     row = json_array_get(json_object_get(object, "segments"), 0);
     assert_int_equal(json_integer_value(json_object_get(row, "id")), 42);
     assert_true(json_is_true(json_object_get(row, "sealed")));
+    row = json_array_get(json_object_get(object, "snapshots"), 0);
+    assert_int_equal(json_integer_value(json_object_get(row, "pid")), 7);
+    assert_int_equal(json_integer_value(json_object_get(row, "lag")), 8);
+    assert_true(json_is_true(json_object_get(row, "is_fold")));
     json_decref(object);
 }
 

@@ -78,6 +78,52 @@ output_says '^region  */'
 output_says '^open handles  *[1-9]'
 output_says '^since the region was made:'
 output_says '^time of a sync '
+
+# A fold that does not go on, because nobody reads what it prints, is shown, and
+# falls behind. When it is killed it is gone.
+mkfifo stuck
+seq 10000 20000 | sed 's/$/\tvalue/' >&3
+for ((i = 0; i < 100; i++)); do
+    expect 0 count store
+    [ "$(cat out)" -lt 10901 ] || break
+    sleep 0.1
+done
+exec 4<>stuck
+"$caskade" dump store >stuck &
+fold=$!
+for ((i = 0; i < 100; i++)); do
+    expect 0 stat --json store
+    grep -q '"is_fold": *true' out && break
+    sleep 0.1
+done
+output_says '"is_fold": *true'
+seq 10000 10099 | sed 's/$/\tnew/' >&3
+for ((i = 0; i < 100; i++)); do
+    expect 0 stat --json store
+    python3 -c '
+import json, sys
+stat = json.load(open("out"))
+row = stat["snapshots"][0]
+assert stat["snapshot_count"] == len(stat["snapshots"]) == 1, stat
+assert row["pid"] == int(sys.argv[1]) and row["age_ms"] >= 0, row
+assert row["sequence"] + row["lag"] == stat["sequence"], stat
+sys.exit(row["lag"] < 100 or stat["undo_bytes"] == 0)
+' $fold && break
+    sleep 0.1
+done
+[ "$i" -lt 100 ] || fail 'the fold does not fall behind'
+expect 0 stat store
+output_says '^snapshots  *1, '
+output_says "^  process $fold  *fold .*records behind"
+kill -9 $fold
+wait $fold 2>/dev/null
+for ((i = 0; i < 100; i++)); do
+    expect 0 stat store
+    grep -q '^snapshots' out || break
+    sleep 0.1
+done
+[ "$i" -lt 100 ] || fail 'the fold of a dead process is still shown'
+exec 4>&-
 exec 3>&-
 wait
 

@@ -17,6 +17,7 @@
 #include "hash/keydir.h"
 #include "hash/keydir_layout.h"
 #include "log/record_format.h"
+#include "region/undo.h"
 #include "process/stepper.h"
 #include "store/store_write.h"
 #include "support/random.h"
@@ -46,7 +47,9 @@ typedef struct scene {
     uint64_t version[KEYS];
     uint64_t next_version;
     uint64_t sequence;
-    unsigned fresh; /* keys from here on were never used */
+    unsigned fresh;          /* keys from here on were never used */
+    cask_snapshot *snapshot; /* NULL: none */
+    uint64_t then[KEYS];     /* versions in the snapshot */
 } scene;
 
 /* ---- The store ---- */
@@ -64,7 +67,16 @@ static cask_slice value_of(uint64_t version, char text[VALUE_BYTES])
     return (cask_slice){text, 24 + version % 40};
 }
 
-/* Do it as one operation: a put, a delete, or a batch. */
+static cask_status make_and_free_snapshot(cask_db *db, cask_error *err)
+{
+    cask_snapshot *snapshot = NULL;
+    cask_status status = cask_snapshot_create(db, &snapshot, err);
+
+    cask_snapshot_free(snapshot);
+    return status;
+}
+
+/* Do it as one operation: a put, a delete, a batch, or no change. */
 static cask_status perform(cask_db *db, const change *wanted, cask_error *err)
 {
     char name[16];
@@ -72,6 +84,9 @@ static cask_status perform(cask_db *db, const change *wanted, cask_error *err)
     cask_batch *batch = NULL;
     cask_status status;
 
+    if (wanted->count == 0) {
+        return make_and_free_snapshot(db, err);
+    }
     if (wanted->count == 1) {
         cask_slice key = name_of(name, wanted->key[0]);
 
@@ -214,6 +229,44 @@ static void compare(scene *s, const change *begun)
     compare_counters(s);
 }
 
+/* ---- A snapshot of the parent ---- */
+
+static void take_snapshot(scene *s)
+{
+    cask_error err = {CASK_OK, 0, ""};
+
+    require(cask_snapshot_create(s->db, &s->snapshot, &err), &err);
+    memcpy(s->then, s->version, sizeof(s->then));
+}
+
+/* It is as it was; and when it is gone, nothing is kept for one. */
+static void compare_snapshot(scene *s)
+{
+    cask_buffer value = {NULL, 0, 0};
+    cask_error err = {CASK_OK, 0, ""};
+    cask_stats stats;
+
+    for (unsigned key = 0; key < KEYS && s->snapshot != NULL; key++) {
+        char name[16];
+        uint64_t version = 0;
+        cask_status status = cask_snapshot_get(s->snapshot, name_of(name, key),
+                                               &value, NULL, &err);
+
+        if (status == CASK_OK) {
+            assert_true(sscanf(value.data, "%" SCNu64, &version) == 1);
+        } else if (status != CASK_NOT_FOUND) {
+            require(status, &err);
+        }
+        assert_int_equal(version, s->then[key]);
+    }
+    cask_buffer_free(&value);
+    cask_snapshot_free(s->snapshot);
+    s->snapshot = NULL;
+    require(cask_stat(s->db, &stats, &err), &err);
+    assert_int_equal(stats.snapshot_count, 0);
+    assert_int_equal(stats.undo_bytes, 0);
+}
+
 /* ---- Stepping ---- */
 
 /* What the child does: `wanted` on the scene's store. */
@@ -246,7 +299,8 @@ typedef struct plan {
     uint64_t window; /* instructions */
 } plan;
 
-/* Kill at many points of the operation that the plan prepares. */
+/* Kill at many points of the operation that the plan prepares; every other time
+ * the parent has a snapshot. */
 static void sweep(scene *s, const plan *wanted)
 {
     uint64_t points = test_number("CASK_TEST_POINTS", 60);
@@ -263,6 +317,10 @@ static void sweep(scene *s, const plan *wanted)
         pid_t pid;
 
         wanted->prepare(s, &begun);
+        if (i % 2 == 1) {
+            take_snapshot(s);
+            limit += limit / 2; /* to save takes longer */
+        }
         pid = stepper_start(&work);
         if (stepper_run_to(pid, wanted->function, hit)) {
             steps = stepper_step(pid, limit);
@@ -271,6 +329,7 @@ static void sweep(scene *s, const plan *wanted)
         }
         stepper_kill(pid);
         compare(s, &begun);
+        compare_snapshot(s);
     }
     print_message("%" PRIu64 " deaths before the end, up to %" PRIu64
                   " instructions\n",
@@ -396,6 +455,12 @@ static void fill_index(scene *s)
     }
 }
 
+static void prepare_nothing(scene *s, change *ret_change)
+{
+    (void)s;
+    ret_change->count = 0;
+}
+
 /* The active segment is nearly full: the put rotates. */
 static void prepare_rotation(scene *s, change *ret_change)
 {
@@ -509,9 +574,41 @@ static void test_rotation_loses_nothing(void **state)
     sweep(*state, &p);
 }
 
+/* Chunks and buckets come, chains are published, memory is given back. */
+static void test_making_and_freeing_a_snapshot_leaves_nothing(void **state)
+{
+    const plan p = {prepare_nothing, STEPPER_FUNCTION(snapshots_recount_locked),
+                    2, 3000};
+
+    sweep(*state, &p);
+}
+
+static void test_memory_for_what_is_saved_is_whole_or_not_there(void **state)
+{
+    const plan p = {prepare_batch, STEPPER_FUNCTION(undo_prepare_locked), 1,
+                    1500};
+
+    sweep(*state, &p);
+}
+
+static void test_what_is_saved_is_saved_before_the_change(void **state)
+{
+    const plan p = {prepare_batch, STEPPER_FUNCTION(undo_save_locked), 5, 150};
+
+    sweep(*state, &p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(
+            test_making_and_freeing_a_snapshot_leaves_nothing, set_up,
+            tear_down),
+        cmocka_unit_test_setup_teardown(
+            test_memory_for_what_is_saved_is_whole_or_not_there, set_up,
+            tear_down),
+        cmocka_unit_test_setup_teardown(
+            test_what_is_saved_is_saved_before_the_change, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_overwrite_is_done_or_not, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(test_new_key_is_there_or_not, set_up,
