@@ -297,7 +297,28 @@ typedef struct plan {
     void (*function)(void);
     uint64_t hits;   /* one of the first so many calls */
     uint64_t window; /* instructions */
+    bool crowded;    /* much is saved for a snapshot when it begins */
 } plan;
+
+/* Give all keys but those of the operation another version. */
+static void change_others(scene *s, const change *wanted)
+{
+    for (unsigned key = 0; key < KEYS; key++) {
+        change other = {.count = 1, .key = {key}};
+        bool is_wanted = false;
+
+        for (unsigned i = 0; i < wanted->count; i++) {
+            is_wanted = is_wanted || wanted->key[i] == key;
+        }
+        if (!is_wanted) {
+            cask_error err = {CASK_OK, 0, ""};
+
+            other.version[0] = ++s->next_version;
+            require(perform(s->db, &other, &err), &err);
+            note(s, &other);
+        }
+    }
+}
 
 /* Kill at many points of the operation that the plan prepares; every other time
  * the parent has a snapshot. */
@@ -317,9 +338,12 @@ static void sweep(scene *s, const plan *wanted)
         pid_t pid;
 
         wanted->prepare(s, &begun);
-        if (i % 2 == 1) {
+        if (i % 2 == 1 || wanted->crowded) {
             take_snapshot(s);
             limit += limit / 2; /* to save takes longer */
+        }
+        if (wanted->crowded) {
+            change_others(s, &begun);
         }
         pid = stepper_start(&work);
         if (stepper_run_to(pid, wanted->function, hit)) {
@@ -510,15 +534,15 @@ static int tear_down(void **state)
 static void test_overwrite_is_done_or_not(void **state)
 {
     const plan p = {prepare_overwrite, STEPPER_FUNCTION(store_append_locked), 1,
-                    1100};
+                    1100, false};
 
     sweep(*state, &p);
 }
 
 static void test_new_key_is_there_or_not(void **state)
 {
-    const plan p = {prepare_new, STEPPER_FUNCTION(store_append_locked), 1,
-                    1100};
+    const plan p = {prepare_new, STEPPER_FUNCTION(store_append_locked), 1, 1100,
+                    false};
 
     sweep(*state, &p);
 }
@@ -526,7 +550,7 @@ static void test_new_key_is_there_or_not(void **state)
 static void test_delete_is_done_or_not(void **state)
 {
     const plan p = {prepare_delete, STEPPER_FUNCTION(store_append_locked), 1,
-                    1100};
+                    1100, false};
 
     sweep(*state, &p);
 }
@@ -534,7 +558,7 @@ static void test_delete_is_done_or_not(void **state)
 static void test_batch_is_whole_or_not_there(void **state)
 {
     const plan p = {prepare_batch, STEPPER_FUNCTION(store_append_locked), 1,
-                    4000};
+                    4000, false};
 
     sweep(*state, &p);
 }
@@ -542,7 +566,7 @@ static void test_batch_is_whole_or_not_there(void **state)
 static void test_growth_of_groups_loses_nothing(void **state)
 {
     const plan p = {prepare_growth, STEPPER_FUNCTION(keydir_grow_locked), 8,
-                    3000};
+                    3000, false};
 
     sweep(*state, &p);
 }
@@ -552,7 +576,7 @@ static void test_growth_of_groups_loses_nothing(void **state)
 static void test_growth_of_a_large_index_loses_nothing(void **state)
 {
     const plan p = {prepare_growth, STEPPER_FUNCTION(keydir_finish_locked), 2,
-                    160};
+                    160, false};
 
     fill_index(*state);
     sweep(*state, &p);
@@ -561,7 +585,7 @@ static void test_growth_of_a_large_index_loses_nothing(void **state)
 static void test_switch_to_the_next_segment_is_done_or_not(void **state)
 {
     const plan p = {prepare_rotation, STEPPER_FUNCTION(store_switch_locked), 1,
-                    60};
+                    60, false};
 
     sweep(*state, &p);
 }
@@ -569,7 +593,7 @@ static void test_switch_to_the_next_segment_is_done_or_not(void **state)
 static void test_rotation_loses_nothing(void **state)
 {
     const plan p = {prepare_rotation, STEPPER_FUNCTION(store_switch_locked), 1,
-                    3000};
+                    3000, false};
 
     sweep(*state, &p);
 }
@@ -578,7 +602,7 @@ static void test_rotation_loses_nothing(void **state)
 static void test_making_and_freeing_a_snapshot_leaves_nothing(void **state)
 {
     const plan p = {prepare_nothing, STEPPER_FUNCTION(snapshots_recount_locked),
-                    2, 3000};
+                    2, 3000, false};
 
     sweep(*state, &p);
 }
@@ -586,14 +610,15 @@ static void test_making_and_freeing_a_snapshot_leaves_nothing(void **state)
 static void test_memory_for_what_is_saved_is_whole_or_not_there(void **state)
 {
     const plan p = {prepare_batch, STEPPER_FUNCTION(undo_prepare_locked), 1,
-                    1500};
+                    1500, false};
 
     sweep(*state, &p);
 }
 
 static void test_what_is_saved_is_saved_before_the_change(void **state)
 {
-    const plan p = {prepare_batch, STEPPER_FUNCTION(undo_save_locked), 5, 150};
+    const plan p = {prepare_batch, STEPPER_FUNCTION(undo_save_locked), 5, 100,
+                    true};
 
     sweep(*state, &p);
 }
