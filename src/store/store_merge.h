@@ -42,7 +42,7 @@ bool store_row_is_kept(const store_handle *store, uint32_t row);
 bool store_row_is_quarantined_locked(const store_handle *store, uint32_t row);
 
 /* An input cannot be released; abandon the merge, and begin it without it. */
-void store_row_hold(store_handle *store, uint32_t row);
+void store_row_hold(store_handle *store, uint32_t index);
 
 /* ---- Pins ---- */
 
