@@ -22,6 +22,8 @@ enum {
     OPTION_SCALES,
     OPTION_INTERVAL,
     OPTION_TARGETS,
+    OPTION_MERGING,
+    OPTION_SEGMENT_BYTES,
     OPTION_JSON,
     OPTION_LIST
 };
@@ -41,6 +43,12 @@ static const struct argp_option options[] = {
      "Caskade with its default sync policy, once a second, instead of none", 0},
     {"targets", OPTION_TARGETS, NULL, 0,
      "Judge the project's targets; without --work, measure only those", 0},
+    {"merging", OPTION_MERGING, NULL, 0,
+     "Measure what merges, folds and imports cost, of Caskade alone, and judge "
+     "the targets for them",
+     0},
+    {"segment-bytes", OPTION_SEGMENT_BYTES, "N", 0,
+     "Segments of these runs (default: a 32nd of the data)", 0},
     {"json", OPTION_JSON, NULL, 0, "Print JSON", 0},
     {"list", OPTION_LIST, NULL, 0, "Print engines, runs and works; end", 0},
     {0},
@@ -50,7 +58,8 @@ static const char documentation[] =
     "Run the same work on Caskade and on other stores and print ratios."
     "\v"
     "LIST is separated by commas; N may end in K or M. Exit status: 0 done; "
-    "1 a run failed or, with --targets, a target was missed; 2 wrong usage; "
+    "1 a run failed or, with --targets or --merging, a target was missed; 2 "
+    "wrong usage; "
     "130 interrupted.";
 
 /* A number with K or M; ends the program if it is outside the range. */
@@ -199,6 +208,13 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
     case OPTION_TARGETS:
         settings->targets = true;
         return 0;
+    case OPTION_MERGING:
+        settings->merging = true;
+        return 0;
+    case OPTION_SEGMENT_BYTES:
+        settings->segment_bytes =
+            parse_number(state, "segment-bytes", argument, 64u << 10, 1u << 30);
+        return 0;
     case OPTION_JSON:
         settings->json = true;
         return 0;
@@ -225,16 +241,22 @@ static void complete_settings(bench_settings *settings)
         any_work = any_work || settings->works[i];
     }
     for (size_t i = 0; i < WORK_COUNT && !any_work; i++) {
-        settings->works[i] = !settings->targets;
+        settings->works[i] = work_is_merging((work_id)i)
+                                 ? settings->merging
+                                 : !settings->targets && !settings->merging;
+    }
+    if (settings->merging && settings->engines[0] == NULL) {
+        settings->engines[0] = &engine_caskade;
     }
     if (settings->engines[0] == NULL) {
         for (size_t i = 0; bench_engines[i] != NULL; i++) {
             settings->engines[i] = bench_engines[i];
         }
     }
-    if (settings->targets) {
+    if (settings->targets || settings->merging) {
         targets_require(settings, !any_work);
-    } else if (settings->scale_count == 0) {
+    }
+    if (!settings->targets && settings->scale_count == 0) {
         settings->scales[settings->scale_count++] = settings->keys;
     }
     qsort(settings->scales, settings->scale_count, sizeof(settings->scales[0]),
@@ -268,8 +290,8 @@ int main(int argc, char **argv)
     } else {
         report_text(stdout, &machine, &settings, &results);
     }
-    bool good = results.failed_runs == 0 &&
-                (!settings.targets || report_targets_met(&settings, &results));
+    bool good =
+        results.failed_runs == 0 && report_targets_met(&settings, &results);
     results_done(&results);
     return good ? 0 : 1;
 }

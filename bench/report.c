@@ -15,6 +15,10 @@ const char *report_unit(bench_unit unit)
     switch (unit) {
     case UNIT_RATE:
         return "op/s";
+    case UNIT_MB_S:
+        return "MB/s";
+    case UNIT_FACTOR:
+        return "x";
     case UNIT_US:
         return "us";
     case UNIT_MS:
@@ -215,10 +219,13 @@ static void print_targets(FILE *out, const bench_settings *settings,
     for (size_t i = 0; i < bench_target_count; i++) {
         const bench_target *target = &bench_targets[i];
         double value = target_value(target, settings, results);
+        if (!target_is_wanted(target, settings)) {
+            continue;
+        }
         fprintf(out, "%-40s", target->text);
         print_keys(out, target->keys != 0 ? target->keys : settings->keys);
         fprintf(out, " %s %8.7g",
-                target->kind == TARGET_AT_MOST ? "<=" : ">=", target->limit);
+                target_is_bound(target) ? "<=" : ">=", target->limit);
         if (isnan(value)) {
             fprintf(out, " %11s  NOT MEASURED\n", "-");
         } else {
@@ -247,7 +254,7 @@ void report_text(FILE *out, const bench_machine *machine,
     fprintf(out, "\n/peer: how many times better Caskade is, whatever the "
                  "unit. spread: widest of the row, +-.\n");
     print_notes(out, settings, results);
-    if (settings->targets) {
+    if (settings->targets || settings->merging) {
         print_targets(out, settings, results);
     }
 }
@@ -257,7 +264,8 @@ bool report_targets_met(const bench_settings *settings,
 {
     for (size_t i = 0; i < bench_target_count; i++) {
         double value = target_value(&bench_targets[i], settings, results);
-        if (!target_is_met(&bench_targets[i], value)) {
+        if (target_is_wanted(&bench_targets[i], settings) &&
+            !target_is_met(&bench_targets[i], value)) {
             return false;
         }
     }

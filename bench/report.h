@@ -17,7 +17,7 @@ void report_text(FILE *out, const bench_machine *machine,
 void report_json(FILE *out, const bench_machine *machine,
                  const bench_settings *settings, const bench_results *results);
 
-/* Whether every target is met. */
+/* Whether every target that is asked for is met. */
 bool report_targets_met(const bench_settings *settings,
                         const bench_results *results);
 

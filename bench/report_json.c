@@ -141,11 +141,16 @@ static void print_results(FILE *out, const bench_settings *settings,
 static void print_targets(FILE *out, const bench_settings *settings,
                           const bench_results *results)
 {
+    const char *separator = "\n";
     fprintf(out, "  \"targets\": [");
-    for (size_t i = 0; settings->targets && i < bench_target_count; i++) {
+    for (size_t i = 0; i < bench_target_count; i++) {
         const bench_target *target = &bench_targets[i];
         double value = target_value(target, settings, results);
-        fprintf(out, "%s    {", i == 0 ? "\n" : ",\n");
+        if (!target_is_wanted(target, settings)) {
+            continue;
+        }
+        fprintf(out, "%s    {", separator);
+        separator = ",\n";
         print_member(out, "target", target->text);
         fprintf(out, ", \"keys\": %" PRIu64,
                 target->keys != 0 ? target->keys : settings->keys);

@@ -75,5 +75,5 @@ double results_ratio(const bench_results *self, const bench_engine *engine,
     if (isnan(ours) || isnan(theirs)) {
         return NAN;
     }
-    return bench_works[work].unit == UNIT_RATE ? ours / theirs : theirs / ours;
+    return unit_is_rate(bench_works[work].unit) ? ours / theirs : theirs / ours;
 }

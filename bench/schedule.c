@@ -213,6 +213,9 @@ static bool engine_takes_part(const bench_settings *settings,
                               const run_kind *kind, const bench_engine *engine,
                               uint64_t keys)
 {
+    if (kind->merging) {
+        return engine == &engine_caskade;
+    }
     if (!kind->scaled) {
         return true;
     }

@@ -7,26 +7,52 @@
 
 #define MILLION UINT64_C(1000000)
 
+#define OF_SELF(text, kind, work, other, limit)                                \
+    {                                                                          \
+        text, TARGET_##kind, WORK_##work, WORK_##other, NULL, 0, limit, true   \
+    }
+#define FIGURE(text, kind, work, limit)                                        \
+    {                                                                          \
+        text, TARGET_##kind, WORK_##work, 0, NULL, 0, limit, true              \
+    }
+
 const bench_target bench_targets[] = {
     {"fill-random against tkrzw", TARGET_AGAINST_PEER, WORK_FILL_RANDOM, 0,
-     "tkrzw", 0, 1.3},
-    {"get against tkrzw", TARGET_AGAINST_PEER, WORK_GET, 0, "tkrzw", 0, 1.2},
+     "tkrzw", 0, 1.3, false},
+    {"get against tkrzw", TARGET_AGAINST_PEER, WORK_GET, 0, "tkrzw", 0, 1.2,
+     false},
     {"get-missing against tkrzw", TARGET_AGAINST_PEER, WORK_GET_MISSING, 0,
-     "tkrzw", 0, 1.3},
+     "tkrzw", 0, 1.3, false},
     {"get by two processes against one", TARGET_AGAINST_SELF,
-     WORK_GET_2_PROCESSES, WORK_GET_1_PROCESS, NULL, 0, 1.7},
+     WORK_GET_2_PROCESSES, WORK_GET_1_PROCESS, NULL, 0, 1.7, false},
     {"synced put by 16 processes against one", TARGET_AGAINST_SELF,
-     WORK_SYNCED_16, WORK_SYNCED_1, NULL, 0, 2.0},
+     WORK_SYNCED_16, WORK_SYNCED_1, NULL, 0, 2.0, false},
     {"open in a further process, us", TARGET_AT_MOST, WORK_OPEN_FURTHER, 0,
-     NULL, 10 * MILLION, 1000},
+     NULL, 10 * MILLION, 1000, false},
     {"reopen from hints, keys/s", TARGET_AT_LEAST, WORK_REOPEN, 0, NULL,
-     10 * MILLION, 5e6},
+     10 * MILLION, 5e6, false},
     {"index bytes per key", TARGET_AT_MOST, WORK_INDEX_BYTES, 0, NULL,
-     1 * MILLION, 20},
+     1 * MILLION, 20, false},
     {"index bytes per key", TARGET_AT_MOST, WORK_INDEX_BYTES, 0, NULL,
-     3 * MILLION, 20},
+     3 * MILLION, 20, false},
     {"index bytes per key", TARGET_AT_MOST, WORK_INDEX_BYTES, 0, NULL,
-     10 * MILLION, 20},
+     10 * MILLION, 20, false},
+    OF_SELF("p99.9 of put, merging / alone", MOST_OF_SELF, MERGING_PUT,
+            ALONE_PUT, 3),
+    OF_SELF("get, merging / alone", AGAINST_SELF, MERGING_GET, ALONE_GET, 0.8),
+    OF_SELF("p99.9 of put, at 20 MB/s / alone", MOST_OF_SELF, SLOW_PUT,
+            ALONE_PUT, 1.1),
+    OF_SELF("get, at 20 MB/s / alone", AGAINST_SELF, SLOW_GET, ALONE_GET, 0.9),
+    FIGURE("merge, MB/s of input", AT_LEAST, MERGE_RATE, 200),
+    FIGURE("space / live bytes, steady", AT_MOST, SPACE, 1.55),
+    FIGURE("bytes written / put, steady", AT_MOST, WRITES, 2.0),
+    FIGURE("fold, records/s", AT_LEAST, FOLD, 4e6),
+    OF_SELF("import of 100 B values / disk", AGAINST_SELF, IMPORT_100, DISK_100,
+            0.5),
+    OF_SELF("import of 1 KiB values / disk", AGAINST_SELF, IMPORT_1K, DISK_1K,
+            0.5),
+    OF_SELF("import of 64 KiB values / disk", AGAINST_SELF, IMPORT_64K,
+            DISK_64K, 0.5),
 };
 
 const size_t bench_target_count =
@@ -38,7 +64,8 @@ double target_value(const bench_target *self, const bench_settings *settings,
     uint64_t keys = self->keys != 0 ? self->keys : settings->keys;
     double value =
         results_find(results, &engine_caskade, self->work, keys).median;
-    if (self->kind == TARGET_AGAINST_SELF) {
+    if (self->kind == TARGET_AGAINST_SELF ||
+        self->kind == TARGET_MOST_OF_SELF) {
         return value /
                results_find(results, &engine_caskade, self->other, keys).median;
     }
@@ -56,8 +83,12 @@ bool target_is_met(const bench_target *self, double value)
     if (isnan(value)) {
         return false;
     }
-    return self->kind == TARGET_AT_MOST ? value <= self->limit
-                                        : value >= self->limit;
+    return target_is_bound(self) ? value <= self->limit : value >= self->limit;
+}
+
+bool target_is_wanted(const bench_target *self, const bench_settings *settings)
+{
+    return self->merging ? settings->merging : settings->targets;
 }
 
 static void require_scale(bench_settings *settings, uint64_t keys)
@@ -76,9 +107,13 @@ void targets_require(bench_settings *settings, bool works)
 {
     for (size_t i = 0; i < bench_target_count; i++) {
         const bench_target *target = &bench_targets[i];
+        if (!target_is_wanted(target, settings)) {
+            continue;
+        }
         if (works) {
             settings->works[target->work] = true;
-            if (target->kind == TARGET_AGAINST_SELF) {
+            if (target->kind == TARGET_AGAINST_SELF ||
+                target->kind == TARGET_MOST_OF_SELF) {
                 settings->works[target->other] = true;
             }
         }

@@ -8,7 +8,8 @@
 
 typedef enum target_kind {
     TARGET_AGAINST_PEER, /* ratio of `work` to the same work of `peer` */
-    TARGET_AGAINST_SELF, /* ratio of `work` to `other` */
+    TARGET_AGAINST_SELF, /* ratio of `work` to `other`, at least */
+    TARGET_MOST_OF_SELF, /* the same, at most */
     TARGET_AT_LEAST,     /* Caskade's figure itself */
     TARGET_AT_MOST
 } target_kind;
@@ -17,10 +18,11 @@ typedef struct bench_target {
     const char *text;
     target_kind kind;
     work_id work;
-    work_id other;    /* TARGET_AGAINST_SELF */
+    work_id other;    /* TARGET_AGAINST_SELF, TARGET_MOST_OF_SELF */
     const char *peer; /* TARGET_AGAINST_PEER */
     uint64_t keys;    /* 0: those of the settings */
     double limit;
+    bool merging; /* of --merging, not of --targets */
 } bench_target;
 
 extern const bench_target bench_targets[];
@@ -29,6 +31,15 @@ extern const size_t bench_target_count;
 /* What was reached; NAN if it was not measured. */
 double target_value(const bench_target *self, const bench_settings *settings,
                     const bench_results *results);
+
+/* Whether the limit is the most that is allowed, not the least. */
+static inline bool target_is_bound(const bench_target *self)
+{
+    return self->kind == TARGET_AT_MOST || self->kind == TARGET_MOST_OF_SELF;
+}
+
+/* Whether the settings ask for it. */
+bool target_is_wanted(const bench_target *self, const bench_settings *settings);
 
 /* Whether `value` is good enough; NAN is not. */
 bool target_is_met(const bench_target *self, double value);

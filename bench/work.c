@@ -40,19 +40,54 @@ static const work_id scale_works[] = {
     WORK_REOPEN,      WORK_REOPEN_MS,
 };
 
+static const work_id load_works[] = {
+    WORK_ALONE_PUT, WORK_MERGING_PUT, WORK_SLOW_PUT,
+    WORK_ALONE_GET, WORK_MERGING_GET, WORK_SLOW_GET,
+};
+static const work_id speed_works[] = {WORK_MERGE_RATE};
+static const work_id steady_works[] = {
+    WORK_SPACE,
+    WORK_SPACE_DISK,
+    WORK_WRITES,
+    WORK_STEADY_PUT,
+};
+static const work_id fold_works[] = {WORK_FOLD, WORK_FOLD_KEYS};
+static const work_id import_works[] = {
+    WORK_DISK_100,  WORK_IMPORT_100, WORK_DISK_1K,
+    WORK_IMPORT_1K, WORK_DISK_64K,   WORK_IMPORT_64K,
+};
+
 #define WORKS(array) (array), sizeof(array) / sizeof((array)[0])
 
 const run_kind bench_runs[] = {
-    {"order", run_order, WORKS(order_works), false},
-    {"point", run_point, WORKS(point_works), false},
-    {"batch", run_batch, WORKS(batch_works), false},
-    {"latency", run_latency, WORKS(latency_works), false},
-    {"processes", run_processes, WORKS(process_works), false},
-    {"synced", run_synced, WORKS(synced_works), false},
-    {"scale", run_scale, WORKS(scale_works), true},
+    {"order", run_order, WORKS(order_works), false, false},
+    {"point", run_point, WORKS(point_works), false, false},
+    {"batch", run_batch, WORKS(batch_works), false, false},
+    {"latency", run_latency, WORKS(latency_works), false, false},
+    {"processes", run_processes, WORKS(process_works), false, false},
+    {"synced", run_synced, WORKS(synced_works), false, false},
+    {"scale", run_scale, WORKS(scale_works), true, false},
+    {"merge-load", run_merge_load, WORKS(load_works), false, true},
+    {"merge-speed", run_merge_speed, WORKS(speed_works), false, true},
+    {"merge-steady", run_merge_steady, WORKS(steady_works), false, true},
+    {"folds", run_fold, WORKS(fold_works), false, true},
+    {"import", run_import, WORKS(import_works), false, true},
 };
 
 const size_t bench_run_count = sizeof(bench_runs) / sizeof(bench_runs[0]);
+
+bool work_is_merging(work_id work)
+{
+    for (size_t i = 0; i < bench_run_count; i++) {
+        const run_kind *kind = &bench_runs[i];
+        for (size_t j = 0; kind->merging && j < kind->work_count; j++) {
+            if (kind->works[j] == work) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
 
 bool run_wants(const bench_run *run, work_id work)
 {

@@ -12,12 +12,13 @@
 #include "stream.h"
 
 typedef enum bench_unit {
-    UNIT_RATE, /* operations or keys per second: the only one where more is
-                  better */
+    UNIT_RATE, /* operations or keys per second */
+    UNIT_MB_S, /* of these two more is better, of all others less */
     UNIT_US,
     UNIT_MS,
     UNIT_BYTES_PER_KEY,
-    UNIT_MB
+    UNIT_MB,
+    UNIT_FACTOR
 } bench_unit;
 
 /* Gets in one get_many, puts in one batch. */
@@ -50,7 +51,26 @@ enum { WORK_MANY = 16, WORK_BATCH = 100 };
     X(PUT_P999, "put-p99.9", US, "put, random: 999 in 1000 are")               \
     X(GET_P50, "get-p50", US, "get: half are faster than this")                \
     X(GET_P99, "get-p99", US, "get: 99 in 100 are")                            \
-    X(GET_P999, "get-p99.9", US, "get: 999 in 1000 are")
+    X(GET_P999, "get-p99.9", US, "get: 999 in 1000 are")                       \
+    X(ALONE_PUT, "alone-put-p99.9", US, "overwrite: no merge goes on")         \
+    X(MERGING_PUT, "merging-put-p99.9", US, "beside merges at full speed")     \
+    X(SLOW_PUT, "slow-put-p99.9", US, "beside merges of 20 MB/s")              \
+    X(ALONE_GET, "alone-get", RATE, "get: no merge goes on")                   \
+    X(MERGING_GET, "merging-get", RATE, "beside merges at full speed")         \
+    X(SLOW_GET, "slow-get", RATE, "beside merges of 20 MB/s")                  \
+    X(MERGE_RATE, "merge-input", MB_S, "a merge, nothing beside it")           \
+    X(SPACE, "space", FACTOR, "highest of data / live bytes")                  \
+    X(SPACE_DISK, "space-disk", FACTOR, "highest of disk / live bytes")        \
+    X(WRITES, "write-factor", FACTOR, "written by puts and merges / by puts")  \
+    X(STEADY_PUT, "steady-put", RATE, "overwrite 20 times, merging by itself") \
+    X(FOLD, "fold", RATE, "fold, keys and values")                             \
+    X(FOLD_KEYS, "fold-keys", RATE, "fold, keys only")                         \
+    X(DISK_100, "disk-100", MB_S, "read a Bitcask, values of 100 bytes")       \
+    X(IMPORT_100, "import-100", MB_S, "import it")                             \
+    X(DISK_1K, "disk-1k", MB_S, "the same, values of 1 KiB")                   \
+    X(IMPORT_1K, "import-1k", MB_S, "import it")                               \
+    X(DISK_64K, "disk-64k", MB_S, "the same, values of 64 KiB")                \
+    X(IMPORT_64K, "import-64k", MB_S, "import it")
 
 typedef enum work_id {
 #define WORK_ENUM(name, text, unit, description) WORK_##name,
@@ -79,10 +99,12 @@ typedef struct bench_settings {
     bool works[WORK_COUNT];
     uint64_t scales[SETTINGS_SCALES_MAX]; /* key counts for the run "scale" */
     size_t scale_count;
-    const char *directory; /* where the stores go; NULL: beside the caller */
+    uint64_t segment_bytes; /* of the merging runs; 0: by the data */
+    const char *directory;  /* where the stores go; NULL: beside the caller */
     bool sync_interval;
     bool json;
     bool targets;
+    bool merging; /* the merging runs and their targets */
 } bench_settings;
 
 /* One run inside its child process. */
@@ -135,7 +157,8 @@ typedef struct run_kind {
     void (*body)(bench_run *run);
     const work_id *works;
     size_t work_count;
-    bool scaled; /* once for each of settings.scales */
+    bool scaled;  /* once for each of settings.scales */
+    bool merging; /* Caskade only, and only if asked for */
 } run_kind;
 
 void run_order(bench_run *run);
@@ -145,8 +168,22 @@ void run_latency(bench_run *run);
 void run_processes(bench_run *run);
 void run_synced(bench_run *run);
 void run_scale(bench_run *run);
+void run_merge_load(bench_run *run);
+void run_merge_speed(bench_run *run);
+void run_merge_steady(bench_run *run);
+void run_fold(bench_run *run);
+void run_import(bench_run *run);
 
 extern const run_kind bench_runs[];
 extern const size_t bench_run_count;
+
+/* Whether `work` is one of the merging runs. */
+bool work_is_merging(work_id work);
+
+/* Whether more is better. */
+static inline bool unit_is_rate(bench_unit unit)
+{
+    return unit == UNIT_RATE || unit == UNIT_MB_S;
+}
 
 #endif

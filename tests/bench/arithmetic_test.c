@@ -10,9 +10,10 @@
 #include "bench/latency.h"
 #include "bench/results.h"
 #include "bench/stream.h"
+#include "bench/targets.h"
 #include "cask_test.h"
 
-/* What results.c and stream.c need of the program. */
+/* What results.c, stream.c and targets.c need of the program. */
 void bench_die(const char *format, ...)
 {
     (void)format;
@@ -22,7 +23,16 @@ void bench_die(const char *format, ...)
 const bench_work bench_works[WORK_COUNT] = {
     [WORK_GET] = {"get", "", UNIT_RATE},
     [WORK_REOPEN_MS] = {"reopen-time", "", UNIT_MS},
+    [WORK_MERGE_RATE] = {"merge-input", "", UNIT_MB_S},
 };
+
+const bench_engine engine_caskade = {.name = "caskade"};
+
+const bench_engine *engine_find(const char *name)
+{
+    (void)name;
+    return NULL;
+}
 
 static const bench_engine ours = {.name = "ours"};
 static const bench_engine theirs = {.name = "theirs"};
@@ -156,6 +166,64 @@ static void test_medians_and_ratios(void **state)
     results_done(&results);
 }
 
+static void test_more_megabytes_per_second_are_better(void **state)
+{
+    bench_results results = {0};
+    (void)state;
+    add(&results, &ours, WORK_MERGE_RATE, 300);
+    add(&results, &theirs, WORK_MERGE_RATE, 100);
+    assert_true(results_ratio(&results, &ours, &theirs, WORK_MERGE_RATE, 10) ==
+                3);
+    results_done(&results);
+}
+
+static const bench_target *find_target(work_id work, work_id other)
+{
+    for (size_t i = 0; i < bench_target_count; i++) {
+        if (bench_targets[i].work == work && bench_targets[i].other == other) {
+            return &bench_targets[i];
+        }
+    }
+    fail_msg("no target for work %d", (int)work);
+    return NULL;
+}
+
+/* Both sides of each kind of limit. */
+static void test_targets_of_merging_are_judged_the_right_way_round(void **state)
+{
+    const bench_settings settings = {.keys = 10, .merging = true};
+    const bench_target *put = find_target(WORK_MERGING_PUT, WORK_ALONE_PUT);
+    const bench_target *get = find_target(WORK_MERGING_GET, WORK_ALONE_GET);
+    const bench_target *space = find_target(WORK_SPACE, 0);
+    bench_results results = {0};
+    (void)state;
+    assert_true(target_is_wanted(put, &settings));
+    assert_false(target_is_wanted(&bench_targets[0], &settings));
+    assert_true(isnan(target_value(put, &settings, &results)));
+    assert_false(target_is_met(put, NAN));
+    add(&results, &engine_caskade, WORK_ALONE_PUT, 10);
+    add(&results, &engine_caskade, WORK_MERGING_PUT, 25);
+    add(&results, &engine_caskade, WORK_ALONE_GET, 1000);
+    add(&results, &engine_caskade, WORK_MERGING_GET, 900);
+    assert_true(target_value(put, &settings, &results) == 2.5);
+    assert_true(target_value(get, &settings, &results) == 0.9);
+    assert_true(target_is_met(put, 2.5) && !target_is_met(put, 3.5));
+    assert_true(target_is_met(get, 0.9) && !target_is_met(get, 0.7));
+    assert_true(target_is_met(space, 1.5) && !target_is_met(space, 1.6));
+    results_done(&results);
+}
+
+static void test_asking_for_merging_asks_for_its_works_only(void **state)
+{
+    bench_settings settings = {.merging = true};
+    (void)state;
+    targets_require(&settings, true);
+    assert_true(settings.works[WORK_ALONE_PUT]);
+    assert_true(settings.works[WORK_DISK_64K]);
+    assert_false(settings.works[WORK_FILL_RANDOM]);
+    assert_int_equal(settings.scale_count, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -165,6 +233,10 @@ int main(void)
         cmocka_unit_test(test_a_value_is_told_from_its_neighbour_and_version),
         cmocka_unit_test(test_percentiles_are_within_two_percent),
         cmocka_unit_test(test_medians_and_ratios),
+        cmocka_unit_test(test_more_megabytes_per_second_are_better),
+        cmocka_unit_test(
+            test_targets_of_merging_are_judged_the_right_way_round),
+        cmocka_unit_test(test_asking_for_merging_asks_for_its_works_only),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

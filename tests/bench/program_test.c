@@ -137,6 +137,33 @@ static void test_json_has_every_figure_of_every_work(void **state)
     free(output);
 }
 
+/* Sizes so small that no target is met: the exit status is not judged. */
+static void test_merging_measures_its_own_works_and_targets(void **state)
+{
+    static const char *const merging[] = {
+        "alone-put-p99.9", "merging-put-p99.9", "slow-put-p99.9", "alone-get",
+        "merging-get",     "slow-get",          "merge-input",    "space",
+        "space-disk",      "write-factor",      "steady-put",     "fold",
+        "fold-keys",       "disk-100",          "import-100",     "disk-1k",
+        "import-1k",       "disk-64k",          "import-64k",
+    };
+    char *output = malloc(OUTPUT_MAX);
+    (void)state;
+    assert_non_null(output);
+    int status = run_bench("--merging -n 1K -r 2 --json", output);
+    assert_in_range(status, 0, 1);
+    assert_true(json_is_object(output));
+    assert_non_null(strstr(output, "\"failed_runs\": 0"));
+    for (size_t i = 0; i < sizeof(merging) / sizeof(merging[0]); i++) {
+        check_two_values(output, merging[i], "caskade");
+    }
+    assert_null(find_result(output, "fill-random", "caskade"));
+    assert_non_null(strstr(output, "space / live bytes, steady"));
+    assert_null(strstr(output, "against tkrzw"));
+    assert_true(directory_is_empty());
+    free(output);
+}
+
 static void test_only_the_wanted_works_and_engines_are_run(void **state)
 {
     char *output = malloc(OUTPUT_MAX);
@@ -167,9 +194,9 @@ static void test_a_target_that_was_not_measured_is_not_met(void **state)
 static void test_wrong_usage_ends_with_2_and_leaves_nothing(void **state)
 {
     static const char *const wrong[] = {
-        "--keys 3",      "--keys -5",      "--keys 1G",   "--keys K",
-        "--engines who", "--work nothing", "--repeats 0", "--key-bytes 7",
-        "--no-such",     "--keys 1K5",
+        "--keys 3",      "--keys -5",      "--keys 1G",         "--keys K",
+        "--engines who", "--work nothing", "--repeats 0",       "--key-bytes 7",
+        "--no-such",     "--keys 1K5",     "--segment-bytes 9",
     };
     char *output = malloc(OUTPUT_MAX);
     (void)state;
@@ -210,6 +237,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_json_checker_refuses_what_is_not_json),
         cmocka_unit_test(test_json_has_every_figure_of_every_work),
+        cmocka_unit_test(test_merging_measures_its_own_works_and_targets),
         cmocka_unit_test(test_only_the_wanted_works_and_engines_are_run),
         cmocka_unit_test(test_a_target_that_was_not_measured_is_not_met),
         cmocka_unit_test(test_wrong_usage_ends_with_2_and_leaves_nothing),
