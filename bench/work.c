@@ -52,6 +52,12 @@ static const work_id steady_works[] = {
     WORK_STEADY_PUT,
 };
 static const work_id fold_works[] = {WORK_FOLD, WORK_FOLD_KEYS};
+static const work_id snapshot_works[] = {
+    WORK_BARE_PUT,
+    WORK_SNAPSHOT_PUT,
+    WORK_BARE_GET,
+    WORK_SNAPSHOT_GET,
+};
 static const work_id import_works[] = {
     WORK_DISK_100,  WORK_IMPORT_100, WORK_DISK_1K,
     WORK_IMPORT_1K, WORK_DISK_64K,   WORK_IMPORT_64K,
@@ -71,6 +77,7 @@ const run_kind bench_runs[] = {
     {"merge-speed", run_merge_speed, WORKS(speed_works), false, true},
     {"merge-steady", run_merge_steady, WORKS(steady_works), false, true},
     {"folds", run_fold, WORKS(fold_works), false, true},
+    {"snapshots", run_snapshots, WORKS(snapshot_works), false, true},
     {"import", run_import, WORKS(import_works), false, true},
 };
 

@@ -65,6 +65,10 @@ enum { WORK_MANY = 16, WORK_BATCH = 100 };
     X(STEADY_PUT, "steady-put", RATE, "overwrite 20 times, merging by itself") \
     X(FOLD, "fold", RATE, "fold, keys and values")                             \
     X(FOLD_KEYS, "fold-keys", RATE, "fold, keys only")                         \
+    X(BARE_PUT, "bare-put", RATE, "overwrite: there is no snapshot")           \
+    X(SNAPSHOT_PUT, "snapshot-put", RATE, "overwrite: there is one")           \
+    X(BARE_GET, "bare-get", RATE, "get: there is no snapshot")                 \
+    X(SNAPSHOT_GET, "snapshot-get", RATE, "get: there is one")                 \
     X(DISK_100, "disk-100", MB_S, "read a Bitcask, values of 100 bytes")       \
     X(IMPORT_100, "import-100", MB_S, "import it")                             \
     X(DISK_1K, "disk-1k", MB_S, "the same, values of 1 KiB")                   \
@@ -172,6 +176,7 @@ void run_merge_load(bench_run *run);
 void run_merge_speed(bench_run *run);
 void run_merge_steady(bench_run *run);
 void run_fold(bench_run *run);
+void run_snapshots(bench_run *run);
 void run_import(bench_run *run);
 
 extern const run_kind bench_runs[];

@@ -1,6 +1,7 @@
 /*
  * Runs of Caskade alone: what merges cost others, how fast they are, how much
- * space and writing a store takes that is overwritten for long; folds.
+ * space and writing a store takes that is overwritten for long; folds and
+ * snapshots.
  */
 #define _GNU_SOURCE
 #include <inttypes.h>
@@ -94,6 +95,7 @@ static void put_all(const bench_run *run, cask_db *db, uint64_t seed)
 
 typedef struct merging {
     cask_db *db;
+    bool all;
     pthread_t thread;
     bool again; /* when one is done, until it is stopped */
     _Atomic bool stop;
@@ -103,11 +105,11 @@ typedef struct merging {
 static void *merge_thread(void *context)
 {
     merging *self = context;
-    const cask_merge_options all = {.all = true};
+    const cask_merge_options options = {.all = self->all};
     do {
         cask_error err = {0};
         cask_merge_report report = {0};
-        cask_status status = cask_merge(self->db, &all, &report, &err);
+        cask_status status = cask_merge(self->db, &options, &report, &err);
         if (status != CASK_TIMEOUT) { /* cancelled */
             check(status, "merge", &err);
         }
@@ -197,7 +199,7 @@ static void time_gets(const bench_run *run, cask_db *db, const merging *beside,
     run_check(run, "get", good, done);
 }
 
-static void report_gets(const bench_run *run, work_id work, const tally *sum)
+static void report_rate(const bench_run *run, work_id work, const tally *sum)
 {
     run_report_rate(run, work, sum->count, sum->elapsed_ns);
 }
@@ -218,7 +220,7 @@ static void measure_alone(const bench_run *run, cask_db *db, latency *puts,
 
 static void measure_merging(const bench_run *run, cask_db *db)
 {
-    merging beside = {.db = NULL};
+    merging beside = {.all = true};
     latency puts = {0};
     tally gets = {0};
     merging_start(&beside, db, true);
@@ -231,12 +233,12 @@ static void measure_merging(const bench_run *run, cask_db *db)
         merging_stop(&beside);
     }
     report_puts(run, WORK_MERGING_PUT, &puts);
-    report_gets(run, WORK_MERGING_GET, &gets);
+    report_rate(run, WORK_MERGING_GET, &gets);
 }
 
 static void measure_slow(const bench_run *run, cask_db *db)
 {
-    merging beside = {.db = NULL};
+    merging beside = {.all = true};
     latency puts = {0};
     tally gets = {0};
     set_rate(db, SLOW_RATE);
@@ -246,7 +248,7 @@ static void measure_slow(const bench_run *run, cask_db *db)
     merging_stop(&beside);
     set_rate(db, "0");
     report_puts(run, WORK_SLOW_PUT, &puts);
-    report_gets(run, WORK_SLOW_GET, &gets);
+    report_rate(run, WORK_SLOW_GET, &gets);
 }
 
 void run_merge_load(bench_run *run)
@@ -262,7 +264,7 @@ void run_merge_load(bench_run *run)
     measure_alone(run, db, &puts, &gets);
     close_store(db);
     report_puts(run, WORK_ALONE_PUT, &puts);
-    report_gets(run, WORK_ALONE_GET, &gets);
+    report_rate(run, WORK_ALONE_GET, &gets);
 }
 
 /* ---- How fast a merge is ------------------------------------------------ */
@@ -337,8 +339,12 @@ void run_merge_steady(bench_run *run)
     uint64_t seed = 88172645463325252u;
     steady highest = {0};
     run_warm(run);
-    cask_db *db = open_store(run, true);
+    /* A thread that asks the policy, as the one of auto_merge does but for
+     * the first minute, in which that one waits longer. */
+    merging beside = {.all = false};
+    cask_db *db = open_store(run, false);
     put_all(run, db, 1);
+    merging_start(&beside, db, true);
     uint64_t put_before = put_bytes(db);
     uint64_t merged_before = merged_bytes(db);
     uint64_t start = now_ns();
@@ -349,6 +355,7 @@ void run_merge_steady(bench_run *run)
         }
     }
     uint64_t elapsed_ns = now_ns() - start;
+    merging_stop(&beside);
     double put = (double)(put_bytes(db) - put_before);
     double merged = (double)(merged_bytes(db) - merged_before);
     close_store(db);
@@ -392,4 +399,41 @@ void run_fold(bench_run *run)
     close_store(db);
     run_report_rate(run, WORK_FOLD, run->keys, values_ns);
     run_report_rate(run, WORK_FOLD_KEYS, run->keys, keys_ns);
+}
+
+/* ---- Snapshots ---------------------------------------------------------- */
+
+/* Twice without a snapshot, before and after: a store that is used changes. */
+static void measure_rates(const bench_run *run, cask_db *db, tally *puts,
+                          tally *gets)
+{
+    run_warm(run);
+    uint64_t start = now_ns();
+    put_all(run, db, 70);
+    puts->elapsed_ns += now_ns() - start;
+    puts->count += run->keys;
+    time_gets(run, db, NULL, gets);
+}
+
+void run_snapshots(bench_run *run)
+{
+    cask_snapshot *snapshot = NULL;
+    cask_error err = {0};
+    tally bare_puts = {0};
+    tally bare_gets = {0};
+    tally puts = {0};
+    tally gets = {0};
+    run_warm(run);
+    cask_db *db = open_store(run, false);
+    put_all(run, db, 1);
+    measure_rates(run, db, &bare_puts, &bare_gets);
+    check(cask_snapshot_create(db, &snapshot, &err), "snapshot", &err);
+    measure_rates(run, db, &puts, &gets);
+    cask_snapshot_free(snapshot);
+    measure_rates(run, db, &bare_puts, &bare_gets);
+    close_store(db);
+    report_rate(run, WORK_BARE_PUT, &bare_puts);
+    report_rate(run, WORK_SNAPSHOT_PUT, &puts);
+    report_rate(run, WORK_BARE_GET, &bare_gets);
+    report_rate(run, WORK_SNAPSHOT_GET, &gets);
 }

@@ -88,4 +88,8 @@ cask_status hash_write_if(store_handle *store, store_record *record,
                           uint64_t *ret_sequence, bool *ret_existed,
                           cask_error *err);
 
+/* Wait, without any lock, if writers have to make way for a merge; called after
+ * each MERGE_YIELD_BYTES or more. Takes the write lock for a moment. */
+void hash_yield(store_handle *store);
+
 #endif

@@ -9,6 +9,7 @@
 #include "base/bytes.h"
 #include "base/crc32c.h"
 #include "hash/keydir.h"
+#include "maintain/merge_yield.h"
 #include "region/place.h"
 
 /* How often room is made before somebody else's use of it is an error. */
@@ -127,10 +128,26 @@ static uint64_t room_for(const store_handle *store, const store_record *records,
     return bytes;
 }
 
+/* Now and then make way for a merge that writers outrun; one thread of the
+ * handle does. */
+static void yield(store_handle *store)
+{
+    uint64_t written = atomic_load_explicit(
+        &store->region.header->bytes_written, memory_order_relaxed);
+    uint64_t yielded =
+        atomic_load_explicit(&store->yielded, memory_order_relaxed);
+
+    if (written - yielded >= MERGE_YIELD_BYTES &&
+        atomic_compare_exchange_strong(&store->yielded, &yielded, written)) {
+        hash_yield(store);
+    }
+}
+
 /* After the lock: wait for the device, if the policy says so. */
 static cask_status settle(store_handle *store, uint64_t sequence,
                           cask_error *err)
 {
+    yield(store);
     return store->options.sync == CASK_SYNC_COMMIT
                ? store_sync_to(store, sequence, err)
                : CASK_OK;

@@ -124,6 +124,8 @@ struct store_handle {
     bool writer;        /* may write, holds the write role */
     bool private_index; /* the region is this handle's own memory */
     _Atomic bool worker_stop;
+    _Atomic bool is_merging;  /* it holds the merge lock */
+    _Atomic uint64_t yielded; /* bytes written by all, when it last made way */
     _Atomic bool merger_stop; /* whoever merges in this handle gives up */
     _Atomic bool told_jump;   /* of the wall clock, by an event */
     _Atomic uint32_t window;  /* store_window, of who merges here */

@@ -131,6 +131,7 @@ cask_status store_merge_lock(store_handle *store, cask_error *err)
     if (os_errno == 0) {
         os_errno = ops->lock(store->lock_file, LOCK_MERGE, 1, OS_EXCLUSIVE);
         if (os_errno == 0) {
+            atomic_store(&store->is_merging, true);
             return CASK_OK;
         }
         ops->mutex_unlock(store->os, &store->merge_mutex);
@@ -145,8 +146,23 @@ cask_status store_merge_lock(store_handle *store, cask_error *err)
 
 void store_merge_unlock(store_handle *store)
 {
+    atomic_store(&store->is_merging, false);
     store_unlock_byte(store, LOCK_MERGE);
     store->os->ops->mutex_unlock(store->os, &store->merge_mutex);
+}
+
+bool store_merge_is_under_way(store_handle *store)
+{
+    bool elsewhere = false;
+
+    if (atomic_load(&merge_of(store)->phase) == MERGE_NONE) {
+        return false;
+    }
+    /* A merger that died left its phase, but not its lock. */
+    return atomic_load(&store->is_merging) ||
+           (store->os->ops->is_locked(store->lock_file, LOCK_MERGE, 1,
+                                      &elsewhere) == 0 &&
+            elsewhere);
 }
 
 bool store_merge_is_cancelled(const store_handle *store)

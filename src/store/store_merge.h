@@ -118,6 +118,10 @@ void store_window_bind(store_handle *store, bool is_bound);
 /* Called now and then: stop a merge that is bound if the window is closed. */
 void store_window_watch(store_handle *store);
 
+/* Whether a merge goes on, by a process that lives. Needs no lock; a system
+ * call if one seems to. */
+bool store_merge_is_under_way(store_handle *store);
+
 /* Whether to stop: this handle closes, its window has closed, or somebody asks
  * since the begin. */
 bool store_merge_is_cancelled(const store_handle *store);

@@ -144,7 +144,8 @@ static void test_merging_measures_its_own_works_and_targets(void **state)
         "alone-put-p99.9", "merging-put-p99.9", "slow-put-p99.9", "alone-get",
         "merging-get",     "slow-get",          "merge-input",    "space",
         "space-disk",      "write-factor",      "steady-put",     "fold",
-        "fold-keys",       "disk-100",          "import-100",     "disk-1k",
+        "fold-keys",       "bare-put",          "snapshot-put",   "bare-get",
+        "snapshot-get",    "disk-100",          "import-100",     "disk-1k",
         "import-1k",       "disk-64k",          "import-64k",
     };
     char *output = malloc(OUTPUT_MAX);
