@@ -54,6 +54,21 @@ double stat_counter_rate(const stat_counter *counter, const stat_sample *now,
            (double)(now->time_ms - before->time_ms);
 }
 
+static double ratio(uint64_t part, uint64_t whole)
+{
+    return whole == 0 ? 0 : (double)part / (double)whole;
+}
+
+double stat_space_amplification(const cask_stats *stats)
+{
+    return ratio(stats->data_bytes, stats->live_bytes);
+}
+
+double stat_write_amplification(const cask_stats *stats)
+{
+    return ratio(stats->log_bytes + stats->merge_bytes, stats->log_bytes);
+}
+
 const char *stat_engine_name(cask_engine engine)
 {
     switch (engine) {

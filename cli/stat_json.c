@@ -63,6 +63,8 @@ static void set_content(json_t *object, const cask_stats *stats)
         {"data_bytes", stats->data_bytes},
         {"live_bytes", stats->live_bytes},
         {"dead_bytes", stats->dead_bytes},
+        {"log_bytes", stats->log_bytes},
+        {"merge_bytes", stats->merge_bytes},
         {"disk_bytes", stats->disk_bytes},
         {"damaged_bytes", stats->damaged_bytes},
         {"index_bytes", stats->index_bytes},
@@ -74,6 +76,10 @@ static void set_content(json_t *object, const cask_stats *stats)
         (void)json_object_set_new(object, table[i].name,
                                   number(table[i].value));
     }
+    (void)json_object_set_new(object, "space_amplification",
+                              json_real(stat_space_amplification(stats)));
+    (void)json_object_set_new(object, "write_amplification",
+                              json_real(stat_write_amplification(stats)));
     (void)json_object_set_new(object, "poisoned",
                               json_boolean(stats->poisoned));
     (void)json_object_set_new(object, "private_index",

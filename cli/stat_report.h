@@ -54,6 +54,11 @@ uint64_t stat_counter_value(const stat_counter *counter,
 double stat_counter_rate(const stat_counter *counter, const stat_sample *now,
                          const stat_sample *before);
 
+/* Bytes of records for each live one, and bytes written, by merges too, for
+ * each that operations wrote; 0: there are none. */
+double stat_space_amplification(const cask_stats *stats);
+double stat_write_amplification(const cask_stats *stats);
+
 /* "hash" */
 const char *stat_engine_name(cask_engine engine);
 

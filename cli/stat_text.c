@@ -45,6 +45,12 @@ static void add_content(const cask_stats *stats, text *out)
     text_add_format(out, "%s dead (%.1f %%)\n",
                     units_format_bytes(first, stats->dead_bytes),
                     percent(stats->dead_bytes, stats->data_bytes));
+    text_add_format(out,
+                    LABEL "space %.2f, writes %.2f (%s, and %s by merges)\n",
+                    "amplification", stat_space_amplification(stats),
+                    stat_write_amplification(stats),
+                    units_format_bytes(first, stats->log_bytes),
+                    units_format_bytes(second, stats->merge_bytes));
     text_add_format(out, LABEL "%s\n", "on disk",
                     units_format_bytes(first, stats->disk_bytes));
     text_add_format(out, LABEL "%s\n", "damage",

@@ -493,6 +493,8 @@ typedef struct cask_stats {
     uint64_t data_bytes;    /* records of all segments */
     uint64_t live_bytes;    /* of these, still pointed to */
     uint64_t dead_bytes;    /* data_bytes - live_bytes */
+    uint64_t log_bytes;     /* of records ever written, in the store's life */
+    uint64_t merge_bytes;   /* that merges ever wrote in place of others */
     uint64_t disk_bytes;    /* allocated to all files of the store */
     uint64_t damaged_bytes; /* found by open or scan */
     uint64_t index_bytes, region_bytes; /* memory in use; allocated */

@@ -207,6 +207,8 @@ static cask_status fill(backup *b, cask_error *err)
     }
     b->manifest.header.engine = b->store->identity.engine;
     memcpy(b->manifest.header.uuid, b->store->identity.uuid, 16);
+    b->manifest.header.past_log_bytes = b->cut.past_log_bytes;
+    b->manifest.header.past_merge_bytes = b->cut.past_merge_bytes;
     b->manifest.next_id = b->cut.next_id;
     b->manifest.next_sequence = b->cut.next_sequence;
     b->report.sequence = b->cut.next_sequence - 1;

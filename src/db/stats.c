@@ -65,6 +65,14 @@ static void add_segments(const store_handle *store, cask_stats *stats)
                             : 0;
 }
 
+static void add_totals(const store_handle *store, cask_stats *stats)
+{
+    store_totals totals = store_totals_locked(store);
+
+    stats->log_bytes = totals.log_bytes;
+    stats->merge_bytes = totals.merge_bytes;
+}
+
 static void add_processes(store_handle *store, cask_stats *stats)
 {
     const region_header *header = store->region.header;
@@ -183,6 +191,7 @@ cask_status cask_stat(cask_db *db, cask_stats *ret_stats, cask_error *err)
         return status;
     }
     add_segments(store, &stats);
+    add_totals(store, &stats);
     end_counting(store);
     add_processes(store, &stats);
     add_snapshots(store, &stats);
@@ -222,6 +231,15 @@ static cask_segment_stats segment_stats(const store_handle *store,
                        atomic_load(&row->damage) == ROW_RELEASED};
 }
 
+/* Rows are used again, ids are not. */
+static int by_id(const void *left, const void *right)
+{
+    const cask_segment_stats *a = left;
+    const cask_segment_stats *b = right;
+
+    return a->id < b->id ? -1 : a->id > b->id;
+}
+
 cask_status cask_segments(cask_db *db, cask_segment_stats **ret_segments,
                           size_t *ret_count, cask_error *err)
 {
@@ -251,6 +269,7 @@ cask_status cask_segments(cask_db *db, cask_segment_stats **ret_segments,
         }
     }
     end_counting(db->store);
+    qsort(segments, count, sizeof(*segments), by_id);
     *ret_segments = segments;
     *ret_count = count;
     return CASK_OK;

@@ -38,6 +38,51 @@ cask_status manifest_add(manifest_state *manifest,
     return CASK_OK;
 }
 
+static uint64_t *past_of(manifest_state *manifest, segment_kind kind)
+{
+    return kind == SEGMENT_LOG ? &manifest->header.past_log_bytes
+                               : &manifest->header.past_merge_bytes;
+}
+
+/* Of its records; of one that is not sealed none was ever used. */
+static uint64_t bytes_of(const manifest_segment *segment)
+{
+    return segment->sealed && segment->length > SEGMENT_HEADER_SIZE
+               ? segment->length - SEGMENT_HEADER_SIZE
+               : 0;
+}
+
+void manifest_drop(manifest_state *manifest, uint64_t id)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < manifest->count; i++) {
+        const manifest_segment *segment = &manifest->segments[i];
+
+        if (segment->id == id) {
+            *past_of(manifest, segment->kind) += bytes_of(segment);
+        } else {
+            manifest->segments[kept++] = *segment;
+        }
+    }
+    manifest->count = kept;
+}
+
+cask_status manifest_bring_back(manifest_state *manifest,
+                                const manifest_segment *segment,
+                                cask_error *err)
+{
+    uint64_t *past = past_of(manifest, segment->kind);
+    cask_status status = manifest_add(manifest, segment, err);
+
+    if (status == CASK_OK) {
+        uint64_t bytes = bytes_of(segment);
+
+        *past -= bytes < *past ? bytes : *past;
+    }
+    return status;
+}
+
 /* ---- Load ---- */
 
 static manifest_segment *find_segment(manifest_state *manifest, uint64_t id)
@@ -91,12 +136,8 @@ static void apply_to_segment(manifest_state *manifest,
                              manifest_segment *segment,
                              const manifest_edit *edit)
 {
-    size_t behind =
-        manifest->count - (size_t)(segment - manifest->segments) - 1;
-
     if (edit->type == MANIFEST_DROP) {
-        memmove(segment, segment + 1, behind * sizeof(*segment));
-        manifest->count--;
+        manifest_drop(manifest, segment->id);
     } else if (edit->type == MANIFEST_SYNCED) {
         segment->synced = edit->seal.length;
     } else if (edit->type == MANIFEST_QUARANTINE) {

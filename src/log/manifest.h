@@ -49,6 +49,13 @@ void manifest_free(manifest_state *manifest);
 cask_status manifest_add(manifest_state *manifest,
                          const manifest_segment *segment, cask_error *err);
 
+/* Take a sealed segment out, and count its bytes as past ones; or bring one
+ * back that was. */
+void manifest_drop(manifest_state *manifest, uint64_t id);
+cask_status manifest_bring_back(manifest_state *manifest,
+                                const manifest_segment *segment,
+                                cask_error *err);
+
 /*
  * Write the whole state anew, in a file that replaces the old one at once:
  * also sets header.nonce, tail and number. Durable on return.

@@ -9,11 +9,13 @@
 #include "base/crc32c.h"
 
 enum {
-    MANIFEST_AT_ENGINE = 12,   /* u32 */
-    MANIFEST_AT_UUID = 16,     /* 16 bytes */
-    MANIFEST_AT_NONCE = 32,    /* u64 */
-    MANIFEST_AT_RESERVED = 40, /* 20 zeros */
-    MANIFEST_AT_CRC = 60       /* u32, of the 60 bytes before */
+    MANIFEST_AT_ENGINE = 12,     /* u32 */
+    MANIFEST_AT_UUID = 16,       /* 16 bytes */
+    MANIFEST_AT_NONCE = 32,      /* u64 */
+    MANIFEST_AT_PAST_LOG = 40,   /* u64 */
+    MANIFEST_AT_PAST_MERGE = 48, /* u64 */
+    MANIFEST_AT_RESERVED = 56,   /* 4 zeros */
+    MANIFEST_AT_CRC = 60         /* u32, of the 60 bytes before */
 };
 
 enum {
@@ -49,6 +51,8 @@ void manifest_header_encode(const manifest_header *header,
     store_u32(out + MANIFEST_AT_ENGINE, (uint32_t)header->engine);
     memcpy(out + MANIFEST_AT_UUID, header->uuid, FORMAT_UUID_SIZE);
     store_u64(out + MANIFEST_AT_NONCE, header->nonce);
+    store_u64(out + MANIFEST_AT_PAST_LOG, header->past_log_bytes);
+    store_u64(out + MANIFEST_AT_PAST_MERGE, header->past_merge_bytes);
     format_finish(&manifest_kind, out);
 }
 
@@ -70,6 +74,8 @@ cask_status manifest_header_decode(const uint8_t in[MANIFEST_HEADER_SIZE],
     ret_header->engine = (cask_engine)load_u32(in + MANIFEST_AT_ENGINE);
     memcpy(ret_header->uuid, in + MANIFEST_AT_UUID, FORMAT_UUID_SIZE);
     ret_header->nonce = load_u64(in + MANIFEST_AT_NONCE);
+    ret_header->past_log_bytes = load_u64(in + MANIFEST_AT_PAST_LOG);
+    ret_header->past_merge_bytes = load_u64(in + MANIFEST_AT_PAST_MERGE);
     return CASK_OK;
 }
 

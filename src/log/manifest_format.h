@@ -21,6 +21,10 @@ typedef struct manifest_header {
     cask_engine engine;
     uint8_t uuid[FORMAT_UUID_SIZE]; /* of the store */
     uint64_t nonce;                 /* random; seeds the edits' checksums */
+    /* Records of segments that have left the store, in bytes: of the log, and
+     * of outputs of merges. */
+    uint64_t past_log_bytes;
+    uint64_t past_merge_bytes;
 } manifest_header;
 
 typedef enum manifest_edit_type {

@@ -93,6 +93,10 @@ typedef struct region_merger {
     _Atomic uint64_t allowed_bytes; /* per second, by the syncs; 0: any */
     _Atomic uint64_t rate_bytes;    /* per second, as it goes; 0: it does not */
 
+    /* As MANIFEST has them, of segments that have left; write lock. */
+    uint64_t past_log_bytes;
+    uint64_t past_merge_bytes;
+
     region_merge_entry
         entry[REGION_MERGES]; /* of number n: n % REGION_MERGES */
 } region_merger;

@@ -77,6 +77,8 @@ static bool collect_locked(const store_handle *store, size_t room,
     }
     cut->count = 0;
     cut->next_id = atomic_load(&header->next_id);
+    cut->past_log_bytes = store->region.header->merger.past_log_bytes;
+    cut->past_merge_bytes = store->region.header->merger.past_merge_bytes;
     cut->next_sequence = atomic_load(&header->next_sequence);
     for (uint32_t i = 0; i < rows; i++) {
         if (store_row_counts(store, i)) {

@@ -17,8 +17,9 @@ typedef struct store_cut_part {
 typedef struct store_cut {
     store_cut_part *parts; /* by rising id; owned */
     size_t count;
-    uint64_t next_id;       /* above all ids */
-    uint64_t next_sequence; /* above all sequences */
+    uint64_t next_id;                          /* above all ids */
+    uint64_t next_sequence;                    /* above all sequences */
+    uint64_t past_log_bytes, past_merge_bytes; /* as in MANIFEST */
 } store_cut;
 
 /*

@@ -403,32 +403,18 @@ static int by_id(const void *left, const void *right)
     return a->id < b->id ? -1 : a->id > b->id;
 }
 
-static void drop_listed(manifest_state *manifest, uint64_t id)
+/* As the MANIFEST lists a row that is sealed, or will be. */
+static manifest_segment entry_of(const region_row *row)
 {
-    size_t kept = 0;
-
-    for (size_t i = 0; i < manifest->count; i++) {
-        if (manifest->segments[i].id != id) {
-            manifest->segments[kept++] = manifest->segments[i];
-        }
-    }
-    manifest->count = kept;
-}
-
-static cask_status add_row(manifest_state *manifest, const region_row *row,
-                           cask_error *err)
-{
-    manifest_segment segment = {.id = atomic_load(&row->file_id),
-                                .nonce = atomic_load(&row->nonce),
-                                .kind = (segment_kind)row->kind,
-                                .sealed = true,
-                                .length = row->tail,
-                                .last_sequence = row->last_sequence,
-                                .damaged_bytes = row->damaged_bytes,
-                                .quarantined =
-                                    atomic_load(&row->damage) != ROW_SOUND};
-
-    return manifest_add(manifest, &segment, err);
+    return (manifest_segment){.id = atomic_load(&row->file_id),
+                              .nonce = atomic_load(&row->nonce),
+                              .kind = (segment_kind)row->kind,
+                              .sealed = true,
+                              .length = row->tail,
+                              .last_sequence = row->last_sequence,
+                              .damaged_bytes = row->damaged_bytes,
+                              .quarantined =
+                                  atomic_load(&row->damage) != ROW_SOUND};
 }
 
 /*
@@ -475,11 +461,14 @@ static cask_status exchange(store_handle *store, manifest_state *manifest,
         bool is_input = atomic_load(&row->is_input) != 0;
 
         if (state == ROW_SEALED && is_input && !store_row_is_kept(store, i)) {
-            drop_listed(manifest, atomic_load(&row->file_id));
+            seal_listed(manifest, row, false); /* then its length is known */
+            manifest_drop(manifest, atomic_load(&row->file_id));
         } else if (state == ROW_SEALED) {
             seal_listed(manifest, row, is_input);
         } else if (state == ROW_OUTPUT) {
-            status = add_row(manifest, row, err);
+            manifest_segment output = entry_of(row);
+
+            status = manifest_add(manifest, &output, err);
         }
     }
     sort_segments(manifest);
@@ -487,12 +476,14 @@ static cask_status exchange(store_handle *store, manifest_state *manifest,
 }
 
 /* Outputs count from here on, for every process at once. */
-static cask_status enter_moving(store_handle *store, cask_error *err)
+static cask_status enter_moving(store_handle *store,
+                                const manifest_header *header, cask_error *err)
 {
     region_merge *merge = merge_of(store);
     cask_status status = store_lock_always(store, err);
 
     if (status == CASK_OK) {
+        store_note_past_locked(store, header);
         atomic_fetch_add(&merge->number, 1);
         atomic_store(&merge->phase, MERGE_MOVING);
         store_unlock(store);
@@ -522,7 +513,7 @@ typedef cask_status (*change_fn)(store_handle *store, manifest_state *manifest,
 
 /* Write the MANIFEST anew with a change. Maintenance lock held. */
 static cask_status rewrite(store_handle *store, change_fn change,
-                           cask_error *err)
+                           manifest_header *ret_header, cask_error *err)
 {
     manifest_state manifest;
     cask_status status =
@@ -536,6 +527,7 @@ static cask_status rewrite(store_handle *store, change_fn change,
             atomic_load(&store->region.header->next_sequence);
         status = store_rewrite_manifest(store, &manifest, err);
     }
+    *ret_header = manifest.header;
     manifest_free(&manifest);
     return status;
 }
@@ -543,12 +535,13 @@ static cask_status rewrite(store_handle *store, change_fn change,
 cask_status store_merge_replace(store_handle *store, cask_error *err)
 {
     cask_status status = store_maintain_begin(store, err);
+    manifest_header header;
 
     if (status == CASK_OK) {
-        status = rewrite(store, exchange, err);
+        status = rewrite(store, exchange, &header, err);
         store_maintain_end(store);
     }
-    return status == CASK_OK ? enter_moving(store, err) : status;
+    return status == CASK_OK ? enter_moving(store, &header, err) : status;
 }
 
 /* ---- End, and taking over ---- */
@@ -598,7 +591,9 @@ static cask_status relist(store_handle *store, manifest_state *manifest,
                         atomic_load(&row->is_input) != 0;
 
         if (is_input && !lists(manifest, atomic_load(&row->file_id))) {
-            status = add_row(manifest, row, err);
+            manifest_segment input = entry_of(row);
+
+            status = manifest_bring_back(manifest, &input, err);
         } else if (is_output && atomic_load(&row->damage) != ROW_SOUND) {
             seal_listed(manifest, row, true);
         }
@@ -620,15 +615,17 @@ static void keep_row(store_handle *store, uint32_t index)
 cask_status store_merge_keep_inputs(store_handle *store, cask_error *err)
 {
     cask_status status = store_maintain_begin(store, err);
+    manifest_header header;
 
     if (status == CASK_OK) {
-        status = rewrite(store, relist, err);
+        status = rewrite(store, relist, &header, err);
         store_maintain_end(store);
     }
     if (status == CASK_OK) {
         status = store_lock_always(store, err);
     }
     if (status == CASK_OK) {
+        store_note_past_locked(store, &header);
         for_each_row(store, keep_row);
         atomic_store(&merge_of(store)->phase, MERGE_NONE);
         store_unlock(store);
@@ -638,7 +635,7 @@ cask_status store_merge_keep_inputs(store_handle *store, cask_error *err)
 
 /* Maintenance lock held. */
 static cask_status inherit(store_handle *store, bool *ret_replaced,
-                           cask_error *err)
+                           manifest_header *ret_header, cask_error *err)
 {
     manifest_state manifest;
     cask_status status =
@@ -650,6 +647,7 @@ static cask_status inherit(store_handle *store, bool *ret_replaced,
         /* Also what others than mergers had just made when they died. */
         store_sweep_unknown(store, &manifest);
     }
+    *ret_header = manifest.header;
     manifest_free(&manifest);
     return status;
 }
@@ -657,6 +655,7 @@ static cask_status inherit(store_handle *store, bool *ret_replaced,
 cask_status store_merge_inherit(store_handle *store, cask_error *err)
 {
     bool replaced = false;
+    manifest_header header;
     cask_status status;
 
     if (atomic_load(&merge_of(store)->phase) == MERGE_MOVING) {
@@ -664,8 +663,9 @@ cask_status store_merge_inherit(store_handle *store, cask_error *err)
     }
     status = store_maintain_begin(store, err);
     if (status == CASK_OK) {
-        status = inherit(store, &replaced, err);
+        status = inherit(store, &replaced, &header, err);
         store_maintain_end(store);
     }
-    return status == CASK_OK && replaced ? enter_moving(store, err) : status;
+    return status == CASK_OK && replaced ? enter_moving(store, &header, err)
+                                         : status;
 }

@@ -126,6 +126,21 @@ bool store_merge_is_under_way(store_handle *store);
  * since the begin. */
 bool store_merge_is_cancelled(const store_handle *store);
 
+/*
+ * Note, as MANIFEST has them, the bytes of segments that have left the store.
+ * Write lock held, or nobody uses the region yet.
+ */
+void store_note_past_locked(store_handle *store, const manifest_header *header);
+
+/* Bytes that operations have written to the log, and that merges have written
+ * to segments in place of others, since the store was made. Write lock held, or
+ * the index is the handle's own. */
+typedef struct store_totals {
+    uint64_t log_bytes;
+    uint64_t merge_bytes;
+} store_totals;
+store_totals store_totals_locked(const store_handle *store);
+
 /* Wake the merging threads of all processes, and a merge that waits; no lock.
  */
 void store_merge_wake(store_handle *store);

@@ -13,6 +13,7 @@
 #include "region/place.h"
 #include "store/store.h"
 #include "store/store_expiry.h"
+#include "store/store_merge.h"
 #include "store/store_recover.h"
 #include "store/store_settings.h"
 #include "store/store_write.h"
@@ -622,6 +623,7 @@ static cask_status recover(recovery *r, cask_error *err)
     }
     header->manifest_tail = r->manifest.tail;
     header->manifest_number = r->manifest.number;
+    store_note_past_locked(r->store, &r->manifest.header);
     header->reserved_id = r->manifest.next_id;
     atomic_store(&header->next_id, r->manifest.next_id);
     atomic_store(&header->next_sequence, r->manifest.next_sequence);

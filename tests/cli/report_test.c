@@ -104,6 +104,8 @@ static stat_sample sample_of(uint64_t puts, uint64_t time_ms)
     sample.stats.data_bytes = 1000;
     sample.stats.live_bytes = 750;
     sample.stats.dead_bytes = 250;
+    sample.stats.log_bytes = 4000;
+    sample.stats.merge_bytes = 3000;
     sample.stats.puts = puts;
     sample.stats.sync_ns.bucket[10] = 3;
     return sample;
@@ -138,6 +140,7 @@ static void test_text_is_for_people(void **state)
     assert_non_null(strstr(out.data, "/a/store\n"));
     assert_non_null(strstr(out.data, "1,234,567"));
     assert_non_null(strstr(out.data, "250 B dead (25.0 %)"));
+    assert_non_null(strstr(out.data, "space 1.33, writes 1.75 ("));
     assert_non_null(strstr(out.data, "1.00 k/s"));
     assert_non_null(strstr(out.data, "p99 < 2.05 us"));
     text_free(&out);
@@ -221,6 +224,10 @@ static const char *const json_names[] = {
     "data_bytes",
     "live_bytes",
     "dead_bytes",
+    "log_bytes",
+    "merge_bytes",
+    "space_amplification",
+    "write_amplification",
     "disk_bytes",
     "damaged_bytes",
     "index_bytes",

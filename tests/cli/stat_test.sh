@@ -25,6 +25,10 @@ for name in "live_bytes", "dead_bytes", "damaged_bytes":
 assert stat["data_bytes"] == sum(row["total_bytes"] for row in segments), stat
 assert stat["data_bytes"] == stat["live_bytes"] + stat["dead_bytes"], stat
 assert stat["damaged_bytes"] == 0, stat
+assert stat["log_bytes"] == stat["data_bytes"], stat
+assert stat["merge_bytes"] == 0 and stat["write_amplification"] == 1, stat
+space = stat["data_bytes"] / stat["live_bytes"]
+assert abs(stat["space_amplification"] - space) < 1e-6, stat
 assert sum(row["live_records"] for row in segments) == 900, stat
 assert stat["poisoned"] is False, stat
 files = [os.stat(os.path.join("store", name)) for name in os.listdir("store")]

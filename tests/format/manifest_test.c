@@ -135,6 +135,8 @@ static void assert_header_equal(const manifest_header *a,
     assert_int_equal(a->engine, b->engine);
     assert_memory_equal(a->uuid, b->uuid, sizeof(a->uuid));
     assert_true(a->nonce == b->nonce);
+    assert_true(a->past_log_bytes == b->past_log_bytes);
+    assert_true(a->past_merge_bytes == b->past_merge_bytes);
 }
 
 static void assert_operands_equal(const manifest_edit *a,
@@ -186,6 +188,22 @@ static void test_golden_header_is_written_and_read(void **state)
         manifest_header_decode(golden_manifest, MANIFEST_NAME, &header, NULL),
         CASK_OK);
     assert_header_equal(&header, &golden_header);
+}
+
+static void test_past_bytes_are_written_and_read(void **state)
+{
+    uint8_t bytes[MANIFEST_HEADER_SIZE];
+    manifest_header header = golden_header;
+    manifest_header found;
+
+    (void)state;
+    header.past_log_bytes = UINT64_C(0xe1e2e3e4e5e6e7e8);
+    header.past_merge_bytes = UINT64_C(0xf1f2f3f4f5f6f7f8);
+    manifest_header_encode(&header, bytes);
+    assert_int_equal(load_u64(bytes + 40), header.past_log_bytes);
+    assert_int_equal(load_u64(bytes + 48), header.past_merge_bytes);
+    assert_int_equal(manifest_header_decode(bytes, "x", &found, NULL), CASK_OK);
+    assert_header_equal(&found, &header);
 }
 
 static void test_every_flipped_byte_of_the_header_is_refused(void **state)
@@ -242,7 +260,7 @@ static void test_reserved_bytes_are_ignored_when_sealed(void **state)
 
     (void)state;
     memcpy(bytes, golden_manifest, sizeof(bytes));
-    memset(bytes + 40, 0xff, 20);
+    memset(bytes + 56, 0xff, 4);
     sweep_reseal(bytes, sizeof(bytes));
     assert_int_equal(manifest_header_decode(bytes, "x", &header, NULL),
                      CASK_OK);
@@ -514,6 +532,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_golden_header_is_written_and_read),
+        cmocka_unit_test(test_past_bytes_are_written_and_read),
         cmocka_unit_test(test_every_flipped_byte_of_the_header_is_refused),
         cmocka_unit_test(test_every_cut_of_the_header_is_refused),
         cmocka_unit_test(test_newer_version_is_unsupported_whatever_follows),

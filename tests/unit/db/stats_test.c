@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "db/db.h"
 #include "log/scan.h"
 #include "log/segment_format.h"
 #include "support/random.h"
@@ -19,6 +20,7 @@ enum { KEYS = 40, OPERATIONS = 3000 };
 
 typedef struct recount {
     uint64_t id;
+    segment_kind kind;
     uint64_t total_bytes; /* marks included */
     uint64_t live_bytes;
     uint64_t live_records;
@@ -58,9 +60,10 @@ static void recount_file(const uint8_t *data, uint64_t size, uint64_t id,
     scan_item item;
 
     assert_int_equal(segment_header_decode(data, "x", &header, NULL), CASK_OK);
-    *segment = (recount){.id = id};
+    *segment = (recount){.id = id, .kind = header.kind};
     scan_begin(&scan, data, size, header.nonce, SEGMENT_HEADER_SIZE);
     while (scan_next(&scan, &item) == SCAN_RECORD) {
+        bool live = record_kind(&item.header) == RECORD_PUT;
         newest *key;
 
         segment->total_bytes += item.size;
@@ -72,9 +75,11 @@ static void recount_file(const uint8_t *data, uint64_t size, uint64_t id,
         }
         segment->last_sequence = item.header.sequence;
         key = &keys[key_number(&item)];
-        *key = (newest){item.header.sequence, item.size, all->count,
-                        record_kind(&item.header) == RECORD_PUT};
-        segment->tombstones += key->live ? 0 : 1;
+        segment->tombstones += live ? 0 : 1;
+        /* Outputs of merges are newer files with older records. */
+        if (item.header.sequence >= key->sequence) {
+            *key = (newest){item.header.sequence, item.size, all->count, live};
+        }
     }
     all->count++;
 }
@@ -264,6 +269,114 @@ static void test_bytes_of_segments_are_those_of_a_recount(void **state)
     cask_free(segments);
 }
 
+/* ---- The life of a store --------------------------------------------------
+ */
+
+enum { FILES = 8192 }; /* more than are made */
+
+/* What was ever written: to each file of the log, as last seen, and by merges,
+ * as they told. */
+typedef struct ledger {
+    uint64_t log[FILES];
+    uint64_t merged;
+} ledger;
+
+static void check_ledger(handle *h, ledger *l)
+{
+    recounts counted;
+    cask_stats stats;
+    uint64_t log = 0;
+
+    recount_store(h, &counted);
+    for (size_t i = 0; i < counted.count; i++) {
+        const recount *segment = &counted.segments[i];
+
+        assert_true(segment->id < FILES);
+        if (segment->kind == SEGMENT_LOG) {
+            l->log[segment->id] = segment->total_bytes;
+        }
+    }
+    for (int i = 0; i < FILES; i++) {
+        log += l->log[i];
+    }
+    assert_int_equal(cask_stat(h->db, &stats, NULL), CASK_OK);
+    assert_int_equal(stats.log_bytes, log);
+    assert_int_equal(stats.merge_bytes, l->merged);
+    check_recount(h);
+}
+
+static void merge_some(handle *h, ledger *l, bool all)
+{
+    cask_merge_options options = {.all = all};
+    cask_merge_report report;
+
+    /* What a merge seals by itself it may take away at once. */
+    assert_int_equal(store_rotate(h->db->store, NULL), CASK_OK);
+    check_ledger(h, l);
+    assert_int_equal(cask_merge(h->db, &options, &report, NULL), CASK_OK);
+    l->merged +=
+        report.bytes_written - report.outputs * (uint64_t)SEGMENT_HEADER_SIZE;
+    check_ledger(h, l);
+}
+
+/* The next handle is on what a power failure has left. The end of the log is
+ * moved to another file then. */
+static void fail_power(handle *h, ledger *l)
+{
+    os_sim_options options = {.seed = 2, .max_file_bytes = (size_t)1 << 30};
+    recounts before;
+    os_sim *after;
+
+    recount_store(h, &before);
+    for (size_t i = 0; i < before.count; i++) {
+        l->log[before.segments[i].id] = 0;
+    }
+
+    assert_int_equal(cask_sync(h->db, NULL), CASK_OK);
+    assert_int_equal(os_sim_create(&options, &after), 0);
+    assert_int_equal(os_sim_copy(h->sim, after), 0);
+    assert_int_equal(os_sim_crash(after, test_seed()), 0);
+    handle_close(h);
+    os_sim_free(h->sim);
+    h->sim = after;
+    h->kernel = os_sim_os(after);
+    os_sim_set_wall_ms(after, HANDLE_NOW_MS);
+    handle_open(h);
+}
+
+static void test_totals_are_exact_over_merges_and_every_reopening(void **state)
+{
+    handle *h = *state;
+    test_random random = test_random_make(test_seed(), 3);
+    static ledger l;
+
+    memset(&l, 0, sizeof(l));
+    h->options.segment_max_bytes = 128 << 10;
+    handle_reopen(h);
+    for (int round = 0; round < 12; round++) {
+        work(h, &random);
+        check_ledger(h, &l);
+        merge_some(h, &l, round % 2 == 1);
+        work(h, &random);
+        check_ledger(h, &l);
+        h->options.linger = round % 3 == 1;
+        if (round % 3 == 2) {
+            fail_power(h, &l);
+        } else {
+            handle_reopen(h);
+        }
+        check_ledger(h, &l);
+        h->options.linger = false;
+        h->options.read_only = true; /* an index of its own */
+        handle_reopen(h);
+        check_ledger(h, &l);
+        h->options.read_only = false;
+        handle_reopen(h);
+        check_ledger(h, &l);
+    }
+    assert_true(l.merged > 0);
+}
+
 static void test_operations_are_counted_once(void **state)
 {
     handle *h = *state;
@@ -340,6 +453,7 @@ int main(void)
     cmocka_unit_test_setup_teardown(test, handle_setup, handle_teardown)
     const struct CMUnitTest tests[] = {
         WITH_STORE(test_bytes_of_segments_are_those_of_a_recount),
+        WITH_STORE(test_totals_are_exact_over_merges_and_every_reopening),
         WITH_STORE(test_operations_are_counted_once),
         WITH_STORE(test_a_store_without_keys_has_no_bytes),
     };
