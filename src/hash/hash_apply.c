@@ -120,6 +120,14 @@ static void count_old(store_handle *store, uint64_t old_place)
     row->live_records--;
 }
 
+/* Apart, so that its registers are not saved by each put without snapshots. */
+__attribute__((noinline, cold)) static void
+save_undo(store_handle *store, keydir_hash key, uint64_t old, uint64_t sequence)
+{
+    undo_save_locked(&store->region, (undo_key){key.tag, key.shard}, old,
+                     sequence);
+}
+
 static void apply(store_handle *store, siphash_value hash,
                   const record_header *record, uint64_t place, uint64_t tail)
 {
@@ -137,8 +145,7 @@ static void apply(store_handle *store, siphash_value hash,
     }
     atomic_signal_fence(memory_order_seq_cst);
     if (undo_is_needed(&store->region)) {
-        undo_save_locked(&store->region, (undo_key){key.tag, key.shard}, old,
-                         record->sequence);
+        save_undo(store, key, old, record->sequence);
     }
     keydir_store_locked(slot, key, place);
     keys = atomic_load_explicit(&header->key_count, memory_order_relaxed);
@@ -196,15 +203,23 @@ static void finish(store_handle *store)
     }
 }
 
+static void reserve_undo(store_handle *store, uint64_t lines, uint64_t count)
+{
+    uint64_t more = undo_reserve_lines(&store->region, count);
+
+    if (more > 0 &&
+        region_reserve(&store->region, lines + more, NULL) != CASK_OK) {
+        undo_note_starved(&store->region);
+    }
+}
+
 /* One entry more than records: a writer that died may have used one in vain. */
 static cask_status reserve(store_handle *store, uint64_t count, cask_error *err)
 {
     uint64_t lines = keydir_reserve_lines(&store->region, count);
-    uint64_t undo_lines = undo_reserve_lines(&store->region, count + 1);
 
-    if (undo_lines > 0 &&
-        region_reserve(&store->region, lines + undo_lines, NULL) != CASK_OK) {
-        undo_note_starved(&store->region);
+    if (undo_is_needed(&store->region)) {
+        reserve_undo(store, lines, count + 1);
     }
     return region_reserve(&store->region, lines, err);
 }
