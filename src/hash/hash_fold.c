@@ -248,5 +248,8 @@ cask_status hash_snapshot_fold(const store_snapshot *snapshot,
     if (!f.stopped && store_snapshot_is_lost(snapshot)) {
         return store_snapshot_fail_lost(snapshot, err);
     }
+    if (!region_is_covered(&f.store->region)) {
+        return region_fail_uncovered(&f.store->region, err);
+    }
     return status == CASK_OK ? f.damage : status;
 }

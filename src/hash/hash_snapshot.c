@@ -41,9 +41,7 @@ static cask_status look(const store_snapshot *snapshot, cask_slice key,
         uint64_t place = 0;
 
         if (!hash_snapshot_place(snapshot, hash, &place)) {
-            return region_is_covered(&store->region)
-                       ? CASK_NOT_FOUND
-                       : region_fail_uncovered(&store->region, err);
+            return CASK_NOT_FOUND;
         }
         if (place == before) {
             return status;
@@ -71,6 +69,10 @@ static cask_status get_hashed(const store_snapshot *snapshot, cask_slice key,
     cask_buffer_free(&unwanted);
     if (store_snapshot_is_lost(snapshot)) {
         return store_snapshot_fail_lost(snapshot, err);
+    }
+    if (!region_is_covered(&store->region)) {
+        /* What was saved may be where this process cannot look. */
+        return region_fail_uncovered(&store->region, err);
     }
     if (status == CASK_OK &&
         hash_is_past(snapshot->moment_ms, snapshot->expiry_seconds,
