@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "db/db.h"
@@ -28,6 +29,7 @@ static struct shared {
     _Atomic uint64_t begun; /* the number that is being set */
     _Atomic uint64_t done;  /* the last that was acknowledged */
     _Atomic uint64_t calls; /* of the os, since the change began */
+    _Atomic bool is_open;   /* the parent has the store open */
     uint64_t die_at;        /* call to die before; UINT64_MAX: never */
 } * shared;
 
@@ -53,6 +55,14 @@ static int set_both(cask_db *db, uint64_t number)
     }
     atomic_store(&shared->done, number);
     return 0;
+}
+
+/* A child is made while its parent has no threads. */
+static void wait_for_parent(void)
+{
+    while (!atomic_load(&shared->is_open)) {
+        (void)usleep(100);
+    }
 }
 
 static const os_ops *real;
@@ -117,6 +127,7 @@ static int set_once_and_die(scene *s)
     static os_ops dying;
     cask_db *db = NULL;
 
+    wait_for_parent();
     real = posix->ops;
     dying = *real;
     dying.open = dying_open;
@@ -143,6 +154,7 @@ static int set_for_ever(scene *s)
 {
     cask_db *db = NULL;
 
+    wait_for_parent();
     if (cask_open(s->path, &s->options, &db, NULL) != CASK_OK) {
         return 1;
     }
@@ -200,24 +212,45 @@ static void check_all(cask_db *db)
     atomic_store(&shared->begun, number);
 }
 
+/* A store with settings, closed. */
+static void begin(scene *s)
+{
+    cask_db *db = open_store(s);
+
+    assert_int_equal(set_both(db, 2), 0);
+    close_store(s, db);
+}
+
+/* Start a child, then open the store that it waits for. */
+static pid_t start_beside(scene *s, int (*run)(scene *s), cask_db **ret_db)
+{
+    pid_t pid;
+
+    atomic_store(&shared->is_open, false);
+    pid = start(run, s);
+    *ret_db = open_store(s);
+    atomic_store(&shared->is_open, true);
+    return pid;
+}
+
 static void test_killed_at_each_call_it_leaves_old_or_new(void **state)
 {
     scene *s = *state;
-    cask_db *db = open_store(s);
     int result = 256 + SIGKILL;
     uint64_t at = 0;
+    cask_db *db;
 
-    assert_int_equal(set_both(db, 2), 0);
+    begin(s);
     for (; result == 256 + SIGKILL; at++) {
         atomic_store(&shared->calls, 0);
         shared->die_at = at;
-        result = wait_for(start(set_once_and_die, s));
+        result = wait_for(start_beside(s, set_once_and_die, &db));
         check_all(db);
+        close_store(s, db);
     }
     assert_int_equal(result, 0);
     /* lock, read, remove, open, write, sync, rename, sync_dir, unlock */
     assert_true(at >= 9);
-    close_store(s, db);
     db = open_store(s);
     check_all(db);
     close_store(s, db);
@@ -228,27 +261,26 @@ static void test_killed_at_random_it_leaves_old_or_new(void **state)
     scene *s = *state;
     test_random random = test_random_make(test_seed(), 1);
     uint64_t kills = test_number("CASK_TEST_KILLS", 100);
-    cask_db *db = open_store(s);
 
     shared->die_at = UINT64_MAX;
-    assert_int_equal(set_both(db, 2), 0);
+    begin(s);
     for (uint64_t i = 0; i < kills; i++) {
-        pid_t pid = start(set_for_ever, s);
         uint64_t first = atomic_load(&shared->done);
+        cask_db *db;
+        pid_t pid = start_beside(s, set_for_ever, &db);
 
         while (atomic_load(&shared->done) == first) {
             (void)in_force(db); /* whole, at any moment */
+            assert_int_equal(waitpid(pid, NULL, WNOHANG), 0);
         }
         (void)usleep((useconds_t)test_random_next(&random, 3000));
         end(pid);
         check_all(db);
-        if (i % 10 == 9) {
-            close_store(s, db);
-            db = open_store(s);
-            check_all(db);
-        }
+        close_store(s, db);
+        db = open_store(s);
+        check_all(db);
+        close_store(s, db);
     }
-    close_store(s, db);
 }
 
 int main(void)
