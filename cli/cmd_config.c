@@ -119,10 +119,11 @@ static exit_status show(cask_db *db, const arguments *args)
     if (shown.only != NULL && !shown.found) {
         cask_buffer none = {0};
 
-        /* For its message. */
-        result = cask_config_get(db, shown.only, &none, &err);
         json_decref(shown.object);
-        return report_failure(args->words[0], &err);
+        /* For its message. */
+        return cask_config_get(db, shown.only, &none, &err) == CASK_OK
+                   ? EXIT_DONE
+                   : report_failure(args->words[0], &err);
     }
     if (shown.object != NULL) {
         print_object(shown.object);

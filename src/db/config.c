@@ -40,12 +40,10 @@ cask_status cask_config_set(cask_db *db, const cask_config_change *changes,
 {
     cask_status status = db_check_writable(db, err);
 
-    if (status == CASK_OK && changes == NULL && count > 0) {
-        status = fail(err, CASK_INVALID, 0, "changes is NULL");
-    }
     for (size_t i = 0; i < count && status == CASK_OK; i++) {
-        if (changes[i].name == NULL) {
-            status = fail(err, CASK_INVALID, 0, "the name of a change is NULL");
+        if (changes == NULL || changes[i].name == NULL) {
+            status = fail(err, CASK_INVALID, 0,
+                          "changes, or the name of one, is NULL");
         }
     }
     return status == CASK_OK
