@@ -778,7 +778,8 @@ typedef struct cask_verify_options {
 
 /*
  * Read every file of the store in `path`, check every checksum, and compare
- * the hints with the data. Changes nothing; the store may be in use.
+ * the hints with the data; if it is in use, also counters and places of its
+ * index with the log. Changes nothing.
  *
  *   options  NULL: none
  *

@@ -159,23 +159,14 @@ static void on_problem(void *context, const cask_problem *problem)
     }
 }
 
-static cask_status check_all(backup *b, cask_error *err)
+static cask_status check_each(backup *b, cask_error *err)
 {
-    cask_error local;
-    const cask_verify_options options = {on_problem, on_checked, b};
     cask_status status = CASK_OK;
 
-    b->err = err == NULL ? &local : err;
-    b->check = (verification){.kernel = b->store->os,
-                              .dir = b->target.dir,
-                              .path = b->target.path,
-                              .options = &options,
-                              .identity = b->store->identity,
-                              .manifest = b->manifest};
     for (size_t i = 0; i < b->manifest.count && status == CASK_OK; i++) {
         const manifest_segment *segment = &b->manifest.segments[i];
 
-        status = verify_segment(&b->check, segment, b->err);
+        status = verify_segment(&b->check, segment, err);
         if (b->check.report.problems > b->check.report.harmless) {
             return CASK_CORRUPT;
         }
@@ -183,6 +174,23 @@ static cask_status check_all(backup *b, cask_error *err)
             return fail_stopped(b, err);
         }
     }
+    return status;
+}
+
+static cask_status check_all(backup *b, cask_error *err)
+{
+    const cask_verify_options options = {on_problem, on_checked, b};
+    cask_status status;
+
+    b->err = err;
+    b->check = (verification){.kernel = b->store->os,
+                              .dir = b->target.dir,
+                              .path = b->target.path,
+                              .options = &options,
+                              .identity = b->store->identity,
+                              .manifest = b->manifest};
+    status = check_each(b, err);
+    b->check.options = NULL;
     return status;
 }
 

@@ -93,13 +93,16 @@ static cask_status take_key(const reading *now, repair_gap *gap,
 {
     record_seed seed = {now->source->nonce, gap->offset};
     uint64_t left = now->bytes.size;
-    const uint8_t *at = now->bytes.data + gap->offset;
+    const uint8_t *at;
     record_header header;
     siphash_value hash;
     uint64_t skip;
 
-    if (gap->offset >= left || left - gap->offset < RECORD_HEADER_SIZE ||
-        !record_decode_header(at, seed, &header)) {
+    if (gap->offset >= left || left - gap->offset < RECORD_HEADER_SIZE) {
+        return CASK_OK;
+    }
+    at = now->bytes.data + gap->offset;
+    if (!record_decode_header(at, seed, &header)) {
         return CASK_OK;
     }
     skip = RECORD_HEADER_SIZE + record_expiry_size(&header);
@@ -156,9 +159,9 @@ static cask_status note_gaps(const reading *now, uint64_t offset, uint64_t size,
         if (gap.offset - offset >= size) {
             break;
         }
-        status = take_key(now, &gap, err);
+        status = add_gap(now->r, &gap, err);
         if (status == CASK_OK) {
-            status = add_gap(now->r, &gap, err);
+            status = take_key(now, &now->r->gaps[now->r->gap_count - 1], err);
         }
     }
     return status;

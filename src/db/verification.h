@@ -69,6 +69,12 @@ void verify_unmap(verification *v, mapped *file);
 cask_status verify_segment(verification *v, const manifest_segment *segment,
                            cask_error *err);
 
+/* ---- The index (verify_index.c) ---- */
+
+/* Compare counters and places of an open store's index with its log. CASK_OK,
+ * also if problems were told; CASK_TIMEOUT; CASK_NO_MEMORY; CASK_IO. */
+cask_status verify_index(verification *v, store_handle *store, cask_error *err);
+
 /* ---- Hints (verify_hint.c) ---- */
 
 /*

@@ -396,6 +396,11 @@ static cask_status count_keys(verification *v, cask_error *err)
     if (status == CASK_OK) {
         v->report.readable = true;
         status = cask_count(db, &v->report.keys, err);
+        /* Of one's own it was made just now from what has been checked. */
+        if (status == CASK_OK && !db->store->private_index &&
+            v->report.problems == 0) {
+            status = verify_index(v, db->store, err);
+        }
         (void)cask_close(db, NULL);
     }
     return status;

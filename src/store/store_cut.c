@@ -57,6 +57,10 @@ static void add_row(const store_handle *store, uint32_t index, store_cut *cut)
                     .last_sequence = row->last_sequence,
                     .damaged_bytes = row->damaged_bytes,
                     .quarantined = is_quarantined(store, row)},
+        .counters = {.records = row->records,
+                     .tombstones = row->tombstones,
+                     .live_records = row->live_records,
+                     .live_bytes = row->live_bytes},
         .row = index,
         .is_final = !is_active};
 
@@ -80,6 +84,9 @@ static bool collect_locked(const store_handle *store, size_t room,
     cut->past_log_bytes = store->region.header->merger.past_log_bytes;
     cut->past_merge_bytes = store->region.header->merger.past_merge_bytes;
     cut->next_sequence = atomic_load(&header->next_sequence);
+    cut->key_count = atomic_load(&header->key_count);
+    cut->merges = atomic_load(&header->merge.number);
+    cut->is_merging = atomic_load(&header->merge.phase) == MERGE_MOVING;
     for (uint32_t i = 0; i < rows; i++) {
         if (store_row_counts(store, i)) {
             add_row(store, i, cut);

@@ -8,8 +8,17 @@
 
 #include "store/store.h"
 
+/* What the index says of a segment; see region_row. */
+typedef struct store_counters {
+    uint64_t records;
+    uint64_t tombstones;
+    uint64_t live_records;
+    uint64_t live_bytes;
+} store_counters;
+
 typedef struct store_cut_part {
     manifest_segment segment; /* sealed, with the length that counts */
+    store_counters counters;
     uint32_t row;
     bool is_final; /* its file never changes below the length */
 } store_cut_part;
@@ -20,6 +29,9 @@ typedef struct store_cut {
     uint64_t next_id;                          /* above all ids */
     uint64_t next_sequence;                    /* above all sequences */
     uint64_t past_log_bytes, past_merge_bytes; /* as in MANIFEST */
+    uint64_t key_count;
+    uint64_t merges; /* that have replaced segments, so far */
+    bool is_merging; /* counters are of a merge's middle */
 } store_cut;
 
 /*

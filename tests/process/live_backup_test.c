@@ -262,6 +262,8 @@ static void test_backups_under_load_are_of_one_moment(void **state)
     for (int i = 0; i < ATTEMPTS && made < BACKUPS; i++) {
         if (attempt(s, &random, least)) {
             check_backup(s, least);
+            /* Its index agrees with its log, whatever happens meanwhile. */
+            require(s, cask_verify(store_path, NULL, &report, &s->err));
             turn(s, ++made);
         } else {
             killed++;

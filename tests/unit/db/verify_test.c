@@ -571,6 +571,100 @@ static void test_a_failed_call_is_told_once(void **state)
     assert_true(seen);
 }
 
+/* ---- The index of an open store ------------------------------------------ */
+
+/* Keys overwritten, deleted, merged, and one with a value of some size. */
+static void fill_open(handle *h)
+{
+    h->options.segment_max_bytes = 64 << 10;
+    handle_open(h);
+    for (int round = 0; round < 3; round++) {
+        for (int i = 0; i < 50; i++) {
+            uint8_t *bytes = make_bytes(2000, (uint64_t)round);
+            char key[16];
+
+            (void)snprintf(key, sizeof(key), "key %d", i);
+            put_bytes(h, key, bytes, 2000);
+            free(bytes);
+        }
+        delete_text(h, "key 7");
+        if (round == 1) {
+            assert_int_equal(cask_merge(h->db,
+                                        &(cask_merge_options){.all = true},
+                                        NULL, NULL),
+                             CASK_OK);
+        }
+    }
+}
+
+static uint64_t verify_open(handle *h, told *t)
+{
+    const cask_verify_options options = {.on_problem = on_problem,
+                                         .context = t};
+    cask_verify_report report;
+    cask_status status;
+
+    *t = (told){.count = 0};
+    status = db_verify_on(h->kernel, HANDLE_PATH, &options, &report, NULL);
+    assert_int_equal(status, report.problems == 0 ? CASK_OK : CASK_CORRUPT);
+    assert_int_equal(report.problems, report.harmless);
+    assert_int_equal(report.problems, t->count);
+    return report.problems;
+}
+
+static void test_the_index_of_an_open_store_agrees_with_its_log(void **state)
+{
+    handle *h = *state;
+    told t;
+
+    fill_open(h);
+    assert_int_equal(verify_open(h, &t), 0);
+}
+
+static void test_a_counter_that_is_wrong_is_told(void **state)
+{
+    handle *h = *state;
+    region_header *header;
+    region_row *row;
+    told t;
+
+    fill_open(h);
+    header = h->db->store->region.header;
+    row = &h->db->store->region.rows[atomic_load(&header->active_row)];
+    row->live_bytes += 8;
+    assert_int_equal(verify_open(h, &t), 1);
+    assert_non_null(strstr(t.reason, "live bytes"));
+    row->live_bytes -= 8;
+    row->tombstones++;
+    assert_int_equal(verify_open(h, &t), 1);
+    assert_non_null(strstr(t.reason, "deletes"));
+    row->tombstones--;
+    atomic_fetch_add(&header->key_count, 1);
+    assert_int_equal(verify_open(h, &t), 1);
+    assert_non_null(strstr(t.reason, " keys, "));
+    atomic_fetch_sub(&header->key_count, 1);
+    assert_int_equal(verify_open(h, &t), 0);
+}
+
+static void test_a_place_that_is_wrong_is_told(void **state)
+{
+    handle *h = *state;
+    store_handle *store;
+    siphash_value hash;
+    uint64_t right = 0;
+    told t;
+
+    fill_open(h);
+    store = h->db->store;
+    hash = siphash(store->identity.hash_key, "key 9", 5);
+    right = store->engine->place_locked(store, hash);
+    store->engine->move_locked(store, hash, right + (8 << 18));
+    assert_int_equal(verify_open(h, &t), 1);
+    assert_non_null(strstr(t.reason, "the index does not lead to"));
+    store->engine->move_locked(store, hash, right);
+    assert_int_equal(verify_open(h, &t), 0);
+}
+
 int main(void)
 {
 #define WITH_DISK(test)                                                        \
@@ -582,6 +676,9 @@ int main(void)
         WITH_DISK(test_every_byte_of_a_footer_is_looked_at),
         WITH_DISK(test_an_unfinished_creation_is_no_damage),
         WITH_DISK(test_a_failed_call_is_told_once),
+        WITH_DISK(test_the_index_of_an_open_store_agrees_with_its_log),
+        WITH_DISK(test_a_counter_that_is_wrong_is_told),
+        WITH_DISK(test_a_place_that_is_wrong_is_told),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
