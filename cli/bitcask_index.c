@@ -2,7 +2,7 @@
  * Where the newest version of each key is: open addressing with linear probing.
  * See bitcask_index.h.
  */
-#define _DEFAULT_SOURCE /* madvise */
+#define _GNU_SOURCE /* madvise() */
 #include "bitcask_index.h"
 
 #include <stdlib.h>
