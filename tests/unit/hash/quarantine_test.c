@@ -4,6 +4,7 @@
  */
 #include "unit/db/handle.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -463,7 +464,7 @@ static struct {
     const os_ops *usual;
     os_ops ops;
     handle *h;
-    bool is_armed;
+    _Atomic bool is_armed;
 } treacherous;
 
 static int rename_and_damage(os_file *dir, const char *from, const char *to)
@@ -490,19 +491,22 @@ static void test_a_damaged_output_leaves_the_inputs_in_place(void **state)
     cask_segment_stats segment;
     cask_merge_report report;
 
-    put_all(h, 'a');
-    put_all(h, 'b');
+    handle_close(h);
     treacherous.h = h;
     treacherous.usual = usual;
     treacherous.ops = *usual;
     treacherous.ops.rename = rename_and_damage;
     h->kernel->ops = &treacherous.ops;
+    handle_open(h);
+    put_all(h, 'a');
+    put_all(h, 'b');
     treacherous.is_armed = true;
     assert_int_equal(merge_all(h, &report), CASK_CORRUPT);
-    h->kernel->ops = usual;
     assert_false(treacherous.is_armed);
     expect_all(h, 'b', KEYS, 0);
-    handle_reopen(h);
+    handle_close(h);
+    h->kernel->ops = usual;
+    handle_open(h);
     expect_all(h, 'b', KEYS, 0);
     (void)merge_all(h, &report);
     assert_int_equal(merge_all(h, &report), CASK_OK);
