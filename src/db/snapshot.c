@@ -122,7 +122,7 @@ cask_status cask_snapshot_get(cask_snapshot *snapshot, cask_slice key,
                               cask_error *err)
 {
     cask_status status = check_read(snapshot, key, ret_value, err);
-    cask_info info;
+    cask_info info = {.sequence = 0};
 
     if (status == CASK_OK) {
         status = hash_snapshot_get(&snapshot->at, key, ret_value, &info, err);
@@ -137,7 +137,7 @@ cask_status cask_snapshot_exists(cask_snapshot *snapshot, cask_slice key,
                                  bool *ret_exists, cask_error *err)
 {
     cask_status status = check_read(snapshot, key, ret_exists, err);
-    cask_info info;
+    cask_info info = {.sequence = 0};
 
     if (status != CASK_OK) {
         return status;
