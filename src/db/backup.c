@@ -128,11 +128,16 @@ static cask_status place_all(backup *b, cask_error *err)
 
 static cask_status copy_settings(backup *b, cask_error *err)
 {
-    bool as_it_is = b->options->skip_verify;
-    cask_status status =
-        store_target_copy_config(&b->target, b->store->dir, as_it_is, err);
+    config_file file;
+    cask_status status = config_file_read(b->store->dir, &file, err);
 
-    return status == CASK_CORRUPT && as_it_is ? CASK_OK : status;
+    /* A newer version knows what to make of its own. */
+    if (status == CASK_OK || status == CASK_UNSUPPORTED ||
+        (status == CASK_CORRUPT && b->options->skip_verify)) {
+        status = store_target_put_config(&b->target, &file, err);
+    }
+    config_file_free(&file);
+    return status;
 }
 
 /* ---- The check ---- */

@@ -95,18 +95,22 @@ static void count_bytes(repair *r)
 static cask_status copy_settings(repair *r, cask_error *err)
 {
     cask_error local = {CASK_OK, 0, ""};
-    cask_status status =
-        store_target_copy_config(&r->target, r->dir, false, &local);
+    config_file file;
+    cask_status status = config_file_read(r->dir, &file, &local);
 
-    if (status == CASK_CORRUPT) {
+    if (status == CASK_OK || status == CASK_UNSUPPORTED) {
+        /* A newer version knows what to make of its own. */
+        status = store_target_put_config(&r->target, &file, err);
+    } else if (status == CASK_CORRUPT || status == CASK_IO) {
         repair_tell(r, &(cask_lost){
                            .at = {.file = CONFIG_NAME, .reason = local.message},
                            .harmless = true});
-        return CASK_OK;
+        status = CASK_OK;
+    } else {
+        status = fail(err, status, local.os_errno, "%s", local.message);
     }
-    return status == CASK_OK
-               ? CASK_OK
-               : fail(err, status, local.os_errno, "%s", local.message);
+    config_file_free(&file);
+    return status;
 }
 
 static cask_status fill(repair *r, cask_error *err)

@@ -91,6 +91,20 @@ static cask_status open_directory(store_handle *store, cask_error *err)
 
 /* ---- LOCK ---- */
 
+int store_lock_is_named(os_file *dir, os_file *lock_file, bool *ret_named)
+{
+    const os_ops *ops = dir->os->ops;
+    os_stat here = {0};
+    os_stat there = {0};
+    int os_errno = ops->stat(lock_file, &here);
+
+    if (os_errno == 0) {
+        os_errno = ops->stat_name(dir, LOCK_NAME, &there);
+    }
+    *ret_named = os_errno == 0 && here.inode == there.inode;
+    return os_errno == ENOENT ? 0 : os_errno;
+}
+
 /* Take the open lock of the file that is named LOCK now. */
 static cask_status take_open_lock(store_handle *store, cask_error *err)
 {
@@ -98,8 +112,7 @@ static cask_status take_open_lock(store_handle *store, cask_error *err)
     uint32_t create = store->options.read_only ? 0 : OS_CREATE;
 
     for (;;) {
-        os_stat here = {0};
-        os_stat there = {0};
+        bool is_named;
         cask_status status;
         int os_errno =
             ops->open(store->dir, LOCK_NAME, OS_READ | OS_WRITE | create,
@@ -120,9 +133,12 @@ static cask_status take_open_lock(store_handle *store, cask_error *err)
         if (status != CASK_OK) {
             return status;
         }
-        if (ops->stat(store->lock_file, &here) == 0 &&
-            ops->stat_name(store->dir, LOCK_NAME, &there) == 0 &&
-            here.inode == there.inode) {
+        os_errno = store_lock_is_named(store->dir, store->lock_file, &is_named);
+        if (os_errno != 0) {
+            return fail_os(err, os_errno, "cannot examine %s/" LOCK_NAME,
+                           store->path);
+        }
+        if (is_named) {
             return CASK_OK;
         }
         ops->close(store->lock_file); /* it was replaced meanwhile */

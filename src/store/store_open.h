@@ -39,6 +39,10 @@ cask_status store_build_private(store_handle *store,
                                 const region_identity *identity,
                                 cask_error *err);
 
+/* Whether the file is the one that is named LOCK now: another one's locks are
+ * worth nothing. To be asked when the open lock is held; an errno value. */
+int store_lock_is_named(os_file *dir, os_file *lock_file, bool *ret_named);
+
 /* ---- Directories (store_directory.c) ---- */
 
 /* The name of a new directory reaches the device; an errno value. */

@@ -10,35 +10,44 @@
 #include <string.h>
 
 #include "log/segment.h"
-#include "store/config_file.h"
 #include "store/store_open.h"
 
 /* Names removed between two listings. */
 enum { REMOVE_MOST = 32 };
 
+typedef struct content {
+    char found[64]; /* a name that is in the way; "": none */
+    bool has_lock;
+} content;
+
 static bool is_in_the_way(void *context, const char *name)
 {
+    content *c = context;
+
     if (strcmp(name, LOCK_NAME) == 0) {
+        c->has_lock = true;
         return true;
     }
-    (void)snprintf(context, 64, "%s", name);
+    (void)snprintf(c->found, sizeof(c->found), "%s", name);
     return false;
 }
 
-static cask_status check_empty(const store_target *target, cask_error *err)
+static cask_status check_empty(const store_target *target, bool *ret_has_lock,
+                               cask_error *err)
 {
-    char found[64] = "";
-    int os_errno = target->os->ops->list(target->dir, is_in_the_way, found);
+    content c = {.has_lock = false};
+    int os_errno = target->os->ops->list(target->dir, is_in_the_way, &c);
 
     if (os_errno != 0) {
         return fail_os(err, os_errno, "cannot list %s", target->path);
     }
-    if (found[0] != 0) {
+    if (c.found[0] != 0) {
         return fail(err, CASK_INVALID, 0,
                     "%s: is not empty (it holds %s); choose another directory, "
                     "or remove it if it was left by a process that died",
-                    target->path, found);
+                    target->path, c.found);
     }
+    *ret_has_lock = c.has_lock;
     return CASK_OK;
 }
 
@@ -62,11 +71,12 @@ static cask_status open_directory(store_target *target, cask_error *err)
     if (os_errno != 0) {
         return fail_os(err, os_errno, "cannot open directory %s", target->path);
     }
-    return check_empty(target, err);
+    return check_empty(target, &target->had_lock, err);
 }
 
-/* Held until the store is whole: who would open it waits. */
-static cask_status take_lock(store_target *target, cask_error *err)
+/* named: the file that was locked is LOCK still. */
+static cask_status try_lock(store_target *target, bool *ret_named,
+                            cask_error *err)
 {
     const os_ops *ops = target->os->ops;
     int os_errno =
@@ -84,10 +94,29 @@ static cask_status take_lock(store_target *target, cask_error *err)
                     "another directory",
                     target->path);
     }
-    if (os_errno != 0) {
-        return fail_os(err, os_errno, "%s: cannot lock LOCK", target->path);
+    if (os_errno == 0) {
+        os_errno =
+            store_lock_is_named(target->dir, target->lock_file, ret_named);
     }
-    return check_empty(target, err); /* it was another's until now, perhaps */
+    return os_errno == 0
+               ? CASK_OK
+               : fail_os(err, os_errno, "%s: cannot lock LOCK", target->path);
+}
+
+/* Held until the store is whole: who would open it waits. */
+static cask_status take_lock(store_target *target, cask_error *err)
+{
+    bool is_named = false;
+    bool has_lock;
+    cask_status status = try_lock(target, &is_named, err);
+
+    while (status == CASK_OK && !is_named) {
+        /* Another's, who gave up and took it away. */
+        target->os->ops->close(target->lock_file);
+        status = try_lock(target, &is_named, err);
+    }
+    /* The directory was another's until now, perhaps. */
+    return status == CASK_OK ? check_empty(target, &has_lock, err) : status;
 }
 
 static void let_go(store_target *target)
@@ -116,27 +145,13 @@ cask_status store_target_begin(os *kernel, const char *path, uint32_t file_mode,
     return CASK_OK;
 }
 
-cask_status store_target_copy_config(store_target *target, os_file *from,
-                                     bool even_damaged, cask_error *err)
+cask_status store_target_put_config(store_target *target,
+                                    const config_file *file, cask_error *err)
 {
-    config_file file;
-    cask_status status = config_file_read(from, &file, err);
-    bool is_readable = status == CASK_OK || status == CASK_UNSUPPORTED ||
-                       (status == CASK_CORRUPT && even_damaged);
-
-    if (is_readable && file.text.size > 0) {
-        cask_status copied =
-            file_publish(target->dir, CONFIG_NAME, file.text.data,
-                         file.text.size, target->file_mode, err);
-
-        status = copied == CASK_OK ? status : copied;
-    }
-    config_file_free(&file);
-    if (status == CASK_IO && !is_readable) {
-        return CASK_CORRUPT;
-    }
-    /* A newer version knows what to make of it. */
-    return status == CASK_UNSUPPORTED ? CASK_OK : status;
+    return file->text.size == 0
+               ? CASK_OK
+               : file_publish(target->dir, CONFIG_NAME, file->text.data,
+                              file->text.size, target->file_mode, err);
 }
 
 cask_status store_target_publish(store_target *target,
@@ -191,7 +206,8 @@ static bool note_name(void *context, const char *name)
 }
 
 /* It was made under the lock, by this process. CASKADE first: without it the
- * rest is no store. */
+ * rest is no store. LOCK last: from then on another may make a store here.
+ * Whoever has that one open finds out that it is not LOCK any more. */
 static void remove_all(const store_target *target)
 {
     const os_ops *ops = target->os->ops;
@@ -206,6 +222,9 @@ static void remove_all(const store_target *target)
         for (size_t i = 0; i < r.count; i++) {
             removed |= ops->remove(target->dir, r.names[i]) == 0;
         }
+    }
+    if (!target->had_lock) {
+        (void)ops->remove(target->dir, LOCK_NAME);
     }
 }
 

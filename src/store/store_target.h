@@ -6,6 +6,7 @@
 #ifndef CASKADE_STORE_TARGET_H
 #define CASKADE_STORE_TARGET_H
 
+#include "store/config_file.h"
 #include "store/store.h"
 
 typedef struct store_target {
@@ -14,6 +15,7 @@ typedef struct store_target {
     os_file *dir;
     os_file *lock_file;
     uint32_t file_mode;
+    bool had_lock; /* a file LOCK was there before: it stays in any case */
 } store_target;
 
 /*
@@ -27,14 +29,10 @@ typedef struct store_target {
 cask_status store_target_begin(os *kernel, const char *path, uint32_t file_mode,
                                store_target *ret_target, cask_error *err);
 
-/*
- * Copy the settings of the store in `from`, if it has any. CASK_OK;
- * CASK_CORRUPT: they cannot be read; if they are damaged only,
- * they are copied if `even_damaged`;
- * CASK_NO_SPACE; CASK_NO_MEMORY; CASK_IO.
- */
-cask_status store_target_copy_config(store_target *target, os_file *from,
-                                     bool even_damaged, cask_error *err);
+/* Give it the settings file that was read of another store, whatever it holds;
+ * none if there was none. CASK_OK; CASK_NO_SPACE; CASK_IO. */
+cask_status store_target_put_config(store_target *target,
+                                    const config_file *file, cask_error *err);
 
 /*
  * Make it a store: all its segments are there and synced, and `manifest` lists
@@ -44,7 +42,8 @@ cask_status store_target_publish(store_target *target,
                                  const store_identity *identity,
                                  manifest_state *manifest, cask_error *err);
 
-/* Let go of it. keep: it was published; else what is in it goes. */
+/* Let go of it. keep: it was published; else what is in it goes, and an empty
+ * directory is left. */
 void store_target_end(store_target *target, bool keep);
 
 #endif

@@ -15,6 +15,7 @@
 #include "log/manifest.h"
 #include "log/segment_format.h"
 #include "os/os_fault.h"
+#include "store/store_open.h"
 
 #define OUT "/out"
 #define NEXT "/next"
@@ -344,11 +345,12 @@ static void test_a_directory_that_is_not_empty_is_refused(void **state)
 
 static bool is_empty_name(void *context, const char *name)
 {
-    *(bool *)context = *(bool *)context && strcmp(name, "LOCK") == 0;
-    return true;
+    (void)name;
+    *(bool *)context = false;
+    return false;
 }
 
-/* Nothing but LOCK, or not even the directory. */
+/* Nothing in it, or not even the directory. */
 static bool is_empty(os *kernel, const char *path)
 {
     bool empty = true;
@@ -424,6 +426,74 @@ static void test_it_stops_when_told_and_leaves_nothing(void **state)
     }
     assert_int_equal(status, CASK_OK);
     check_whole(h, OUT, digest_of(h->db));
+}
+
+/* Somebody who comes while a backup is made and fails. */
+typedef struct visitor {
+    os *kernel;
+    os_file *dir;
+    os_file *lock;
+} visitor;
+
+static bool visit_and_stop(void *context, uint64_t done, uint64_t total)
+{
+    visitor *v = context;
+    const os_ops *ops = v->kernel->ops;
+
+    (void)done;
+    (void)total;
+    assert_int_equal(ops->open_dir(v->kernel, OUT, &v->dir), 0);
+    assert_int_equal(
+        ops->open(v->dir, LOCK_NAME, OS_READ | OS_WRITE, 0, &v->lock), 0);
+    return false;
+}
+
+static void test_who_waits_for_its_lock_learns_that_it_is_gone(void **state)
+{
+    handle *h = *state;
+    const os_ops *ops = h->kernel->ops;
+    visitor v = {.kernel = h->kernel};
+    const cask_backup_options options = {.on_progress = visit_and_stop,
+                                         .context = &v};
+    bool is_named = true;
+
+    fill(h);
+    assert_int_equal(cask_backup(h->db, OUT, &options, NULL, NULL),
+                     CASK_TIMEOUT);
+    assert_true(is_empty(h->kernel, OUT));
+    assert_int_equal(ops->lock(v.lock, LOCK_OPEN, 1, OS_EXCLUSIVE), 0);
+    assert_int_equal(store_lock_is_named(v.dir, v.lock, &is_named), 0);
+    assert_false(is_named);
+    (void)back_up(h, OUT, NULL);
+    assert_int_equal(store_lock_is_named(v.dir, v.lock, &is_named), 0);
+    assert_false(is_named);
+    ops->close(v.lock);
+    ops->close(v.dir);
+}
+
+static void test_a_lock_that_was_there_stays(void **state)
+{
+    handle *h = *state;
+    const os_ops *ops = h->kernel->ops;
+    uint64_t left = 0;
+    const cask_backup_options options = {.on_progress = stop_at,
+                                         .context = &left};
+    os_file *dir;
+    os_file *lock;
+    bool is_named = false;
+
+    fill(h);
+    assert_int_equal(ops->make_dir(h->kernel, OUT, 0700), 0);
+    assert_int_equal(ops->open_dir(h->kernel, OUT, &dir), 0);
+    assert_int_equal(
+        ops->open(dir, LOCK_NAME, OS_READ | OS_WRITE | OS_CREATE, 0600, &lock),
+        0);
+    assert_int_equal(cask_backup(h->db, OUT, &options, NULL, NULL),
+                     CASK_TIMEOUT);
+    assert_int_equal(store_lock_is_named(dir, lock, &is_named), 0);
+    assert_true(is_named);
+    ops->close(lock);
+    ops->close(dir);
 }
 
 /* ---- Failures ------------------------------------------------------------ */
@@ -509,6 +579,48 @@ static void test_every_fault_leaves_a_backup_or_none(void **state)
     h->kernel = kernel;
 }
 
+/* Whichever read fails, the error is what was returned; CONFIG is no damage. */
+static void test_reads_that_fail_are_told_as_such(void **state)
+{
+    static const cask_config_change change = {"max_segments", "17"};
+    static os_fault fault;
+    handle *h = *state;
+    os *kernel = h->kernel;
+    unsigned of_config = 0;
+    bool fired = true;
+
+    fill(h);
+    assert_int_equal(cask_config_set(h->db, &change, 1, NULL), CASK_OK);
+    handle_close(h);
+    os_fault_init(&fault, kernel);
+    h->kernel = &fault.base;
+    handle_open(h);
+    for (uint64_t n = 0; fired; n++) {
+        os_fault_plan plan = {
+            .only = OS_CALL_READ_AT, .fail_at = n, .error = EIO};
+        cask_error err = {CASK_OK, 0, ""};
+        cask_status status;
+
+        os_fault_arm(&fault, &plan);
+        status = cask_backup(h->db, OUT, NULL, NULL, &err);
+        fired = os_fault_fired(&fault) > 0;
+        os_fault_arm(&fault, &OS_FAULT_NOTHING);
+        assert_true(fired || status == CASK_OK);
+        if (status != CASK_OK) {
+            assert_int_equal(err.status, status);
+            assert_true(is_empty(kernel, OUT));
+        }
+        if (strstr(err.message, "CONFIG") != NULL) {
+            assert_int_equal(status, CASK_IO);
+            of_config++;
+        }
+        clear_out(kernel, OUT);
+    }
+    assert_int_equal(of_config, 1);
+    handle_close(h);
+    h->kernel = kernel;
+}
+
 static void test_a_full_disk_leaves_nothing(void **state)
 {
     handle *h = *state;
@@ -586,6 +698,9 @@ int main(void)
         TEST(test_a_directory_that_is_not_empty_is_refused),
         TEST(test_damage_is_no_backup_unless_asked_for),
         TEST(test_it_stops_when_told_and_leaves_nothing),
+        TEST(test_who_waits_for_its_lock_learns_that_it_is_gone),
+        TEST(test_a_lock_that_was_there_stays),
+        TEST(test_reads_that_fail_are_told_as_such),
         TEST(test_every_fault_leaves_a_backup_or_none),
         TEST(test_a_full_disk_leaves_nothing),
         TEST(test_a_power_cut_leaves_a_backup_or_none),
