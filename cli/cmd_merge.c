@@ -191,22 +191,24 @@ static exit_status show_plan(const arguments *args)
 
 /* ---- Merge here -------------------------------------------------------- */
 
-static uint64_t freed_bytes(const cask_merge_report *merged)
+/* What the disk has more than before. */
+static uint64_t gain_bytes(const cask_merge_report *merged)
 {
-    return merged->bytes_read > merged->bytes_written
-               ? merged->bytes_read - merged->bytes_written
+    return merged->bytes_freed > merged->bytes_written
+               ? merged->bytes_freed - merged->bytes_written
                : 0;
 }
 
 static void print_merged_json(const cask_merge_report *merged, const plan *p)
 {
     json_t *object = json_pack(
-        "{s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "inputs", number(merged->inputs),
-        "outputs", number(merged->outputs), "bytes_read",
-        number(merged->bytes_read), "bytes_written",
+        "{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "inputs",
+        number(merged->inputs), "outputs", number(merged->outputs),
+        "bytes_read", number(merged->bytes_read), "bytes_written",
         number(merged->bytes_written), "bytes_freed",
-        number(freed_bytes(merged)), "records", number(merged->records),
-        "tombstones_dropped", number(merged->tombstones_dropped));
+        number(merged->bytes_freed), "gain_bytes", number(gain_bytes(merged)),
+        "records", number(merged->records), "tombstones_dropped",
+        number(merged->tombstones_dropped));
 
     if (merged->inputs == 0) {
         (void)json_object_set_new(object, "reason",
@@ -221,7 +223,7 @@ static void print_merged_text(const cask_merge_report *merged)
     char outputs[UNITS_TEXT_SIZE];
     char read[UNITS_TEXT_SIZE];
     char written[UNITS_TEXT_SIZE];
-    char freed[UNITS_TEXT_SIZE];
+    char gain[UNITS_TEXT_SIZE];
 
     (void)output_print("merged %s segment%s into %s: %s read, %s written; %s "
                        "given back\n",
@@ -230,7 +232,7 @@ static void print_merged_text(const cask_merge_report *merged)
                        units_format_count(outputs, merged->outputs),
                        units_format_bytes(read, merged->bytes_read),
                        units_format_bytes(written, merged->bytes_written),
-                       units_format_bytes(freed, freed_bytes(merged)));
+                       units_format_bytes(gain, gain_bytes(merged)));
 }
 
 static exit_status report_merged(cask_db *db, const arguments *args,

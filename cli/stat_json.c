@@ -114,7 +114,7 @@ static json_t *past_json(const cask_past_merge *past)
         number(past->did.inputs), "outputs", number(past->did.outputs),
         "bytes_read", number(past->did.bytes_read), "bytes_written",
         number(past->did.bytes_written), "bytes_freed",
-        number(past->bytes_freed), "tombstones_dropped",
+        number(past->did.bytes_freed), "tombstones_dropped",
         number(past->did.tombstones_dropped));
 }
 

@@ -136,7 +136,7 @@ static void add_past(const cask_past_merge *past, uint64_t now_ms, text *out)
         units_format_ns(took, past->took_ms * 1000000), past->did.inputs,
         past->did.outputs, units_format_bytes(read, past->did.bytes_read),
         units_format_bytes(written, past->did.bytes_written),
-        units_format_bytes(freed, past->bytes_freed), past->reason,
+        units_format_bytes(freed, past->did.bytes_freed), past->reason,
         past->result == CASK_OK ? "" : "; failed: ",
         past->result == CASK_OK ? "" : cask_status_text(past->result));
 }

@@ -17,6 +17,7 @@ static void fill_report(const merge_report *report,
             .outputs = report->outputs,
             .bytes_read = report->bytes_read,
             .bytes_written = report->bytes_written,
+            .bytes_freed = report->bytes_freed,
             .records = report->records,
             .tombstones_dropped = report->tombstones_dropped};
     }
@@ -122,11 +123,11 @@ static cask_past_merge past_of(const merge_record *record)
         .reason = record->reason == MERGE_REASON_NONE
                       ? "a process that died had begun it"
                       : merge_reason_text(record->reason),
-        .bytes_freed = record->bytes_freed,
         .did = {.inputs = record->inputs,
                 .outputs = record->outputs,
                 .bytes_read = record->bytes_read,
                 .bytes_written = record->bytes_written,
+                .bytes_freed = record->bytes_freed,
                 .records = record->records,
                 .tombstones_dropped = record->tombstones_dropped}};
 }

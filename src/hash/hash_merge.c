@@ -60,11 +60,6 @@ static bool goes(const store_handle *store, uint32_t row)
     return is_input(store, row) && !store_row_is_kept(store, row);
 }
 
-static siphash_value hash_of(const store_handle *store, const scan_item *item)
-{
-    return siphash(store->identity.hash_key, item->key, item->header.key_size);
-}
-
 static uint64_t place_of(const walk_part *part)
 {
     return place_make((uint16_t)part->row, part->item.offset, part->item.size,
@@ -415,7 +410,7 @@ static cask_status copy_tombstone(merge *m, const scan_item *item,
                                   cask_error *err)
 {
     merge_tombstone *tombstone =
-        merge_table_find(&m->tombstones, hash_of(m->store, item));
+        merge_table_find(&m->tombstones, store_hash_of(m->store, item));
 
     if (tombstone == NULL || tombstone->sequence != item->header.sequence) {
         return CASK_OK; /* a newer record hides what it would */
@@ -433,7 +428,7 @@ static cask_status copy_tombstone(merge *m, const scan_item *item,
 
 static cask_status copy_put(merge *m, const walk_part *part, cask_error *err)
 {
-    siphash_value hash = hash_of(m->store, &part->item);
+    siphash_value hash = store_hash_of(m->store, &part->item);
     scan_item item = part->item;
     merge_tombstone *tombstone;
     uint64_t place = 0;
@@ -511,7 +506,10 @@ static cask_status check_released(merge *m, cask_error *err)
 
 static void count_input(merge *m, uint32_t row)
 {
-    m->report->inputs += goes(m->store, row) ? 1 : 0;
+    if (goes(m->store, row)) {
+        m->report->inputs++;
+        m->report->bytes_freed += m->store->region.rows[row].tail;
+    }
 }
 
 /* ---- The whole ---- */
@@ -670,14 +668,12 @@ typedef struct merge_wanted {
 static cask_status copy_and_replace(merge *m, merge_wanted wanted,
                                     uint64_t *ret_inputs, cask_error *err)
 {
-    const region_merge *progress = &m->store->region.header->merge;
     cask_status status;
 
     merge_log_begin(m->store);
     status =
         store_merge_begin(m->store, wanted.rows, wanted.count, ret_inputs, err);
     if (status == CASK_OK && *ret_inputs > 0) {
-        m->report->bytes_freed = atomic_load(&progress->bytes_total);
         hash_pace_begin(&m->pace, m->store);
         status = copy_all(m, err);
         hash_pace_end(&m->pace);

@@ -188,14 +188,13 @@ static void test_text_tells_who_merges_and_what_was_merged(void **state)
                                    .asked = true,
                                    .past_count = CASK_PAST_MERGES};
     for (size_t i = 0; i < CASK_PAST_MERGES; i++) {
-        now.merge.past[i] =
-            (cask_past_merge){.number = CASK_PAST_MERGES - i,
-                              .began_ms = 1000000 - (i + 1) * 60000,
-                              .took_ms = 1500,
-                              .result = i == 1 ? CASK_NO_SPACE : CASK_OK,
-                              .reason = "disk space is low",
-                              .did = {.inputs = 7 + i, .outputs = 2},
-                              .bytes_freed = 4096};
+        now.merge.past[i] = (cask_past_merge){
+            .number = CASK_PAST_MERGES - i,
+            .began_ms = 1000000 - (i + 1) * 60000,
+            .took_ms = 1500,
+            .result = i == 1 ? CASK_NO_SPACE : CASK_OK,
+            .reason = "disk space is low",
+            .did = {.inputs = 7 + i, .outputs = 2, .bytes_freed = 4096}};
     }
     stat_report_text("/a/store", &now, NULL, &out);
     now.merge.pid = 0;

@@ -193,7 +193,7 @@ test_a_full_disk_is_tried_later_and_later_and_loses_nothing(void **state)
     assert_in_range(now.paused_ms, 1, 2000);
     assert_true(now.past_count >= 2);
     assert_int_equal(now.past[0].result, CASK_NO_SPACE);
-    assert_int_equal(now.past[0].bytes_freed, 0);
+    assert_int_equal(now.past[0].did.bytes_freed, 0);
     /* What the failed ones wrote is gone, and nothing else. */
     assert_int_equal(files_of(h), files);
     assert_int_equal(stats_of(h).dead_bytes, before.dead_bytes);
@@ -284,7 +284,7 @@ static void test_the_last_sixteen_merges_are_remembered(void **state)
         assert_int_equal(past->result, CASK_OK);
         assert_int_equal(past->pid, h->kernel->ops->pid(h->kernel));
         assert_true(past->did.bytes_read > 0);
-        assert_true(past->bytes_freed >= past->did.bytes_read);
+        assert_true(past->did.bytes_freed >= past->did.bytes_read);
         assert_string_equal(past->reason, "everything was asked for");
     }
     assert_in_range(now.past[0].did.inputs, 1, report.inputs);

@@ -1,0 +1,153 @@
+/*
+ * Merging: what it would do, does and did. A part of caskade.h, which includes
+ * it, and whose conventions hold.
+ */
+#ifndef CASKADE_MERGE_H
+#define CASKADE_MERGE_H
+
+#ifndef CASKADE_H
+#error "include caskade.h"
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct cask_merge_options {
+    bool all;   /* default false: merge what is worth it, as auto_merge does.
+                   true: every segment that holds anything dead, the active
+                   one too, which is sealed first */
+    bool start; /* default false: done on return. true: only asked for; a
+                   thread of a handle with auto_merge, in any process, does it,
+                   and if that dies, another one goes on */
+} cask_merge_options;
+
+typedef struct cask_merge_report {
+    uint64_t inputs, outputs; /* segments read and replaced; written */
+    uint64_t bytes_read, bytes_written;
+    uint64_t bytes_freed; /* of the files that were replaced: they go now, or
+                             when nobody reads them any more; what was written
+                             instead is not subtracted */
+    uint64_t records;     /* copied */
+    uint64_t tombstones_dropped; /* deletes that hid nothing any more */
+} cask_merge_report;
+
+/*
+ * Give space back: copy the live records of some segments to new ones, and
+ * remove the old ones. Reads and writes of all processes go on meanwhile. Of a
+ * damaged segment what can be read is moved; it stays, quarantined, as long as
+ * anything else in it is needed.
+ *
+ *   options     NULL: the defaults
+ *   ret_report  NULL allowed; also filled if the merge failed; zeros for
+ * `start`
+ *
+ * What was started goes on without this handle; see cask_merge_status(). It is
+ * dropped if it fails, is cancelled, or all processes close the store.
+ *
+ * May be killed at any point: nothing is lost, and the next merge of any
+ * process completes or forgets what was begun. Needs as much free space as it
+ * writes. Files that a snapshot or a fold needs are removed after that; the
+ * space of one of which a process holds a view comes back after that.
+ *
+ * Returns CASK_OK (also if there was nothing to merge); CASK_BUSY (another
+ * merge is under way); CASK_TIMEOUT (cancelled, or a lock timed out);
+ * CASK_CORRUPT (a segment was found to be damaged, all else was merged; or
+ * what was written cannot be read, and nothing is lost); CASK_INVALID (`start`,
+ * and nobody has auto_merge); CASK_NO_SPACE; CASK_READ_ONLY; CASK_POISONED;
+ * CASK_IO.
+ */
+CASK_API CASK_CHECKED cask_status cask_merge(cask_db *db,
+                                             const cask_merge_options *options,
+                                             cask_merge_report *ret_report,
+                                             cask_error *err);
+
+typedef enum cask_merge_phase {
+    CASK_MERGE_NONE = 0,
+    CASK_MERGE_COPYING = 1,
+    CASK_MERGE_MOVING = 2 /* the index is led to the copies */
+} cask_merge_phase;
+
+#define CASK_PAST_MERGES 16
+typedef struct cask_past_merge {
+    uint64_t number, began_ms, took_ms; /* from 1; since 1970 */
+    uint32_t pid;                       /* that did it, or completed it */
+    cask_status result;                 /* unless CASK_OK nothing was changed */
+    const char *reason;                 /* valid for ever */
+    cask_merge_report did;
+} cask_past_merge;
+
+typedef struct cask_merge_state {
+    cask_merge_phase phase; /* of the merge under way, in any process */
+    uint32_t pid;           /* that does it; 0: has died, another will go on */
+    uint64_t began_ms;      /* since 1970 */
+    uint64_t bytes_done, bytes_total; /* of its input */
+    uint64_t rate_bytes; /* read and written per second, while it copies */
+    bool due;            /* a merge by policy is due */
+    char reason[64];     /* why it is, or why not; on a handle that does not
+                            merge by itself, regardless of when it was opened */
+    uint64_t
+        paused_ms;    /* none begins by itself: one failed, or was cancelled */
+    uint32_t threads; /* handles that merge by themselves */
+    bool asked;       /* one that was started is not done yet */
+    cask_status
+        started; /* result of the last that is; CASK_TIMEOUT: cancelled */
+
+    /* Since the region was created, over all processes; the newest first. */
+    uint64_t merges, bytes_read, bytes_written, bytes_freed;
+    size_t past_count;
+    cask_past_merge past[CASK_PAST_MERGES];
+} cask_merge_state;
+
+/* What merges do and did, in all processes. Returns CASK_OK; CASK_TIMEOUT;
+ * CASK_NO_MEMORY. Cost: that of cask_merge_plan(). */
+CASK_API CASK_CHECKED cask_status cask_merge_status(cask_db *db,
+                                                    cask_merge_state *ret_state,
+                                                    cask_error *err);
+
+/*
+ * Ask the merge under way, in any process, to stop; returns at once. While it
+ * copies, nothing has changed then; while it moves, it is completed. What was
+ * asked for with `start` is dropped; for a minute none begins by itself, then
+ * the policy chooses anew. Returns CASK_OK, also if none is; CASK_READ_ONLY.
+ */
+CASK_API CASK_CHECKED cask_status cask_merge_cancel(cask_db *db,
+                                                    cask_error *err);
+
+typedef struct cask_merge_item {
+    uint64_t id;          /* of a segment */
+    uint64_t total_bytes; /* of its file */
+    uint64_t live_bytes;  /* of the records that are still looked up */
+    uint64_t gain_bytes;  /* that merging it is expected to free */
+    const char *reason;   /* why it is merged; valid for ever */
+} cask_merge_item;
+
+typedef struct cask_merge_summary {
+    const char *reason; /* of the first step, or why none is; valid for ever */
+    uint64_t left;      /* segments that are left to later steps */
+    uint64_t read_bytes, write_bytes; /* expected, of this step */
+    uint64_t freed_bytes;             /* the same, less what is written */
+} cask_merge_summary;
+
+/*
+ * Tell what cask_merge() with the same options would do first, and why. A
+ * merge is done in steps, each with a plan of its own. Changes nothing, and
+ * may be asked of any handle.
+ *
+ *   options      NULL: the defaults
+ *   ret_items    best first; free with cask_free()
+ *   ret_count    0: nothing would be merged, ret_summary->reason says why
+ *   ret_summary  NULL allowed
+ *
+ * Returns CASK_OK; CASK_INVALID; CASK_TIMEOUT; CASK_NO_MEMORY. Cost: O(n log n)
+ * for n segments.
+ */
+CASK_API CASK_CHECKED cask_status cask_merge_plan(
+    cask_db *db, const cask_merge_options *options, cask_merge_item **ret_items,
+    size_t *ret_count, cask_merge_summary *ret_summary, cask_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
