@@ -238,8 +238,8 @@ const command command_config = {
         "Examples:\n"
         "  caskade config /tmp/store\n"
         "  caskade config /tmp/store merge_window\n"
-        "  caskade config /tmp/store 'merge_window=mon-fri 22:00-06:00' "
-        "merge_rate_bytes=20MiB\n"
+        "  caskade config /tmp/store 'merge_window=mon-fri 22:00-06:00'\n"
+        "  caskade config /tmp/store merge_rate_bytes=20MiB max_segments=100\n"
         "  caskade config --reset merge_window /tmp/store\n",
     .options = options,
     .parse = parse,

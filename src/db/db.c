@@ -365,20 +365,29 @@ cask_status cask_exists(cask_db *db, cask_slice key, bool *ret_exists,
     return status;
 }
 
+cask_status db_check_many(const cask_slice *keys, size_t count,
+                          const cask_buffer *values,
+                          const cask_status *statuses, cask_error *err)
+{
+    cask_status status = CASK_OK;
+
+    if (count > 0 && (keys == NULL || values == NULL || statuses == NULL)) {
+        return fail(err, CASK_INVALID, 0, "an array is NULL");
+    }
+    for (size_t i = 0; i < count && status == CASK_OK; i++) {
+        status = db_check_key(keys[i], err);
+    }
+    return status;
+}
+
 cask_status cask_get_many(cask_db *db, const cask_slice *keys, size_t count,
                           cask_buffer *values, cask_status *statuses,
                           cask_error *err)
 {
     cask_status status = db_check(db, err);
 
-    if (status != CASK_OK || count == 0) {
-        return status;
-    }
-    if (keys == NULL || values == NULL || statuses == NULL) {
-        return fail(err, CASK_INVALID, 0, "an array is NULL");
-    }
-    for (size_t i = 0; i < count && status == CASK_OK; i++) {
-        status = db_check_key(keys[i], err);
+    if (status == CASK_OK) {
+        status = db_check_many(keys, count, values, statuses, err);
     }
     return status == CASK_OK
                ? hash_get_many(db->store, keys, count, values, statuses, err)

@@ -48,6 +48,11 @@ cask_status db_check_key(cask_slice key, cask_error *err);
 cask_status db_check_output(const void *output, const char *name,
                             cask_error *err);
 
+/* CASK_INVALID if an array is missing, or a key of it larger than allowed. */
+cask_status db_check_many(const cask_slice *keys, size_t count,
+                          const cask_buffer *values,
+                          const cask_status *statuses, cask_error *err);
+
 /* The same for reading a key into `output`, which must not be NULL. */
 cask_status db_check_read(const cask_db *db, cask_slice key, const void *output,
                           cask_error *err);

@@ -70,7 +70,7 @@ static cask_status set_expiry(cask_db *db, cask_slice key,
                          &local);
     } while (status == CASK_CONDITION);
     cask_buffer_free(&value);
-    if (status != CASK_OK && err != NULL) {
+    if (status != CASK_OK && status != CASK_NOT_FOUND && err != NULL) {
         *err = local;
     }
     return status;

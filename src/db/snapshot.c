@@ -157,14 +157,8 @@ cask_status cask_snapshot_get_many(cask_snapshot *snapshot,
 {
     cask_status status = check(snapshot, err);
 
-    if (status != CASK_OK || count == 0) {
-        return status;
-    }
-    if (keys == NULL || values == NULL || statuses == NULL) {
-        return fail(err, CASK_INVALID, 0, "an array is NULL");
-    }
-    for (size_t i = 0; i < count && status == CASK_OK; i++) {
-        status = db_check_key(keys[i], err);
+    if (status == CASK_OK) {
+        status = db_check_many(keys, count, values, statuses, err);
     }
     return status == CASK_OK
                ? hash_snapshot_get_many(&snapshot->at, keys, count, values,

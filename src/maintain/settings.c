@@ -32,10 +32,11 @@ static const setting table[] = {
     ROW(dead_bytes_merge_trigger, BYTES, 512 * MIB, 0, 1024 * TIB,
         "merge when one segment has so many dead bytes; 0: not for that"),
     ROW(frag_threshold, PERCENT, 40, 0, 100,
-        "a merge also takes segments of which so much is dead; 0: not for "
-        "that"),
+        "with max_space_amplification 0 a merge also takes segments of which "
+        "so much is dead; 0: not for that"),
     ROW(dead_bytes_threshold, BYTES, 128 * MIB, 0, 1024 * TIB,
-        "a merge also takes segments with so many dead bytes; 0: not for that"),
+        "with max_space_amplification 0 a merge also takes segments with so "
+        "many dead bytes; 0: not for that"),
     ROW(small_file_threshold, BYTES, 10 * MIB, 0, GIB,
         "segments below it are small, and put together"),
     ROW(max_merge_size, BYTES, 100 * GIB, MIB, 1024 * TIB,

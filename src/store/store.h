@@ -3,9 +3,10 @@
  * and its segments. What every engine needs and none owns. An engine adds an
  * index and is called back to apply records to it.
  *
- * Lock order: open lock (byte of LOCK) > leadership of syncs (word in the
- * region) > maintenance lock (handle's mutex, then byte of LOCK) > write lock
- * (mutex in the region) > map lock (handle's mutex).
+ * Lock order: open lock (byte of LOCK) > merge lock (handle's mutex, then byte
+ * of LOCK) > leadership of syncs (word in the region) > maintenance lock
+ * (handle's mutex, then byte of LOCK) > write lock (mutex in the region) > map
+ * lock (handle's mutex).
  */
 #ifndef CASKADE_STORE_H
 #define CASKADE_STORE_H

@@ -38,8 +38,8 @@ typedef struct store_cut {
  * Take a cut and pin it. Readers and writers go on; the write lock is held for
  * a look at the segment table.
  *
- * Returns CASK_OK (then end it by store_cut_end()); CASK_TIMEOUT; CASK_FENCED;
- * CASK_NO_MEMORY; CASK_IO.
+ * Returns CASK_OK (then end it by store_cut_unpin() and store_cut_free());
+ * CASK_TIMEOUT; CASK_FENCED; CASK_NO_MEMORY; CASK_IO.
  */
 cask_status store_cut_begin(store_handle *store, store_cut *ret_cut,
                             cask_error *err);

@@ -52,6 +52,8 @@ for command in $commands; do
     output_says "^Usage: caskade $command "
     output_says '^Examples:$'
     output_says "^  (.*\| )?caskade $command "
+    is "$(sed '1,/^Examples:$/d; /^  .*caskade /d; /^ *$/d' help)" '' \
+        "what begins with no command in the examples of $command --help"
     is "$(awk 'length > 80' help)" '' "lines of $command --help over 80"
 
     # Options: at the start of a line, maybe after a short one.

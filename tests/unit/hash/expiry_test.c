@@ -210,6 +210,7 @@ static cask_status expire(handle *h, const char *key, uint64_t ttl_ms,
 static void test_a_time_of_expiry_is_told_set_and_taken(void **state)
 {
     handle *h = *state;
+    cask_error err = {.message = "as it was"};
     uint64_t ttl_ms = 7;
     bool had = true;
 
@@ -239,8 +240,9 @@ static void test_a_time_of_expiry_is_told_set_and_taken(void **state)
                      CASK_NOT_FOUND);
     assert_int_equal(ttl_ms, 7);
     assert_int_equal(expire(h, "k", 1, 0), CASK_NOT_FOUND);
-    assert_int_equal(cask_persist(h->db, cask_slice_of("k"), NULL, NULL),
+    assert_int_equal(cask_persist(h->db, cask_slice_of("k"), NULL, &err),
                      CASK_NOT_FOUND);
+    assert_string_equal(err.message, "as it was");
 }
 
 static void test_an_age_of_the_store_counts_from_the_write(void **state)
