@@ -127,9 +127,8 @@ static void end_locked(store_handle *store, siphash_value hash, uint64_t place)
     slot = keydir_slot_locked(&store->region, key, &found);
     save(store, hash, found, place_ended(found), place_size(found));
     if (undo_is_needed(&store->region)) {
-        /* Behind all snapshots, as a record that is written next. */
         undo_save_locked(&store->region, (undo_key){key.tag, key.shard}, found,
-                         atomic_load(&store->region.header->next_sequence));
+                         atomic_load(&store->region.header->next_sequence) - 1);
     }
     keydir_store_locked(slot, key, place_ended(found));
     count_end(store, place_row(found), place_size(found));
@@ -336,6 +335,12 @@ static cask_status end_chunk(ending *e, cask_error *err)
     cask_status status = lock_with_undo(e->store, e->some.count, err);
 
     if (status == CASK_OK) {
+        if (undo_is_needed(&e->store->region)) {
+            /* A sequence of its own: behind all snapshots, and not behind one
+             * that is made before anything else is written: the inputs are not
+             * pinned for that one. */
+            atomic_fetch_add(&e->store->region.header->next_sequence, 1);
+        }
         for (size_t i = 0; i < e->some.count; i++) {
             end_locked(e->store, e->some.item[i].hash, e->some.item[i].to);
         }

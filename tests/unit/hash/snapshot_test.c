@@ -305,6 +305,34 @@ static void test_nothing_expires_in_it(void **state)
     cask_snapshot_free(late);
 }
 
+/* What a merge lets leave the index is behind the snapshots that are there,
+ * and before one that is made next, though nothing was written in between. */
+static void test_what_expired_before_it_is_not_looked_for(void **state)
+{
+    handle *h = *state;
+    cask_write_options options = {.ttl_ms = 5000};
+    cask_buffer value = {0};
+    cask_snapshot *early;
+    cask_snapshot *late;
+
+    assert_int_equal(cask_put_with(h->db, cask_slice_of("key 1"),
+                                   cask_slice_of("value"), &options, NULL,
+                                   NULL),
+                     CASK_OK);
+    early = make(h->db);
+    os_sim_advance_ms(h->sim, 600000);
+    merge_all(h);
+    late = make(h->db);
+    assert_int_equal(cask_snapshot_get(early, cask_slice_of("key 1"), &value,
+                                       NULL, NULL),
+                     CASK_OK);
+    cask_snapshot_free(early);
+    merge_all(h);
+    expect_key(late, 1, 0);
+    cask_snapshot_free(late);
+    cask_buffer_free(&value);
+}
+
 /* ---- What it keeps ---- */
 
 static void test_everything_is_given_back(void **state)
@@ -626,6 +654,7 @@ int main(void)
         SMALL(test_many_keys_at_once),
         SMALL(test_a_batch_is_in_it_wholly_or_not_at_all),
         SMALL(test_nothing_expires_in_it),
+        SMALL(test_what_expired_before_it_is_not_looked_for),
         SMALL(test_everything_is_given_back),
         SMALL(test_what_came_after_it_is_not_kept_for_it),
         SMALL(test_it_is_listed_with_what_it_keeps),
