@@ -297,20 +297,31 @@ static uint64_t last_listed(const repair *r)
     return last;
 }
 
+/*
+ * Whether MANIFEST says all that there is to say. Not if what it lists is
+ * missing; nor if its end is: the edits that are lost may have listed anything,
+ * also what merges wrote. One that is cut between two edits has lost the one
+ * that promises ids, so that files bear ids that it never gave out.
+ */
 static bool is_complete(const repair *r)
 {
     for (size_t i = 0; i < r->source_count; i++) {
-        if (r->sources[i].is_listed && r->sources[i].size == 0) {
+        const repair_source *source = &r->sources[i];
+
+        if (source->is_listed ? source->size == 0
+                              : source->last_sequence != 0 &&
+                                    source->id >= r->manifest.next_id) {
             return false;
         }
     }
-    return true;
+    return !r->manifest.torn;
 }
 
 /*
  * A file that MANIFEST does not list is what a process that died has left, and
  * does not count; unless it is newer than MANIFEST, which is an old one then,
- * or something that MANIFEST lists is not there: it may be what took its place.
+ * or MANIFEST is not complete: it may be what took the place of a file that is
+ * not there, or have been listed.
  */
 static bool counts_after_all(const repair *r, const repair_source *source,
                              uint64_t last, bool complete)
@@ -356,7 +367,7 @@ cask_status repair_read_all(repair *r, cask_error *err)
                               .reason = "MANIFEST does not list it, but seems "
                                         "to be out of date: it was read, and "
                                         "keys that were deleted can be back"},
-                       .harmless = true});
+                       .harmless = complete});
             status = read_source(r, i, err);
         }
     }

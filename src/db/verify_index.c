@@ -119,7 +119,7 @@ static uint64_t sequence_at(inspection *x, uint64_t place)
     uint64_t end = offset + RECORD_HEADER_SIZE;
     const uint8_t *data = NULL;
     record_header header;
-    store_bytes bytes;
+    store_bytes bytes = {NULL, 0, 0};
     uint64_t sequence = 0;
 
     if (atomic_load(&row->reserved_tail) >= end &&
@@ -130,8 +130,8 @@ static uint64_t sequence_at(inspection *x, uint64_t place)
         sequence = record_decode_header(data + offset, seed, &header)
                        ? header.sequence
                        : 0;
-        store_bytes_free(x->store, &bytes);
     }
+    store_bytes_free(x->store, &bytes);
     return sequence;
 }
 

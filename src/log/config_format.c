@@ -33,12 +33,19 @@ static cask_status fail_line(cask_error *err, uint32_t number, uint64_t offset,
 
 static cask_status check_first(const char *text, size_t size, cask_error *err)
 {
+    size_t at = NAME_SIZE;
+
     if (size >= FIRST_SIZE &&
         memcmp(text, CONFIG_FIRST_LINE, FIRST_SIZE) == 0) {
         return CASK_OK;
     }
-    if (size > NAME_SIZE && memcmp(text, NAME_PART, NAME_SIZE) == 0 &&
-        text[NAME_SIZE] >= '1' && text[NAME_SIZE] <= '9') {
+    if (size > NAME_SIZE && memcmp(text, NAME_PART, NAME_SIZE) == 0) {
+        while (at < size && text[at] >= '0' && text[at] <= '9') {
+            at++;
+        }
+    }
+    if (at > NAME_SIZE && at < size && text[at] == '\n' &&
+        text[NAME_SIZE] != '0') {
         return fail(err, CASK_UNSUPPORTED, 0,
                     CONFIG_NAME ": offset 0: of another version than 1, the "
                                 "only one that is known");

@@ -70,6 +70,10 @@ cask_status store_row_bytes(store_handle *store, uint32_t row, uint64_t size,
         }
         return status;
     }
+    if (size == 0) {
+        *ret_data = NULL;
+        return CASK_OK; /* nothing of it can be read */
+    }
     if (store->os->ops->map_private(store->os, size, &memory) != 0) {
         return fail_memory(err, size);
     }

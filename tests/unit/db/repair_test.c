@@ -393,6 +393,47 @@ static bool take_away(handle *h)
     return status == CASK_OK;
 }
 
+/* Merges write MANIFEST anew, so that any segment may be behind a cut. */
+static void test_a_manifest_cut_anywhere_loses_no_key(void **state)
+{
+    handle *h = *state;
+    uint8_t bytes[4096];
+    os_file *dir;
+    os_file *file;
+    os_stat stat;
+    os_span all;
+    size_t got = 0;
+    uint64_t told_of = 0;
+
+    fill(h);
+    assert_int_equal(h->kernel->ops->open_dir(h->kernel, HANDLE_PATH, &dir), 0);
+    assert_int_equal(
+        h->kernel->ops->open(dir, MANIFEST_NAME, OS_READ | OS_WRITE, 0, &file),
+        0);
+    assert_int_equal(h->kernel->ops->stat(file, &stat), 0);
+    assert_true(stat.size <= sizeof(bytes));
+    assert_int_equal(
+        h->kernel->ops->read_at(file, bytes, (size_t)stat.size, 0, &got), 0);
+    assert_int_equal(got, stat.size);
+    all = (os_span){bytes, got};
+    for (uint64_t size = MANIFEST_HEADER_SIZE; size < stat.size;
+         size += MANIFEST_EDIT_SIZE / 2) {
+        cask_repair_report report;
+        cask_status status;
+        told t;
+
+        assert_int_equal(h->kernel->ops->truncate(file, size), 0);
+        status = repair_to(h, OUT, &t, &report, NULL);
+        assert_true(status == CASK_OK || status == CASK_CORRUPT);
+        told_of += t.lost > 0 ? 1 : 0;
+        assert_true(take_away(h));
+        assert_int_equal(h->kernel->ops->write_at(file, &all, 1, 0), 0);
+    }
+    assert_true(told_of > 4);
+    h->kernel->ops->close(file);
+    h->kernel->ops->close(dir);
+}
+
 static bool stop_at(void *context, uint64_t done, uint64_t total)
 {
     uint64_t *calls = context;
@@ -544,6 +585,7 @@ int main(void)
         TEST(test_damage_of_what_is_dead_loses_nothing),
         TEST(test_a_value_larger_than_a_segment_comes_over),
         TEST(test_a_store_in_use_or_none_is_refused),
+        TEST(test_a_manifest_cut_anywhere_loses_no_key),
         TEST(test_it_stops_when_told_and_leaves_nothing),
         TEST(test_a_full_disk_leaves_nothing),
         TEST(test_every_fault_leaves_a_store_or_none),
