@@ -9,7 +9,7 @@
 #include "store/store_recover.h"
 
 /* Attempts to see one state of a store that others change meanwhile. */
-enum { PRIVATE_ATTEMPTS = 10 };
+enum { PRIVATE_ATTEMPTS = 20 };
 
 /* Every segment is mapped now: others may remove what they replace. */
 static cask_status map_all(store_handle *store, cask_error *err)
@@ -68,27 +68,52 @@ static void keep_files(store_handle *store)
     }
 }
 
+/* Which MANIFEST it is, and how much of it there is. */
+typedef struct version {
+    uint64_t nonce;
+    uint64_t tail;
+} version;
+
+/* Of one that cannot be read: {0}. */
+static version version_of(const store_handle *store)
+{
+    manifest_state manifest;
+    version found = {.nonce = 0};
+
+    if (manifest_load(store->dir, store->identity.uuid, &manifest, NULL) ==
+        CASK_OK) {
+        found = (version){manifest.header.nonce, manifest.tail};
+    }
+    manifest_free(&manifest);
+    return found;
+}
+
+static bool is_same(version a, version b)
+{
+    return a.nonce == b.nonce && a.tail == b.tail;
+}
+
 cask_status store_build_private(store_handle *store,
                                 const region_identity *identity,
                                 cask_error *err)
 {
-    cask_status status = CASK_CORRUPT;
-    os_stat before = {0};
-    os_stat after = {0};
-
     store->private_index = true;
     keep_files(store);
-    /* Somebody else may be opening, rotating or closing: what looks damaged
-     * is looked at again if the store has changed meanwhile. */
-    for (int i = 0; i < PRIVATE_ATTEMPTS && status == CASK_CORRUPT; i++) {
-        before = after;
-        (void)store->os->ops->stat_name(store->dir, MANIFEST_NAME, &after);
-        if (i > 0 && before.inode == after.inode && before.size == after.size) {
-            break;
+    /* Somebody else may be opening, rotating, merging or closing: what looks
+     * damaged is looked at again if the store has changed meanwhile. */
+    for (uint32_t i = 0; i < PRIVATE_ATTEMPTS; i++) {
+        version before = version_of(store);
+        cask_status status = try_private(store, identity, err);
+
+        if (status != CASK_CORRUPT || is_same(before, version_of(store))) {
+            return status;
         }
-        status = try_private(store, identity, err);
+        store->os->ops->sleep_ms(store->os, i);
     }
-    return status;
+    return fail(err, CASK_TIMEOUT, 0,
+                "%s: others changed the store each of %d times that it was "
+                "read; try again",
+                store->path, PRIVATE_ATTEMPTS);
 }
 
 /* What a private index consists of. */
