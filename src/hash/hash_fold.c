@@ -115,7 +115,8 @@ static uint64_t sequence_at(store_handle *store, uint64_t place)
                         NULL) != CASK_OK) {
             return 0;
         }
-    } else if (store_map_row(store, place_row(place), &map, NULL) == CASK_OK) {
+    } else if (store_map_row(store, place_row(place), &map, NULL) == CASK_OK &&
+               map->size >= offset + sizeof(bytes)) {
         memcpy(bytes, map->data + offset, sizeof(bytes));
     } else {
         return 0;

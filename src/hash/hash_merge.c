@@ -66,14 +66,27 @@ static uint64_t place_of(const walk_part *part)
                       record_kind(&part->item.header) == RECORD_PUT);
 }
 
+/* What is durable is not known: nothing may go. */
+static cask_status check_poison(const store_handle *store, cask_error *err)
+{
+    return atomic_load(&store->region.header->poisoned) == 0
+               ? CASK_OK
+               : fail(err, CASK_POISONED, 0,
+                      "%s: a sync failed, nothing is merged any more; reopen "
+                      "the store",
+                      store->path);
+}
+
 static cask_status check_cancel(merge *m, cask_error *err)
 {
-    if (store_merge_is_cancelled(m->store)) {
-        return fail(err, CASK_TIMEOUT, 0,
-                    "%s: the merge was cancelled; nothing was changed",
-                    m->store->path);
+    cask_status status = check_poison(m->store, err);
+
+    if (status == CASK_OK && store_merge_is_cancelled(m->store)) {
+        status = fail(err, CASK_TIMEOUT, 0,
+                      "%s: the merge was cancelled; nothing was changed",
+                      m->store->path);
     }
-    return CASK_OK;
+    return status;
 }
 
 /* ---- Walking data ---- */
@@ -629,14 +642,10 @@ static cask_status complete_inherited(store_handle *store, cask_error *err)
 
 static cask_status inherit(store_handle *store, cask_error *err)
 {
-    cask_status status;
+    cask_status status = check_poison(store, err);
 
-    if (atomic_load(&store->region.header->poisoned) != 0) {
-        /* What is durable is not known: nothing may go. */
-        return fail(err, CASK_POISONED, 0,
-                    "%s: a sync failed, nothing is merged any more; reopen "
-                    "the store",
-                    store->path);
+    if (status != CASK_OK) {
+        return status;
     }
     status = store_merge_inherit(store, err);
     if (status == CASK_OK &&

@@ -82,9 +82,11 @@ static uint64_t pay(hash_pace *pace, uint64_t limit, uint64_t now)
     return after;
 }
 
-/* Until then; but a limit that is changed meanwhile counts at once. */
-static void wait_until(hash_pace *pace, uint64_t limit, uint64_t until)
+/* Until then; but a setting that is changed meanwhile counts at once. What
+ * syncs allow changes all the time: it counts for what is paid next. */
+static void wait_until(hash_pace *pace, uint64_t until)
 {
+    uint64_t rate = pace->settings.merge_rate_bytes;
     const os_ops *ops = pace->store->os->ops;
     region_merger *merger = merger_of(pace);
     /* The kernel compares plain words. */
@@ -101,7 +103,7 @@ static void wait_until(hash_pace *pace, uint64_t limit, uint64_t until)
         if (now - pace->step_ns >= STEP_NS) {
             take_step(pace, now);
         }
-        if (limit_of(pace) != limit) {
+        if (pace->settings.merge_rate_bytes != rate) {
             atomic_store(&merger->paid_until_ns, now);
             return;
         }
@@ -124,7 +126,7 @@ void hash_pace_add(hash_pace *pace, uint64_t bytes)
     }
     limit = limit_of(pace);
     if (limit != 0) {
-        wait_until(pace, limit, pay(pace, limit, now));
+        wait_until(pace, pay(pace, limit, now));
     }
     pace->unpaid = 0;
 }

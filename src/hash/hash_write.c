@@ -137,7 +137,8 @@ static void yield(store_handle *store)
     uint64_t yielded =
         atomic_load_explicit(&store->yielded, memory_order_relaxed);
 
-    if (written - yielded >= MERGE_YIELD_BYTES &&
+    /* Another thread may have come in between, and have seen more. */
+    if (written > yielded && written - yielded >= MERGE_YIELD_BYTES &&
         atomic_compare_exchange_strong(&store->yielded, &yielded, written)) {
         hash_yield(store);
     }
@@ -147,10 +148,13 @@ static void yield(store_handle *store)
 static cask_status settle(store_handle *store, uint64_t sequence,
                           cask_error *err)
 {
+    cask_status status = CASK_OK;
+
+    if (store->options.sync == CASK_SYNC_COMMIT) {
+        status = store_sync_to(store, sequence, err);
+    }
     yield(store);
-    return store->options.sync == CASK_SYNC_COMMIT
-               ? store_sync_to(store, sequence, err)
-               : CASK_OK;
+    return status;
 }
 
 static cask_status fail_same_hash(const store_handle *store, cask_error *err)

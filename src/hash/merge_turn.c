@@ -198,7 +198,9 @@ void merge_wish_settle(store_handle *store, uint64_t number, cask_status result)
     region_merger *merger = merger_of(store);
     uint64_t done = atomic_load(&merger->wish_done);
 
-    atomic_store(&merger->wish_result, (uint32_t)result);
+    if (done < number) {
+        atomic_store(&merger->wish_result, (uint32_t)result);
+    }
     while (done < number &&
            !atomic_compare_exchange_weak(&merger->wish_done, &done, number)) {
     }

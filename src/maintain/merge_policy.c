@@ -286,7 +286,8 @@ const char *merge_reason_text(merge_reason reason)
 #undef MERGE_REASON_TEXT
     };
 
-    return texts[reason];
+    return (size_t)reason < sizeof(texts) / sizeof(texts[0]) ? texts[reason]
+                                                             : "unknown";
 }
 
 const char *merge_wait_text(merge_wait wait)
@@ -297,5 +298,6 @@ const char *merge_wait_text(merge_wait wait)
 #undef MERGE_WAIT_TEXT
     };
 
-    return texts[wait];
+    return (size_t)wait < sizeof(texts) / sizeof(texts[0]) ? texts[wait]
+                                                           : "unknown";
 }

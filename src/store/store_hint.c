@@ -195,8 +195,9 @@ cask_status store_write_hint(store_handle *store, uint32_t row_index,
         scan.trusted_end = row->tail;
         status = write_file(store, writer, &scan, err);
     }
-    /* Unless a merge has taken the segment away meanwhile. */
-    if (status == CASK_OK && atomic_load(&row->file_id) == expected.id) {
+    if (atomic_load(&row->file_id) != expected.id) {
+        status = CASK_OK; /* a merge has taken the segment away meanwhile */
+    } else if (status == CASK_OK) {
         atomic_store(&row->has_hint, 1);
     }
     store_bytes_free(store, &bytes);

@@ -66,15 +66,17 @@ static void tick(store_handle *store)
 
     store_publish_counters(store);
     store_window_watch(store);
+    if (atomic_load(&store->region.header->poisoned) == 0 &&
+        sync_is_due(store)) {
+        report(store, CASK_EVENT_BACKGROUND, store_sync_all(store, &err), &err);
+    }
+    /* Behind the sync: it may have to wait. */
     if (store_settings_are_unread(store) &&
         store_maintain_begin(store, &err) == CASK_OK) {
         store_maintain_end(store); /* has read them */
     }
     if (atomic_load(&store->region.header->poisoned) != 0) {
         return;
-    }
-    if (sync_is_due(store)) {
-        report(store, CASK_EVENT_BACKGROUND, store_sync_all(store, &err), &err);
     }
     if (store_wants_next(store)) {
         report(store, CASK_EVENT_BACKGROUND, store_prepare_next(store, &err),
