@@ -299,8 +299,13 @@ static bool remove_orphan(void *context, const char *name)
     return true;
 }
 
+/* Its own, too: the space that it takes is that of the one to come. */
 static void remove_orphans(store_handle *store)
 {
+    region_handle own = {.os = store->os, .dir = store->region.dir};
+
+    memcpy(own.name, store->region.name, sizeof(own.name));
+    (void)region_remove_orphan(&own);
     if (store->region_dir != NULL) {
         (void)store->os->ops->list(store->region_dir, remove_orphan, store);
     }
@@ -331,6 +336,9 @@ static cask_status make_region(store_handle *store,
     cask_status status = aim(store, identity, path, err);
     os_space space;
 
+    if (status == CASK_OK) {
+        remove_orphans(store);
+    }
     if (status == CASK_OK &&
         store->os->ops->space(store->region.dir, &space) == 0 &&
         space.free < REGION_LEAST_BYTES) {
@@ -340,7 +348,6 @@ static cask_status make_region(store_handle *store,
                       REGION_LEAST_BYTES);
     }
     if (status == CASK_OK) {
-        remove_orphans(store);
         status = region_create(&store->region, identity, FIRST_HEAP_BYTES, err);
     }
     if (status != CASK_OK) {

@@ -216,6 +216,30 @@ static void test_region_dir_that_is_too_small_is_named(void **state)
     assert_int_equal(run_in_child(state, use_small_region_dir), 0);
 }
 
+/* There is room for one region, not for two. */
+static void die_with_small_region_dir(scene *s)
+{
+    int status = 1;
+    pid_t child;
+
+    mount_small(s->mount, "1300k");
+    s->options.region_dir = s->mount;
+    child = fork();
+    if (child == 0) {
+        must(cask_put(open_store(s), cask_slice_of("a"), cask_slice_of("b"),
+                      &s->err) == CASK_OK,
+             s, "put");
+        _exit(0);
+    }
+    must(waitpid(child, &status, 0) == child && status == 0, s, "put");
+    close_store(s, open_store(s));
+}
+
+static void test_region_of_a_dead_process_makes_room_for_the_next(void **state)
+{
+    assert_int_equal(run_in_child(state, die_with_small_region_dir), 0);
+}
+
 static void use_small_shm(scene *s)
 {
     bool exists = false;
@@ -517,6 +541,7 @@ static void test_full_disk_in_a_merge_changes_nothing(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        TEST(test_region_of_a_dead_process_makes_room_for_the_next),
         TEST(test_region_dir_that_is_too_small_is_named),
         TEST(test_small_shm_moves_the_region_to_the_directory),
         TEST(test_full_region_fails_puts_until_there_is_room),
