@@ -89,6 +89,8 @@ int posix_is_locked(os_file *file, uint64_t offset, uint64_t size,
 
 /* --- mutexes -------------------------------------------------------------- */
 
+enum { WAIT_PIECE_MS = 50 };
+
 static pthread_mutex_t *inner_mutex(os_mutex *mutex)
 {
     return (pthread_mutex_t *)(void *)mutex->storage;
@@ -149,10 +151,27 @@ static int wait_for_mutex(pthread_mutex_t *mutex,
 
 #else
 
+/*
+ * In pieces, and each looks at the mutex first: who is woken and dies before
+ * it has run wakes nobody else if another took the mutex meanwhile, and that
+ * one, who saw no waiters, does not either; all would sleep beside a free lock.
+ */
 static int wait_for_mutex(pthread_mutex_t *mutex,
                           const struct timespec *deadline)
 {
-    return pthread_mutex_clocklock(mutex, CLOCK_MONOTONIC, deadline);
+    struct timespec piece;
+    bool is_last;
+    int error;
+
+    do {
+        piece = posix_deadline(WAIT_PIECE_MS);
+        is_last = piece.tv_sec > deadline->tv_sec ||
+                  (piece.tv_sec == deadline->tv_sec &&
+                   piece.tv_nsec >= deadline->tv_nsec);
+        error = pthread_mutex_clocklock(mutex, CLOCK_MONOTONIC,
+                                        is_last ? deadline : &piece);
+    } while (error == ETIMEDOUT && !is_last);
+    return error;
 }
 
 #endif
