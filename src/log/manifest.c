@@ -251,6 +251,13 @@ static cask_status apply_edits(manifest_state *manifest, const uint8_t *bytes,
         manifest->number = edit.number;
     }
     manifest->tail = at;
+    if (manifest->number < manifest->header.edits) {
+        return fail(err, CASK_CORRUPT, 0,
+                    MANIFEST_NAME ": offset %zu: edit %" PRIu64 " of %" PRIu32
+                                  " is damaged or cut off; restore it from a "
+                                  "backup",
+                    at, manifest->number + 1, manifest->header.edits);
+    }
     return check_torn(manifest, bytes, size, at, err);
 }
 
@@ -431,7 +438,7 @@ static cask_status encode_all(manifest_state *manifest, cask_buffer *bytes,
     manifest_edit next = {.type = MANIFEST_NEXT};
     cask_status status;
 
-    manifest_header_encode(&manifest->header, header);
+    memset(header, 0, sizeof(header)); /* it counts what follows */
     status = buffer_append(bytes, header, sizeof(header), err);
     for (size_t i = 0; i < manifest->count && status == CASK_OK; i++) {
         status = add_segment(manifest, bytes, &manifest->segments[i], err);
@@ -440,6 +447,10 @@ static cask_status encode_all(manifest_state *manifest, cask_buffer *bytes,
         next.next.segment_id = manifest->next_id;
         next.next.sequence = manifest->next_sequence;
         status = add_edit(manifest, bytes, next, err);
+    }
+    if (status == CASK_OK) {
+        manifest->header.edits = (uint32_t)manifest->number;
+        manifest_header_encode(&manifest->header, bytes->data);
     }
     return status;
 }

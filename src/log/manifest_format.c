@@ -14,7 +14,7 @@ enum {
     MANIFEST_AT_NONCE = 32,      /* u64 */
     MANIFEST_AT_PAST_LOG = 40,   /* u64 */
     MANIFEST_AT_PAST_MERGE = 48, /* u64 */
-    MANIFEST_AT_RESERVED = 56,   /* 4 zeros */
+    MANIFEST_AT_EDITS = 56,      /* u32 */
     MANIFEST_AT_CRC = 60         /* u32, of the 60 bytes before */
 };
 
@@ -53,6 +53,7 @@ void manifest_header_encode(const manifest_header *header,
     store_u64(out + MANIFEST_AT_NONCE, header->nonce);
     store_u64(out + MANIFEST_AT_PAST_LOG, header->past_log_bytes);
     store_u64(out + MANIFEST_AT_PAST_MERGE, header->past_merge_bytes);
+    store_u32(out + MANIFEST_AT_EDITS, header->edits);
     format_finish(&manifest_kind, out);
 }
 
@@ -76,6 +77,7 @@ cask_status manifest_header_decode(const uint8_t in[MANIFEST_HEADER_SIZE],
     ret_header->nonce = load_u64(in + MANIFEST_AT_NONCE);
     ret_header->past_log_bytes = load_u64(in + MANIFEST_AT_PAST_LOG);
     ret_header->past_merge_bytes = load_u64(in + MANIFEST_AT_PAST_MERGE);
+    ret_header->edits = load_u32(in + MANIFEST_AT_EDITS);
     return CASK_OK;
 }
 

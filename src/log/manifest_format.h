@@ -25,6 +25,8 @@ typedef struct manifest_header {
      * of outputs of merges. */
     uint64_t past_log_bytes;
     uint64_t past_merge_bytes;
+    /* Edits that it was made with: they are durable, so none can be torn. */
+    uint32_t edits;
 } manifest_header;
 
 typedef enum manifest_edit_type {

@@ -315,6 +315,31 @@ static void test_edits_about_unknown_segments_are_refused(void **state)
     }
 }
 
+/* They were durable before the file had its name: none can be torn. */
+static void test_a_cut_of_what_it_was_made_with_is_refused(void **state)
+{
+    disk *d = *state;
+    manifest_state manifest;
+    os_file *file;
+    uint64_t tail;
+
+    make_manifest(d, &manifest);
+    tail = manifest.tail;
+    manifest_free(&manifest);
+    assert_int_equal(load(d, &manifest, NULL), CASK_OK);
+    assert_int_equal(manifest.number, manifest.header.edits);
+    manifest_free(&manifest);
+    assert_int_equal(d->dir->os->ops->open(d->dir, MANIFEST_NAME,
+                                           OS_READ | OS_WRITE, 0, &file),
+                     0);
+    for (uint64_t size = tail - 1; size >= MANIFEST_HEADER_SIZE; size--) {
+        assert_int_equal(d->dir->os->ops->truncate(file, size), 0);
+        assert_int_equal(load(d, &manifest, NULL), CASK_CORRUPT);
+        manifest_free(&manifest);
+    }
+    d->dir->os->ops->close(file);
+}
+
 /* Ids and sequences only grow. */
 static void test_an_edit_that_takes_ids_back_is_refused(void **state)
 {
@@ -596,6 +621,7 @@ int main(void)
         ON_DISK(test_damage_before_the_last_edit_is_refused),
         ON_DISK(test_a_manifest_that_is_none_is_refused),
         ON_DISK(test_edits_about_unknown_segments_are_refused),
+        ON_DISK(test_a_cut_of_what_it_was_made_with_is_refused),
         ON_DISK(test_an_edit_that_takes_ids_back_is_refused),
         ON_DISK(test_a_rewrite_that_fails_leaves_old_or_new),
         ON_DISK(test_an_append_that_fails_does_not_count),
