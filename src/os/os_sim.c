@@ -76,10 +76,16 @@ static void write_back(os_sim *sim)
 
 int sim_begin_change(os_sim *sim, os_file *file)
 {
+    os_sim_hook hook;
+    void *context;
     int error;
 
-    if (sim->hook != NULL) {
-        sim->hook(sim->hook_context, sim);
+    sim_lock_guard(sim);
+    hook = sim->hook;
+    context = sim->hook_context;
+    sim_unlock_guard(sim);
+    if (hook != NULL) {
+        hook(context, sim);
     }
     error = sim_begin(sim, file);
     if (error != 0) {
@@ -266,8 +272,10 @@ uint64_t os_sim_operations(os_sim *sim)
 
 void os_sim_set_hook(os_sim *sim, os_sim_hook hook, void *context)
 {
+    sim_lock_guard(sim);
     sim->hook = hook;
     sim->hook_context = context;
+    sim_unlock_guard(sim);
 }
 
 void os_sim_cut_at(os_sim *sim, uint64_t operation)

@@ -108,15 +108,30 @@ static void merge_all(scene *s, cask_db *db)
 
 /* ---- Readers that stop ---- */
 
+/* Only to read: a writer could be stopped while it syncs for all others. */
 static int hold_a_snapshot(scene *s)
 {
-    cask_db *db = open_store(s);
     cask_snapshot *snapshot = NULL;
+    cask_db *db;
 
+    s->options.read_only = true;
+    db = open_store(s);
     require(s, cask_snapshot_create(db, &snapshot, &s->err));
-    put(s, db, "held", "yes");
     (void)pause();
     return 1;
+}
+
+static void wait_for_snapshot(scene *s, cask_db *db)
+{
+    size_t count = 0;
+
+    while (count == 0) {
+        cask_snapshot_info *list = NULL;
+
+        (void)usleep(1000);
+        require(s, cask_snapshot_list(db, &list, &count, &s->err));
+        cask_free(list);
+    }
 }
 
 static void expect_listed(scene *s, cask_db *db, pid_t pid)
@@ -147,7 +162,7 @@ static void test_a_killed_reader_gives_back_what_was_kept(void **state)
 
     write_all(s, db, 1);
     pid = start(hold_a_snapshot, s);
-    wait_for_key(db, "held");
+    wait_for_snapshot(s, db);
     (void)kill(pid, SIGSTOP);
     write_all(s, db, 2);
     merge_all(s, db);
