@@ -323,9 +323,9 @@ static void test_what_expired_before_it_is_not_looked_for(void **state)
     os_sim_advance_ms(h->sim, 600000);
     merge_all(h);
     late = make(h->db);
-    assert_int_equal(cask_snapshot_get(early, cask_slice_of("key 1"), &value,
-                                       NULL, NULL),
-                     CASK_OK);
+    assert_int_equal(
+        cask_snapshot_get(early, cask_slice_of("key 1"), &value, NULL, NULL),
+        CASK_OK);
     cask_snapshot_free(early);
     merge_all(h);
     expect_key(late, 1, 0);
