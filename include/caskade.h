@@ -694,10 +694,11 @@ typedef struct cask_backup_report {
  * next backup refuses: remove it. On success it is durable. NULL is allowed for
  * options and ret_report.
  *
- * Returns CASK_OK; CASK_INVALID (out_dir is not empty; `earlier` is not of this
- * store); CASK_BUSY (out_dir is being made); CASK_CORRUPT (the store is
- * damaged, unless skip_verify); CASK_TIMEOUT (stopped, or a lock timed out);
- * CASK_FENCED; CASK_NO_SPACE; CASK_NO_MEMORY; CASK_IO; CASK_FORKED.
+ * Returns CASK_OK; CASK_INVALID (out_dir is not empty, or is in the store's
+ * directory; `earlier` is not of this store); CASK_BUSY (out_dir is being
+ * made); CASK_CORRUPT (the store is damaged, unless skip_verify); CASK_TIMEOUT
+ * (stopped, or a lock timed out); CASK_FENCED; CASK_NO_SPACE; CASK_NO_MEMORY;
+ * CASK_IO; CASK_FORKED.
  */
 CASK_API CASK_CHECKED cask_status cask_backup(
     cask_db *db, const char *out_dir, const cask_backup_options *options,

@@ -248,7 +248,7 @@ static cask_status run(backup *b, const char *out_dir, cask_error *err)
 
     if (status == CASK_OK) {
         status =
-            store_target_begin(b->store->os, out_dir,
+            store_target_begin(b->store->os, out_dir, b->store->dir,
                                b->store->options.file_mode, &b->target, err);
     }
     if (status == CASK_OK) {

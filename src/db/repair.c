@@ -137,7 +137,7 @@ static cask_status run(repair *r, const char *out_dir, cask_error *err)
         status = repair_find_sources(r, err);
     }
     if (status == CASK_OK) {
-        status = store_target_begin(r->kernel, out_dir, r->file_mode,
+        status = store_target_begin(r->kernel, out_dir, r->dir, r->file_mode,
                                     &r->target, err);
     }
     if (status == CASK_OK) {

@@ -55,7 +55,6 @@ typedef struct repair {
     cask_repair_report report;
     uint64_t bytes_done;
     uint64_t bytes_total;
-    bool is_stopped;
 
     store_identity identity; /* of the damaged store, or in its place */
     bool has_identity;       /* else hints tell nothing */

@@ -50,6 +50,24 @@ int store_sync_parent(os *kernel, const char *path)
     return os_errno;
 }
 
+bool store_is_above(os *kernel, os_file *dir, const char *path)
+{
+    const os_ops *ops = kernel->ops;
+    char *parent = parent_of(path);
+    os_file *above = NULL;
+    os_stat one = {0};
+    os_stat other = {0};
+    bool is_above = false;
+
+    if (parent != NULL && ops->open_dir(kernel, parent, &above) == 0) {
+        is_above = ops->stat(above, &one) == 0 && ops->stat(dir, &other) == 0 &&
+                   one.inode == other.inode && one.device == other.device;
+        ops->close(above);
+    }
+    free(parent);
+    return is_above;
+}
+
 uint32_t store_directory_mode(uint32_t file_mode)
 {
     return file_mode | ((file_mode & 0444) >> 2);

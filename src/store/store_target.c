@@ -127,13 +127,21 @@ static void let_go(store_target *target)
     target->dir = NULL;
 }
 
-cask_status store_target_begin(os *kernel, const char *path, uint32_t file_mode,
-                               store_target *ret_target, cask_error *err)
+cask_status store_target_begin(os *kernel, const char *path, os_file *from,
+                               uint32_t file_mode, store_target *ret_target,
+                               cask_error *err)
 {
     store_target target = {
         .os = kernel, .path = path, .file_mode = file_mode | 0600};
-    cask_status status = open_directory(&target, err);
+    cask_status status;
 
+    if (store_is_above(kernel, from, path)) {
+        return fail(err, CASK_INVALID, 0,
+                    "%s: is in the store's own directory; choose a place "
+                    "outside it",
+                    path);
+    }
+    status = open_directory(&target, err);
     if (status == CASK_OK) {
         status = take_lock(&target, err);
     }

@@ -21,13 +21,16 @@ typedef struct store_target {
 /*
  * Make the directory `path`, or take it if it is empty, and hold its LOCK.
  *
+ *   from        the directory of the store that it is made from
  *   ret_target  to be ended by store_target_end() if CASK_OK
  *
- * Returns CASK_OK; CASK_INVALID: it is no directory, or not empty; CASK_BUSY;
+ * Returns CASK_OK; CASK_INVALID: it is no directory, not empty, or in `from`;
+ * CASK_BUSY;
  * CASK_NO_SPACE; CASK_IO.
  */
-cask_status store_target_begin(os *kernel, const char *path, uint32_t file_mode,
-                               store_target *ret_target, cask_error *err);
+cask_status store_target_begin(os *kernel, const char *path, os_file *from,
+                               uint32_t file_mode, store_target *ret_target,
+                               cask_error *err);
 
 /* Give it the settings file that was read of another store, whatever it holds;
  * none if there was none. CASK_OK; CASK_NO_SPACE; CASK_IO. */

@@ -16,6 +16,9 @@ expect 0 dump sound
 sort out | cmp -s - whole || fail 'a repaired store differs'
 expect 2 repair store sound
 error_says 'is not empty'
+expect 2 repair store store/inside
+error_says "is in the store's own directory"
+[ ! -e store/inside ] || fail 'a refused repair made its directory'
 
 # A value, with a hint that tells its key.
 log=$(find store -name '*.log' -size +1M | sort | head -n 1)

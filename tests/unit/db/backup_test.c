@@ -339,6 +339,9 @@ static void test_a_directory_that_is_not_empty_is_refused(void **state)
     (void)back_up(h, OUT, NULL);
     assert_int_equal(try_backup(h, OUT, NULL, NULL, &err), CASK_INVALID);
     assert_non_null(strstr(err.message, "is not empty"));
+    assert_int_equal(try_backup(h, HANDLE_PATH "/in/", NULL, NULL, &err),
+                     CASK_INVALID);
+    assert_non_null(strstr(err.message, "is in the store's own directory"));
     assert_int_equal(try_backup(h, "/no/out", NULL, NULL, &err), CASK_IO);
     assert_int_equal(cask_backup(h->db, NULL, NULL, NULL, &err), CASK_INVALID);
 }
