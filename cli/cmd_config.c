@@ -56,7 +56,11 @@ typedef struct view {
     const char *only; /* this setting; NULL: all */
     bool found;
     json_t *object; /* NULL: as text */
+    int width;      /* of the column of values */
 } view;
+
+/* Of "default", the narrowest. */
+enum { NARROW = 8 };
 
 static void add_member(json_t *object, const cask_config_item *item)
 {
@@ -69,6 +73,15 @@ static void add_member(json_t *object, const cask_config_item *item)
                                   json_string(item->meaning));
     }
     (void)json_object_set_new(object, item->name, member);
+}
+
+static bool widen(void *context, const cask_config_item *item)
+{
+    view *shown = context;
+    int width = (int)strlen(item->value);
+
+    shown->width = width > shown->width ? width : shown->width;
+    return true;
 }
 
 static bool show_item(void *context, const cask_config_item *item)
@@ -86,11 +99,11 @@ static bool show_item(void *context, const cask_config_item *item)
     if (shown->only != NULL) {
         return output_print("%s\n", item->value);
     }
-    return output_print("%-25s %-8s %-8s %s\n", item->name, item->value,
-                        item->initial == NULL ? "-" : item->initial,
-                        item->initial == NULL
-                            ? "of a newer version; kept, without effect"
-                            : item->meaning);
+    return output_print(
+        "%-25s %-*s %-*s %s\n", item->name, shown->width, item->value, NARROW,
+        item->initial == NULL ? "-" : item->initial,
+        item->initial == NULL ? "of a newer version; kept, without effect"
+                              : item->meaning);
 }
 
 static void print_object(json_t *take_object)
@@ -107,13 +120,17 @@ static exit_status show(cask_db *db, const arguments *args)
 {
     const config_settings *settings = args->settings;
     view shown = {.only = args->word_count > 1 ? args->words[1] : NULL,
-                  .object = settings->json ? json_object() : NULL};
+                  .object = settings->json ? json_object() : NULL,
+                  .width = NARROW};
     cask_error err = {0};
     cask_status result;
 
     if (shown.only == NULL && !settings->json) {
-        (void)output_print("%-25s %-8s %-8s %s\n", "setting", "value",
-                           "default", "meaning");
+        if (cask_config_list(db, widen, &shown, NULL) != CASK_OK) {
+            shown.width = NARROW; /* the defaults; the reason is told below */
+        }
+        (void)output_print("%-25s %-*s %-*s %s\n", "setting", shown.width,
+                           "value", NARROW, "default", "meaning");
     }
     result = cask_config_list(db, show_item, &shown, &err);
     if (shown.only != NULL && !shown.found) {

@@ -175,10 +175,12 @@ static exit_status export_to(const arguments *args, cask_db *db,
     if (!keep) {
         bitcask_output_abandon(&export.output);
     } else {
-        (void)output_print("%s keys exported",
-                           units_format_count(number, export.count));
-        (void)output_print(" to %" PRIu32 " files, %s\n",
+        (void)output_print("%s key%s exported",
+                           units_format_count(number, export.count),
+                           units_plural(export.count));
+        (void)output_print(" to %" PRIu32 " file%s, %s\n",
                            export.output.file_count,
+                           units_plural(export.output.file_count),
                            units_format_bytes(bytes, export.output.bytes));
     }
     return status;

@@ -80,24 +80,30 @@ static void print_summary(const bitcask_source *source,
     char number[UNITS_TEXT_SIZE];
     char bytes[UNITS_TEXT_SIZE];
 
-    (void)output_print("%s keys imported",
-                       units_format_count(imported, counts->imported));
-    (void)output_print(" from %zu files, %s, ", source->count,
+    (void)output_print("%s key%s imported",
+                       units_format_count(imported, counts->imported),
+                       units_plural(counts->imported));
+    (void)output_print(" from %zu file%s, %s, ", source->count,
+                       units_plural(source->count),
                        units_format_bytes(bytes, source->data_bytes));
-    (void)output_print("%s records",
-                       units_format_count(number, counts->records));
-    (void)output_print(" (%s tombstones)",
-                       units_format_count(number, counts->tombstones));
+    (void)output_print("%s record%s",
+                       units_format_count(number, counts->records),
+                       units_plural(counts->records));
+    (void)output_print(" (%s tombstone%s)",
+                       units_format_count(number, counts->tombstones),
+                       units_plural(counts->tombstones));
     if (counts->expired > 0) {
-        (void)output_print("; %s keys had expired",
-                           units_format_count(number, counts->expired));
+        (void)output_print("; %s key%s had expired",
+                           units_format_count(number, counts->expired),
+                           units_plural(counts->expired));
     }
     if (counts->damaged_places == 0) {
         (void)output_print("; no damage\n");
         return;
     }
-    (void)output_print("; %s damaged places",
-                       units_format_count(number, counts->damaged_places));
+    (void)output_print("; %s damaged place%s",
+                       units_format_count(number, counts->damaged_places),
+                       units_plural(counts->damaged_places));
     (void)output_print(", %s\n",
                        units_format_bytes(bytes, counts->damaged_bytes));
 }

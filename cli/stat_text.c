@@ -137,8 +137,12 @@ static void add_past(const cask_past_merge *past, uint64_t now_ms, text *out)
         past->did.outputs, units_format_bytes(read, past->did.bytes_read),
         units_format_bytes(written, past->did.bytes_written),
         units_format_bytes(freed, past->did.bytes_freed), past->reason,
-        past->result == CASK_OK ? "" : "; failed: ",
-        past->result == CASK_OK ? "" : cask_status_text(past->result));
+        past->result == CASK_OK        ? ""
+        : past->result == CASK_TIMEOUT ? "; stopped"
+                                       : "; failed: ",
+        past->result == CASK_OK || past->result == CASK_TIMEOUT
+            ? ""
+            : cask_status_text(past->result));
 }
 
 /* The newest first. */

@@ -72,7 +72,10 @@ typedef enum cask_merge_phase {
 typedef struct cask_past_merge {
     uint64_t number, began_ms, took_ms; /* from 1; since 1970 */
     uint32_t pid;                       /* that did it, or completed it */
-    cask_status result;                 /* unless CASK_OK nothing was changed */
+    cask_status result;                 /* unless CASK_OK nothing was changed;
+                                           CASK_TIMEOUT: it was cancelled, or
+                                           merge_window closed, or a lock timed
+                                           out */
     const char *reason;                 /* valid for ever */
     cask_merge_report did;
 } cask_past_merge;
@@ -83,7 +86,9 @@ typedef struct cask_merge_state {
     uint64_t began_ms;      /* since 1970 */
     uint64_t bytes_done, bytes_total; /* of its input */
     uint64_t rate_bytes; /* read and written per second, while it copies */
-    bool due;            /* a merge by policy is due */
+    bool due;            /* a merge by policy is due; who merges by itself may
+                            begin later: in its first minute, or a random time
+                            after merge_window opens */
     char reason[64];     /* why it is, or why not; on a handle that does not
                             merge by itself, regardless of when it was opened */
     uint64_t

@@ -22,7 +22,8 @@ typedef struct cask_snapshot cask_snapshot;
 /*
  * Make a snapshot. A batch is in it wholly or not at all. Writers and merges
  * never wait for it. Files that it may need stay until it is freed, or its
- * process dies; `caskade stat` shows what each one keeps.
+ * process dies: then a thread of auto_merge removes them about a second later,
+ * else the next merge does. `caskade stat` shows what each one keeps.
  *
  *   ret_snapshot  free it with cask_snapshot_free(), before cask_close()
  *

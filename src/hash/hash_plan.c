@@ -243,7 +243,9 @@ static cask_status merge_once(store_handle *store, merge_wish wish,
     if (status == CASK_OK && p.plan.count > 0) {
         record.reason = p.plan.reason;
         status = merge_planned(store, wish, &p, &report, err);
-        remember(store, &record, &report, status);
+        /* That the window has closed, too, is a merge that was stopped. */
+        remember(store, &record, &report,
+                 status == CASK_NOT_FOUND ? CASK_TIMEOUT : status);
         if (status == CASK_OK || report.quarantined > 0) {
             add_report(sum, &report);
         }

@@ -19,7 +19,7 @@ hex() {
 python3 "$files" plain source expected >/dev/null
 expect 0 import bitcask source store
 expect 0 export bitcask store out1
-output_says '^[0-9]+ keys exported to 1 files, '
+output_says '^[0-9]+ keys exported to 1 file, '
 check out1
 cut -f 1,2 out1.content | cmp -s - expected || fail 'content of the export'
 is "$(stat -c %a out1/1.bitcask.data)" 600 'mode of a file'
@@ -67,7 +67,7 @@ nothing_is_left() {
 
 expect 0 create empty
 expect 0 export bitcask empty none
-output_says '^0 keys exported to 1 files, 0 B$'
+output_says '^0 keys exported to 1 file, 0 B$'
 check none
 is "$(wc -l <none.content)" 0 'keys of an empty store'
 expect 0 import bitcask none empty2

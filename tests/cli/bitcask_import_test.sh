@@ -47,7 +47,9 @@ damaged"
     if [ "$count" -eq 0 ]; then
         output_says '; no damage$'
     else
-        output_says "; $count damaged places, [0-9.]+ "
+        line=places
+        [ "$count" -gt 1 ] || line=place
+        output_says "; $count damaged $line, [0-9.]+ "
     fi
 }
 
@@ -301,10 +303,10 @@ cp timed/1.bitcask.data odd/01.bitcask.data
 cp timed/1.bitcask.data odd/5.bitcask.data
 "$caskade" import bitcask odd store3 >out 2>err || fail 'odd names'
 error_says 'note: odd/01\.bitcask\.data: left out, since Bitcask gives no file'
-output_says '^4 keys imported from 1 files'
+output_says '^4 keys imported from 1 file,'
 mkdir zero
 : >zero/1.bitcask.data
 expect 0 import bitcask zero none
-output_says '^0 keys imported from 1 files, 0 B, 0 records'
+output_says '^0 keys imported from 1 file, 0 B, 0 records'
 
 finish

@@ -12,6 +12,14 @@ expect 0 config store
 output_says '^setting +value +default +meaning$'
 output_says '^merge_window +always +always +local times '
 output_says '^max_space_amplification +1.5 +1.5 +merge when '
+# A long value has a column as wide.
+expect 0 create wide
+expect 0 config wide 'merge_window=mon 01:00-02:00, tue 03:00-04:00'
+expect 0 config wide
+output_says '^merge_window +mon .*, tue 03:00-04:00 always +local times '
+is "$(awk 'NR == 1 { at = index($0, "default") }
+    /^merge_window/ { print substr($0, at, 6) }' out)" always \
+    'the column of defaults'
 expect 0 config store merge_window
 output_is 'always\n'
 expect 0 config --json store

@@ -192,7 +192,9 @@ static void test_text_tells_who_merges_and_what_was_merged(void **state)
             .number = CASK_PAST_MERGES - i,
             .began_ms = 1000000 - (i + 1) * 60000,
             .took_ms = 1500,
-            .result = i == 1 ? CASK_NO_SPACE : CASK_OK,
+            .result = i == 1   ? CASK_NO_SPACE
+                      : i == 2 ? CASK_TIMEOUT
+                               : CASK_OK,
             .reason = "disk space is low",
             .did = {.inputs = 7 + i, .outputs = 2, .bytes_freed = 4096}};
     }
@@ -206,6 +208,7 @@ static void test_text_tells_who_merges_and_what_was_merged(void **state)
     assert_non_null(strstr(out.data, "2 handles\n"));
     assert_non_null(strstr(out.data, "a merge was asked for\n"));
     assert_non_null(strstr(out.data, "     1:00     1.50 s      7 > 2    "));
+    assert_non_null(strstr(out.data, "disk space is low; stopped\n"));
     assert_non_null(strstr(out.data, "disk space is low; failed: no space"));
     assert_non_null(strstr(out.data, " 11 > 2 "));
     assert_null(strstr(out.data, " 12 > 2 ")); /* the last five */

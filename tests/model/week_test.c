@@ -23,6 +23,7 @@
 #include <string.h>
 
 #include "db/db.h"
+#include "hash/merge_log.h"
 #include "os/os_sim.h"
 #include "store/store_merge.h"
 #include "support/random.h"
@@ -157,6 +158,18 @@ static merge_plan planned(const week *w, unsigned handle, bool is_asked)
     return found;
 }
 
+/* One that the window cuts short was stopped; nothing else goes wrong. */
+static void check_log(const store_handle *store)
+{
+    merge_record records[REGION_MERGES];
+    size_t count = merge_log_read(store, records);
+
+    for (size_t i = 0; i < count; i++) {
+        assert_true(records[i].result == CASK_OK ||
+                    records[i].result == CASK_TIMEOUT);
+    }
+}
+
 /* What the thread of a handle does each second. */
 static uint64_t look_for_merge(week *w, unsigned handle)
 {
@@ -183,6 +196,7 @@ static uint64_t look_for_merge(week *w, unsigned handle)
         planned(w, handle, true).count > 0) {
         w->stopped++;
     }
+    check_log(w->merging);
     w->merging = NULL;
     return report.inputs;
 }

@@ -23,7 +23,7 @@
 #include <unistd.h>
 
 enum {
-    KILLS_PER_STORE = 250, /* then a new one: nothing reclaims space yet */
+    KILLS_PER_STORE = 250, /* then a new one */
     KILLS_PER_CHECK = 12
 };
 

@@ -181,7 +181,7 @@ static void check_backup(scene *s, const uint64_t *least)
     require(s, cask_close(db, &s->err));
 }
 
-/* Nothing that could be taken for a store, and no place for another. */
+/* Nothing that could be taken for a store. */
 static void check_remains(scene *s)
 {
     struct stat unused;
