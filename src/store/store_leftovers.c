@@ -97,12 +97,24 @@ static cask_status judge_records(const recovered *r,
     return status;
 }
 
+/*
+ * Whether a segment was being made when its maker died: its header was not
+ * written, or in part, and no record, for these come when the header is synced.
+ */
+static bool is_unborn(const uint8_t bytes[SEGMENT_HEADER_SIZE * 2])
+{
+    static const uint8_t zeros[SEGMENT_HEADER_SIZE];
+
+    return memcmp(bytes + SEGMENT_HEADER_SIZE, zeros, sizeof(zeros)) == 0 &&
+           (memcmp(bytes, zeros, sizeof(zeros)) == 0 ||
+            memcmp(bytes, SEGMENT_MAGIC, 8) == 0);
+}
+
 static cask_status judge_unlisted(const recovered *r, uint64_t id,
                                   bool *ret_remove, cask_error *err)
 {
-    static const uint8_t zeros[SEGMENT_HEADER_SIZE];
     store_handle *store = r->store;
-    uint8_t bytes[SEGMENT_HEADER_SIZE] = {0};
+    uint8_t bytes[SEGMENT_HEADER_SIZE * 2] = {0};
     char name[SEGMENT_NAME_SIZE];
     segment_header header;
     os_file *file = NULL;
@@ -120,12 +132,11 @@ static cask_status judge_unlisted(const recovered *r, uint64_t id,
     if (os_errno != 0) {
         return fail_os(err, os_errno, "cannot read %s", name);
     }
-    if (memcmp(bytes, zeros, sizeof(bytes)) == 0) {
-        *ret_remove = true; /* its header was never written */
-        return CASK_OK;
+    if (segment_header_decode(bytes, name, &header, NULL) != CASK_OK) {
+        *ret_remove = is_unborn(bytes);
+        return CASK_OK; /* else damaged, or another's */
     }
-    if (segment_header_decode(bytes, name, &header, NULL) != CASK_OK ||
-        header.id != id || memcmp(header.uuid, store->identity.uuid, 16) != 0) {
+    if (header.id != id || memcmp(header.uuid, store->identity.uuid, 16) != 0) {
         return CASK_OK; /* another store's */
     }
     *ret_remove = true;
