@@ -56,8 +56,11 @@ static void save(store_handle *store, uint64_t place, uint64_t old_place)
     intent->new_records = row->records;
     intent->new_first_sequence = row->first_sequence;
     intent->new_last_sequence = row->last_sequence;
-    intent->old_live_bytes = old->live_bytes;
-    intent->old_live_records = old->live_records;
+    /* A tombstone's row may be free, and be getting another segment now. */
+    if (place_is_live(old_place)) {
+        intent->old_live_bytes = old->live_bytes;
+        intent->old_live_records = old->live_records;
+    }
     atomic_signal_fence(memory_order_seq_cst);
     intent->new_place = place;
 }
@@ -72,8 +75,10 @@ static void restore(store_handle *store)
 
     atomic_store_explicit(&header->key_count, intent->key_count,
                           memory_order_relaxed);
-    old->live_bytes = intent->old_live_bytes;
-    old->live_records = intent->old_live_records;
+    if (place_is_live(intent->old_place)) {
+        old->live_bytes = intent->old_live_bytes;
+        old->live_records = intent->old_live_records;
+    }
     row->live_bytes = intent->new_live_bytes;
     row->live_records = intent->new_live_records;
     row->tombstones = intent->new_tombstones;
