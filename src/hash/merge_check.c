@@ -1,0 +1,95 @@
+/*
+ * What ends a merge while it copies, or makes it begin again: a failed sync,
+ * somebody's wish, and damage that was not known when it began.
+ */
+#include "hash/merge_work.h"
+
+#include <inttypes.h>
+
+cask_status merge_check_poison(const store_handle *store, cask_error *err)
+{
+    return atomic_load(&store->region.header->poisoned) == 0
+               ? CASK_OK
+               : fail(err, CASK_POISONED, 0,
+                      "%s: a sync failed, nothing is merged any more; reopen "
+                      "the store",
+                      store->path);
+}
+
+cask_status merge_check_cancel(merge *m, cask_error *err)
+{
+    cask_status status = merge_check_poison(m->store, err);
+
+    if (status == CASK_OK && store_merge_is_cancelled(m->store)) {
+        status = fail(err, CASK_TIMEOUT, 0,
+                      "%s: the merge was cancelled; nothing was changed",
+                      m->store->path);
+    }
+    return status;
+}
+
+/* An input that seemed sound, or could be released, stays: begin again. */
+static cask_status keep_input(merge *m, const walk_part *part, cask_error *err)
+{
+    region_row *row = &m->store->region.rows[part->row];
+    cask_status status;
+
+    m->is_void = true;
+    status =
+        fail(err, CASK_CORRUPT, 0,
+             "%016" PRIx64 ".log: offset %" PRIu64 ": %" PRIu64
+             " bytes are damaged; what can be read is merged, the rest "
+             "stays where it is; 'caskade verify' lists the damage",
+             atomic_load(&row->file_id), part->item.offset, part->item.size);
+    if (atomic_load(&row->damage) == ROW_RELEASED) {
+        store_row_hold(m->store, part->row);
+    } else {
+        m->report->quarantined++;
+        atomic_store(&row->damage, ROW_DAMAGED);
+        store_event(m->store, CASK_EVENT_DAMAGE, status, "%s", err->message);
+    }
+    return status;
+}
+
+cask_status merge_check_part(merge *m, const walk_part *part, cask_error *err)
+{
+    uint32_t damage = atomic_load(&m->store->region.rows[part->row].damage);
+
+    if (part->result == SCAN_RECORD) {
+        return merge_check_cancel(m, err);
+    }
+    if (m->is_copying) {
+        return damage == ROW_SOUND ? keep_input(m, part, err) : CASK_OK;
+    }
+    if (merge_row_goes(m->store, part->row)) {
+        return keep_input(m, part, err);
+    }
+    /* Nobody knows what is hidden there: all that may hide it stays. */
+    m->keeps_all = true;
+    return CASK_OK;
+}
+
+static void hold_released(merge *m, uint32_t row)
+{
+    if (atomic_load(&m->store->region.rows[row].damage) == ROW_RELEASED) {
+        store_row_hold(m->store, row);
+        m->is_void = true;
+    }
+}
+
+cask_status merge_check_released(merge *m, cask_error *err)
+{
+    uint32_t count = atomic_load(&m->store->region.header->row_count);
+
+    if (merge_table_lacks(&m->tombstones, m->keeps_all)) {
+        for (uint32_t i = 0; i < count; i++) {
+            if (merge_is_input(m->store, i)) {
+                hold_released(m, i);
+            }
+        }
+    }
+    return m->is_void ? fail(err, CASK_CORRUPT, 0,
+                             "%s: a delete that is needed cannot be read",
+                             m->store->path)
+                      : CASK_OK;
+}
