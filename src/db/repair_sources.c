@@ -198,16 +198,6 @@ static cask_status load_manifest(repair *r, cask_error *err)
     return CASK_OK;
 }
 
-static const manifest_segment *listed_id(const repair *r, uint64_t id)
-{
-    for (size_t i = 0; i < r->manifest.count; i++) {
-        if (r->manifest.segments[i].id == id) {
-            return &r->manifest.segments[i];
-        }
-    }
-    return NULL;
-}
-
 /* ---- A source ------------------------------------------------------------ */
 
 static cask_status add_source(repair *r, const repair_source *source,
@@ -266,7 +256,7 @@ static uint64_t nonce_of_header(const repair_bytes *bytes)
 static cask_status guess(const repair *r, repair_source *source,
                          cask_error *err)
 {
-    const manifest_segment *listed = listed_id(r, source->id);
+    const manifest_segment *listed = manifest_find(&r->manifest, source->id);
     uint64_t nonces[4] = {listed != NULL ? listed->nonce : 0,
                           nonce_of_hint(r, source->id), 0, 0};
     repair_bytes bytes;
@@ -292,7 +282,7 @@ static cask_status guess(const repair *r, repair_source *source,
 /* What MANIFEST knows of it. */
 static void match(const repair *r, repair_source *source)
 {
-    const manifest_segment *listed = listed_id(r, source->id);
+    const manifest_segment *listed = manifest_find(&r->manifest, source->id);
 
     if (listed != NULL && listed->nonce == source->nonce) {
         source->is_listed = true;

@@ -329,11 +329,9 @@ static bool is_still_listed(verification *v, uint64_t id)
 {
     manifest_state now;
     bool listed =
-        manifest_load(v->dir, v->identity.uuid, &now, NULL) != CASK_OK;
+        manifest_load(v->dir, v->identity.uuid, &now, NULL) != CASK_OK ||
+        manifest_find(&now, id) != NULL;
 
-    for (size_t i = 0; i < now.count; i++) {
-        listed = listed || now.segments[i].id == id;
-    }
     manifest_free(&now);
     return listed;
 }

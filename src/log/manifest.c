@@ -52,6 +52,17 @@ static uint64_t bytes_of(const manifest_segment *segment)
                : 0;
 }
 
+manifest_segment *manifest_find(const manifest_state *manifest, uint64_t id)
+{
+    /* The latest is asked for most. */
+    for (size_t i = manifest->count; i > 0; i--) {
+        if (manifest->segments[i - 1].id == id) {
+            return &manifest->segments[i - 1];
+        }
+    }
+    return NULL;
+}
+
 void manifest_drop(manifest_state *manifest, uint64_t id)
 {
     size_t kept = 0;
@@ -85,16 +96,6 @@ cask_status manifest_bring_back(manifest_state *manifest,
 
 /* ---- Load ---- */
 
-static manifest_segment *find_segment(manifest_state *manifest, uint64_t id)
-{
-    for (size_t i = manifest->count; i > 0; i--) {
-        if (manifest->segments[i - 1].id == id) {
-            return &manifest->segments[i - 1];
-        }
-    }
-    return NULL;
-}
-
 /* Of the log; outputs of merges may have been entered out of turn. */
 static uint64_t last_log_id(const manifest_state *manifest)
 {
@@ -112,7 +113,7 @@ static cask_status apply_open(manifest_state *manifest,
     manifest_segment segment = {.id = edit->open.segment_id,
                                 .nonce = edit->open.nonce,
                                 .kind = edit->open.kind};
-    const manifest_segment *listed = find_segment(manifest, segment.id);
+    const manifest_segment *listed = manifest_find(manifest, segment.id);
 
     if (listed != NULL && listed->nonce == segment.nonce &&
         listed->id == last_log_id(manifest)) {
@@ -181,7 +182,7 @@ static cask_status apply_edit(manifest_state *manifest,
         id = edit->drop.segment_id;
         break;
     }
-    segment = find_segment(manifest, id);
+    segment = manifest_find(manifest, id);
     if (segment == NULL && edit->type == MANIFEST_DROP) {
         return CASK_OK; /* repeated likewise */
     }

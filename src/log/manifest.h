@@ -45,6 +45,10 @@ cask_status manifest_load(os_file *dir, const uint8_t uuid[16],
 
 void manifest_free(manifest_state *manifest);
 
+/* The segment with this id, until one is added or dropped; NULL: it is not
+ * listed. Cost: O(segments). */
+manifest_segment *manifest_find(const manifest_state *manifest, uint64_t id);
+
 /* Add a segment at the end. CASK_OK or CASK_NO_MEMORY. */
 cask_status manifest_add(manifest_state *manifest,
                          const manifest_segment *segment, cask_error *err);

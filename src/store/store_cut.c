@@ -187,19 +187,13 @@ static bool link_from(const store_placing *placing, os_file *dir,
 static bool earlier_has(const store_earlier *earlier,
                         const manifest_segment *segment)
 {
-    if (earlier->dir == NULL) {
-        return false;
-    }
-    for (size_t i = 0; i < earlier->manifest->count; i++) {
-        const manifest_segment *other = &earlier->manifest->segments[i];
+    const manifest_segment *other =
+        earlier->dir == NULL ? NULL
+                             : manifest_find(earlier->manifest, segment->id);
 
-        if (other->id == segment->id) {
-            return other->sealed && other->nonce == segment->nonce &&
-                   other->length == segment->length &&
-                   other->last_sequence == segment->last_sequence;
-        }
-    }
-    return false;
+    return other != NULL && other->sealed && other->nonce == segment->nonce &&
+           other->length == segment->length &&
+           other->last_sequence == segment->last_sequence;
 }
 
 /* ---- Copies ---- */

@@ -17,16 +17,6 @@ typedef struct recovered {
     bool is_open; /* by others too: the rows of its region count */
 } recovered;
 
-static bool in_manifest(const manifest_state *manifest, uint64_t id)
-{
-    for (size_t i = 0; i < manifest->count; i++) {
-        if (manifest->segments[i].id == id) {
-            return true;
-        }
-    }
-    return false;
-}
-
 static bool in_region(const region_handle *region, uint64_t id)
 {
     uint32_t count = atomic_load(&region->header->row_count);
@@ -41,7 +31,7 @@ static bool in_region(const region_handle *region, uint64_t id)
 
 static bool is_known(const recovered *r, uint64_t id)
 {
-    return in_manifest(r->manifest, id) ||
+    return manifest_find(r->manifest, id) != NULL ||
            (r->is_open && in_region(&r->store->region, id));
 }
 

@@ -385,16 +385,6 @@ cask_status store_merge_output(store_handle *store, uint64_t capacity,
 
 /* ---- The MANIFEST ---- */
 
-static bool lists(const manifest_state *manifest, uint64_t id)
-{
-    for (size_t i = 0; i < manifest->count; i++) {
-        if (manifest->segments[i].id == id) {
-            return true;
-        }
-    }
-    return false;
-}
-
 static int by_id(const void *left, const void *right)
 {
     const manifest_segment *a = left;
@@ -425,19 +415,18 @@ static manifest_segment entry_of(const region_row *row)
 static void seal_listed(manifest_state *manifest, const region_row *row,
                         bool is_quarantined)
 {
-    for (size_t i = 0; i < manifest->count; i++) {
-        manifest_segment *segment = &manifest->segments[i];
+    manifest_segment *segment =
+        manifest_find(manifest, atomic_load(&row->file_id));
 
-        if (segment->id != atomic_load(&row->file_id)) {
-            continue;
-        }
-        segment->quarantined = segment->quarantined || is_quarantined;
-        if (!segment->sealed) {
-            segment->sealed = true;
-            segment->length = row->tail;
-            segment->last_sequence = row->last_sequence;
-            segment->damaged_bytes = row->damaged_bytes;
-        }
+    if (segment == NULL) {
+        return;
+    }
+    segment->quarantined = segment->quarantined || is_quarantined;
+    if (!segment->sealed) {
+        segment->sealed = true;
+        segment->length = row->tail;
+        segment->last_sequence = row->last_sequence;
+        segment->damaged_bytes = row->damaged_bytes;
     }
 }
 
@@ -501,7 +490,7 @@ static bool is_replaced(const store_handle *store,
         const region_row *row = &store->region.rows[i];
 
         if (atomic_load(&row->state) == ROW_OUTPUT &&
-            lists(manifest, atomic_load(&row->file_id))) {
+            manifest_find(manifest, atomic_load(&row->file_id)) != NULL) {
             return true;
         }
     }
@@ -590,7 +579,8 @@ static cask_status relist(store_handle *store, manifest_state *manifest,
         bool is_input = atomic_load(&row->state) == ROW_SEALED &&
                         atomic_load(&row->is_input) != 0;
 
-        if (is_input && !lists(manifest, atomic_load(&row->file_id))) {
+        if (is_input &&
+            manifest_find(manifest, atomic_load(&row->file_id)) == NULL) {
             manifest_segment input = entry_of(row);
 
             status = manifest_bring_back(manifest, &input, err);
