@@ -7,21 +7,14 @@
 #include "log/hint_format.h"
 #include "log/segment.h"
 #include "region/place.h"
+#include "store/store_merge.h"
 #include "store/store_recover.h"
-
-uint64_t hash_row_end(const store_handle *store, uint32_t row)
-{
-    uint64_t tail = atomic_load(&store->region.header->applied_tail);
-
-    return row == region_tail_row(tail) ? region_tail_offset(tail)
-                                        : store->region.rows[row].tail;
-}
 
 cask_status hash_walk_row(store_walk *walk, const store_handle *store,
                           uint32_t row, cask_error *err)
 {
     walk_part part = {.row = row,
-                      .end = hash_row_end(store, row),
+                      .end = store_row_end(store, row),
                       .first_sequence = store->region.rows[row].first_sequence};
 
     return part.end > SEGMENT_HEADER_SIZE ? store_walk_add(walk, &part, err)

@@ -33,9 +33,6 @@ typedef struct hash_notes {
 cask_status hash_note_row(const hash_notes *notes, uint32_t index,
                           cask_error *err);
 
-/* Where the records of a row end, a moment ago. */
-uint64_t hash_row_end(const store_handle *store, uint32_t row);
-
 /* Add the data of a row to a walk, if there is any. */
 cask_status hash_walk_row(store_walk *walk, const store_handle *store,
                           uint32_t row, cask_error *err);

@@ -10,15 +10,13 @@
 
 enum { BUSY_MS = 10 };
 
-/* bytes: of the file, up to the end of its records. */
 static merge_segment facts_of(const store_handle *store,
-                              const store_expiry *expiry, uint32_t index,
-                              uint64_t bytes)
+                              const store_expiry *expiry, uint32_t index)
 {
     const region_row *row = &store->region.rows[index];
 
     return (merge_segment){.id = atomic_load(&row->file_id),
-                           .bytes = bytes,
+                           .bytes = store_row_end(store, index),
                            .live_bytes = row->live_bytes,
                            .records = row->records,
                            .live_records = row->live_records,
@@ -40,25 +38,23 @@ static bool collect_locked(const store_handle *store, merge_wish wish,
 {
     const region_header *header = store->region.header;
     uint32_t count = atomic_load(&header->row_count);
-    uint64_t tail = atomic_load(&header->applied_tail);
+    uint32_t active = region_tail_row(atomic_load(&header->applied_tail));
+    store_space space;
 
     if (count > room) {
         return false;
     }
+    space = store_space_locked(store);
+    moment->live_bytes = space.live_bytes;
+    moment->total_bytes = space.total_bytes;
     for (uint32_t i = 0; i < count; i++) {
         const region_row *row = &store->region.rows[i];
         bool is_sealed = atomic_load(&row->state) == ROW_SEALED;
-        bool is_active = i == region_tail_row(tail);
-        uint64_t bytes;
+        bool is_wanted =
+            is_sealed || (wish.with_active && i == active && row->records > 0);
 
-        if (!store_row_counts(store, i)) {
-            continue;
-        }
-        bytes = is_active ? region_tail_offset(tail) : row->tail;
-        moment->live_bytes += row->live_bytes;
-        moment->total_bytes += bytes;
-        if (is_sealed || (wish.with_active && is_active && row->records > 0)) {
-            p->segments[p->count] = facts_of(store, &p->expiry, i, bytes);
+        if (is_wanted && store_row_counts(store, i)) {
+            p->segments[p->count] = facts_of(store, &p->expiry, i);
             p->rows[p->count] = i;
             p->count++;
         }

@@ -9,35 +9,13 @@
 #include "hash/hash.h"
 
 #include "maintain/merge_yield.h"
-#include "region/place.h"
 #include "store/store_merge.h"
 #include "store/store_settings.h"
-
-static void sum_locked(const store_handle *store, uint64_t *ret_total,
-                       uint64_t *ret_live)
-{
-    const region_header *header = store->region.header;
-    uint32_t count = atomic_load(&header->row_count);
-    uint64_t tail = atomic_load(&header->applied_tail);
-
-    *ret_total = 0;
-    *ret_live = 0;
-    for (uint32_t i = 0; i < count; i++) {
-        const region_row *row = &store->region.rows[i];
-
-        if (store_row_counts(store, i)) {
-            *ret_total += i == region_tail_row(tail) ? region_tail_offset(tail)
-                                                     : row->tail;
-            *ret_live += row->live_bytes;
-        }
-    }
-}
 
 void hash_yield(store_handle *store)
 {
     store_settings settings;
-    uint64_t total;
-    uint64_t live;
+    store_space space;
     uint64_t ms;
 
     if (!store_merge_is_under_way(store)) {
@@ -48,9 +26,10 @@ void hash_yield(store_handle *store)
         settings.merge_rate_bytes != 0 || store_lock(store, NULL) != CASK_OK) {
         return;
     }
-    sum_locked(store, &total, &live);
+    space = store_space_locked(store);
     store_unlock(store);
-    ms = merge_yield_ms(total, live, settings.max_space_amplification);
+    ms = merge_yield_ms(space.total_bytes, space.live_bytes,
+                        settings.max_space_amplification);
     if (ms > 0) {
         store->os->ops->sleep_ms(store->os, ms);
     }

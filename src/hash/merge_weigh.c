@@ -110,7 +110,7 @@ static cask_status is_old_enough(merge *m, uint32_t index, bool *ret_old,
 
     *ret_old = false;
     if (merge_row_goes(store, index) || !store_row_counts(store, index) ||
-        hash_row_end(store, index) <= SEGMENT_HEADER_SIZE) {
+        store_row_end(store, index) <= SEGMENT_HEADER_SIZE) {
         return CASK_OK;
     }
     status = store_lock(store, err); /* the active row's changes */

@@ -132,6 +132,18 @@ bool store_merge_is_cancelled(const store_handle *store);
  */
 void store_note_past_locked(store_handle *store, const manifest_header *header);
 
+/* Where the records of a row end, a moment ago. */
+uint64_t store_row_end(const store_handle *store, uint32_t index);
+
+/* Of the segments that count: bytes of their files up to the end of records,
+ * and of those records that live. Write lock held, or the index is the handle's
+ * own. */
+typedef struct store_space {
+    uint64_t total_bytes;
+    uint64_t live_bytes;
+} store_space;
+store_space store_space_locked(const store_handle *store);
+
 /* Bytes that operations have written to the log, and that merges have written
  * to segments in place of others, since the store was made. Write lock held, or
  * the index is the handle's own. */

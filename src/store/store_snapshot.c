@@ -14,19 +14,6 @@
 #include "store/store_merge.h"
 #include "store/store_settings.h"
 
-/* Where the log ends in a row; 0: nothing in it counts. */
-static uint64_t end_of_row(const store_handle *store, uint32_t index)
-{
-    const region_header *header = store->region.header;
-    uint64_t tail = atomic_load(&header->applied_tail);
-
-    if (!store_row_counts(store, index)) {
-        return 0;
-    }
-    return index == region_tail_row(tail) ? region_tail_offset(tail)
-                                          : store->region.rows[index].tail;
-}
-
 static cask_status collect(store_snapshot *s, cask_error *err)
 {
     store_handle *store = s->store;
@@ -34,9 +21,9 @@ static cask_status collect(store_snapshot *s, cask_error *err)
     cask_status status = CASK_OK;
 
     for (uint32_t row = 0; row < rows && status == CASK_OK; row++) {
-        walk_part part = {.row = row, .end = end_of_row(store, row)};
+        walk_part part = {.row = row, .end = store_row_end(store, row)};
 
-        if (part.end > SEGMENT_HEADER_SIZE) {
+        if (store_row_counts(store, row) && part.end > SEGMENT_HEADER_SIZE) {
             part.first_sequence = store->region.rows[row].first_sequence;
             status = store_walk_add(&s->log, &part, err);
         }

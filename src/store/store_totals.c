@@ -1,10 +1,33 @@
 /*
- * What was written in the whole life of a store. Each segment that counts has
+ * Sums over the segments: how large the store is, and what was written in its
+ * whole life. Each segment that counts has
  * its length, and MANIFEST has the sum of those that have left: a merge changes
  * both by one rename, so that the totals are exact after any death.
  */
 #include "log/segment_format.h"
 #include "store/store_merge.h"
+
+uint64_t store_row_end(const store_handle *store, uint32_t index)
+{
+    uint64_t tail = atomic_load(&store->region.header->applied_tail);
+
+    return index == region_tail_row(tail) ? region_tail_offset(tail)
+                                          : store->region.rows[index].tail;
+}
+
+store_space store_space_locked(const store_handle *store)
+{
+    uint32_t count = atomic_load(&store->region.header->row_count);
+    store_space space = {.total_bytes = 0};
+
+    for (uint32_t i = 0; i < count; i++) {
+        if (store_row_counts(store, i)) {
+            space.total_bytes += store_row_end(store, i);
+            space.live_bytes += store->region.rows[i].live_bytes;
+        }
+    }
+    return space;
+}
 
 void store_note_past_locked(store_handle *store, const manifest_header *header)
 {
