@@ -5,7 +5,6 @@
 #include "hash/merge_work.h"
 
 #include <inttypes.h>
-#include <string.h>
 
 #include "hash/hash_note.h"
 #include "hash/keydir.h"
@@ -55,7 +54,7 @@ static cask_status begin_output(merge *m, uint64_t bytes, cask_error *err)
     store_handle *store = m->store;
     uint64_t capacity = SEGMENT_HEADER_SIZE + bytes;
     uint32_t index = 0;
-    segment_header expected = {.id = 0};
+    segment_header expected;
     cask_status status;
     os_stat stat;
 
@@ -63,9 +62,7 @@ static cask_status begin_output(merge *m, uint64_t bytes, cask_error *err)
     if (status != CASK_OK) {
         return status;
     }
-    expected.id = atomic_load(&store->region.rows[index].file_id);
-    expected.nonce = atomic_load(&store->region.rows[index].nonce);
-    memcpy(expected.uuid, store->identity.uuid, 16);
+    expected = store_row_header(store, &store->region.rows[index]);
     m->copier =
         (record_copier){.offset = SEGMENT_HEADER_SIZE, .nonce = expected.nonce};
     status = segment_open(store->dir, &expected, OS_READ | OS_WRITE,

@@ -5,6 +5,7 @@
  */
 #include "log/segment.h"
 #include "store/store.h"
+#include "store/store_read.h"
 #include "store/store_write.h"
 
 #include <inttypes.h>
@@ -60,8 +61,7 @@ static cask_status open_active(store_handle *store, uint32_t row_index,
 {
     const os_ops *ops = store->os->ops;
     const region_row *row = &store->region.rows[row_index];
-    segment_header expected = {.id = atomic_load(&row->file_id),
-                               .nonce = atomic_load(&row->nonce)};
+    segment_header expected = store_row_header(store, row);
     store_active *active = calloc(1, sizeof(*active));
     cask_status status;
     os_stat stat;
@@ -69,7 +69,6 @@ static cask_status open_active(store_handle *store, uint32_t row_index,
     if (active == NULL) {
         return fail_memory(err, sizeof(*active));
     }
-    memcpy(expected.uuid, store->identity.uuid, sizeof(expected.uuid));
     active->references = 1;
     active->row = row_index;
     active->file_id = expected.id;

@@ -10,7 +10,6 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "log/segment.h"
 #include "store/store_merge.h"
@@ -163,12 +162,11 @@ static bool link_from(const store_placing *placing, os_file *dir,
                       const manifest_segment *segment)
 {
     const os_ops *ops = dir->os->ops;
-    segment_header expected = {.id = segment->id, .nonce = segment->nonce};
+    segment_header expected = store_listed_header(placing->store, segment);
     char name[SEGMENT_NAME_SIZE];
     os_file *file = NULL;
     os_stat stat;
 
-    memcpy(expected.uuid, placing->store->identity.uuid, sizeof(expected.uuid));
     if (segment_open(dir, &expected, OS_READ, &file, NULL, &stat, NULL) !=
         CASK_OK) {
         return false;

@@ -163,8 +163,7 @@ cask_status store_write_hint(store_handle *store, uint32_t row_index,
 {
     region_row *row = &store->region.rows[row_index];
     hint_writer *writer = malloc(sizeof(*writer));
-    segment_header expected = {.id = atomic_load(&row->file_id),
-                               .nonce = atomic_load(&row->nonce)};
+    segment_header expected = store_row_header(store, row);
     char name[SEGMENT_NAME_SIZE];
     store_bytes bytes = {NULL, 0, 0};
     os_file *file = NULL;
@@ -179,7 +178,6 @@ cask_status store_write_hint(store_handle *store, uint32_t row_index,
     writer->offset = HINT_HEADER_SIZE;
     writer->rows = 0;
     segment_name_format(expected.id, name);
-    memcpy(expected.uuid, store->identity.uuid, 16);
     status =
         segment_open(store->dir, &expected, OS_READ, &file, NULL, &stat, err);
     if (status != CASK_OK) {

@@ -337,7 +337,7 @@ cask_status load_source_open(store_handle *store, load_source *source,
                              uint32_t row, const manifest_segment *segment,
                              cask_error *err)
 {
-    segment_header expected = {.id = segment->id, .nonce = segment->nonce};
+    segment_header expected = store_listed_header(store, segment);
     os_file *file = NULL;
     cask_status status;
     os_stat stat;
@@ -345,7 +345,6 @@ cask_status load_source_open(store_handle *store, load_source *source,
     *source = (load_source){.row = row,
                             .sequence = UINT64_MAX,
                             .is_quarantined = segment->quarantined};
-    memcpy(expected.uuid, store->identity.uuid, 16);
     status =
         segment_open(store->dir, &expected, OS_READ, &file, NULL, &stat, err);
     if (status == CASK_CORRUPT && store->options.damage == CASK_DAMAGE_SERVE) {
@@ -442,7 +441,7 @@ cask_status store_tail_examine(store_handle *store,
                                const manifest_segment *segment,
                                store_tail *ret_tail, cask_error *err)
 {
-    segment_header expected = {.id = segment->id, .nonce = segment->nonce};
+    segment_header expected = store_listed_header(store, segment);
     char name[SEGMENT_NAME_SIZE];
     cask_status status;
     bool unsupported = false;
@@ -451,7 +450,6 @@ cask_status store_tail_examine(store_handle *store,
     *ret_tail = (store_tail){.end = SEGMENT_HEADER_SIZE,
                              .trusted_end = SEGMENT_HEADER_SIZE};
     segment_name_format(segment->id, name);
-    memcpy(expected.uuid, store->identity.uuid, 16);
     status = segment_open(store->dir, &expected, OS_READ, &ret_tail->file, NULL,
                           &stat, err);
     if (status == CASK_OK) {

@@ -12,6 +12,25 @@
 #include "store/store.h"
 #include "store/store_read.h"
 
+segment_header store_row_header(const store_handle *store,
+                                const region_row *row)
+{
+    segment_header header = {.id = atomic_load(&row->file_id),
+                             .nonce = atomic_load(&row->nonce)};
+
+    memcpy(header.uuid, store->identity.uuid, sizeof(header.uuid));
+    return header;
+}
+
+segment_header store_listed_header(const store_handle *store,
+                                   const manifest_segment *segment)
+{
+    segment_header header = {.id = segment->id, .nonce = segment->nonce};
+
+    memcpy(header.uuid, store->identity.uuid, sizeof(header.uuid));
+    return header;
+}
+
 /* Address space for a segment that still grows. */
 static uint64_t map_size_of(const store_handle *store, const region_row *row)
 {
@@ -33,8 +52,7 @@ static cask_status make_map(store_handle *store, uint32_t index,
 {
     const os_ops *ops = store->os->ops;
     const region_row *row = &store->region.rows[index];
-    segment_header expected = {.id = atomic_load(&row->file_id),
-                               .nonce = atomic_load(&row->nonce)};
+    segment_header expected = store_row_header(store, row);
     /* Before the size of the file is asked for: files grow first. */
     uint64_t tail = atomic_load(&row->reserved_tail);
     store_map *map = calloc(1, sizeof(*map));
@@ -46,7 +64,6 @@ static cask_status make_map(store_handle *store, uint32_t index,
     if (map == NULL) {
         return fail_memory(err, sizeof(*map));
     }
-    memcpy(expected.uuid, store->identity.uuid, sizeof(expected.uuid));
     status =
         segment_open(store->dir, &expected, OS_READ, &file, NULL, &stat, err);
     if (status != CASK_OK) {

@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "log/segment.h"
 #include "store/store.h"
@@ -62,9 +61,7 @@ static open_file *choose(store_handle *store, uint64_t file_id)
 static cask_status open_slot(store_handle *store, uint32_t row, open_file *slot,
                              cask_error *err)
 {
-    segment_header expected = {
-        .id = atomic_load(&store->region.rows[row].file_id),
-        .nonce = atomic_load(&store->region.rows[row].nonce)};
+    segment_header expected = store_row_header(store, &store->region.rows[row]);
     os_stat stat;
 
     if (slot->file != NULL && slot->file_id == expected.id) {
@@ -72,7 +69,6 @@ static cask_status open_slot(store_handle *store, uint32_t row, open_file *slot,
     }
     store->os->ops->close(slot->file);
     *slot = (open_file){.file_id = expected.id, .row = row};
-    memcpy(expected.uuid, store->identity.uuid, 16);
     return segment_open(store->dir, &expected, OS_READ, &slot->file, NULL,
                         &stat, err);
 }

@@ -8,6 +8,13 @@
 
 /* ---- Reading maps (store_map.c) ---- */
 
+/* What the header of a segment of this store must say, for segment_open(): of
+ * a row, as it is now; of one that a MANIFEST lists. */
+segment_header store_row_header(const store_handle *store,
+                                const region_row *row);
+segment_header store_listed_header(const store_handle *store,
+                                   const manifest_segment *segment);
+
 /* The mapping of a row, made if necessary, that covers its reserved_tail.
  * CASK_OK; CASK_CORRUPT; CASK_IO; CASK_NO_MEMORY. */
 cask_status store_map_row(store_handle *store, uint32_t row,

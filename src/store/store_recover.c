@@ -198,7 +198,7 @@ static cask_status begin_segment(recovery *r, const store_tail *from,
 {
     store_handle *store = r->store;
     store_copy copy = {.from = r->rows - 1, .copied = copied};
-    segment_header expected = {0};
+    segment_header expected;
     manifest_segment segment;
     uint64_t end = SEGMENT_HEADER_SIZE;
     row_plan plan = {
@@ -217,9 +217,7 @@ static cask_status begin_segment(recovery *r, const store_tail *from,
     if (status != CASK_OK) {
         return status;
     }
-    expected.id = atomic_load(&store->region.rows[copy.to].file_id);
-    expected.nonce = atomic_load(&store->region.rows[copy.to].nonce);
-    memcpy(expected.uuid, store->identity.uuid, 16);
+    expected = store_row_header(store, &store->region.rows[copy.to]);
     if (from != NULL) {
         status = segment_open(store->dir, &expected, OS_READ | OS_WRITE,
                               &copy.file, NULL, &stat, err);

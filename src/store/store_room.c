@@ -31,8 +31,7 @@ enum {
 static cask_status grow(store_handle *store, region_row *row, uint64_t needed,
                         cask_error *err)
 {
-    segment_header expected = {.id = atomic_load(&row->file_id),
-                               .nonce = atomic_load(&row->nonce)};
+    segment_header expected = store_row_header(store, row);
     uint64_t capacity = atomic_load(&row->capacity);
     uint64_t step = capacity < GROW_FIRST ? GROW_FIRST : capacity;
     uint64_t wanted;
@@ -51,7 +50,6 @@ static cask_status grow(store_handle *store, region_row *row, uint64_t needed,
     if (wanted < needed) {
         wanted = needed;
     }
-    memcpy(expected.uuid, store->identity.uuid, sizeof(expected.uuid));
     status = segment_open(store->dir, &expected, OS_READ | OS_WRITE, &file,
                           NULL, &stat, err);
     if (status != CASK_OK) {
@@ -334,8 +332,7 @@ static void write_footer(store_handle *store, uint32_t index)
                              .length = row->tail,
                              .tombstones = row->tombstones,
                              .nonce = atomic_load(&row->nonce)};
-    segment_header expected = {.id = atomic_load(&row->file_id),
-                               .nonce = atomic_load(&row->nonce)};
+    segment_header expected = store_row_header(store, row);
     uint8_t bytes[SEGMENT_FOOTER_SIZE];
     const os_span span = {bytes, sizeof(bytes)};
     os_file *file = NULL;
@@ -345,7 +342,6 @@ static void write_footer(store_handle *store, uint32_t index)
     if (atomic_load(&row->reserved_tail) > footer.length) {
         return;
     }
-    memcpy(expected.uuid, store->identity.uuid, sizeof(expected.uuid));
     if (segment_open(store->dir, &expected, OS_READ | OS_WRITE, &file, NULL,
                      &stat, NULL) != CASK_OK) {
         return; /* information only: the MANIFEST decides */

@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "log/record_copier.h"
 #include "log/segment.h"
@@ -285,16 +284,13 @@ static cask_status move(store_handle *store, uint32_t *ret_old, cask_error *err)
     uint32_t to = atomic_load(&header->next_row) - 1;
     uint64_t tail = region_tail_offset(atomic_load(&header->applied_tail));
     uint64_t durable = header->move_offset;
-    segment_header expected = {
-        .id = atomic_load(&store->region.rows[to].file_id),
-        .nonce = atomic_load(&store->region.rows[to].nonce)};
+    segment_header expected = store_row_header(store, &store->region.rows[to]);
     store_copy copy = {.from = from, .to = to, .copied = moved};
     store_map *map = NULL;
     uint64_t end = 0;
     cask_status status;
     os_stat stat;
 
-    memcpy(expected.uuid, store->identity.uuid, 16);
     status = store_map_row(store, from, &map, err);
     if (status == CASK_OK) {
         status = segment_open(store->dir, &expected, OS_READ | OS_WRITE,
