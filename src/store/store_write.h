@@ -104,10 +104,6 @@ cask_status store_rewrite_manifest(store_handle *store,
 /* Write it anew if it has become long; maintenance lock held. */
 cask_status store_shorten_manifest(store_handle *store, cask_error *err);
 
-/* Take an id for a new segment file; maintenance lock held. */
-cask_status store_take_id(store_handle *store, uint64_t *ret_id,
-                          cask_error *err);
-
 /* What a new segment is to be. */
 typedef struct row_plan {
     segment_kind kind;
