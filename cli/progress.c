@@ -65,9 +65,12 @@ void progress_format(const progress_view *view, char *line, size_t size)
         view->elapsed_s > 0 ? (double)view->item_count / view->elapsed_s : 0;
 
     format_bar(view, bar, sizeof(bar));
-    (void)snprintf(line, size < 80 ? size : 80, "%s %s %s, %s/s%s", view->verb,
-                   units_format_count(count, view->item_count), view->items,
-                   units_format_short(rate, per_s), bar);
+    /* What does not fit in a line of a terminal is cut off. */
+    if (snprintf(line, size < 80 ? size : 80, "%s %s %s, %s/s%s", view->verb,
+                 units_format_count(count, view->item_count), view->items,
+                 units_format_short(rate, per_s), bar) < 0) {
+        line[0] = '\0';
+    }
 }
 
 void progress_start(progress *line, const char *verb, const char *items,
