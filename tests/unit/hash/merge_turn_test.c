@@ -50,11 +50,50 @@ static void wait_a_little(void)
 
 /* ---- A disk that is full ------------------------------------------------- */
 
-/* It says that there is room, as it was when the policy asked. */
+/* It says that there is room, as it was when the policy asked; and its clock
+ * can be stopped. */
 static struct {
     os_fault fault;
     os_ops ops;
+    os *kernel;
+    _Atomic uint64_t stopped_ns; /* what the clock says; 0: it goes */
+    _Atomic uint64_t ahead_ns;   /* of the kernel's, while it goes */
 } disk;
+
+static uint64_t kernel_ns(void)
+{
+    return disk.kernel->ops->now_ns(disk.kernel) + atomic_load(&disk.ahead_ns);
+}
+
+static uint64_t disk_ns(os *self)
+{
+    uint64_t stopped_ns = atomic_load(&disk.stopped_ns);
+
+    (void)self;
+    return stopped_ns != 0 ? stopped_ns : kernel_ns();
+}
+
+static void stop_clock(void)
+{
+    atomic_store(&disk.stopped_ns, kernel_ns());
+}
+
+static void advance_clock(uint64_t ms)
+{
+    atomic_fetch_add(&disk.stopped_ns, ms * 1000000);
+}
+
+/* From where it stands. */
+static void start_clock(void)
+{
+    uint64_t now = kernel_ns();
+    uint64_t stopped = atomic_load(&disk.stopped_ns);
+
+    if (stopped > now) {
+        atomic_fetch_add(&disk.ahead_ns, stopped - now);
+    }
+    atomic_store(&disk.stopped_ns, 0);
+}
 
 static int space_of_before(os_file *dir, os_space *ret_space)
 {
@@ -99,9 +138,13 @@ static int small_disk(void **state)
     h->kernel = os_sim_os(h->sim);
     os_sim_set_wall_ms(h->sim, HANDLE_NOW_MS);
     assert_int_equal(h->kernel->ops->make_dir(h->kernel, HANDLE_PATH, 0700), 0);
+    disk.kernel = h->kernel;
+    atomic_store(&disk.stopped_ns, 0);
+    atomic_store(&disk.ahead_ns, 0);
     os_fault_init(&disk.fault, h->kernel);
     disk.ops = *disk.fault.base.ops;
     disk.ops.space = space_of_before;
+    disk.ops.now_ns = disk_ns;
     disk.fault.base.ops = &disk.ops;
     h->kernel = &disk.fault.base;
     h->options.segment_max_bytes = 65536;
@@ -142,6 +185,21 @@ static void wait_for_failures(handle *h, uint32_t count)
     assert_true(failures_of(h) >= count);
 }
 
+/* The pause is all there, since the clock stands. */
+static void wait_for_pause(handle *h, uint64_t ms)
+{
+    merge_wait why = MERGE_WAIT_CANCELLED;
+    uint64_t paused_ms = 0;
+
+    for (int i = 0;
+         i < 2000 && (paused_ms != ms + 1 || why != MERGE_WAIT_FAILED); i++) {
+        wait_a_little();
+        paused_ms = merge_turn_paused_ms(h->db->store, &why);
+    }
+    assert_int_equal(why, MERGE_WAIT_FAILED);
+    assert_int_equal(paused_ms, ms + 1);
+}
+
 static void
 test_a_full_disk_is_tried_later_and_later_and_loses_nothing(void **state)
 {
@@ -156,14 +214,24 @@ test_a_full_disk_is_tried_later_and_later_and_loses_nothing(void **state)
     assert_true(before.dead_bytes > 3 * KEYS * VALUE_BYTES);
     fill_disk(h, true);
     files = files_of(h);
+    stop_clock();
     merge_turn_renew(h->db->store);
+    wait_for_pause(h, 1000);
+    assert_int_equal(failures_of(h), 1);
+    advance_clock(999);
+    for (int i = 0; i < 120; i++) { /* the thread looks once a second */
+        wait_a_little();
+    }
+    assert_int_equal(failures_of(h), 1);
+    advance_clock(1);
     wait_for_failures(h, 2);
+    wait_for_pause(h, 2000);
     now = state_of(h);
     assert_int_equal(now.phase, CASK_MERGE_NONE);
     assert_false(now.due);
     assert_string_equal(now.reason, "the last one failed; it is tried again "
                                     "later");
-    assert_in_range(now.paused_ms, 1, 2000);
+    assert_int_equal(now.paused_ms, 2001);
     assert_true(now.past_count >= 2);
     assert_int_equal(now.past[0].result, CASK_NO_SPACE);
     assert_int_equal(now.past[0].did.bytes_freed, 0);
@@ -174,6 +242,7 @@ test_a_full_disk_is_tried_later_and_later_and_loses_nothing(void **state)
     check_all(h, 5);
 
     fill_disk(h, false);
+    start_clock();
     for (int i = 0; i < 2000 && failures_of(h) > 0; i++) {
         wait_a_little();
     }
