@@ -573,7 +573,7 @@ static void test_the_last_operation_of_a_batch_on_a_key_wins(void **state)
     put_text(h, "d", "old");
     assert_int_equal(cask_batch_create(&batch, NULL), CASK_OK);
     for (int i = 0; i < 3; i++) {
-        char value[8];
+        char value[16];
 
         (void)snprintf(value, sizeof(value), "%d", i);
         assert_int_equal(cask_batch_put(batch, cask_slice_of("a"),

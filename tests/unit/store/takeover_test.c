@@ -159,7 +159,7 @@ static void write_batch(cask_db *db)
     cask_status status = cask_batch_create(&batch, NULL);
 
     for (int i = 0; i < MEMBERS && status == CASK_OK; i++) {
-        char key[16];
+        char key[32];
 
         (void)snprintf(key, sizeof(key), "member %d", i);
         status = cask_batch_put(batch, cask_slice_of(key), cask_slice_of("new"),
@@ -271,7 +271,7 @@ static void test_a_batch_is_finished_or_taken_back(void **state)
             die_in(p, write_batch, writes, behind == 1);
             put(p, "after", "works"); /* redoes */
             for (int i = 0; i < MEMBERS; i++) {
-                char key[16];
+                char key[32];
 
                 (void)snprintf(key, sizeof(key), "member %d", i);
                 check(p, key, whole ? "new" : NULL);
