@@ -23,8 +23,8 @@ typedef struct merge_settings {
 
 static const struct argp_option options[] = {
     {"all", 'a', NULL, 0,
-     "Merge every segment that holds anything dead, not only what is worth "
-     "it, and the segment that is being written, too",
+     "Merge every segment that holds a record that is dead, not only what is "
+     "worth it, and the segment that is being written, too",
      1},
     {"cancel", OPTION_CANCEL, NULL, 0,
      "Stop the merge under way, in whichever process, and let none begin by "

@@ -15,8 +15,10 @@ extern "C" {
 
 typedef struct cask_merge_options {
     bool all;   /* default false: merge what is worth it, as auto_merge does.
-                   true: every segment that holds anything dead, the active
-                   one too, which is sealed first */
+                   true: every segment that holds a record that is dead, the
+                   active one too, which is sealed first. If nobody
+                   writes meanwhile, none is left but in damaged segments, and
+                   asking again finds nothing to do */
     bool start; /* default false: done on return. true: only asked for; a
                    thread of a handle with auto_merge, in any process, does it,
                    and if that dies, another one goes on */
@@ -34,9 +36,11 @@ typedef struct cask_merge_report {
 
 /*
  * Give space back: copy the live records of some segments to new ones, and
- * remove the old ones. Reads and writes of all processes go on meanwhile. Of a
- * damaged segment what can be read is moved; it stays, quarantined, as long as
- * anything else in it is needed.
+ * remove the old ones. Reads and writes of all processes go on meanwhile, and
+ * what is written is left to the next merge. Each step of about 1 GiB of input
+ * is done for good: a merge that is cancelled or killed loses the one that it
+ * has in hand. Of a damaged segment what can be read is moved; it stays,
+ * quarantined, as long as anything else in it is needed.
  *
  *   options     NULL: the defaults
  *   ret_report  NULL allowed; also filled if the merge failed; zeros for

@@ -23,6 +23,7 @@ typedef struct merge_wish {
     bool is_late;          /* as if the store had long been open */
     uint64_t patience_ms;  /* to wait while another merges; else CASK_BUSY */
     uint64_t all_below_id; /* not 0: all segments with smaller ids */
+    uint64_t below_id;     /* not 0: the policy chooses of these only */
     bool with_active;      /* as if the active segment were sealed: to tell
                               what would be done, not to do it */
 } merge_wish;
@@ -38,8 +39,9 @@ cask_status hash_plan(store_handle *store, merge_wish wish,
 void hash_plan_free(merger_plan *plan);
 
 /*
- * Merge what is planned, again and again until nothing is. Statuses of
- * hash_merge().
+ * Merge what is planned, step by step until nothing is. What is asked for is
+ * done with segments that are there now, so it ends although others write; if
+ * nobody does, it goes on until nothing is left. Statuses of hash_merge().
  */
 cask_status hash_merge_wished(store_handle *store, merge_wish wish,
                               merge_report *ret_report, cask_error *err);

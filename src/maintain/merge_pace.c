@@ -24,6 +24,9 @@ static const uint64_t LEAST_BYTES = 1 << 20; /* per second, whatever syncs do */
 static const uint64_t MORE_BYTES = 4 << 20;  /* per second, in each step */
 static const uint64_t MOST_BYTES = 1 << 30;  /* per second: above it, any */
 
+static const uint64_t STEP_MOST_BYTES = 1 << 30; /* of input */
+static const uint64_t STEP_S = 5;                /* about, if there is a rate */
+
 /* Not a product of unknown numbers: that may overflow. */
 static uint64_t price_ns(uint64_t bytes, uint64_t bytes_per_s)
 {
@@ -71,4 +74,11 @@ uint64_t merge_pace_adapt(uint64_t allowed, const merge_step *step)
         return 0;
     }
     return allowed + MORE_BYTES;
+}
+
+uint64_t merge_pace_step_bytes(uint64_t bytes_per_s)
+{
+    return bytes_per_s == 0 || bytes_per_s > STEP_MOST_BYTES / STEP_S
+               ? STEP_MOST_BYTES
+               : bytes_per_s * STEP_S;
 }

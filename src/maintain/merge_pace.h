@@ -50,6 +50,14 @@ typedef struct merge_step {
  */
 uint64_t merge_pace_adapt(uint64_t allowed, const merge_step *step);
 
+/*
+ * The bytes of input of one step of a merge at that rate, 0: any. What a merge
+ * had in hand when it was killed, cancelled or cut off by the end of
+ * merge_window is done again, so a step is to take a few seconds: 1 GiB where
+ * some hundreds of megabytes are read and written in one.
+ */
+uint64_t merge_pace_step_bytes(uint64_t bytes_per_s);
+
 /* The smaller of two limits, of which 0 is none. */
 uint64_t merge_pace_least(uint64_t one, uint64_t other);
 

@@ -4,8 +4,9 @@
  *
  *   space   only until the projected store is a little below its limit: write
  *           amplification grows with every segment that is taken early
- *   bounds  max_merge_size; free disk space; and what is written, because
- *           inputs and outputs exist together for a while
+ *   bounds  max_merge_size; free disk space; what is written, because inputs
+ *           and outputs exist together for a while; and what is read, because
+ *           that is done again if the merge is stopped
  *
  * Whatever is chosen makes progress, or it would be chosen again for ever:
  * a segment frees at least min_gain_percent of itself, counted as in
@@ -15,6 +16,7 @@
 
 #include <assert.h>
 
+#include "log/segment_format.h"
 #include "maintain/merge_gain.h"
 #include "maintain/merge_qualify.h"
 
@@ -70,6 +72,15 @@ static uint32_t still_due(const merge_policy *p, const merge_choice *choice)
     return reasons;
 }
 
+/* Whether so many bytes of records, headers of files not counted, are not too
+ * much to read once more if the merge is stopped. At least a file's worth:
+ * outputs of less are fragments, which are merged again soon. */
+static bool is_one_step(const merge_settings *settings, uint64_t data_bytes)
+{
+    return settings->step_bytes == 0 || data_bytes <= settings->step_bytes ||
+           data_bytes <= settings->segment_max_bytes;
+}
+
 /* Whether one more fits; the first always does if the disk has room. */
 static bool fits(merge_policy *p, const merge_choice *choice)
 {
@@ -77,6 +88,7 @@ static bool fits(merge_policy *p, const merge_choice *choice)
     const merge_plan *plan = p->plan;
     uint64_t writes = merge_write_bytes(p, choice) + plan->write_bytes;
     uint64_t reads = merge_segment_of(p, choice)->bytes + plan->read_bytes;
+    uint64_t headers = (plan->count + 1) * SEGMENT_HEADER_SIZE;
 
     if (writes > p->moment->free_disk_bytes / DISK_SHARE) {
         p->no_room++;
@@ -84,6 +96,7 @@ static bool fits(merge_policy *p, const merge_choice *choice)
     }
     return plan->count == 0 || ((settings->max_merge_size == 0 ||
                                  reads <= settings->max_merge_size) &&
+                                is_one_step(settings, less(reads, headers)) &&
                                 writes <= bite_bytes(p));
 }
 
@@ -112,8 +125,11 @@ static void take(merge_policy *p, size_t index)
 static void give_back(merge_policy *p)
 {
     merge_plan *plan = p->plan;
-    const merge_choice *choice = &p->choices[--plan->count];
+    merge_choice *choice = &p->choices[--plan->count];
 
+    if (p->fired & MERGE_BIT(ALL)) {
+        choice->reasons = 0; /* nor is it left for later */
+    }
     plan->read_bytes -= merge_segment_of(p, choice)->bytes;
     plan->write_bytes -= merge_write_bytes(p, choice);
     plan->freed_bytes -= choice->gain_bytes;
@@ -140,12 +156,24 @@ static size_t take_due(merge_policy *p, uint32_t reasons)
     return p->plan->count - before;
 }
 
+/* Whether what is copied besides the last one would be a small file as well:
+ * of all that is asked for one remains then, instead of two. */
+static bool is_joined(const merge_policy *p)
+{
+    const merge_plan *plan = p->plan;
+    uint64_t others =
+        plan->write_bytes - merge_write_bytes(p, &p->choices[plan->count - 1]);
+
+    return (p->fired & MERGE_BIT(ALL)) != 0 && others > 0 &&
+           others < merge_small_bytes(p);
+}
+
 static void select_segments(merge_policy *p)
 {
     merge_plan *plan = p->plan;
 
     (void)take_due(p, ~MERGE_FILLERS);
-    if (take_due(p, MERGE_FILLERS) == 1) {
+    if (take_due(p, MERGE_FILLERS) == 1 && !is_joined(p)) {
         give_back(p);
     }
     for (size_t i = 0; i < plan->count; i++) {

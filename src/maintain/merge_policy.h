@@ -47,6 +47,9 @@ typedef struct merge_settings {
     uint64_t small_file_threshold;     /* bytes */
     uint64_t max_merge_size;           /* bytes of input of one merge; one
                                           segment may always be merged */
+    uint64_t step_bytes;               /* the same, so that little is lost if a
+                                          merge is stopped; as large as a file
+                                          at least */
     uint64_t expiry_ms;                /* age at which all records expire */
     uint64_t expiry_grace_ms;          /* expired segments may stay so long */
     double max_space_amplification;    /* bytes of the store / live bytes */
@@ -72,6 +75,8 @@ typedef struct merge_moment {
                               smaller id, whatever the triggers, the window
                               and the time since the open. Outputs have larger
                               ids, so asking again ends. */
+    uint64_t below_id;     /* not 0: only what has a smaller id is chosen, for
+                              the same end */
     bool is_in_window;     /* merge_window_contains() */
     bool clock_disagrees;  /* the wall clock jumped: nothing has expired */
 } merge_moment;

@@ -84,13 +84,22 @@ static bool reaches(uint64_t value, uint64_t limit)
     return limit > 0 && value >= limit;
 }
 
+/* Whether it is one of those that may be chosen at all. */
+static bool is_in_reach(const merge_policy *p, const merge_segment *segment)
+{
+    uint64_t limit = p->moment->all_below_id > 0 ? p->moment->all_below_id
+                                                 : p->moment->below_id;
+
+    return !segment->is_quarantined && (limit == 0 || segment->id < limit);
+}
+
 static uint32_t triggers_of(const merge_policy *p, const merge_choice *choice)
 {
     const merge_settings *settings = p->settings;
     const merge_segment *segment = merge_segment_of(p, choice);
     uint32_t fired = 0;
 
-    if (segment->is_quarantined || !merge_is_worth_it(p, choice)) {
+    if (!is_in_reach(p, segment) || !merge_is_worth_it(p, choice)) {
         return 0;
     }
     if (merge_is_expired(settings, p->moment, segment)) {
@@ -154,6 +163,17 @@ static void fire(merge_policy *p)
 
 /* ---- Which segments qualify ---- */
 
+/* Whether a segment holds what goes for good. Marks of syncs go, too, if it is
+ * copied, but nothing is copied for their sake: they are in every segment. */
+static bool holds_dead(const merge_segment *segment, const merge_choice *choice)
+{
+    if (segment->live_records == 0) {
+        return choice->gain_bytes > 0;
+    }
+    return segment->may_expire ||
+           (choice->gain_bytes > 0 && segment->records > segment->live_records);
+}
+
 /* Reasons for the sake of space. */
 static uint32_t reasons_of(const merge_policy *p, const merge_choice *choice)
 {
@@ -161,14 +181,11 @@ static uint32_t reasons_of(const merge_policy *p, const merge_choice *choice)
     const merge_segment *segment = merge_segment_of(p, choice);
     uint32_t reasons = 0;
 
-    if (segment->is_quarantined) {
+    if (!is_in_reach(p, segment)) {
         return 0;
     }
     if (p->fired & MERGE_BIT(ALL)) {
-        return segment->id < p->moment->all_below_id &&
-                       (choice->gain_bytes > 0 || segment->may_expire)
-                   ? MERGE_BIT(ALL)
-                   : 0;
+        return holds_dead(segment, choice) ? MERGE_BIT(ALL) : 0;
     }
     if (!merge_is_worth_it(p, choice)) {
         return 0;
@@ -194,10 +211,7 @@ static size_t sort_small(merge_policy *p, uint64_t limit)
     for (size_t i = 0; i < p->count; i++) {
         merge_choice *choice = &p->choices[i];
         const merge_segment *segment = merge_segment_of(p, choice);
-        bool is_asked_for = !(p->fired & MERGE_BIT(ALL)) ||
-                            segment->id < p->moment->all_below_id;
-        bool is_small =
-            segment->bytes < limit && is_asked_for && !segment->is_quarantined;
+        bool is_small = segment->bytes < limit && is_in_reach(p, segment);
 
         choice->order = is_small ? segment->bytes : UINT64_MAX;
         count += is_small ? 1 : 0;
@@ -211,7 +225,8 @@ static size_t sort_small(merge_policy *p, uint64_t limit)
 /*
  * Put small files together. One that is larger than the others together waits
  * until they have grown: otherwise each new small file would have all of the
- * earlier ones rewritten, instead of each one a few times.
+ * earlier ones rewritten, instead of each one a few times. If all is asked for,
+ * one may go with what is copied anyway.
  */
 static void qualify_small(merge_policy *p)
 {
@@ -232,7 +247,7 @@ static void qualify_small(merge_policy *p)
         sum -= largest;
         count--;
     }
-    if (count >= (p->fired & MERGE_BIT(ALL) ? 2 : wanted)) {
+    if (count >= (p->fired & MERGE_BIT(ALL) ? 1 : wanted)) {
         for (size_t i = 0; i < count; i++) {
             p->choices[i].reasons |= MERGE_BIT(SMALL);
         }
@@ -249,8 +264,7 @@ static void qualify_count(merge_policy *p)
     }
 }
 
-/* Whether a choice is there only to make fewer files. */
-static bool is_filler(const merge_choice *choice)
+bool merge_is_filler(const merge_choice *choice)
 {
     return (choice->reasons & ~MERGE_FILLERS) == 0;
 }
@@ -269,8 +283,8 @@ static int compare_rank(const void *a, const void *b)
     if ((left->reasons == 0) != (right->reasons == 0)) {
         return left->reasons == 0 ? 1 : -1;
     }
-    if (is_filler(left) != is_filler(right)) {
-        return is_filler(left) ? 1 : -1;
+    if (merge_is_filler(left) != merge_is_filler(right)) {
+        return merge_is_filler(left) ? 1 : -1;
     }
     if (left->is_trigger != right->is_trigger) {
         return left->is_trigger ? -1 : 1;
@@ -292,7 +306,7 @@ static void rank(const merge_policy *p, merge_choice *choice)
         /* Oldest first: what tombstones hide goes before them. */
         choice->score = 0;
         choice->is_trigger = false;
-    } else if (is_filler(choice)) {
+    } else if (merge_is_filler(choice)) {
         choice->order = segment->bytes;
         choice->score = 0;
     } else if (p->fired & MERGE_BIT(DISK_SPACE)) {

@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "maintain/merge_pace.h"
+
 enum {
     THOUSAND = 1000,
     DECIMALS = 3,   /* of a factor */
@@ -353,6 +355,7 @@ merge_settings settings_for_merge(const store_settings *settings,
         .dead_bytes_threshold = settings->dead_bytes_threshold,
         .small_file_threshold = settings->small_file_threshold,
         .max_merge_size = settings->max_merge_size,
+        .step_bytes = merge_pace_step_bytes(settings->merge_rate_bytes),
         .expiry_ms = settings->expiry_seconds * THOUSAND,
         .expiry_grace_ms = settings->expiry_grace_seconds * THOUSAND,
         .max_space_amplification =

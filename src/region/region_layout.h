@@ -27,7 +27,7 @@
 #include "region/snapshot_layout.h"
 
 enum {
-    REGION_LAYOUT_VERSION = 2,
+    REGION_LAYOUT_VERSION = 3,
     REGION_LINE = 64,         /* bytes: one cache line, one heap unit */
     REGION_PROCESSES = 512,   /* handles open at once */
     REGION_SEGMENTS = 65536,  /* rows of the segment table */
@@ -96,6 +96,9 @@ typedef struct region_row {
     alignas(REGION_LINE) uint64_t last_expiry_ms; /* 0: none has one */
     uint32_t newest_s;                            /* 0: not known */
     uint32_t lasting; /* 1: some put has no time of expiry */
+    /* The smallest. 1: not known, its hint does not tell. */
+    uint64_t first_expiry_ms; /* 0: none has one */
+    uint32_t oldest_s;        /* 0: there is no put */
 } region_row;
 
 /* One open handle. Its byte in LOCK says whether it is alive. */

@@ -140,6 +140,7 @@ bool store_row_has_expired(const store_expiry *expiry, const region_row *row)
 
 bool store_row_may_expire(const store_expiry *expiry, const region_row *row)
 {
-    return !expiry->disagrees &&
-           (expiry->expiry_ms != 0 || row->last_expiry_ms != 0);
+    return !expiry->disagrees && ((row->first_expiry_ms != 0 &&
+                                   row->first_expiry_ms <= expiry->now_ms) ||
+                                  is_too_old(expiry, row->oldest_s));
 }

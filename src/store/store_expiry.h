@@ -58,10 +58,18 @@ static inline void store_note_times(region_row *row,
     if (row->newest_s < record->time_s) {
         row->newest_s = record->time_s;
     }
+    if (row->oldest_s == 0 || row->oldest_s > record->time_s) {
+        row->oldest_s = record->time_s > 0 ? record->time_s : 1;
+    }
     if (expires_at_ms == 0) {
         row->lasting = 1;
-    } else if (row->last_expiry_ms < expires_at_ms) {
+        return;
+    }
+    if (row->last_expiry_ms < expires_at_ms) {
         row->last_expiry_ms = expires_at_ms;
+    }
+    if (row->first_expiry_ms == 0 || row->first_expiry_ms > expires_at_ms) {
+        row->first_expiry_ms = expires_at_ms;
     }
 }
 

@@ -144,6 +144,8 @@ static cask_status open_hint(store_handle *store, load_source *source,
         source->sequence = sequence_of_row(source, 0);
         row->last_expiry_ms = source->header.last_expiry_ms;
         row->newest_s = source->header.newest_s;
+        row->first_expiry_ms = row->last_expiry_ms == 0 ? 0 : 1;
+        row->oldest_s = 1;
         atomic_store(&row->has_hint, 1);
     }
     return status;

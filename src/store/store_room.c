@@ -75,9 +75,8 @@ static cask_status grow(store_handle *store, region_row *row, uint64_t needed,
 
 /* ---- New segments -------------------------------------------------------- */
 
-/* Take an id for a new segment file; maintenance lock held. */
-static cask_status take_id(store_handle *store, uint64_t *ret_id,
-                           cask_error *err)
+cask_status store_take_id(store_handle *store, uint64_t *ret_id,
+                          cask_error *err)
 {
     region_header *header = store->region.header;
     uint64_t id = atomic_load(&header->next_id);
@@ -160,6 +159,8 @@ static void fill_row(region_row *row, const row_plan *plan,
     row->last_expiry_ms = 0;
     row->newest_s = 0;
     row->lasting = 0;
+    row->first_expiry_ms = 0;
+    row->oldest_s = 0;
     row->retired_in = 0;
     atomic_store(&row->has_hint, 0);
     atomic_store(&row->is_input, 0);
@@ -182,7 +183,7 @@ static cask_status create_file(store_handle *store, segment_header *header,
     cask_status status = CASK_OK;
 
     for (int i = 0; i < NAMES_TRIED; i++) {
-        status = take_id(store, &header->id, &local);
+        status = store_take_id(store, &header->id, &local);
         if (status == CASK_OK) {
             status = segment_create(store->dir, header, capacity,
                                     store->options.file_mode, ret_file, &local);

@@ -267,6 +267,8 @@ static cask_status recount(store_handle *store, uint32_t index, uint64_t end,
     row->last_expiry_ms = 0;
     row->newest_s = 0;
     row->lasting = 0;
+    row->first_expiry_ms = 0;
+    row->oldest_s = 0;
     scan_begin(&scan, map->data, end, map->nonce, SEGMENT_HEADER_SIZE);
     scan.trusted_end = end;
     while ((result = scan_next(&scan, &item)) != SCAN_END) {

@@ -50,7 +50,4 @@ uint64_t crash_seed(void);
 /* SplitMix64. */
 uint64_t crash_random(uint64_t *state);
 
-/* Exchange what two files hold. */
-void image_swap(image_file *a, image_file *b);
-
 #endif

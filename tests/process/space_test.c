@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "caskade.h"
+#include "log/record_format.h"
 #include "support/scratch.h"
 
 enum {
@@ -525,8 +526,10 @@ static void fill_disk_by_merge(scene *s)
     must(unlink(filler) == 0, s, "unlink");
     must(cask_merge(db, &all, &report, &s->err) == CASK_OK, s,
          "a merge with room again");
-    must(cask_stat(db, &after, &s->err) == CASK_OK && after.dead_bytes == 0, s,
-         "nothing dead");
+    /* But for the mark of the close, for which nothing is copied. */
+    must(cask_stat(db, &after, &s->err) == CASK_OK &&
+             after.dead_bytes <= RECORD_MARK_SIZE,
+         s, "nothing dead");
     check_all(s, db, KEYS);
     close_store(s, db);
 }

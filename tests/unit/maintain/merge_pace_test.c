@@ -135,6 +135,15 @@ static void test_the_pace_settles_near_what_syncs_bear(void **state)
     assert_in_range(bytes / 60, 12 * MIB, 20 * MIB); /* per second */
 }
 
+static void test_a_step_takes_seconds_at_most(void **state)
+{
+    (void)state;
+    assert_int_equal(merge_pace_step_bytes(0), 1024 * MIB);
+    assert_int_equal(merge_pace_step_bytes(20 * MIB), 100 * MIB);
+    assert_int_equal(merge_pace_step_bytes(1000 * MIB), 1024 * MIB);
+    assert_int_equal(merge_pace_step_bytes(UINT64_MAX), 1024 * MIB);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -144,6 +153,7 @@ int main(void)
         cmocka_unit_test(test_the_smaller_limit_counts),
         cmocka_unit_test(test_syncs_slow_a_merge_down_and_let_it_recover),
         cmocka_unit_test(test_the_pace_settles_near_what_syncs_bear),
+        cmocka_unit_test(test_a_step_takes_seconds_at_most),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

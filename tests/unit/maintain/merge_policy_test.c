@@ -22,6 +22,7 @@ enum {
  * others. Flags:
  *   o  output      q  quarantined   e  all records have expired
  *   t  what is dead are tombstones  w  wide: has a record older than all
+ *   m  what is dead are marks       x  some records may have expired
  */
 typedef struct policy_fact {
     unsigned mib; /* 0: end of the list */
@@ -47,6 +48,8 @@ typedef struct policy_row {
     unsigned open_s;
     unsigned jitter_s;
     unsigned all_below;
+    unsigned below;
+    unsigned step_mib; /* 0: by default */
     unsigned max_merge_mib;
     unsigned segment_mib; /* the most; 0: 256 */
     unsigned max_segments;
@@ -240,6 +243,61 @@ static const policy_row rows[] = {
     {"all: a small one alone does not", "", NONE, MERGE_WAIT_NOTHING_TO_GAIN,
      .facts = {{9, 100, 9, ""}, {256, 100, 9, ""}}, .all_below = 100},
 
+    {"all: a small one goes with what becomes small", "2 1", MERGE_REASON_ALL,
+     GO, .facts = {{9, 100, 9, ""}, {100, 5, 9, ""}}, .all_below = 100},
+    {"all: and not with what remains large", "2", MERGE_REASON_ALL, GO,
+     .facts = {{9, 100, 9, ""}, {100, 50, 9, ""}}, .all_below = 100},
+    {"all: nothing is copied for the sake of marks", "2", MERGE_REASON_ALL, GO,
+     .facts = {{256, 70, 9, "m"}, {256, 70, 9, ""}, {256, 100, 9, ""}},
+     .all_below = 100},
+    {"all: only marks", "", NONE, MERGE_WAIT_BELOW_TRIGGERS,
+     .facts = {{256, 70, 9, "m"}}, .all_below = 100},
+    {"all: a file of marks goes", "1", MERGE_REASON_ALL, GO,
+     .facts = {{256, 0, 9, "m"}}, .all_below = 100},
+    {"marks are dead bytes like others for the policy", "1",
+     MERGE_REASON_FRAGMENTATION, GO, .facts = {{256, 30, 9, "m"}}},
+    {"all: what may have expired is read", "1", MERGE_REASON_ALL, GO,
+     .facts = {{256, 100, 9, "x"}}, .all_below = 100},
+    {"all: not where nothing lives that could expire", "", NONE,
+     MERGE_WAIT_QUARANTINED, .facts = {{256, 50, 9, "q"}, {100, 0, 9, "oxt"}},
+     .all_below = 100},
+
+    {"what came after the call neither triggers nor goes", "", NONE,
+     MERGE_WAIT_BELOW_TRIGGERS, .facts = {{256, 60, 9, ""}, {256, 10, 9, ""}},
+     .below = 2},
+    {"nor is it taken along", "1", MERGE_REASON_FRAGMENTATION, GO,
+     .facts = {{256, 10, 9, ""}, {256, 10, 9, ""}}, .below = 2},
+    {"nor for space", "1", MERGE_REASON_AMPLIFICATION, GO,
+     .facts = {{256, 80, 9, ""}, {256, 50, 9, ""}}, .amplification = 1.1,
+     .below = 2},
+    {"nor put together", "", NONE, MERGE_WAIT_NOTHING_TO_GAIN,
+     .facts =
+         {{1, 100, 9, ""}, {1, 100, 9, ""}, {1, 100, 9, ""}, {1, 100, 9, ""}},
+     .below = 4},
+
+    {"not more than one GiB is read at a time", "1 2 3 4",
+     MERGE_REASON_FRAGMENTATION, GO,
+     .facts = {{256, 1, 99, ""},
+               {256, 1, 98, ""},
+               {256, 1, 97, ""},
+               {256, 1, 96, ""},
+               {256, 1, 95, ""}}},
+    {"nor if all is asked for", "1 2 3 4", MERGE_REASON_ALL, GO,
+     .facts = {{256, 1, 9, ""},
+               {256, 1, 9, ""},
+               {256, 1, 9, ""},
+               {256, 1, 9, ""},
+               {256, 1, 9, ""}},
+     .all_below = 100},
+    {"what costs least for what it frees goes first", "3 1",
+     MERGE_REASON_FRAGMENTATION, GO,
+     .facts = {{100, 20, 9, ""}, {100, 30, 9, ""}, {100, 1, 9, ""}},
+     .step_mib = 200, .segment_mib = 128},
+    {"a slow merge reads less, but a file's worth", "1 2",
+     MERGE_REASON_FRAGMENTATION, GO,
+     .facts = {{100, 1, 99, ""}, {100, 1, 98, ""}, {100, 1, 97, ""}},
+     .step_mib = 1},
+
     {"max_merge_size", "1 2", MERGE_REASON_FRAGMENTATION, GO,
      .facts = {{100, 10, 99, ""}, {100, 10, 98, ""}, {100, 10, 97, ""}},
      .max_merge_mib = 299},
@@ -270,9 +328,10 @@ static merge_segment make_segment(const policy_fact *fact, size_t index)
         .id = index + 1,
         .bytes = SEGMENT_HEADER_SIZE + records * RECORD,
         .live_bytes = live_records * RECORD,
-        .records = records,
+        .records = has(fact, 'm') ? live_records : records,
         .live_records = live_records,
         .tombstones = has(fact, 't') ? records - live_records : 0,
+        .may_expire = has(fact, 'x'),
         .first_sequence = has(fact, 'w') ? 1 : (index + 1) * 10000000,
         .last_sequence = (index + 1) * 10000000 + records,
         .age_ms = (uint64_t)fact->age_s * 1000,
@@ -300,7 +359,8 @@ static question make_question(const policy_row *row)
                              .free_disk_bytes = UINT64_MAX,
                              .open_ms = UINT64_MAX,
                              .jitter_ms = (uint64_t)row->jitter_s * 1000,
-                             .all_below_id = row->all_below}};
+                             .all_below_id = row->all_below,
+                             .below_id = row->below}};
 
     q.settings.max_space_amplification = row->amplification;
     q.settings.expiry_ms = (uint64_t)row->expiry_s * 1000;
@@ -308,6 +368,9 @@ static question make_question(const policy_row *row)
     if (row->max_merge_mib > 0) {
         q.settings.max_merge_size =
             MIB(row->max_merge_mib) + SEGMENTS * SEGMENT_HEADER_SIZE;
+    }
+    if (row->step_mib > 0) {
+        q.settings.step_bytes = MIB(row->step_mib);
     }
     q.settings.max_segments = row->max_segments;
     if (row->small_count > 0) {

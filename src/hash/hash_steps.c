@@ -1,0 +1,257 @@
+/*
+ * Merging what is wished for, step by step: a plan, a merge of what it chose,
+ * another plan. What a step has freed stays freed, whatever becomes of the
+ * next.
+ *
+ * A merge that somebody waits for is to end although others write: in a pass it
+ * takes only segments that were there when the pass began. What it writes is
+ * merged again, in another pass, only if nobody has written meanwhile: then it
+ * may hold deletes whose puts went in a later step.
+ */
+#include "hash/hash_merger.h"
+#include "hash/merge_log.h"
+#include "store/store_merge.h"
+
+enum { BUSY_MS = 10 };
+
+static void add_report(merge_report *sum, const merge_report *one)
+{
+    sum->inputs += one->inputs;
+    sum->quarantined += one->quarantined;
+    sum->outputs += one->outputs;
+    sum->bytes_read += one->bytes_read;
+    sum->bytes_written += one->bytes_written;
+    sum->bytes_freed += one->bytes_freed;
+    sum->records += one->records;
+    sum->tombstones_dropped += one->tombstones_dropped;
+    sum->expired += one->expired;
+}
+
+/* What nobody asked for stops when the window closes, unless it is for want of
+ * space, which would open the window. */
+static cask_status merge_planned(store_handle *store, merge_wish wish,
+                                 merger_plan *p, merge_report *ret_report,
+                                 cask_error *err)
+{
+    bool is_bound = !wish.is_asked && p->plan.reason != MERGE_REASON_DISK_SPACE;
+    cask_status status;
+
+    for (size_t i = 0; i < p->plan.count; i++) {
+        /* In place: a choice names one that comes at or behind it, or not, so
+         * the rows are copied to the scratch of the choices. */
+        p->choices[i].order = p->rows[p->choices[i].index];
+    }
+    for (size_t i = 0; i < p->plan.count; i++) {
+        p->rows[i] = (uint32_t)p->choices[i].order;
+    }
+    if (!is_bound) {
+        return hash_merge(store, p->rows, p->plan.count, &p->expiry, ret_report,
+                          err);
+    }
+    status = hash_merge_in_window(store, p->rows, p->plan.count, &p->expiry,
+                                  ret_report, err);
+    /* There is nothing to merge any more, for today. */
+    return status == CASK_TIMEOUT && !store_window_is_open(store)
+               ? CASK_NOT_FOUND
+               : status;
+}
+
+/* There may be nothing to merge but for what a dead merger left half done. */
+static cask_status finish_begun(store_handle *store, cask_error *err)
+{
+    return atomic_load(&store->region.header->merge.phase) == MERGE_NONE
+               ? CASK_OK
+               : hash_merge_complete(store, err);
+}
+
+/* A plan that came to nothing because of another merge is none. */
+static void remember(store_handle *store, const merge_record *planned,
+                     const merge_report *report, cask_status result)
+{
+    uint64_t now_ms = store->os->ops->wall_ms(store->os);
+    merge_record record = *planned;
+
+    if (result == CASK_BUSY) {
+        return;
+    }
+    record.result = result;
+    record.took_ms = now_ms > record.began_ms ? now_ms - record.began_ms : 0;
+    record.bytes_read = report->bytes_read;
+    record.bytes_written = report->bytes_written;
+    record.bytes_freed = result == CASK_OK ? report->bytes_freed : 0;
+    record.records = report->records;
+    record.tombstones_dropped = report->tombstones_dropped;
+    record.inputs = (uint32_t)report->inputs;
+    record.outputs = (uint32_t)report->outputs;
+    merge_log_add(store, &record);
+}
+
+/* Whether the active segment is one of those to be merged. */
+static bool is_in_reach(const store_handle *store, merge_wish wish)
+{
+    const region_header *header = store->region.header;
+    uint32_t active = atomic_load(&header->active_row);
+
+    return wish.below_id == 0 ||
+           atomic_load(&store->region.rows[active].file_id) < wish.below_id;
+}
+
+/* CASK_NOT_FOUND: nothing is to be merged. */
+static cask_status merge_once(store_handle *store, merge_wish wish,
+                              merge_report *sum, cask_error *err)
+{
+    merge_report report = {.inputs = 0};
+    merge_record record = {.began_ms = store->os->ops->wall_ms(store->os)};
+    merger_plan p;
+    uint32_t active = atomic_load(&store->region.header->active_row);
+    cask_status status = finish_begun(store, err);
+
+    if (status != CASK_OK) {
+        return status;
+    }
+    status = hash_plan(store, wish, &p, err);
+    if (status == CASK_OK && p.plan.seal_active && is_in_reach(store, wish)) {
+        status = store_rotate(store, err);
+    }
+    if (status == CASK_OK && p.plan.count > 0) {
+        record.reason = p.plan.reason;
+        status = merge_planned(store, wish, &p, &report, err);
+        /* That the window has closed, too, is a merge that was stopped. */
+        remember(store, &record, &report,
+                 status == CASK_NOT_FOUND ? CASK_TIMEOUT : status);
+        if (status == CASK_OK || report.quarantined > 0) {
+            add_report(sum, &report);
+        }
+    } else if (status == CASK_OK &&
+               atomic_load(&store->region.header->active_row) == active) {
+        sum->wait = p.plan.wait;
+        status = CASK_NOT_FOUND;
+    } /* else ask again: what was active can be merged now */
+    hash_plan_free(&p);
+    return status;
+}
+
+/* What the steps of one call share. */
+typedef struct merge_pass {
+    merge_report *report; /* the sum */
+    cask_error first;     /* damage that was met */
+    uint32_t seen;        /* cancellations before the call */
+    uint64_t waited_ms;   /* for other merges */
+} merge_pass;
+
+/* Whether somebody has asked merges to stop since `seen`. */
+static bool is_cancelled(const store_handle *store, uint32_t seen)
+{
+    return atomic_load(&store->region.header->merge.cancel) != seen ||
+           atomic_load(&store->merger_stop);
+}
+
+/* One after the other, until nothing is left: CASK_NOT_FOUND. */
+static cask_status merge_steps(store_handle *store, merge_wish wish,
+                               merge_pass *pass, cask_error *err)
+{
+    cask_status status = CASK_OK;
+
+    while (status == CASK_OK) {
+        uint64_t before = pass->report->quarantined;
+
+        status = merge_once(store, wish, pass->report, err);
+        if (status == CASK_CORRUPT && pass->report->quarantined > before) {
+            /* An input is damaged, and will not be chosen again: the rest. */
+            pass->first = pass->first.status == CASK_OK ? *err : pass->first;
+            status = CASK_OK;
+        }
+        if (status == CASK_BUSY && pass->waited_ms < wish.patience_ms) {
+            /* Somebody merges: some of what is wished for, probably. */
+            store->os->ops->sleep_ms(store->os, BUSY_MS);
+            pass->waited_ms += BUSY_MS;
+            status = CASK_OK;
+        }
+        if (status == CASK_OK && is_cancelled(store, pass->seen)) {
+            status = fail(err, CASK_TIMEOUT, 0,
+                          "%s: merging was cancelled; what was merged before "
+                          "is done",
+                          store->path);
+        }
+    }
+    return status;
+}
+
+/* ---- Passes ---- */
+
+/* The same of all segments that there are by now. */
+static merge_wish renewed(const store_handle *store, merge_wish wish)
+{
+    uint64_t next_id = atomic_load(&store->region.header->next_id);
+
+    if (wish.all_below_id > 0) {
+        wish.all_below_id = next_id;
+    } else if (wish.is_asked) {
+        wish.below_id = next_id;
+    }
+    return wish;
+}
+
+/* Whether there is more room than before. */
+static bool has_gained(const merge_report *now, const merge_report *before)
+{
+    return now->bytes_freed - before->bytes_freed >
+           now->bytes_written - before->bytes_written;
+}
+
+static cask_status merge_passes(store_handle *store, merge_wish wish,
+                                merge_pass *pass, cask_error *err)
+{
+    const _Atomic uint64_t *sequence = &store->region.header->next_sequence;
+    uint64_t written = atomic_load(sequence);
+    merge_wish now = wish.all_below_id > 0 ? wish : renewed(store, wish);
+    merge_report before;
+    cask_status status;
+
+    do {
+        before = *pass->report;
+        status = merge_steps(store, now, pass, err);
+        now = renewed(store, wish);
+    } while (status == CASK_NOT_FOUND && wish.is_asked &&
+             has_gained(pass->report, &before) &&
+             atomic_load(sequence) == written);
+    return status;
+}
+
+cask_status hash_merge_wished(store_handle *store, merge_wish wish,
+                              merge_report *ret_report, cask_error *err)
+{
+    cask_error local = {CASK_OK, 0, ""};
+    merge_pass pass = {.report = ret_report,
+                       .first = {CASK_OK, 0, ""},
+                       .seen =
+                           atomic_load(&store->region.header->merge.cancel)};
+    cask_status status;
+
+    err = err == NULL ? &local : err;
+    store_watch_clock(store);
+    *ret_report = (merge_report){.inputs = 0};
+    status = merge_passes(store, wish, &pass, err);
+    if (status == CASK_NOT_FOUND && store_merge_has_rubbish(store)) {
+        (void)hash_merge_complete(store, NULL); /* of earlier merges */
+    }
+    if (status == CASK_NOT_FOUND && pass.first.status != CASK_OK) {
+        *err = pass.first;
+        return pass.first.status;
+    }
+    return status == CASK_NOT_FOUND ? CASK_OK : status;
+}
+
+cask_status hash_merge_all(store_handle *store, merge_report *ret_report,
+                           cask_error *err)
+{
+    cask_status status = store_rotate(store, err);
+    merge_wish wish = {.is_asked = true,
+                       .patience_ms = store->options.lock_timeout_ms,
+                       .all_below_id =
+                           atomic_load(&store->region.header->next_id)};
+
+    *ret_report = (merge_report){.inputs = 0};
+    return status == CASK_OK ? hash_merge_wished(store, wish, ret_report, err)
+                             : status;
+}
