@@ -3,8 +3,8 @@
  */
 #include "bitcask_format.h"
 
+#include <isa-l/crc.h>
 #include <string.h>
-#include <zlib.h>
 
 enum { CRC_SIZE = 4 };
 
@@ -34,8 +34,7 @@ static void store_32(uint8_t *at, uint32_t value)
 
 uint32_t bitcask_crc(uint32_t crc, const void *bytes, size_t size)
 {
-    /* zlib takes NULL for a request of its start value. */
-    return size == 0 ? crc : (uint32_t)crc32_z(crc, bytes, size);
+    return crc32_gzip_refl(crc, bytes, size);
 }
 
 void bitcask_decode_header(const uint8_t bytes[BITCASK_HEADER_SIZE],

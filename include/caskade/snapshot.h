@@ -76,12 +76,16 @@ CASK_API CASK_CHECKED cask_status cask_snapshot_count(cask_snapshot *snapshot,
 
 /* Start with {0}. */
 typedef struct cask_fold_options {
-    bool keys_only; /* entry.value is empty */
-    uint32_t parts; /* 0 or 1: the whole; else so many parts, which begin where
-                       segments do, of about as many bytes each. Some are
-                       empty if there are fewer segments */
+    bool keys_only; /* entry.value is empty, and values are not read: whether
+                       they are damaged is not known. Read as a whole are
+                       records with a time of expiry, and those that no key
+                       names any more */
+    uint32_t parts; /* 0 or 1: the whole; else so many parts, of about as many
+                       bytes each; with io = CASK_IO_PREAD they begin where
+                       segments do. Some are empty if there is little */
     uint32_t part;  /* which one this call visits, 0 .. parts - 1. All parts
-                       together visit each key exactly once; each may have a
+                       together visit each key exactly once, and each comes in
+                       log order, behind those before it; each may have a
                        thread of its own. With cask_snapshot_fold() only */
 } cask_fold_options;
 
@@ -104,7 +108,10 @@ typedef bool (*cask_fold_fn)(void *context, const cask_entry *entry);
  * visited was right, but not all was; CASK_INVALID; CASK_NO_MEMORY; CASK_IO;
  * CASK_FORKED.
  *
- * Cost: reads the log once, as it was. Memory does not grow with the store.
+ * Cost: reads the log once, as it was; of keys_only the headers and keys, and
+ * what is dead. With io = CASK_IO_PREAD a segment is read as a whole, into
+ * memory; else memory does not grow with the store. Each of more than one part
+ * first looks for eight records for each part, at most some thousand.
  */
 CASK_API CASK_CHECKED cask_status
 cask_snapshot_fold(cask_snapshot *snapshot, const cask_fold_options *options,

@@ -25,15 +25,11 @@ typedef struct verification {
 /* ---- verify.c ---- */
 
 /*
- * Tell a problem.
+ * Tell a problem of bytes that can be done without.
  *
  *   size    bytes concerned; 0 if unknown
  *   reason  as printed behind file and offset
  */
-void verify_problem(verification *v, const char *file, uint64_t offset,
-                    uint64_t size, const char *reason);
-
-/* The same, of bytes that can be done without. */
 void verify_harmless(verification *v, const char *file, uint64_t offset,
                      uint64_t size, const char *reason);
 

@@ -16,8 +16,9 @@
 
 /* ---- Telling ---- */
 
-void verify_problem(verification *v, const char *file, uint64_t offset,
-                    uint64_t size, const char *reason)
+/* See verify_harmless(). */
+static void tell_problem(verification *v, const char *file, uint64_t offset,
+                         uint64_t size, const char *reason)
 {
     cask_problem found = {file, offset, size, reason};
 
@@ -31,7 +32,7 @@ void verify_harmless(verification *v, const char *file, uint64_t offset,
                      uint64_t size, const char *reason)
 {
     v->report.harmless++;
-    verify_problem(v, file, offset, size, reason);
+    tell_problem(v, file, offset, size, reason);
 }
 
 /* What follows `prefix` in `text`; NULL: something else. */
@@ -75,7 +76,7 @@ void verify_failure(verification *v, const char *file, const cask_error *err,
         reason = behind(end, ": ") == NULL ? reason : behind(end, ": ");
     }
     if (advice == NULL) {
-        verify_problem(v, file, offset, 0, reason);
+        tell_problem(v, file, offset, 0, reason);
         return;
     }
     (void)snprintf(text, sizeof(text), "%s; %s", reason, advice);
@@ -130,8 +131,8 @@ cask_status verify_map(verification *v, mapped *file, cask_error *err)
     }
     if (os_errno == ELOOP || os_errno == EINVAL) {
         file->file = NULL;
-        verify_problem(v, file->name, 0, 0,
-                       "is a link or no plain file: ignored");
+        tell_problem(v, file->name, 0, 0,
+                     "is a link or no plain file: ignored");
         return CASK_UNSUPPORTED;
     }
     if (os_errno == 0) {
@@ -161,7 +162,7 @@ static bool check_header(verification *v, const mapped *file,
     cask_error err;
 
     if (file->size < SEGMENT_HEADER_SIZE) {
-        verify_problem(v, file->name, 0, file->size, "shorter than its header");
+        tell_problem(v, file->name, 0, file->size, "shorter than its header");
         return false;
     }
     if (segment_header_decode(file->memory, file->name, &header, &err) !=
@@ -171,8 +172,8 @@ static bool check_header(verification *v, const mapped *file,
     }
     if (header.id != segment->id || header.nonce != segment->nonce ||
         memcmp(header.uuid, v->identity.uuid, 16) != 0) {
-        verify_problem(v, file->name, 0, SEGMENT_HEADER_SIZE,
-                       "belongs to another segment or store");
+        tell_problem(v, file->name, 0, SEGMENT_HEADER_SIZE,
+                     "belongs to another segment or store");
         return false;
     }
     return true;
@@ -251,9 +252,9 @@ static void tell_lost(verification *v, const mapped *file,
                                     scan->offset, scan->last_sequence);
 
     if (lost > 0) {
-        verify_problem(v, file->name, scan->offset, lost,
-                       "not known to have been synced, and lost: power failed, "
-                       "or they are damaged; records that follow are cut off");
+        tell_problem(v, file->name, scan->offset, lost,
+                     "not known to have been synced, and lost: power failed, "
+                     "or they are damaged; records that follow are cut off");
     }
 }
 
@@ -284,14 +285,14 @@ static void check_records(verification *v, const mapped *file,
     scan.trusted_end = trusted_end(v, file, segment);
     while ((result = scan_next(&scan, &item)) != SCAN_END) {
         if (result == SCAN_UNSUPPORTED) {
-            verify_problem(v, file->name, item.offset, 0,
-                           "a record type that this version does not know");
+            tell_problem(v, file->name, item.offset, 0,
+                         "a record type that this version does not know");
             hint->usable = false; /* such a segment gets none */
             return;
         }
         if (result == SCAN_DAMAGE) {
-            verify_problem(v, file->name, item.offset, item.size,
-                           why_damaged(file, segment, &scan));
+            tell_problem(v, file->name, item.offset, item.size,
+                         why_damaged(file, segment, &scan));
             verify_hint_damage(v, hint, item.offset, item.size);
             continue;
         }
@@ -348,8 +349,8 @@ cask_status verify_segment(verification *v, const manifest_segment *segment,
         return CASK_OK; /* its process has taken it away meanwhile */
     }
     if (status == CASK_NOT_FOUND) {
-        verify_problem(v, data.name, 0, segment->length,
-                       "is missing, but MANIFEST lists it");
+        tell_problem(v, data.name, 0, segment->length,
+                     "is missing, but MANIFEST lists it");
         return CASK_OK;
     }
     if (status == CASK_UNSUPPORTED) {

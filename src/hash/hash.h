@@ -31,7 +31,8 @@ cask_status hash_get_hashed(store_handle *store, cask_slice key,
                             siphash_value hash, cask_buffer *value,
                             hash_found *ret_found, cask_error *err);
 
-/* Look up many keys with overlapping cache misses; statuses one by one. */
+/* Look up many keys with overlapping cache misses; statuses one by one
+ * (hash_many.c). */
 cask_status hash_get_many(store_handle *store, const cask_slice *keys,
                           size_t count, cask_buffer *values,
                           cask_status *statuses, cask_error *err);
@@ -41,12 +42,8 @@ cask_status hash_view(store_handle *store, cask_slice key, cask_view *ret_view,
                       cask_error *err);
 void hash_unview(cask_view *view);
 
-/* Whether a record with these times is past its time. */
-bool hash_is_expired(const store_handle *store, uint32_t time_s,
-                     uint64_t expires_at_ms);
-
-/* The same as of some time, with records that live so many seconds; 0: for
- * ever. */
+/* Whether a record with these times is past its time as of `now_ms`, where
+ * records live so many seconds; 0: for ever. */
 bool hash_is_past(uint64_t now_ms, uint64_t seconds, uint32_t time_s,
                   uint64_t expires_at_ms);
 

@@ -6,16 +6,19 @@
  * it in another segment, which bears the same sequence. No writer is stopped,
  * nothing is copied beforehand, and merges may replace segments meanwhile.
  *
- * Parts of a fold are ranges of sequences, which begin where segments do.
- * Merges make segments whose ranges overlap: these may be walked by several
- * parts, each of which looks for the beginning of its own. A record may be in
- * two segments, if one of them is damaged; both are then in the same part, side
- * by side.
+ * Parts of a fold are ranges of sequences, see fold_range.h. A segment may be
+ * walked by several parts, each of which looks for the beginning of its own. A
+ * record may be in two segments, if one of them is damaged; both are then in
+ * the same part, side by side.
+ *
+ * A fold of keys leaves values alone. A record's checksum cannot be had without
+ * its value, but the index proves the key as well, see is_proven().
  */
 #include <inttypes.h>
 #include <string.h>
 
 #include "base/bytes.h"
+#include "hash/fold_range.h"
 #include "hash/hash_snapshot.h"
 #include "hash/keydir.h"
 #include "region/place.h"
@@ -39,48 +42,6 @@ typedef struct fold {
     uint64_t ahead;  /* ... up to this offset */
     cask_status damage;
 } fold;
-
-/*
- * Where a part begins: at the oldest record of the row that has its share of
- * the bytes. Of the first part 0; behind the last one UINT64_MAX.
- */
-static uint64_t begin_of(const store_walk *log, uint32_t part, uint32_t parts)
-{
-    uint64_t total = 1;
-    uint64_t before = 0;
-
-    if (part == 0) {
-        return 0;
-    }
-    for (size_t i = 0; i < log->count; i++) {
-        total += log->parts[i].end;
-    }
-    for (size_t i = 0; i < log->count; i++) {
-        uint64_t middle = before + log->parts[i].end / 2;
-
-        /* Below 2^46 * 2^16: see caskade.h for the most parts. */
-        if (middle * parts / total >= part) {
-            return log->parts[i].first_sequence;
-        }
-        before += log->parts[i].end;
-    }
-    return UINT64_MAX;
-}
-
-static cask_status add_rows(fold *f, store_walk *walk, cask_error *err)
-{
-    const store_walk *log = &f->snapshot->log;
-    cask_status status = CASK_OK;
-
-    for (size_t i = 0; i < log->count && status == CASK_OK; i++) {
-        if (log->parts[i].first_sequence < f->end) {
-            status = store_walk_add(walk, &log->parts[i], err);
-        }
-    }
-    store_walk_begin(walk, f->store);
-    walk->holds_maps = true;
-    return status;
-}
 
 static void emit(fold *f, const scan_item *item)
 {
@@ -149,6 +110,29 @@ static bool is_value(const fold *f, uint32_t row, const scan_item *item)
     return sequence == item->header.sequence;
 }
 
+/*
+ * Whether a record is what was written but for its value, which is not read.
+ *
+ * The index named this very record under the hash of its key, by place or by
+ * sequence. Had the key been damaged, its hash would be another, under which
+ * the index names nothing, or another record: so does one bit that turns a key
+ * into another that exists. That the hashes agree by chance has the probability
+ * of GUARANTEES.md, "The one probability". The header has its own check. A
+ * record that the index does not name has nothing but its checksum: it may be
+ * dead, or a damaged one that lives.
+ *
+ * Of a time of expiry only the checksum tells whether it is right, and a wrong
+ * one would hide a key: such a record is read as a whole.
+ */
+static bool is_proven(void *context, uint32_t row, const scan_item *item)
+{
+    const fold *f = context;
+    const record_header *header = &item->header;
+
+    return (header->type & (uint8_t)~RECORD_MEMBER) == RECORD_PUT &&
+           header->sequence <= f->snapshot->sequence && is_value(f, row, item);
+}
+
 static void note_damage(fold *f, uint32_t row, const scan_item *item,
                         cask_error *err)
 {
@@ -166,9 +150,9 @@ static void consider(fold *f, const walk_part *part)
 {
     const scan_item *item = &part->item;
 
-    if (record_kind(&item->header) == RECORD_PUT &&
-        item->header.sequence <= f->snapshot->sequence &&
-        is_value(f, part->row, item)) {
+    if (item->is_unread || (record_kind(&item->header) == RECORD_PUT &&
+                            item->header.sequence <= f->snapshot->sequence &&
+                            is_value(f, part->row, item))) {
         emit(f, item);
     }
 }
@@ -203,6 +187,24 @@ static void look_ahead(fold *f, const walk_part *part)
     }
 }
 
+static cask_status add_rows(fold *f, store_walk *walk, cask_error *err)
+{
+    const store_walk *log = &f->snapshot->log;
+    cask_status status = CASK_OK;
+
+    for (size_t i = 0; i < log->count && status == CASK_OK; i++) {
+        if (log->parts[i].first_sequence < f->end) {
+            status = store_walk_add(walk, &log->parts[i], err);
+        }
+    }
+    store_walk_begin(walk, f->store);
+    walk->holds_maps = true;
+    if (f->keys_only) {
+        walk->proof = (scan_proof){.proves = is_proven, .context = f};
+    }
+    return status;
+}
+
 static cask_status walk_all(fold *f, store_walk *walk, cask_error *err)
 {
     const walk_part *part;
@@ -232,17 +234,22 @@ cask_status hash_snapshot_fold(const store_snapshot *snapshot,
                                hash_fold_wish wish, cask_fold_fn visit,
                                void *context, cask_error *err)
 {
-    const store_walk *log = &snapshot->log;
     fold f = {.snapshot = snapshot,
               .store = snapshot->store,
               .visit = visit,
               .context = context,
-              .keys_only = wish.keys_only,
-              .end = begin_of(log, wish.part + 1, wish.parts)};
-    store_walk walk = {.from = begin_of(log, wish.part, wish.parts)};
-    cask_status status = add_rows(&f, &walk, err);
+              .keys_only = wish.keys_only};
+    fold_range range = {0, 0};
+    store_walk walk = {.count = 0};
+    cask_status status =
+        fold_range_of(snapshot, wish.part, wish.parts, &range, err);
 
-    if (status == CASK_OK && walk.from < f.end) {
+    if (status == CASK_OK) {
+        f.end = range.end;
+        walk.from = range.begin;
+        status = add_rows(&f, &walk, err);
+    }
+    if (status == CASK_OK && range.begin < range.end) {
         status = walk_all(&f, &walk, err);
     }
     store_walk_free(&walk);

@@ -16,8 +16,10 @@
 #include "store/store_merge.h"
 #include "store/store_walk.h"
 
-/* Keys moved while the write lock is held once. */
-enum { CHUNK = 64 };
+enum {
+    CHUNK = 64, /* keys whose index lines are fetched at once */
+    TURN = 8    /* keys moved while the write lock is held once: about 1 us */
+};
 
 typedef struct chunk {
     size_t count;
@@ -161,22 +163,57 @@ void hash_move_finish_locked(store_handle *store)
 
 /* ---- All ---- */
 
+/* Without the lock: leave out keys that were written or moved meanwhile. */
+static void drop_settled(const store_handle *store, chunk *some)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < some->count; i++) {
+        uint64_t from = 0;
+
+        if (keydir_find(&store->region, keydir_hash_of(some->item[i].hash),
+                        &from) &&
+            names_input(store, from)) {
+            some->item[kept++] = some->item[i];
+        }
+    }
+    some->count = kept;
+}
+
+/* A few at a time, so that a writer that waits for the lock can spin. */
+static cask_status move_turn(store_handle *store, chunk *turn, cask_error *err)
+{
+    cask_status status = CASK_OK;
+
+    drop_settled(store, turn);
+    if (turn->count > 0) {
+        status = store_lock_always(store, err);
+    }
+    for (size_t i = 0; i < turn->count && status == CASK_OK; i++) {
+        move_locked(store, turn->item[i].hash, turn->item[i].to,
+                    turn->item[i].size);
+    }
+    if (turn->count > 0 && status == CASK_OK) {
+        store_unlock(store);
+    }
+    return status;
+}
+
 static cask_status move_chunk(store_handle *store, chunk *some, cask_error *err)
 {
-    cask_status status;
+    cask_status status = CASK_OK;
 
     for (size_t i = 0; i < some->count; i++) {
         keydir_prefetch(&store->region, keydir_hash_of(some->item[i].hash));
     }
-    status = store_lock_always(store, err);
-    if (status == CASK_OK) {
-        for (size_t i = 0; i < some->count; i++) {
-            move_locked(store, some->item[i].hash, some->item[i].to,
-                        some->item[i].size);
-        }
-        store_unlock(store);
-        some->count = 0;
+    for (size_t i = 0; i < some->count && status == CASK_OK; i += TURN) {
+        chunk turn;
+
+        turn.count = some->count - i < TURN ? some->count - i : TURN;
+        memcpy(turn.item, &some->item[i], turn.count * sizeof(turn.item[0]));
+        status = move_turn(store, &turn, err);
     }
+    some->count = 0;
     return status;
 }
 

@@ -43,8 +43,8 @@ bool hash_is_past(uint64_t now_ms, uint64_t seconds, uint32_t time_s,
             now_ms / 1000 - time_s > seconds);
 }
 
-bool hash_is_expired(const store_handle *store, uint32_t time_s,
-                     uint64_t expires_at_ms)
+static bool is_expired(const store_handle *store, uint32_t time_s,
+                       uint64_t expires_at_ms)
 {
     uint64_t seconds = store_reads_expiry_seconds(store);
 
@@ -264,7 +264,7 @@ cask_status hash_read_place(store_handle *store, uint64_t place, cask_slice key,
 
 /* ---- Look-up ---- */
 
-static inline void count_get(store_handle *store, bool found)
+void hash_count_get(store_handle *store, bool found)
 {
     store_stripe *stripe = store_stripe_of(store);
     uint64_t gets = atomic_load_explicit(&stripe->gets, memory_order_relaxed);
@@ -277,11 +277,6 @@ static inline void count_get(store_handle *store, bool found)
         atomic_store_explicit(&stripe->get_misses, misses + 1,
                               memory_order_relaxed);
     }
-}
-
-void hash_count_get(store_handle *store, bool found)
-{
-    count_get(store, found);
 }
 
 /* Look up, and look again if the place went out of date meanwhile. */
@@ -330,8 +325,8 @@ cask_status hash_get_hashed(store_handle *store, cask_slice key,
         store, key, hash, value != NULL ? value : &unwanted, ret_found, err);
 
     cask_buffer_free(&unwanted);
-    if (status == CASK_OK && hash_is_expired(store, ret_found->info.time_s,
-                                             ret_found->info.expires_at_ms)) {
+    if (status == CASK_OK && is_expired(store, ret_found->info.time_s,
+                                        ret_found->info.expires_at_ms)) {
         status = CASK_NOT_FOUND;
     }
     return status;
@@ -344,16 +339,11 @@ cask_status hash_get(store_handle *store, cask_slice key, cask_buffer *value,
     cask_status status =
         hash_get_hashed(store, key, hash, value, ret_found, err);
 
-    count_get(store, status == CASK_OK);
+    hash_count_get(store, status == CASK_OK);
     return status;
 }
 
-/* ---- Many ---- */
-
-enum { MANY = 16 };
-
-__attribute__((always_inline)) static inline void
-prefetch_place(store_handle *store, uint64_t place)
+void hash_prefetch_place(store_handle *store, uint64_t place)
 {
     uint64_t offset;
     uint64_t tail;
@@ -370,62 +360,6 @@ prefetch_place(store_handle *store, uint64_t place)
     if (map != NULL && map->size >= tail && offset < tail) {
         prefetch_lines(map->data + offset, place, tail - offset);
     }
-}
-
-void hash_prefetch_place(store_handle *store, uint64_t place)
-{
-    prefetch_place(store, place);
-}
-
-static cask_status get_some(store_handle *store, const cask_slice *keys,
-                            size_t count, cask_buffer *values,
-                            cask_status *statuses, cask_error *err)
-{
-    cask_status worst = CASK_OK;
-    siphash_value hashes[MANY];
-
-    for (size_t i = 0; i < count; i++) {
-        hashes[i] =
-            siphash(store->identity.hash_key, keys[i].data, keys[i].size);
-        keydir_prefetch(&store->region, keydir_hash_of(hashes[i]));
-    }
-    for (size_t i = 0; i < count; i++) {
-        uint64_t place;
-
-        if (keydir_find(&store->region, keydir_hash_of(hashes[i]), &place)) {
-            prefetch_place(store, place);
-        }
-    }
-    for (size_t i = 0; i < count; i++) {
-        hash_found found = {.place = 0};
-
-        statuses[i] = hash_get_hashed(store, keys[i], hashes[i], &values[i],
-                                      &found, worst == CASK_OK ? err : NULL);
-        count_get(store, statuses[i] == CASK_OK);
-        if (worst == CASK_OK && statuses[i] != CASK_NOT_FOUND) {
-            worst = statuses[i];
-        }
-    }
-    return worst;
-}
-
-cask_status hash_get_many(store_handle *store, const cask_slice *keys,
-                          size_t count, cask_buffer *values,
-                          cask_status *statuses, cask_error *err)
-{
-    cask_status worst = CASK_OK;
-
-    for (size_t i = 0; i < count; i += MANY) {
-        size_t some = count - i < MANY ? count - i : MANY;
-        cask_status status =
-            get_some(store, keys + i, some, values + i, statuses + i,
-                     worst == CASK_OK ? err : NULL);
-
-        if (worst == CASK_OK) {
-            worst = status;
-        }
-    }
-    return worst;
 }
 
 /* ---- Views ---- */
@@ -475,14 +409,14 @@ cask_status hash_view(store_handle *store, cask_slice key, cask_view *ret_view,
     atomic_fetch_add(&record.map->pins, 1);
     if (atomic_load(&record.map->is_blank) ||
         !proves(&record, expires_at_ms, key, value) ||
-        hash_is_expired(store, record.header.time_s, expires_at_ms)) {
+        is_expired(store, record.header.time_s, expires_at_ms)) {
         atomic_fetch_sub(&record.map->pins, 1);
         return view_copy(store, key, ret_view, err);
     }
     *ret_view = (cask_view){.value = {value, record.header.value_size},
                             .pin = &record.map->pins};
     describe(&record, expires_at_ms, &ret_view->info);
-    count_get(store, true);
+    hash_count_get(store, true);
     return CASK_OK;
 }
 

@@ -11,7 +11,7 @@
 
 /* How often a place that does not verify is looked up again; see LOOKS in
  * hash_read.c. */
-enum { LOOKS = 100, MANY = 16 };
+enum { LOOKS = 100 };
 
 bool hash_snapshot_place(const store_snapshot *snapshot, siphash_value hash,
                          uint64_t *ret_place)
@@ -56,9 +56,10 @@ static cask_status look(const store_snapshot *snapshot, cask_slice key,
     return status;
 }
 
-static cask_status get_hashed(const store_snapshot *snapshot, cask_slice key,
-                              siphash_value hash, cask_buffer *value,
-                              cask_info *ret_info, cask_error *err)
+cask_status hash_snapshot_get_hashed(const store_snapshot *snapshot,
+                                     cask_slice key, siphash_value hash,
+                                     cask_buffer *value, cask_info *ret_info,
+                                     cask_error *err)
 {
     store_handle *store = snapshot->store;
     hash_found found = {.place = 0};
@@ -91,58 +92,5 @@ cask_status hash_snapshot_get(const store_snapshot *snapshot, cask_slice key,
     siphash_value hash =
         siphash(snapshot->store->identity.hash_key, key.data, key.size);
 
-    return get_hashed(snapshot, key, hash, value, ret_info, err);
-}
-
-static cask_status get_some(const store_snapshot *snapshot,
-                            const cask_slice *keys, size_t count,
-                            cask_buffer *values, cask_status *statuses,
-                            cask_error *err)
-{
-    store_handle *store = snapshot->store;
-    cask_status worst = CASK_OK;
-    siphash_value hashes[MANY];
-
-    for (size_t i = 0; i < count; i++) {
-        hashes[i] =
-            siphash(store->identity.hash_key, keys[i].data, keys[i].size);
-        keydir_prefetch(&store->region, keydir_hash_of(hashes[i]));
-    }
-    for (size_t i = 0; i < count; i++) {
-        uint64_t place;
-
-        if (hash_snapshot_place(snapshot, hashes[i], &place)) {
-            hash_prefetch_place(store, place);
-        }
-    }
-    for (size_t i = 0; i < count; i++) {
-        cask_info info;
-
-        statuses[i] = get_hashed(snapshot, keys[i], hashes[i], &values[i],
-                                 &info, worst == CASK_OK ? err : NULL);
-        if (worst == CASK_OK && statuses[i] != CASK_NOT_FOUND) {
-            worst = statuses[i];
-        }
-    }
-    return worst;
-}
-
-cask_status hash_snapshot_get_many(const store_snapshot *snapshot,
-                                   const cask_slice *keys, size_t count,
-                                   cask_buffer *values, cask_status *statuses,
-                                   cask_error *err)
-{
-    cask_status worst = CASK_OK;
-
-    for (size_t i = 0; i < count; i += MANY) {
-        size_t some = count - i < MANY ? count - i : MANY;
-        cask_status status =
-            get_some(snapshot, keys + i, some, values + i, statuses + i,
-                     worst == CASK_OK ? err : NULL);
-
-        if (worst == CASK_OK) {
-            worst = status;
-        }
-    }
-    return worst;
+    return hash_snapshot_get_hashed(snapshot, key, hash, value, ret_info, err);
 }

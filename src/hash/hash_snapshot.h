@@ -26,7 +26,14 @@ cask_status hash_snapshot_get(const store_snapshot *snapshot, cask_slice key,
                               cask_buffer *value, cask_info *ret_info,
                               cask_error *err);
 
-/* Look up many keys with overlapping cache misses; statuses one by one. */
+/* hash_snapshot_get() for a key that is already hashed. */
+cask_status hash_snapshot_get_hashed(const store_snapshot *snapshot,
+                                     cask_slice key, siphash_value hash,
+                                     cask_buffer *value, cask_info *ret_info,
+                                     cask_error *err);
+
+/* Look up many keys with overlapping cache misses; statuses one by one
+ * (hash_many.c). */
 cask_status hash_snapshot_get_many(const store_snapshot *snapshot,
                                    const cask_slice *keys, size_t count,
                                    cask_buffer *values, cask_status *statuses,

@@ -8,6 +8,8 @@
  * merged again, in another pass, only if nobody has written meanwhile: then it
  * may hold deletes whose puts went in a later step.
  */
+#include <stdlib.h>
+
 #include "hash/hash_merger.h"
 #include "hash/merge_log.h"
 #include "store/store_merge.h"
@@ -30,28 +32,27 @@ static void add_report(merge_report *sum, const merge_report *one)
 /* What nobody asked for stops when the window closes, unless it is for want of
  * space, which would open the window. */
 static cask_status merge_planned(store_handle *store, merge_wish wish,
-                                 merger_plan *p, merge_report *ret_report,
+                                 const merger_plan *p, merge_report *ret_report,
                                  cask_error *err)
 {
     bool is_bound = !wish.is_asked && p->plan.reason != MERGE_REASON_DISK_SPACE;
+    size_t count = p->plan.count;
+    uint32_t *rows = malloc(count * sizeof(*rows));
     cask_status status;
 
-    for (size_t i = 0; i < p->plan.count; i++) {
-        /* In place: a choice names one that comes at or behind it, or not, so
-         * the rows are copied to the scratch of the choices. */
-        p->choices[i].order = p->rows[p->choices[i].index];
+    if (rows == NULL) {
+        return fail_memory(err, count * sizeof(*rows));
     }
-    for (size_t i = 0; i < p->plan.count; i++) {
-        p->rows[i] = (uint32_t)p->choices[i].order;
+    for (size_t i = 0; i < count; i++) {
+        rows[i] = p->rows[p->choices[i].index];
     }
-    if (!is_bound) {
-        return hash_merge(store, p->rows, p->plan.count, &p->expiry, ret_report,
-                          err);
-    }
-    status = hash_merge_in_window(store, p->rows, p->plan.count, &p->expiry,
-                                  ret_report, err);
+    status = is_bound
+                 ? hash_merge_in_window(store, rows, count, &p->expiry,
+                                        ret_report, err)
+                 : hash_merge(store, rows, count, &p->expiry, ret_report, err);
+    free(rows);
     /* There is nothing to merge any more, for today. */
-    return status == CASK_TIMEOUT && !store_window_is_open(store)
+    return is_bound && status == CASK_TIMEOUT && !store_window_is_open(store)
                ? CASK_NOT_FOUND
                : status;
 }

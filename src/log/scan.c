@@ -10,23 +10,19 @@
 /* Below so many bytes a search goes from record to record. */
 enum { SEEK_LEAST = 64 << 10 };
 
-bool scan_parse(const uint8_t *data, uint64_t size, uint64_t nonce,
-                uint64_t offset, scan_item *ret_item)
+/* The record at `offset`, if its header's check is right; the body is not
+ * looked at, but is there. */
+static bool locate(const uint8_t *data, uint64_t size, uint64_t nonce,
+                   uint64_t offset, scan_item *ret_item)
 {
-    record_seed seed = {nonce, offset};
     const uint8_t *at = data + offset;
     const uint8_t *body = at + RECORD_HEADER_SIZE;
     record_header *header = &ret_item->header;
-    uint64_t left;
     uint32_t skip;
 
     if (size < RECORD_HEADER_SIZE || offset > size - RECORD_HEADER_SIZE ||
-        !record_decode_header(at, seed, header)) {
-        return false;
-    }
-    left = size - offset;
-    if (record_size(header) > left ||
-        !record_verify(at, crc32c(0, body, record_body_size(header)), seed)) {
+        !record_decode_header(at, (record_seed){nonce, offset}, header) ||
+        record_size(header) > size - offset) {
         return false;
     }
     skip = record_expiry_size(header);
@@ -35,7 +31,38 @@ bool scan_parse(const uint8_t *data, uint64_t size, uint64_t nonce,
     ret_item->expires_at_ms = skip != 0 ? load_u64(body) : 0;
     ret_item->key = body + skip;
     ret_item->value = body + skip + header->key_size;
+    ret_item->is_unread = false;
     return true;
+}
+
+static bool verifies(const uint8_t *data, uint64_t nonce, const scan_item *item)
+{
+    const uint8_t *at = data + item->offset;
+    uint32_t body_crc =
+        crc32c(0, at + RECORD_HEADER_SIZE, record_body_size(&item->header));
+
+    return record_verify(at, body_crc, (record_seed){nonce, item->offset});
+}
+
+bool scan_parse(const uint8_t *data, uint64_t size, uint64_t nonce,
+                uint64_t offset, scan_item *ret_item)
+{
+    return locate(data, size, nonce, offset, ret_item) &&
+           verifies(data, nonce, ret_item);
+}
+
+/* As scan_parse(), or by the proof that the scan has. */
+static bool parse(const segment_scan *scan, uint64_t offset,
+                  scan_item *ret_item)
+{
+    const scan_proof *proof = &scan->proof;
+
+    if (!locate(scan->data, scan->size, scan->nonce, offset, ret_item)) {
+        return false;
+    }
+    ret_item->is_unread = proof->proves != NULL &&
+                          proof->proves(proof->context, proof->row, ret_item);
+    return ret_item->is_unread || verifies(scan->data, scan->nonce, ret_item);
 }
 
 void scan_begin(segment_scan *scan, const uint8_t *data, uint64_t size,
@@ -48,9 +75,7 @@ void scan_begin(segment_scan *scan, const uint8_t *data, uint64_t size,
                            .offset = offset};
 }
 
-/* The first offset from `from` on, below `end`, where a record verifies. */
-static uint64_t resynchronise(const segment_scan *scan, uint64_t from,
-                              uint64_t end)
+uint64_t scan_find(const segment_scan *scan, uint64_t from, uint64_t end)
 {
     scan_item item;
 
@@ -70,7 +95,7 @@ void scan_seek(segment_scan *scan, uint64_t sequence)
 
     while (low < high && high - low > SEEK_LEAST) {
         uint64_t middle = (low + (high - low) / 2) & ~UINT64_C(7);
-        uint64_t at = resynchronise(scan, middle, high);
+        uint64_t at = scan_find(scan, middle, high);
         scan_item item;
 
         if (at < high &&
@@ -114,12 +139,10 @@ static bool is_known(const record_header *header)
 scan_result scan_next(segment_scan *scan, scan_item *ret_item)
 {
     uint64_t offset = scan->offset;
-    bool good =
-        offset < scan->size &&
-        scan_parse(scan->data, scan->size, scan->nonce, offset, ret_item);
+    bool good = offset < scan->size && parse(scan, offset, ret_item);
 
     if (!good && offset < scan->trusted_end) {
-        scan->offset = resynchronise(scan, offset + 8, scan->trusted_end);
+        scan->offset = scan_find(scan, offset + 8, scan->trusted_end);
         ret_item->offset = offset;
         ret_item->size = scan->offset - offset;
         return SCAN_DAMAGE;

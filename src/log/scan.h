@@ -5,28 +5,14 @@
  * verify is damage: it is reported and stepped over. From there on it is the
  * torn end of the log: the scan stops at the first record that does not verify,
  * does not raise the sequence, or belongs to a batch without its end.
+ *
+ * Who does not want values may have another proof than the checksum, which
+ * takes reading them: see scan_proof.
  */
 #ifndef CASKADE_SCAN_H
 #define CASKADE_SCAN_H
 
 #include "log/record_format.h"
-
-typedef struct segment_scan {
-    const uint8_t *data; /* the file, from its first byte */
-    uint64_t size;       /* bytes of it that may be read */
-    uint64_t nonce;
-    uint64_t trusted_end;   /* see above */
-    uint64_t offset;        /* of the next record; after the end: the tail */
-    uint64_t last_sequence; /* of the records so far */
-    uint64_t batch_end;     /* records below it belong to a whole batch */
-} segment_scan;
-
-typedef enum scan_result {
-    SCAN_END,
-    SCAN_RECORD,
-    SCAN_DAMAGE,     /* offset and size say which bytes */
-    SCAN_UNSUPPORTED /* a verified record of a kind that is not known */
-} scan_result;
 
 /* One record; points into the scanned memory. */
 typedef struct scan_item {
@@ -36,7 +22,36 @@ typedef struct scan_item {
     uint64_t expires_at_ms;
     const uint8_t *key;
     const uint8_t *value;
+    bool is_unread; /* proven by a scan_proof: the value may be damaged */
 } scan_item;
+
+/*
+ * Whether a record whose header's check is right, and which lies in what may be
+ * read, is what was written, but for its value. False: its checksum tells.
+ */
+typedef struct scan_proof {
+    bool (*proves)(void *context, uint32_t row, const scan_item *item);
+    void *context;
+    uint32_t row; /* passed on: of which segment */
+} scan_proof;
+
+typedef struct segment_scan {
+    const uint8_t *data; /* the file, from its first byte */
+    uint64_t size;       /* bytes of it that may be read */
+    uint64_t nonce;
+    uint64_t trusted_end;   /* see above */
+    uint64_t offset;        /* of the next record; after the end: the tail */
+    uint64_t last_sequence; /* of the records so far */
+    uint64_t batch_end;     /* records below it belong to a whole batch */
+    scan_proof proof;       /* {0}: none; may be set after scan_begin() */
+} segment_scan;
+
+typedef enum scan_result {
+    SCAN_END,
+    SCAN_RECORD,
+    SCAN_DAMAGE,     /* offset and size say which bytes */
+    SCAN_UNSUPPORTED /* a verified record of a kind that is not known */
+} scan_result;
 
 /* Begin at `offset`, with nothing trusted behind it: see `trusted_end`. */
 void scan_begin(segment_scan *scan, const uint8_t *data, uint64_t size,
@@ -48,6 +63,10 @@ scan_result scan_next(segment_scan *scan, scan_item *ret_item);
 /* Go on somewhere before the first record with this sequence or a later one, at
  * most some 64 KiB, by halving. All of the scan is trusted. */
 void scan_seek(segment_scan *scan, uint64_t sequence);
+
+/* The first offset from `from` on, below `end`, where a record verifies; `end`
+ * if there is none. */
+uint64_t scan_find(const segment_scan *scan, uint64_t from, uint64_t end);
 
 /*
  * The highest durable offset that a valid mark names, also behind damage;

@@ -264,7 +264,8 @@ static void qualify_count(merge_policy *p)
     }
 }
 
-bool merge_is_filler(const merge_choice *choice)
+/* Whether a choice is there only to make fewer files. */
+static bool is_filler(const merge_choice *choice)
 {
     return (choice->reasons & ~MERGE_FILLERS) == 0;
 }
@@ -283,8 +284,8 @@ static int compare_rank(const void *a, const void *b)
     if ((left->reasons == 0) != (right->reasons == 0)) {
         return left->reasons == 0 ? 1 : -1;
     }
-    if (merge_is_filler(left) != merge_is_filler(right)) {
-        return merge_is_filler(left) ? 1 : -1;
+    if (is_filler(left) != is_filler(right)) {
+        return is_filler(left) ? 1 : -1;
     }
     if (left->is_trigger != right->is_trigger) {
         return left->is_trigger ? -1 : 1;
@@ -306,7 +307,7 @@ static void rank(const merge_policy *p, merge_choice *choice)
         /* Oldest first: what tombstones hide goes before them. */
         choice->score = 0;
         choice->is_trigger = false;
-    } else if (merge_is_filler(choice)) {
+    } else if (is_filler(choice)) {
         choice->order = segment->bytes;
         choice->score = 0;
     } else if (p->fired & MERGE_BIT(DISK_SPACE)) {

@@ -35,9 +35,6 @@ typedef struct merge_policy {
  * those that go first to the front. merge_gains() has been called. */
 void merge_qualify(merge_policy *p);
 
-/* Whether a choice is there only to make fewer files. */
-bool merge_is_filler(const merge_choice *choice);
-
 /* Whether a merge of it alone would free enough for what it copies. */
 bool merge_is_worth_it(const merge_policy *p, const merge_choice *choice);
 

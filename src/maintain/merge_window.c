@@ -334,24 +334,3 @@ bool merge_window_contains(const merge_window *window, unsigned weekday,
     }
     return is_inside;
 }
-
-uint32_t merge_window_next(const merge_window *window, unsigned weekday,
-                           unsigned minute)
-{
-    uint32_t now = weekday * MERGE_WINDOW_DAY + minute;
-    uint32_t next = UINT32_MAX;
-
-    if (merge_window_contains(window, weekday, minute)) {
-        return 0;
-    }
-    for (unsigned i = 0; i < window->count * (unsigned)DAYS; i++) {
-        const merge_window_range *range = &window->ranges[i / DAYS];
-        uint32_t start = i % DAYS * MERGE_WINDOW_DAY + range->start_minute;
-        uint32_t wait = (start + MERGE_WINDOW_WEEK - now) % MERGE_WINDOW_WEEK;
-
-        if (has_day(range, i % DAYS) && wait < next) {
-            next = wait;
-        }
-    }
-    return next;
-}

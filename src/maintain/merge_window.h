@@ -13,8 +13,7 @@
 enum {
     MERGE_WINDOW_RANGES = 16,     /* at most */
     MERGE_WINDOW_TEXT_SIZE = 352, /* bytes of the longest text, NUL included */
-    MERGE_WINDOW_DAY = 24 * 60,   /* minutes */
-    MERGE_WINDOW_WEEK = 7 * MERGE_WINDOW_DAY
+    MERGE_WINDOW_DAY = 24 * 60    /* minutes */
 };
 
 /* From `start_minute` of each of `days` until before `end_minute`, which is on
@@ -62,14 +61,6 @@ void merge_window_print(const merge_window *window,
  *   minute   0 .. 1439 of the local day
  */
 bool merge_window_contains(const merge_window *window, unsigned weekday,
-                           unsigned minute);
-
-/*
- * Minutes until the window opens: 0 if it is open, UINT32_MAX if it never
- * does, else below MERGE_WINDOW_WEEK. Days count as 24 hours, so a change of
- * daylight saving in between makes it an hour wrong: for messages only.
- */
-uint32_t merge_window_next(const merge_window *window, unsigned weekday,
                            unsigned minute);
 
 #endif

@@ -28,6 +28,9 @@ typedef struct os_mutex {
 } os_mutex;
 
 /* Borrowed bytes to be written. */
+/* The most that one write takes. */
+enum { OS_SPANS = 8 };
+
 typedef struct os_span {
     const void *data;
     size_t size; /* bytes */
@@ -105,7 +108,7 @@ typedef struct os_ops {
     /* Reads all of `size`, less only at the end of the file. */
     int (*read_at)(os_file *file, void *data, size_t size, uint64_t offset,
                    size_t *ret_read);
-    /* Writes all of `count` (at most 8) spans, or fails. */
+    /* Writes all of `count` (at most OS_SPANS) spans, or fails. */
     int (*write_at)(os_file *file, const os_span *spans, size_t count,
                     uint64_t offset);
     /* Room for [offset, offset+size) is certain afterwards; grows the file,

@@ -6,8 +6,6 @@
 #include <errno.h>
 #include <stdlib.h>
 
-enum { MAX_SPANS = 8 };
-
 static os_file *inner_of(os_file *file)
 {
     return ((fault_file *)file)->inner;
@@ -138,7 +136,7 @@ int fault_read_at(os_file *file, void *data, size_t size, uint64_t offset,
 static void write_half(os_file *file, const os_span *spans, size_t count,
                        uint64_t offset)
 {
-    os_span half[MAX_SPANS];
+    os_span half[OS_SPANS];
     size_t left = 0;
 
     for (size_t i = 0; i < count; i++) {
@@ -164,7 +162,7 @@ int fault_write_at(os_file *file, const os_span *spans, size_t count,
     if (error == 0) {
         return ops_of(file)->write_at(inner_of(file), spans, count, offset);
     }
-    if (fault_plan(fault).short_write && count <= MAX_SPANS) {
+    if (fault_plan(fault).short_write && count <= OS_SPANS) {
         write_half(file, spans, count, offset);
     }
     return error;

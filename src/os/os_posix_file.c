@@ -17,8 +17,7 @@ enum {
     PERMISSIONS = 0777,
     OTHER_BITS = 07000,
     FIRST_DESCRIPTOR = 3, /* above standard input, output and error */
-    MAX_SPANS = 8,
-    SECTOR_BYTES = 512 /* unit of st_blocks, whatever the device */
+    SECTOR_BYTES = 512    /* unit of st_blocks, whatever the device */
 };
 
 /* --- open and close ---------------------------------------------------- */
@@ -318,10 +317,10 @@ static int write_parts(int descriptor, struct iovec *parts, size_t count,
 int posix_write_at(os_file *file, const os_span *spans, size_t count,
                    uint64_t offset)
 {
-    struct iovec parts[MAX_SPANS];
+    struct iovec parts[OS_SPANS];
     size_t size = 0;
 
-    if (count > MAX_SPANS) {
+    if (count > OS_SPANS) {
         return EINVAL;
     }
     for (size_t i = 0; i < count; i++) {

@@ -6,8 +6,6 @@
 #include <errno.h>
 #include <stdlib.h>
 
-enum { MAX_SPANS = 8 };
-
 /* --- open and close ---------------------------------------------------- */
 
 int sim_handle_new(os_sim *sim, sim_node *node, uint32_t flags,
@@ -235,7 +233,7 @@ static int check_write(os_file *file, const os_span *spans, size_t count,
 {
     uint64_t size = 0;
 
-    if (count > MAX_SPANS) {
+    if (count > OS_SPANS) {
         return EINVAL;
     }
     for (size_t i = 0; i < count; i++) {

@@ -17,9 +17,10 @@
 #include "store/store_expiry.h"
 
 enum {
+    PAGE_BYTES = 4096, /* a smaller one than the kernel's does no harm */
     /* How far ahead of the tail pages are made present; by the writer, under
      * the lock but in one system call for many records. */
-    PREFAULT_BYTES = 256 << 10,
+    PREFAULT_BYTES = STORE_PREFAULT_BYTES,
     /* Batches from this size on are written by system calls, of so much each:
      * that takes half the time of making the pages present to copy to them. */
     GATHER_LEAST = 64 << 10,
@@ -147,12 +148,41 @@ bool store_fits_locked(const store_handle *store, uint64_t bytes)
            bytes <= capacity - offset;
 }
 
+static const uint8_t zeros[32 << 10];
+
+int store_zero_active(store_handle *store, uint64_t offset, uint64_t size)
+{
+    while (size > 0) {
+        os_span spans[OS_SPANS];
+        uint64_t at = offset;
+        size_t count = 0;
+        int os_errno;
+
+        while (count < OS_SPANS && size > 0) {
+            uint64_t piece = size < sizeof(zeros) ? size : sizeof(zeros);
+
+            spans[count++] = (os_span){zeros, piece};
+            offset += piece;
+            size -= piece;
+        }
+        os_errno =
+            store->os->ops->write_at(store->active->file, spans, count, at);
+        if (os_errno != 0) {
+            return os_errno;
+        }
+    }
+    return 0;
+}
+
 /*
- * Make pages ahead of the tail present: 256 KiB by one call cost less than by
- * 64 faults. And let go of those behind it: a sync takes write access from
- * every page that is still mapped, and interrupts this processor for each.
+ * Make pages ahead of the tail present: 1 MiB by one call costs less than by
+ * 256 faults. Where nothing was written yet (a record goes to `start`), zeros
+ * are written first: the file system readies all blocks at once then, rather
+ * than each page's when it is made present, which takes up to ten times as
+ * long. And let go of those behind it: a sync takes write access from every
+ * page that is still mapped, and interrupts this processor for each.
  */
-static void prefault(store_handle *store, uint64_t end)
+static void prefault(store_handle *store, uint64_t start, uint64_t end)
 {
     const os_ops *ops = store->os->ops;
     store_active *active = store->active;
@@ -161,15 +191,21 @@ static void prefault(store_handle *store, uint64_t end)
     uint64_t from = active->prefaulted;
     uint64_t to = round_up(end + 1, PREFAULT_BYTES);
     uint64_t piece = end - end % PREFAULT_BYTES;
+    uint64_t page = start - start % PAGE_BYTES;
 
     if (end <= from) {
         return;
     }
     from = from < piece ? piece : from;
+    from = from < page ? page : from;
     to = to > capacity ? capacity : to;
     to = to > active->size ? active->size : to;
     if (to <= from) {
         return;
+    }
+    if (start <= from) {
+        /* If it fails, the pages are made ready one by one. */
+        (void)store_zero_active(store, from, to - from);
     }
     ops->prefault(store->os, active->data + from, to - from);
     active->prefaulted = to;
@@ -179,23 +215,16 @@ static void prefault(store_handle *store, uint64_t end)
     }
 }
 
-static const uint8_t zeros[8192];
-
-int store_zero_active(store_handle *store, uint64_t offset, uint64_t size)
+void store_let_go_locked(store_handle *store)
 {
-    while (size > 0) {
-        uint64_t piece = size < sizeof(zeros) ? size : sizeof(zeros);
-        os_span span = {zeros, piece};
-        int os_errno =
-            store->os->ops->write_at(store->active->file, &span, 1, offset);
+    store_active *active = store->active;
+    uint64_t to = active->prefaulted;
+    uint64_t from = to < 3 * PREFAULT_BYTES ? 0 : to - 3 * PREFAULT_BYTES;
 
-        if (os_errno != 0) {
-            return os_errno;
-        }
-        offset += piece;
-        size -= piece;
+    if (to > from) {
+        store->os->ops->unfault(store->os, active->data + from, to - from);
+        active->prefaulted = 0;
     }
-    return 0;
 }
 
 /* Copy a record to memory for record_size() bytes. */
@@ -247,11 +276,14 @@ static int write_record(store_handle *store, store_record *record,
     uint8_t header[RECORD_HEADER_SIZE];
 
     record_encode_header(&record->header, record->body_crc, seed, header);
+    /* While a sync runs a page that is made present is soon read-only again. */
     if (store->active->data == NULL || size >= STORE_LARGE_RECORD ||
-        offset + size > store->active->size) {
+        offset + size > store->active->size ||
+        atomic_load_explicit(&store->region.header->commit.sync_running,
+                             memory_order_relaxed) != 0) {
         return write_file(store, offset, header, record);
     }
-    prefault(store, offset + size);
+    prefault(store, offset, offset + size);
     copy_record(store->active->data + offset, header, record);
     return 0;
 }

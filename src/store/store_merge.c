@@ -300,7 +300,8 @@ bool store_merge_has_rubbish(store_handle *store)
     return false;
 }
 
-void store_merge_abandon(store_handle *store)
+/* Give up while copying. */
+static void abandon(store_handle *store)
 {
     for_each_row(store, drop_output);
     for_each_row(store, unmark_input);
@@ -633,7 +634,7 @@ static cask_status inherit(store_handle *store, bool *ret_replaced,
 
     *ret_replaced = status == CASK_OK && is_replaced(store, &manifest);
     if (status == CASK_OK && !*ret_replaced) {
-        store_merge_abandon(store);
+        abandon(store);
         /* Also what others than mergers had just made when they died. */
         store_sweep_unknown(store, &manifest);
     }

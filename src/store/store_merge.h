@@ -99,9 +99,6 @@ cask_status store_merge_finish(store_handle *store, cask_error *err);
  */
 cask_status store_merge_keep_inputs(store_handle *store, cask_error *err);
 
-/* Give up while copying. */
-void store_merge_abandon(store_handle *store);
-
 /* Remove the files of inputs that no snapshot needs. */
 void store_merge_clean(store_handle *store);
 

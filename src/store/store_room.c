@@ -75,8 +75,9 @@ static cask_status grow(store_handle *store, region_row *row, uint64_t needed,
 
 /* ---- New segments -------------------------------------------------------- */
 
-cask_status store_take_id(store_handle *store, uint64_t *ret_id,
-                          cask_error *err)
+/* Take an id for a new segment file; maintenance lock held. */
+static cask_status take_id(store_handle *store, uint64_t *ret_id,
+                           cask_error *err)
 {
     region_header *header = store->region.header;
     uint64_t id = atomic_load(&header->next_id);
@@ -183,7 +184,7 @@ static cask_status create_file(store_handle *store, segment_header *header,
     cask_status status = CASK_OK;
 
     for (int i = 0; i < NAMES_TRIED; i++) {
-        status = store_take_id(store, &header->id, &local);
+        status = take_id(store, &header->id, &local);
         if (status == CASK_OK) {
             status = segment_create(store->dir, header, capacity,
                                     store->options.file_mode, ret_file, &local);

@@ -156,6 +156,8 @@ static cask_status open_part(store_walk *walk, walk_part *part, cask_error *err)
         scan_begin(&part->scan, data, end, atomic_load(&row->nonce),
                    SEGMENT_HEADER_SIZE);
         part->scan.trusted_end = end;
+        part->scan.proof = walk->proof;
+        part->scan.proof.row = part->row;
         part->sequence = part->first_sequence;
         if (part->first_sequence < walk->from) {
             scan_seek(&part->scan, walk->from);

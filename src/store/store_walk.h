@@ -30,6 +30,7 @@ typedef struct store_walk {
     store_handle *store;
     uint64_t from;   /* no records before this sequence; set before it begins */
     bool holds_maps; /* so that none is let go while it is walked */
+    scan_proof proof; /* of all parts, whose rows are told; {0}: none */
     walk_part *parts; /* owned; by rising first_sequence */
     size_t count;
     size_t capacity;

@@ -45,6 +45,17 @@ cask_status store_append_locked(store_handle *store, store_record *records,
 /* Zero a range of the active segment; an errno value. */
 int store_zero_active(store_handle *store, uint64_t offset, uint64_t size);
 
+/* How far ahead of the tail pages are made present. */
+enum { STORE_PREFAULT_BYTES = 1 << 20 };
+
+/*
+ * Take the pages that were made present out of this handle's mapping: a sync
+ * that finds them there takes write access from one at a time, and interrupts
+ * all processors that run this process for each. The next write brings back
+ * what is ahead. The write lock is held, the active segment open.
+ */
+void store_let_go_locked(store_handle *store);
+
 /*
  * Bytes of the active segment that puts leave free, for deletes: they go on for
  * a while when the disk is full, some thousands in a segment of 256 MiB.
@@ -92,10 +103,6 @@ cask_status store_rewrite_manifest(store_handle *store,
 
 /* Write it anew if it has become long; maintenance lock held. */
 cask_status store_shorten_manifest(store_handle *store, cask_error *err);
-
-/* Take an id for a new segment file; maintenance lock held. */
-cask_status store_take_id(store_handle *store, uint64_t *ret_id,
-                          cask_error *err);
 
 /* What a new segment is to be. */
 typedef struct row_plan {

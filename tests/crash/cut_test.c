@@ -8,24 +8,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Behind the records of a segment that was not closed lie 64 KiB of zeros. */
-enum { ZEROS_SWEPT = 64, ZEROS_STRIDE = 997, MOST_ADDED = 4096 };
+enum { MOST_ADDED = 4096 };
 
 /* ---- Cut ----------------------------------------------------------------- */
 
 static void cut_file(damage_bench *bench, image_file *file)
 {
-    uint64_t end = bench->past.steps[bench->past.count - 1].end;
     damage what = {.label = "cut", .is_cut = true};
-    uint64_t size = 0;
 
-    while (size < file->size) {
-        bool is_zeros = strcmp(file->name, bench->past.tail_file) == 0 &&
-                        size >= end + ZEROS_SWEPT;
-
+    for (uint64_t size = 0; size < file->size;
+         size = damage_next_byte(bench, file, size)) {
         what.modes = size % 2 == 0 ? DAMAGE_EVEN : DAMAGE_ODD;
         damage_replace(bench, file, &what, file->data, size);
-        size += is_zeros ? ZEROS_STRIDE : 1;
     }
 }
 
@@ -90,80 +84,71 @@ static void lengthen(damage_bench *bench, image_file *file, addition kind,
     free(longer);
 }
 
-static void test_what_lies_behind_the_end_of_a_file_is_not_read(void **state)
+static void lengthen_all(damage_bench *bench)
 {
     static const size_t sizes[] = {1, 7, 8, 48, 64, 512, MOST_ADDED};
 
-    (void)state;
-    for (int end = HISTORY_SEALED; end <= HISTORY_KILLED; end++) {
-        damage_bench bench;
-
-        damage_begin(&bench, (history_end)end);
-        for (size_t i = 0; i < bench.image.count; i++) {
-            for (int kind = ADD_ZEROS; kind < ADDITIONS; kind++) {
-                for (size_t j = 0; j < sizeof(sizes) / sizeof(sizes[0]); j++) {
-                    lengthen(&bench, &bench.image.files[i], (addition)kind,
-                             sizes[j]);
-                }
+    for (size_t i = 0; i < bench->image.count; i++) {
+        for (int kind = ADD_ZEROS; kind < ADDITIONS; kind++) {
+            for (size_t j = 0; j < sizeof(sizes) / sizeof(sizes[0]); j++) {
+                lengthen(bench, &bench->image.files[i], (addition)kind,
+                         sizes[j]);
             }
         }
-        damage_end(&bench);
-        assert_int_equal(
-            bench.cut + bench.missing + bench.outdated + bench.returned, 0);
     }
+    assert_int_equal(
+        bench->cut + bench->missing + bench->outdated + bench->returned, 0);
+}
+
+static void test_what_lies_behind_the_end_of_a_file_is_not_read(void **state)
+{
+    (void)state;
+    damage_each_end(HISTORY_SEALED, lengthen_all);
 }
 
 /* ---- Lost, swapped ------------------------------------------------------- */
 
+static void lose_each(damage_bench *bench)
+{
+    for (size_t i = 0; i < bench->image.count; i++) {
+        damage what = {.label = "lost"};
+
+        damage_replace(bench, &bench->image.files[i], &what, NULL, 0);
+    }
+}
+
 static void test_a_file_that_is_lost_is_missed(void **state)
 {
     (void)state;
-    for (int end = HISTORY_SEALED; end <= HISTORY_KILLED; end++) {
-        damage_bench bench;
-
-        damage_begin(&bench, (history_end)end);
-        for (size_t i = 0; i < bench.image.count; i++) {
-            damage what = {.label = "lost"};
-
-            damage_replace(&bench, &bench.image.files[i], &what, NULL, 0);
-        }
-        damage_end(&bench);
-    }
+    damage_each_end(HISTORY_SEALED, lose_each);
 }
 
 static void swap(damage_bench *bench, image_file *a, image_file *b)
 {
     damage what = {.label = "swapped with the next"};
-    image_file first = *a;
 
     (void)snprintf(what.other, sizeof(what.other), "%s", b->name);
-    a->data = b->data;
-    a->size = b->size;
-    b->data = first.data;
-    b->size = first.size;
+    image_swap(a, b);
     /* Both differ; the first one leads. */
     damage_aim(bench, a, &what);
     what.hint_remains = false;
     damage_judge(bench, &what);
-    b->data = a->data;
-    b->size = a->size;
-    *a = first;
+    image_swap(a, b);
+}
+
+static void swap_any_two(damage_bench *bench)
+{
+    for (size_t i = 0; i < bench->image.count; i++) {
+        for (size_t j = i + 1; j < bench->image.count; j++) {
+            swap(bench, &bench->image.files[i], &bench->image.files[j]);
+        }
+    }
 }
 
 static void test_two_files_that_are_swapped_are_told(void **state)
 {
     (void)state;
-    for (int end = HISTORY_SEALED; end <= HISTORY_KILLED; end++) {
-        damage_bench bench;
-
-        damage_begin(&bench, (history_end)end);
-        for (size_t i = 0; i < bench.image.count; i++) {
-            for (size_t j = i + 1; j < bench.image.count; j++) {
-                swap(&bench, &bench.image.files[i], &bench.image.files[j]);
-            }
-        }
-        damage_end(&bench);
-    }
+    damage_each_end(HISTORY_SEALED, swap_any_two);
 }
 
 /* ---- Of another store, of an earlier time -------------------------------- */
@@ -188,39 +173,39 @@ static void replace_from(damage_bench *bench, image *from, const char *label)
     }
 }
 
+static void take_another_store(damage_bench *bench)
+{
+    history other;
+
+    history_make(&other, bench->end, crash_seed() + 1);
+    replace_from(bench, &other.image, "of another store");
+    history_free(&other);
+}
+
 static void test_files_of_another_store_are_refused(void **state)
 {
     (void)state;
-    for (int end = HISTORY_SEALED; end <= HISTORY_KILLED; end++) {
-        damage_bench bench;
-        history other;
+    damage_each_end(HISTORY_SEALED, take_another_store);
+}
 
-        damage_begin(&bench, (history_end)end);
-        history_make(&other, (history_end)end, crash_seed() + 1);
-        replace_from(&bench, &other.image, "of another store");
+static void take_earlier_times(damage_bench *bench)
+{
+    history other;
+
+    for (int time = HISTORY_SEALED; time < (int)bench->end; time++) {
+        if (bench->end == HISTORY_ROTATED || time == HISTORY_ROTATED) {
+            continue; /* that one is made up */
+        }
+        history_make(&other, (history_end)time, crash_seed());
+        replace_from(bench, &other.image, "of an earlier time");
         history_free(&other);
-        damage_end(&bench);
     }
 }
 
 static void test_files_of_an_earlier_time_are_no_silent_loss(void **state)
 {
     (void)state;
-    for (int end = HISTORY_SEALED; end <= HISTORY_KILLED; end++) {
-        damage_bench bench;
-        history other;
-
-        damage_begin(&bench, (history_end)end);
-        for (int time = HISTORY_SEALED; time < end; time++) {
-            if (end == HISTORY_ROTATED || time == HISTORY_ROTATED) {
-                continue; /* that one is made up */
-            }
-            history_make(&other, (history_end)time, crash_seed());
-            replace_from(&bench, &other.image, "of an earlier time");
-            history_free(&other);
-        }
-        damage_end(&bench);
-    }
+    damage_each_end(HISTORY_SEALED, take_earlier_times);
 }
 
 int main(void)

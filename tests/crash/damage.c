@@ -535,3 +535,24 @@ void damage_end(damage_bench *bench)
     image_free(&bench->image);
     history_free(&bench->past);
 }
+
+void damage_each_end(history_end first, void (*try_one)(damage_bench *bench))
+{
+    for (int end = (int)first; end < HISTORY_ENDS; end++) {
+        damage_bench bench;
+
+        damage_begin(&bench, (history_end)end);
+        try_one(&bench);
+        damage_end(&bench);
+    }
+}
+
+uint64_t damage_next_byte(const damage_bench *bench, const image_file *file,
+                          uint64_t at)
+{
+    enum { ZEROS_SWEPT = 64, ZEROS_STRIDE = 997 };
+    uint64_t end = bench->past.steps[bench->past.count - 1].end;
+    bool is_tail = strcmp(file->name, bench->past.tail_file) == 0;
+
+    return is_tail && at >= end + ZEROS_SWEPT ? at + ZEROS_STRIDE : at + 1;
+}

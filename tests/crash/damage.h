@@ -63,6 +63,15 @@ typedef struct damage_bench {
 void damage_begin(damage_bench *bench, history_end end);
 void damage_end(damage_bench *bench);
 
+/* The same for each end from `first` on, with what is tried in between. */
+void damage_each_end(history_end first, void (*try_one)(damage_bench *bench));
+
+/* The byte behind `at` in a sweep over a file. Behind the records of a segment
+ * that was not closed lie 64 KiB of zeros: the first ones and some of the rest
+ * stand for all. */
+uint64_t damage_next_byte(const damage_bench *bench, const image_file *file,
+                          uint64_t at);
+
 /* Fill in what->file and what->hint_remains. */
 void damage_aim(damage_bench *bench, const image_file *file, damage *what);
 

@@ -6,21 +6,6 @@
 
 #include <string.h>
 
-/* Behind the records of a segment that was not closed lie 64 KiB of zeros: the
- * first ones and some of the rest stand for all. */
-enum { ZEROS_SWEPT = 64, ZEROS_STRIDE = 997 };
-
-static uint64_t next_byte(const history *past, const image_file *file,
-                          uint64_t at)
-{
-    uint64_t end = past->steps[past->count - 1].end;
-
-    if (strcmp(file->name, past->tail_file) == 0 && at >= end + ZEROS_SWEPT) {
-        return at + ZEROS_STRIDE;
-    }
-    return at + 1;
-}
-
 static void flip_file(damage_bench *bench, image_file *file, uint8_t mask)
 {
     damage what = {.label = mask == 0xff ? "flip 0xff" : "flip one bit",
@@ -29,7 +14,7 @@ static void flip_file(damage_bench *bench, image_file *file, uint8_t mask)
 
     damage_aim(bench, file, &what);
     for (uint64_t at = 0; at < file->size;
-         at = next_byte(&bench->past, file, at)) {
+         at = damage_next_byte(bench, file, at)) {
         file->data[at] ^= mask;
         what.start = at;
         damage_judge(bench, &what);

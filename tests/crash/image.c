@@ -195,3 +195,14 @@ bool image_equal(const image *a, const image *b)
     }
     return true;
 }
+
+void image_swap(image_file *a, image_file *b)
+{
+    uint8_t *data = a->data;
+    size_t size = a->size;
+
+    a->data = b->data;
+    a->size = b->size;
+    b->data = data;
+    b->size = size;
+}

@@ -50,4 +50,7 @@ uint64_t crash_seed(void);
 /* SplitMix64. */
 uint64_t crash_random(uint64_t *state);
 
+/* Exchange what two files hold. */
+void image_swap(image_file *a, image_file *b);
+
 #endif

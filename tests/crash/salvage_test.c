@@ -18,7 +18,7 @@
 #define OUT "/out"
 
 /* NONCE_OFFSET: in the header of a segment, docs/format/segment.md. */
-enum { ZEROS_SWEPT = 64, ZEROS_STRIDE = 997, NONCE_OFFSET = 40 };
+enum { NONCE_OFFSET = 40 };
 
 /* What one repair told. */
 typedef struct told {
@@ -367,114 +367,88 @@ static void judge_with(damage_bench *bench, image_file *file, const char *label,
 
 /* ---- Flips, prefixes ----------------------------------------------------- */
 
-static uint64_t next_byte(const history *past, const image_file *file,
-                          uint64_t at)
+static void flip_every_byte(damage_bench *bench)
 {
-    uint64_t end = past->steps[past->count - 1].end;
+    for (size_t i = 0; i < bench->image.count; i++) {
+        image_file *file = &bench->image.files[i];
 
-    return strcmp(file->name, past->tail_file) == 0 && at >= end + ZEROS_SWEPT
-               ? at + ZEROS_STRIDE
-               : at + 1;
+        for (uint64_t at = 0; at < file->size;
+             at = damage_next_byte(bench, file, at)) {
+            file->data[at] ^= 0x01;
+            judge(bench, "flip", file->name, at);
+            file->data[at] ^= 0x01;
+        }
+    }
+    assert_true(bench->unharmed > 0);
+    assert_true(bench->missing > 0);
+    if (bench->end == HISTORY_SEALED) {
+        assert_true(bench->told > 0); /* keys, by hints */
+    }
 }
 
 static void test_every_byte_flipped(void **state)
 {
     (void)state;
-    for (int end = HISTORY_SEALED; end <= HISTORY_KILLED; end++) {
-        damage_bench bench;
+    damage_each_end(HISTORY_SEALED, flip_every_byte);
+}
 
-        damage_begin(&bench, (history_end)end);
-        for (size_t i = 0; i < bench.image.count; i++) {
-            image_file *file = &bench.image.files[i];
+static void cut_every_file(damage_bench *bench)
+{
+    for (size_t i = 0; i < bench->image.count; i++) {
+        image_file *file = &bench->image.files[i];
+        size_t size = file->size;
 
-            for (uint64_t at = 0; at < file->size;
-                 at = next_byte(&bench.past, file, at)) {
-                file->data[at] ^= 0x01;
-                judge(&bench, "flip", file->name, at);
-                file->data[at] ^= 0x01;
-            }
+        for (uint64_t at = 0; at < size;
+             at = damage_next_byte(bench, file, at)) {
+            file->size = at;
+            judge(bench, "cut", file->name, at);
         }
-        assert_true(bench.unharmed > 0);
-        assert_true(bench.missing > 0);
-        if (end == HISTORY_SEALED) {
-            assert_true(bench.told > 0); /* keys, by hints */
-        }
-        damage_end(&bench);
+        file->size = size;
     }
 }
 
 static void test_every_prefix_of_every_file(void **state)
 {
     (void)state;
-    for (int end = HISTORY_SEALED; end <= HISTORY_KILLED; end++) {
-        damage_bench bench;
-
-        damage_begin(&bench, (history_end)end);
-        for (size_t i = 0; i < bench.image.count; i++) {
-            image_file *file = &bench.image.files[i];
-            size_t size = file->size;
-
-            for (uint64_t at = 0; at < size;
-                 at = next_byte(&bench.past, file, at)) {
-                file->size = at;
-                judge(&bench, "cut", file->name, at);
-            }
-            file->size = size;
-        }
-        damage_end(&bench);
-    }
+    damage_each_end(HISTORY_SEALED, cut_every_file);
 }
 
 /* ---- Lost, swapped, others' ---------------------------------------------- */
 
-static void test_any_two_files_lost(void **state)
+static void lose_any_two(damage_bench *bench)
 {
-    (void)state;
-    for (int end = HISTORY_SEALED; end <= HISTORY_KILLED; end++) {
-        damage_bench bench;
-
-        damage_begin(&bench, (history_end)end);
-        for (size_t i = 0; i < bench.image.count; i++) {
-            for (size_t j = i; j < bench.image.count; j++) {
-                bench.image.files[i].missing = true;
-                bench.image.files[j].missing = true;
-                judge(&bench, "lost, and another", bench.image.files[i].name,
-                      j);
-                bench.image.files[i].missing = false;
-                bench.image.files[j].missing = false;
-            }
+    for (size_t i = 0; i < bench->image.count; i++) {
+        for (size_t j = i; j < bench->image.count; j++) {
+            bench->image.files[i].missing = true;
+            bench->image.files[j].missing = true;
+            judge(bench, "lost, and another", bench->image.files[i].name, j);
+            bench->image.files[i].missing = false;
+            bench->image.files[j].missing = false;
         }
-        damage_end(&bench);
     }
 }
 
-static void swap(image_file *a, image_file *b)
+static void test_any_two_files_lost(void **state)
 {
-    uint8_t *data = a->data;
-    size_t size = a->size;
+    (void)state;
+    damage_each_end(HISTORY_SEALED, lose_any_two);
+}
 
-    a->data = b->data;
-    a->size = b->size;
-    b->data = data;
-    b->size = size;
+static void swap_any_two(damage_bench *bench)
+{
+    for (size_t i = 0; i < bench->image.count; i++) {
+        for (size_t j = i + 1; j < bench->image.count; j++) {
+            image_swap(&bench->image.files[i], &bench->image.files[j]);
+            judge(bench, "swapped", bench->image.files[i].name, j);
+            image_swap(&bench->image.files[i], &bench->image.files[j]);
+        }
+    }
 }
 
 static void test_any_two_files_swapped(void **state)
 {
     (void)state;
-    for (int end = HISTORY_SEALED; end <= HISTORY_KILLED; end++) {
-        damage_bench bench;
-
-        damage_begin(&bench, (history_end)end);
-        for (size_t i = 0; i < bench.image.count; i++) {
-            for (size_t j = i + 1; j < bench.image.count; j++) {
-                swap(&bench.image.files[i], &bench.image.files[j]);
-                judge(&bench, "swapped", bench.image.files[i].name, j);
-                swap(&bench.image.files[i], &bench.image.files[j]);
-            }
-        }
-        damage_end(&bench);
-    }
+    damage_each_end(HISTORY_SEALED, swap_any_two);
 }
 
 static void replace_from(damage_bench *bench, image *from, const char *label)
@@ -489,65 +463,63 @@ static void replace_from(damage_bench *bench, image *from, const char *label)
     }
 }
 
+static void take_another_store(damage_bench *bench)
+{
+    history other;
+
+    history_make(&other, bench->end, crash_seed() + 1);
+    replace_from(bench, &other.image, "of another store");
+    history_free(&other);
+}
+
 static void test_files_of_another_store(void **state)
 {
     (void)state;
-    for (int end = HISTORY_SEALED; end <= HISTORY_KILLED; end++) {
-        damage_bench bench;
-        history other;
+    damage_each_end(HISTORY_SEALED, take_another_store);
+}
 
-        damage_begin(&bench, (history_end)end);
-        history_make(&other, (history_end)end, crash_seed() + 1);
-        replace_from(&bench, &other.image, "of another store");
-        history_free(&other);
-        damage_end(&bench);
-    }
+static void take_an_earlier_time(damage_bench *bench)
+{
+    history other;
+
+    history_make(&other, HISTORY_SEALED, crash_seed());
+    replace_from(bench, &other.image, "of an earlier time");
+    history_free(&other);
 }
 
 static void test_files_of_an_earlier_time(void **state)
 {
     (void)state;
-    for (int end = HISTORY_CLOSED; end <= HISTORY_KILLED; end++) {
-        damage_bench bench;
-        history other;
-
-        damage_begin(&bench, (history_end)end);
-        history_make(&other, HISTORY_SEALED, crash_seed());
-        replace_from(&bench, &other.image, "of an earlier time");
-        history_free(&other);
-        damage_end(&bench);
-    }
+    damage_each_end(HISTORY_CLOSED, take_an_earlier_time);
 }
 
 /* Damage at several places at once, the same each time by the seed. */
-static void test_damage_at_random(void **state)
+static void damage_at_random(damage_bench *bench)
 {
     enum { ROUNDS = 2000, PLACES = 6 };
-    uint64_t random = crash_seed();
+    uint64_t random = crash_seed() + (uint64_t)bench->end;
 
-    (void)state;
-    for (int end = HISTORY_SEALED; end <= HISTORY_KILLED; end++) {
-        damage_bench bench;
+    for (int round = 0; round < ROUNDS; round++) {
+        image_file *file[PLACES];
+        uint64_t at[PLACES];
 
-        damage_begin(&bench, (history_end)end);
-        for (int round = 0; round < ROUNDS; round++) {
-            image_file *file[PLACES];
-            uint64_t at[PLACES];
-
-            for (int i = 0; i < PLACES; i++) {
-                file[i] =
-                    &bench.image
-                         .files[crash_random(&random) % bench.image.count];
-                at[i] = crash_random(&random) % file[i]->size % 4096;
-                file[i]->data[at[i]] ^= 0x10;
-            }
-            judge(&bench, "random damage", "round", (uint64_t)round);
-            for (int i = 0; i < PLACES; i++) {
-                file[i]->data[at[i]] ^= 0x10;
-            }
+        for (int i = 0; i < PLACES; i++) {
+            file[i] =
+                &bench->image.files[crash_random(&random) % bench->image.count];
+            at[i] = crash_random(&random) % file[i]->size % 4096;
+            file[i]->data[at[i]] ^= 0x10;
         }
-        damage_end(&bench);
+        judge(bench, "random damage", "round", (uint64_t)round);
+        for (int i = 0; i < PLACES; i++) {
+            file[i]->data[at[i]] ^= 0x10;
+        }
     }
+}
+
+static void test_damage_at_random(void **state)
+{
+    (void)state;
+    damage_each_end(HISTORY_SEALED, damage_at_random);
 }
 
 int main(void)

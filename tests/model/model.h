@@ -82,6 +82,7 @@ void compare_info(run *r, entry *e, const cask_info *info);
 typedef struct folding {
     run *r;
     model *m;
+    bool keys_only;
     bool seen[KEYS];
 } folding;
 

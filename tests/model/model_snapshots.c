@@ -92,15 +92,17 @@ static void get_many(run *r, model_snapshot *s, unsigned first)
     }
 }
 
-/* In several parts, each key still once. */
+/* In several parts, each key still once; in some of keys alone. */
 static void fold(run *r, model_snapshot *s, uint32_t parts)
 {
     folding f = {.r = r, .m = &s->then};
     cask_error err = {CASK_OK, 0, ""};
 
     for (uint32_t part = 0; part < parts; part++) {
-        const cask_fold_options options = {.parts = parts, .part = part};
+        const cask_fold_options options = {
+            .keys_only = (parts + part) % 2 != 0, .parts = parts, .part = part};
 
+        f.keys_only = options.keys_only;
         (void)answers(
             r, "snapshot: fold",
             cask_snapshot_fold(s->snapshot, &options, fold_one, &f, &err),

@@ -150,6 +150,20 @@ static void start_all(scene *s, cask_db *db)
     require(s, cask_merge(db, &all, NULL, &s->err));
 }
 
+/* Fill the store; the process that is merging it then. */
+static pid_t begin_slowly(scene *s, cask_db *db)
+{
+    pid_t pid;
+
+    fill(s, db);
+    set_rate(db, SLOW_BYTES);
+    pid = start(live, s);
+    wait_for_threads(s, db, 1);
+    start_all(s, db);
+    assert_int_equal(wait_for_worker(s, db, 0), pid);
+    return pid;
+}
+
 /* ---- Tests --------------------------------------------------------------- */
 
 static void test_a_merge_is_not_started_where_nobody_would_do_it(void **state)
@@ -200,12 +214,7 @@ test_another_goes_on_when_the_one_that_merges_is_killed(void **state)
     pid_t first;
     pid_t second;
 
-    fill(s, db);
-    set_rate(db, SLOW_BYTES);
-    first = start(live, s);
-    wait_for_threads(s, db, 1);
-    start_all(s, db);
-    assert_int_equal(wait_for_worker(s, db, 0), first);
+    first = begin_slowly(s, db);
     second = start(live, s);
     wait_for_threads(s, db, 2);
     end(first);
@@ -233,12 +242,7 @@ static void test_nobody_takes_a_merge_for_alive_whose_process_died(void **state)
     cask_merge_state after;
     pid_t pid;
 
-    fill(s, db);
-    set_rate(db, SLOW_BYTES);
-    pid = start(live, s);
-    wait_for_threads(s, db, 1);
-    start_all(s, db);
-    assert_int_equal(wait_for_worker(s, db, 0), pid);
+    pid = begin_slowly(s, db);
     end(pid);
     after = state_of(s, db);
     assert_int_equal(after.phase, CASK_MERGE_COPYING);
@@ -261,12 +265,7 @@ test_a_cancelled_merge_ends_and_none_begins_for_a_while(void **state)
     cask_merge_state after;
     pid_t pid;
 
-    fill(s, db);
-    set_rate(db, SLOW_BYTES);
-    pid = start(live, s);
-    wait_for_threads(s, db, 1);
-    start_all(s, db);
-    (void)wait_for_worker(s, db, 0);
+    pid = begin_slowly(s, db);
     dead = stats_of(s, db).dead_bytes;
     require(s, cask_merge_cancel(db, &s->err));
     after = wait_until_done(s, db);
@@ -301,12 +300,7 @@ static void test_the_rate_limit_holds_and_can_be_changed_meanwhile(void **state)
     uint64_t worst = 0;
     pid_t pid;
 
-    fill(s, db);
-    set_rate(db, SLOW_BYTES);
-    pid = start(live, s);
-    wait_for_threads(s, db, 1);
-    start_all(s, db);
-    (void)wait_for_worker(s, db, 0);
+    pid = begin_slowly(s, db);
     for (int i = 0; i < 100; i++) {
         uint64_t rate = state_of(s, db).rate_bytes;
 

@@ -405,14 +405,6 @@ static void test_damage_is_no_backup_unless_asked_for(void **state)
     assert_true(report.readable);
 }
 
-static bool stop_at(void *context, uint64_t done, uint64_t total)
-{
-    uint64_t *calls = context;
-
-    assert_true(done <= total);
-    return (*calls)-- > 0;
-}
-
 static void test_it_stops_when_told_and_leaves_nothing(void **state)
 {
     handle *h = *state;
@@ -516,26 +508,18 @@ static bool is_store(os *kernel, const char *path)
     return status == CASK_OK;
 }
 
-typedef struct clearing {
-    os_file *dir;
-} clearing;
-
-static bool remove_name(void *context, const char *name)
+/* A backup with the faults of a plan. */
+static cask_status backup_failing(handle *h, os_fault *fault,
+                                  const os_fault_plan *plan, bool *ret_fired,
+                                  cask_error *err)
 {
-    const clearing *c = context;
+    cask_status status;
 
-    assert_int_equal(c->dir->os->ops->remove(c->dir, name), 0);
-    return true;
-}
-
-static void clear_out(os *kernel, const char *path)
-{
-    clearing c;
-
-    if (kernel->ops->open_dir(kernel, path, &c.dir) == 0) {
-        assert_int_equal(kernel->ops->list(c.dir, remove_name, &c), 0);
-        kernel->ops->close(c.dir);
-    }
+    os_fault_arm(fault, plan);
+    status = cask_backup(h->db, OUT, NULL, NULL, err);
+    *ret_fired = os_fault_fired(fault) > 0;
+    os_fault_arm(fault, &OS_FAULT_NOTHING);
+    return status;
 }
 
 /*
@@ -558,23 +542,21 @@ static void test_every_fault_leaves_a_backup_or_none(void **state)
     before = digest_of(h->db);
     for (uint64_t n = 0;; n++) {
         os_fault_plan plan = {.fail_at = n, .error = ENOSPC};
-        cask_status status;
+        bool fired;
+        cask_status status =
+            backup_failing(h, &fault, &plan, &fired, &(cask_error){0});
 
-        os_fault_arm(&fault, &plan);
-        status = cask_backup(h->db, OUT, NULL, NULL, NULL);
-        if (os_fault_fired(&fault) == 0) {
-            os_fault_arm(&fault, &OS_FAULT_NOTHING);
+        if (!fired) {
             assert_int_equal(status, CASK_OK);
             break;
         }
-        os_fault_arm(&fault, &OS_FAULT_NOTHING);
         if (status == CASK_OK) {
             check_whole(h, OUT, before);
         } else {
             assert_false(is_store(h->kernel, OUT));
             failures++;
         }
-        clear_out(h->kernel, OUT);
+        clear_directory(h->kernel, OUT);
     }
     assert_true(failures >= 20);
     check_digest(digest_of(h->db), before);
@@ -602,12 +584,8 @@ static void test_reads_that_fail_are_told_as_such(void **state)
         os_fault_plan plan = {
             .only = OS_CALL_READ_AT, .fail_at = n, .error = EIO};
         cask_error err = {CASK_OK, 0, ""};
-        cask_status status;
+        cask_status status = backup_failing(h, &fault, &plan, &fired, &err);
 
-        os_fault_arm(&fault, &plan);
-        status = cask_backup(h->db, OUT, NULL, NULL, &err);
-        fired = os_fault_fired(&fault) > 0;
-        os_fault_arm(&fault, &OS_FAULT_NOTHING);
         assert_true(fired || status == CASK_OK);
         if (status != CASK_OK) {
             assert_int_equal(err.status, status);
@@ -617,7 +595,7 @@ static void test_reads_that_fail_are_told_as_such(void **state)
             assert_int_equal(status, CASK_IO);
             of_config++;
         }
-        clear_out(kernel, OUT);
+        clear_directory(kernel, OUT);
     }
     assert_int_equal(of_config, 1);
     handle_close(h);
@@ -628,19 +606,15 @@ static void test_a_full_disk_leaves_nothing(void **state)
 {
     handle *h = *state;
     cask_error err;
-    os_space space;
-    os_file *dir;
+    uint64_t total;
     digest before;
 
     fill(h);
     before = digest_of(h->db);
-    assert_int_equal(h->kernel->ops->open_dir(h->kernel, "/", &dir), 0);
-    assert_int_equal(h->kernel->ops->space(dir, &space), 0);
-    h->kernel->ops->close(dir);
-    os_sim_set_capacity(h->sim, space.total - space.free + 8192);
+    total = limit_disk(h, 8192);
     assert_int_equal(try_backup(h, OUT, NULL, NULL, &err), CASK_NO_SPACE);
     assert_true(is_empty(h->kernel, OUT));
-    os_sim_set_capacity(h->sim, space.total);
+    os_sim_set_capacity(h->sim, total);
     (void)back_up(h, OUT, NULL);
     check_whole(h, OUT, before);
 }
@@ -679,7 +653,7 @@ static void test_a_power_cut_leaves_a_backup_or_none(void **state)
             assert_false(done);
         }
         check_whole(h, HANDLE_PATH, before);
-        clear_out(h->kernel, OUT);
+        clear_directory(h->kernel, OUT);
     }
     assert_true(wholes >= 1);
 }

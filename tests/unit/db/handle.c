@@ -134,3 +134,41 @@ uint8_t *make_bytes(size_t size, uint64_t seed)
     }
     return bytes;
 }
+
+static bool remove_name(void *context, const char *name)
+{
+    os_file *dir = context;
+
+    assert_int_equal(dir->os->ops->remove(dir, name), 0);
+    return true;
+}
+
+void clear_directory(os *kernel, const char *path)
+{
+    os_file *dir;
+
+    if (kernel->ops->open_dir(kernel, path, &dir) == 0) {
+        assert_int_equal(kernel->ops->list(dir, remove_name, dir), 0);
+        kernel->ops->close(dir);
+    }
+}
+
+uint64_t limit_disk(handle *h, uint64_t free_bytes)
+{
+    os_space space;
+    os_file *dir;
+
+    assert_int_equal(h->kernel->ops->open_dir(h->kernel, "/", &dir), 0);
+    assert_int_equal(h->kernel->ops->space(dir, &space), 0);
+    h->kernel->ops->close(dir);
+    os_sim_set_capacity(h->sim, space.total - space.free + free_bytes);
+    return space.total;
+}
+
+bool stop_at(void *context, uint64_t done, uint64_t total)
+{
+    uint64_t *calls = context;
+
+    assert_true(done <= total);
+    return (*calls)-- > 0;
+}

@@ -42,4 +42,13 @@ uint8_t *make_bytes(size_t size, uint64_t seed);
 void put_bytes(handle *h, const char *key, const void *value, size_t size);
 void check_bytes(handle *h, const char *key, const void *value, size_t size);
 
+/* Remove all names in a directory, if there is one. */
+void clear_directory(os *kernel, const char *path);
+
+/* Let the disk have so many bytes free; how many it had in all. */
+uint64_t limit_disk(handle *h, uint64_t free_bytes);
+
+/* For on_progress: goes on *context times, then stops. */
+bool stop_at(void *context, uint64_t done, uint64_t total);
+
 #endif

@@ -361,21 +361,12 @@ static void test_a_store_in_use_or_none_is_refused(void **state)
 
 /* ---- Failures ------------------------------------------------------------ */
 
-static bool remove_name(void *context, const char *name)
-{
-    os_file *dir = context;
-
-    assert_int_equal(dir->os->ops->remove(dir, name), 0);
-    return true;
-}
-
 /* Whether a store is there, which is removed. */
 static bool take_away(handle *h)
 {
     cask_options options;
     cask_db *db = NULL;
     cask_status status;
-    os_file *dir;
 
     cask_options_init(&options);
     options.read_only = true;
@@ -386,10 +377,7 @@ static bool take_away(handle *h)
         check_filled(&out);
         handle_close(&out);
     }
-    if (h->kernel->ops->open_dir(h->kernel, OUT, &dir) == 0) {
-        assert_int_equal(h->kernel->ops->list(dir, remove_name, dir), 0);
-        h->kernel->ops->close(dir);
-    }
+    clear_directory(h->kernel, OUT);
     return status == CASK_OK;
 }
 
@@ -434,14 +422,6 @@ static void test_a_manifest_cut_anywhere_loses_no_key(void **state)
     h->kernel->ops->close(dir);
 }
 
-static bool stop_at(void *context, uint64_t done, uint64_t total)
-{
-    uint64_t *calls = context;
-
-    assert_true(done <= total);
-    return (*calls)-- > 0;
-}
-
 static void test_it_stops_when_told_and_leaves_nothing(void **state)
 {
     handle *h = *state;
@@ -465,20 +445,31 @@ static void test_a_full_disk_leaves_nothing(void **state)
 {
     handle *h = *state;
     cask_repair_report report;
-    os_space space;
-    os_file *dir;
+    uint64_t total;
     told t;
 
     fill(h);
-    assert_int_equal(h->kernel->ops->open_dir(h->kernel, "/", &dir), 0);
-    assert_int_equal(h->kernel->ops->space(dir, &space), 0);
-    h->kernel->ops->close(dir);
-    os_sim_set_capacity(h->sim, space.total - space.free + 32768);
+    total = limit_disk(h, 32768);
     assert_int_equal(repair_to(h, OUT, &t, &report, NULL), CASK_NO_SPACE);
     assert_false(take_away(h));
-    os_sim_set_capacity(h->sim, space.total);
+    os_sim_set_capacity(h->sim, total);
     assert_int_equal(repair_to(h, OUT, &t, &report, NULL), CASK_OK);
     assert_true(take_away(h));
+}
+
+/* A repair with the faults of a plan. */
+static cask_status repair_failing(handle *h, os_fault *fault,
+                                  const os_fault_plan *plan, bool *ret_fired)
+{
+    cask_repair_report report;
+    cask_status status;
+    told t;
+
+    os_fault_arm(fault, plan);
+    status = repair_to(h, OUT, &t, &report, NULL);
+    *ret_fired = os_fault_fired(fault) > 0;
+    os_fault_arm(fault, &OS_FAULT_NOTHING);
+    return status;
 }
 
 /* Whichever write fails, there is a store that is right, or none. */
@@ -501,14 +492,8 @@ static void test_every_fault_leaves_a_store_or_none(void **state)
         for (uint64_t n = 0; fired; n++) {
             os_fault_plan plan = {
                 .only = calls[i], .fail_at = n, .error = ENOSPC};
-            cask_repair_report report;
-            cask_status status;
-            told t;
+            cask_status status = repair_failing(h, &fault, &plan, &fired);
 
-            os_fault_arm(&fault, &plan);
-            status = repair_to(h, OUT, &t, &report, NULL);
-            fired = os_fault_fired(&fault) > 0;
-            os_fault_arm(&fault, &OS_FAULT_NOTHING);
             assert_int_equal(take_away(h), status == CASK_OK);
             assert_true(fired || status == CASK_OK);
             failures += status == CASK_OK ? 0 : 1;
@@ -533,14 +518,8 @@ static void test_reads_that_fail_lose_what_they_read(void **state)
     for (uint64_t n = 0; fired; n++) {
         os_fault_plan plan = {
             .only = OS_CALL_READ_AT, .fail_at = n, .error = EIO};
-        cask_repair_report report;
-        cask_status status;
-        told t;
+        cask_status status = repair_failing(h, &fault, &plan, &fired);
 
-        os_fault_arm(&fault, &plan);
-        status = repair_to(h, OUT, &t, &report, NULL);
-        fired = os_fault_fired(&fault) > 0;
-        os_fault_arm(&fault, &OS_FAULT_NOTHING);
         assert_true(status == CASK_OK || status == CASK_CORRUPT);
         lossy += status == CASK_CORRUPT ? 1 : 0;
         /* One block that failed once is read again: nothing is lost by it. */

@@ -2,7 +2,7 @@
  * Merging: what is live stays, what is dead goes, deletes stay deleted; over
  * reopening, too.
  */
-#include "unit/db/handle.h"
+#include "unit/hash/numbered.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -11,31 +11,6 @@
 #include "db/db.h"
 #include "log/segment_format.h"
 #include "os/os_fault.h"
-
-enum { KEYS = 200, VALUE_BYTES = 2000 };
-
-static int small_segments(void **state)
-{
-    int result = handle_prepare(state);
-    handle *h = *state;
-
-    h->options.segment_max_bytes = 65536;
-    h->options.auto_merge = false;
-    handle_open(h);
-    return result;
-}
-
-static void put_key(handle *h, unsigned number, char fill)
-{
-    static char value[VALUE_BYTES];
-    char key[32];
-
-    memset(value, fill, sizeof(value));
-    (void)snprintf(key, sizeof(key), "key %u", number);
-    assert_int_equal(cask_put(h->db, cask_slice_of(key),
-                              (cask_slice){value, sizeof(value)}, NULL),
-                     CASK_OK);
-}
 
 static void expect_key(handle *h, unsigned number, char fill)
 {
@@ -55,31 +30,6 @@ static void expect_key(handle *h, unsigned number, char fill)
     cask_buffer_free(&value);
 }
 
-static void delete_key(handle *h, unsigned number)
-{
-    char key[32];
-
-    (void)snprintf(key, sizeof(key), "key %u", number);
-    delete_text(h, key);
-}
-
-static cask_merge_report merge_all(handle *h)
-{
-    cask_merge_options options = {.all = true};
-    cask_merge_report report;
-
-    assert_int_equal(cask_merge(h->db, &options, &report, NULL), CASK_OK);
-    return report;
-}
-
-static cask_stats stats_of(handle *h)
-{
-    cask_stats stats;
-
-    assert_int_equal(cask_stat(h->db, &stats, NULL), CASK_OK);
-    return stats;
-}
-
 static void test_overwritten_values_go_and_the_newest_stay(void **state)
 {
     handle *h = *state;
@@ -88,7 +38,7 @@ static void test_overwritten_values_go_and_the_newest_stay(void **state)
 
     for (char round = 'a'; round <= 'e'; round++) {
         for (unsigned i = 0; i < KEYS; i++) {
-            put_key(h, i, round);
+            put_key(h->db, i, round);
         }
     }
     assert_true(stats_of(h).dead_bytes > 4 * KEYS * VALUE_BYTES);
@@ -113,7 +63,7 @@ static void test_files_of_inputs_are_removed(void **state)
 
     for (int round = 0; round < 5; round++) {
         for (unsigned i = 0; i < KEYS; i++) {
-            put_key(h, i, 'x');
+            put_key(h->db, i, 'x');
         }
     }
     before = stats_of(h).disk_bytes;
@@ -127,7 +77,7 @@ static void test_a_merge_of_nothing_does_nothing(void **state)
     cask_merge_report report = merge_all(h);
 
     assert_int_equal(report.inputs, 0);
-    put_key(h, 1, 'a');
+    put_key(h->db, 1, 'a');
     (void)merge_all(h);
     report = merge_all(h);
     assert_int_equal(report.inputs, 0);
@@ -140,7 +90,7 @@ static void test_deletes_that_hide_nothing_go(void **state)
     cask_merge_report report;
 
     for (unsigned i = 0; i < KEYS; i++) {
-        put_key(h, i, 'a');
+        put_key(h->db, i, 'a');
     }
     for (unsigned i = 0; i < KEYS; i++) {
         delete_key(h, i);
@@ -165,10 +115,10 @@ test_a_delete_stays_while_an_older_put_exists_elsewhere(void **state)
     merge_report report;
     uint32_t row;
 
-    put_key(h, 7, 'a');
+    put_key(h->db, 7, 'a');
     assert_int_equal(store_rotate(store, NULL), CASK_OK);
     delete_key(h, 7);
-    put_key(h, 8, 'b');
+    put_key(h->db, 8, 'b');
     row = atomic_load(&store->region.header->active_row);
     assert_int_equal(store_rotate(store, NULL), CASK_OK);
     store_expiry_now(store, true, &expiry);
@@ -208,7 +158,7 @@ static void test_a_plan_says_what_a_merge_does(void **state)
     size_t count;
 
     for (unsigned i = 0; i < 3 * KEYS; i++) {
-        put_key(h, i % KEYS, 'a');
+        put_key(h->db, i % KEYS, 'a');
     }
     before = stats_of(h);
     count = plan(h, true, &items, &summary);
@@ -244,8 +194,8 @@ static void test_a_plan_of_nothing_says_why(void **state)
     assert_string_equal(summary.reason, "there is no sealed segment");
     cask_free(items);
     /* The active segment is merged only if all is asked for. */
-    put_key(h, 1, 'a');
-    put_key(h, 1, 'b');
+    put_key(h->db, 1, 'a');
+    put_key(h->db, 1, 'b');
     assert_int_equal(plan(h, false, &items, &summary), 0);
     cask_free(items);
     assert_int_equal(plan(h, true, &items, &summary), 1);
@@ -264,7 +214,7 @@ static void test_a_reader_is_told_the_same_plan(void **state)
     size_t count;
 
     for (unsigned i = 0; i < 3 * KEYS; i++) {
-        put_key(h, i % KEYS, 'a');
+        put_key(h->db, i % KEYS, 'a');
     }
     count = plan(h, false, &items, &writer);
     assert_true(count > 0);
@@ -304,7 +254,7 @@ static bool merge_meanwhile(void *context, const cask_entry *entry)
     if (f->seen++ == KEYS / 2) {
         /* Something is dead in each segment that is still to be visited. */
         for (unsigned i = 0; i < KEYS; i += 7) {
-            put_key(f->h, i, 'z');
+            put_key(f->h->db, i, 'z');
         }
         (void)merge_all(f->h);
     }
@@ -319,7 +269,7 @@ static void test_a_fold_sees_every_key_once_over_a_merge(void **state)
 
     for (int round = 0; round < 3; round++) {
         for (unsigned i = 0; i < KEYS; i++) {
-            put_key(h, i, 'a');
+            put_key(h->db, i, 'a');
         }
     }
     assert_int_equal(cask_fold(h->db, NULL, merge_meanwhile, &f, NULL),
@@ -347,10 +297,10 @@ static void test_a_view_outlives_its_segment(void **state)
     handle *h = *state;
     cask_view view;
 
-    put_key(h, 1, 'a');
+    put_key(h->db, 1, 'a');
     assert_int_equal(
         cask_view_acquire(h->db, cask_slice_of("key 1"), &view, NULL), CASK_OK);
-    put_key(h, 1, 'b');
+    put_key(h->db, 1, 'b');
     (void)merge_all(h);
     assert_int_equal(view.value.size, VALUE_BYTES);
     for (size_t i = 0; i < VALUE_BYTES; i++) {
@@ -390,10 +340,10 @@ static void test_a_damaged_segment_stays_and_the_rest_is_merged(void **state)
 
     for (int round = 0; round < 3; round++) {
         for (unsigned i = 0; i < KEYS; i++) {
-            put_key(h, i, 'a');
+            put_key(h->db, i, 'a');
         }
     }
-    put_key(h, KEYS, 'k');
+    put_key(h->db, KEYS, 'k');
     damage(h, 1);
     assert_int_equal(cask_merge(h->db, &options, &report, &err), CASK_CORRUPT);
     assert_non_null(strstr(err.message, "0000000000000001.log"));
@@ -419,7 +369,7 @@ static int lock_late(os *self, os_mutex *mutex, uint64_t timeout_ms)
     if (busy.is_armed) {
         busy.is_armed = false;
         for (unsigned i = 0; i < KEYS; i++) {
-            put_key(busy.h, i, 'n');
+            put_key(busy.h->db, i, 'n');
         }
     }
     return busy.usual->mutex_lock(self, mutex, timeout_ms);
@@ -455,7 +405,7 @@ static uint64_t dead_after_overwrites(handle *h, bool auto_merge)
     h->options.auto_merge = auto_merge;
     handle_reopen(h);
     for (int i = 0; i < 1000; i++) {
-        put_key(h, 0, 'x');
+        put_key(h->db, 0, 'x');
     }
     for (int i = 0; i < 200; i++) {
         dead = stats_of(h).dead_bytes;

@@ -3,7 +3,7 @@
  * later, and goes on when it can; a disk that is full in the middle of a merge
  * loses nothing.
  */
-#include "unit/db/handle.h"
+#include "unit/hash/numbered.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -13,30 +13,11 @@
 #include "hash/merge_turn.h"
 #include "os/os_fault.h"
 
-enum { KEYS = 200, VALUE_BYTES = 2000 };
-
-static int small_segments(void **state)
-{
-    int result = handle_prepare(state);
-    handle *h = *state;
-
-    h->options.segment_max_bytes = 65536;
-    h->options.auto_merge = false;
-    handle_open(h);
-    return result;
-}
-
 static void put_all(handle *h, int rounds)
 {
-    static char value[VALUE_BYTES];
-
     for (int round = 0; round < rounds; round++) {
-        memset(value, 'a' + round, sizeof(value));
         for (unsigned i = 0; i < KEYS; i++) {
-            char key[32];
-
-            (void)snprintf(key, sizeof(key), "key %u", i);
-            put_bytes(h, key, value, sizeof(value));
+            put_key(h->db, i, (char)('a' + round));
         }
     }
 }
@@ -60,14 +41,6 @@ static cask_merge_state state_of(handle *h)
 
     assert_int_equal(cask_merge_status(h->db, &state, NULL), CASK_OK);
     return state;
-}
-
-static cask_stats stats_of(handle *h)
-{
-    cask_stats stats;
-
-    assert_int_equal(cask_stat(h->db, &stats, NULL), CASK_OK);
-    return stats;
 }
 
 static void wait_a_little(void)

@@ -2,7 +2,7 @@
  * Snapshots: they answer what the store held at their moment, whatever is
  * written, deleted, merged or expires afterwards, and give everything back.
  */
-#include "unit/db/handle.h"
+#include "unit/hash/numbered.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -12,44 +12,11 @@
 #include "os/os_fault.h"
 #include "region/undo.h"
 
-enum { KEYS = 200, VALUE_BYTES = 2000 };
-
-static int small_segments(void **state)
-{
-    int result = handle_prepare(state);
-    handle *h = *state;
-
-    h->options.segment_max_bytes = 65536;
-    h->options.auto_merge = false;
-    handle_open(h);
-    return result;
-}
-
-static void put_key(cask_db *db, unsigned number, char fill)
-{
-    static char value[VALUE_BYTES];
-    char key[32];
-
-    memset(value, fill, sizeof(value));
-    (void)snprintf(key, sizeof(key), "key %u", number);
-    assert_int_equal(cask_put(db, cask_slice_of(key),
-                              (cask_slice){value, sizeof(value)}, NULL),
-                     CASK_OK);
-}
-
 static void put_all(cask_db *db, char fill)
 {
     for (unsigned i = 0; i < KEYS; i++) {
         put_key(db, i, fill);
     }
-}
-
-static void delete_key(handle *h, unsigned number)
-{
-    char key[32];
-
-    (void)snprintf(key, sizeof(key), "key %u", number);
-    delete_text(h, key);
 }
 
 static cask_snapshot *make(cask_db *db)
@@ -131,22 +98,6 @@ static void expect_fold(cask_snapshot *snapshot, uint32_t parts, unsigned from,
     for (unsigned i = 0; i < KEYS; i++) {
         assert_int_equal(v.seen[i], i >= from && i < to);
     }
-}
-
-static void merge_all(handle *h)
-{
-    cask_merge_options options = {.all = true};
-    cask_merge_report report;
-
-    assert_int_equal(cask_merge(h->db, &options, &report, NULL), CASK_OK);
-}
-
-static cask_stats stats_of(handle *h)
-{
-    cask_stats stats;
-
-    assert_int_equal(cask_stat(h->db, &stats, NULL), CASK_OK);
-    return stats;
 }
 
 static void expect_all(cask_snapshot *snapshot, char fill)

@@ -149,43 +149,37 @@ typedef struct minute_row {
     unsigned weekday;
     unsigned minute;
     bool is_open;
-    uint32_t next; /* minutes until it opens */
 } minute_row;
 
 static const minute_row minutes[] = {
-    {"always is open", "always", WED, 700, true, 0},
-    {"never is closed", "never", WED, 700, false, UINT32_MAX},
-    {"the start is part of it", "1:30-4:00", MON, 90, true, 0},
-    {"the minute before is not", "1:30-4:00", MON, 89, false, 1},
-    {"the last minute is", "1:30-4:00", MON, 239, true, 0},
-    {"the end is not", "1:30-4:00", MON, 240, false, 24 * HOUR - 150},
-    {"a whole day begins", "sat 0:00-24:00", SAT, 0, true, 0},
-    {"a whole day ends with it", "sat 0:00-24:00", SAT, 1439, true, 0},
-    {"not on the next", "sat 0:00-24:00", SUN, 0, false, 6 * 24 * HOUR},
-    {"not on the day before", "sat 0:00-24:00", FRI, 1439, false, 1},
-    {"wraps: before midnight", "mon-fri 22:00-6:00", FRI, 22 * HOUR, true, 0},
-    {"wraps: after midnight", "mon-fri 22:00-6:00", SAT, 0, true, 0},
-    {"wraps: its last minute", "mon-fri 22:00-6:00", SAT, 359, true, 0},
-    {"wraps: its end", "mon-fri 22:00-6:00", SAT, 360, false, 64 * HOUR},
-    {"wraps: not before the first day", "mon-fri 22:00-6:00", MON, 60, false,
-     21 * HOUR},
-    {"wraps: sunday to monday", "sun 23:00-1:00", MON, 59, true, 0},
-    {"wraps: sunday to monday, over", "sun 23:00-1:00", MON, 60, false,
-     6 * 24 * HOUR + 22 * HOUR},
-    {"wraps: saturday to sunday", "sat 23:00-1:00", SUN, 30, true, 0},
-    {"wraps: sunday morning is no sunday", "sun 23:00-1:00", SUN, 30, false,
-     22 * HOUR + 30},
-    {"ends at midnight", "22:00-0:00", TUE, 1439, true, 0},
-    {"midnight is after it", "22:00-0:00", TUE, 0, false, 22 * HOUR},
-    {"days that wrap the week", "fri-mon 8:00-9:00", SUN, 8 * HOUR, true, 0},
-    {"days between are out", "fri-mon 8:00-9:00", WED, 8 * HOUR, false,
-     48 * HOUR},
-    {"the second range", "mon 1:00-2:00, tue 3:00-4:00", TUE, 200, true, 0},
-    {"the nearest of several opens next", "mon 1:00-2:00, tue 3:00-4:00", TUE,
-     170, false, 10},
-    {"overlapping ranges", "1:00-5:00, 4:00-8:00", THU, 299, true, 0},
-    {"a week but a minute", "wed 8:00-8:01", WED, 481, false,
-     MERGE_WINDOW_WEEK - 1},
+    {"always is open", "always", WED, 700, true},
+    {"never is closed", "never", WED, 700, false},
+    {"the start is part of it", "1:30-4:00", MON, 90, true},
+    {"the minute before is not", "1:30-4:00", MON, 89, false},
+    {"the last minute is", "1:30-4:00", MON, 239, true},
+    {"the end is not", "1:30-4:00", MON, 240, false},
+    {"a whole day begins", "sat 0:00-24:00", SAT, 0, true},
+    {"a whole day ends with it", "sat 0:00-24:00", SAT, 1439, true},
+    {"not on the next", "sat 0:00-24:00", SUN, 0, false},
+    {"not on the day before", "sat 0:00-24:00", FRI, 1439, false},
+    {"wraps: before midnight", "mon-fri 22:00-6:00", FRI, 22 * HOUR, true},
+    {"wraps: after midnight", "mon-fri 22:00-6:00", SAT, 0, true},
+    {"wraps: its last minute", "mon-fri 22:00-6:00", SAT, 359, true},
+    {"wraps: its end", "mon-fri 22:00-6:00", SAT, 360, false},
+    {"wraps: not before the first day", "mon-fri 22:00-6:00", MON, 60, false},
+    {"wraps: sunday to monday", "sun 23:00-1:00", MON, 59, true},
+    {"wraps: sunday to monday, over", "sun 23:00-1:00", MON, 60, false},
+    {"wraps: saturday to sunday", "sat 23:00-1:00", SUN, 30, true},
+    {"wraps: sunday morning is no sunday", "sun 23:00-1:00", SUN, 30, false},
+    {"ends at midnight", "22:00-0:00", TUE, 1439, true},
+    {"midnight is after it", "22:00-0:00", TUE, 0, false},
+    {"days that wrap the week", "fri-mon 8:00-9:00", SUN, 8 * HOUR, true},
+    {"days between are out", "fri-mon 8:00-9:00", WED, 8 * HOUR, false},
+    {"the second range", "mon 1:00-2:00, tue 3:00-4:00", TUE, 200, true},
+    {"before the second range", "mon 1:00-2:00, tue 3:00-4:00", TUE, 170,
+     false},
+    {"overlapping ranges", "1:00-5:00, 4:00-8:00", THU, 299, true},
+    {"a week but a minute", "wed 8:00-8:01", WED, 481, false},
 };
 
 static void test_minutes(void **state)
@@ -199,37 +193,6 @@ static void test_minutes(void **state)
         assert_int_equal(
             merge_window_contains(&window, row->weekday, row->minute),
             row->is_open);
-        assert_int_equal(merge_window_next(&window, row->weekday, row->minute),
-                         row->next);
-    }
-}
-
-/* Walk a week: the wait that is promised is the wait there is. */
-static void test_promised_wait_is_kept_in_every_minute(void **state)
-{
-    static const char *const walked[] = {
-        "mon-fri 22:00-06:00, sat 00:00-24:00, 01:30-04:00", "sun 23:59-00:01",
-        "fri-mon 12:00-11:00", "wed 08:00-08:01"};
-
-    (void)state;
-    for (size_t i = 0; i < sizeof(walked) / sizeof(walked[0]); i++) {
-        merge_window window = parsed(walked[i]);
-        uint32_t expected = UINT32_MAX;
-
-        /* Backwards over two weeks, so that the end knows the beginning. */
-        for (uint32_t at = 2 * MERGE_WINDOW_WEEK; at-- > 0;) {
-            unsigned weekday = at / MERGE_WINDOW_DAY % 7;
-            unsigned minute = at % MERGE_WINDOW_DAY;
-
-            expected = expected == UINT32_MAX ? UINT32_MAX : expected + 1;
-            if (merge_window_contains(&window, weekday, minute)) {
-                expected = 0;
-            }
-            if (at < MERGE_WINDOW_WEEK) {
-                assert_int_equal(merge_window_next(&window, weekday, minute),
-                                 expected);
-            }
-        }
     }
 }
 
@@ -240,7 +203,6 @@ int main(void)
         cmocka_unit_test(test_sixteen_longest_ranges_fit),
         cmocka_unit_test(test_errors_name_the_piece),
         cmocka_unit_test(test_minutes),
-        cmocka_unit_test(test_promised_wait_is_kept_in_every_minute),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

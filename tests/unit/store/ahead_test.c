@@ -1,0 +1,208 @@
+/*
+ * Pages are zeroed and made present ahead of the tail, by whichever handle
+ * writes there, and let go of when a sync begins: no record is touched by that,
+ * none is lost, and nothing depends on whether the zeros could be written.
+ */
+#include "unit/db/handle.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "db/db.h"
+#include "os/os_fault.h"
+#include "support/random.h"
+
+enum {
+    HANDLES = 3,
+    KEYS = 3000,
+    VALUE_MOST = 5000, /* KEYS of it: some pieces of 1 MiB */
+    BATCH = 3
+};
+
+typedef struct writers {
+    handle *first;
+    cask_db *db[HANDLES]; /* all on the same store */
+    uint8_t *bytes;
+    test_random random;
+    size_t size[KEYS]; /* of the values, which differ by their beginning */
+} writers;
+
+static cask_slice key_of(unsigned number, char text[16])
+{
+    (void)snprintf(text, 16, "%u", number);
+    return cask_slice_of(text);
+}
+
+static cask_slice value_of(const writers *w, unsigned number)
+{
+    return (cask_slice){w->bytes + number, w->size[number]};
+}
+
+static void begin(writers *w, handle *first)
+{
+    cask_error err = {CASK_OK, 0, ""};
+
+    w->first = first;
+    w->bytes = make_bytes(KEYS + VALUE_MOST, 5);
+    w->random = test_random_make(test_seed(), 0);
+    w->db[0] = first->db;
+    for (unsigned i = 1; i < HANDLES; i++) {
+        if (db_open_on(first->kernel, HANDLE_PATH, &first->options, &w->db[i],
+                       &err) != CASK_OK) {
+            fail_msg("open: %s", err.message);
+        }
+    }
+}
+
+static void end(writers *w)
+{
+    for (unsigned i = 1; i < HANDLES; i++) {
+        assert_int_equal(cask_close(w->db[i], NULL), CASK_OK);
+    }
+    free(w->bytes);
+}
+
+/* Keys `from` to `from + count` by one of the handles, as one batch. */
+static void write_some(writers *w, unsigned from, unsigned count)
+{
+    cask_db *db = w->db[test_random_next(&w->random, HANDLES)];
+    cask_error err = {CASK_OK, 0, ""};
+    cask_batch *batch;
+
+    assert_int_equal(cask_batch_create(&batch, NULL), CASK_OK);
+    for (unsigned i = from; i < from + count; i++) {
+        char text[16];
+
+        w->size[i] = test_random_next(&w->random, VALUE_MOST);
+        assert_int_equal(
+            cask_batch_put(batch, key_of(i, text), value_of(w, i), 0, NULL),
+            CASK_OK);
+    }
+    if (cask_write(db, batch, &err) != CASK_OK) {
+        fail_msg("write: %s", err.message);
+    }
+    cask_batch_free(batch);
+}
+
+static void write_all(writers *w)
+{
+    for (unsigned i = 0; i < KEYS;) {
+        unsigned count = 1 + (unsigned)test_random_next(&w->random, BATCH);
+
+        count = count < KEYS - i ? count : KEYS - i;
+        write_some(w, i, count);
+        i += count;
+    }
+}
+
+static void check_all(const writers *w)
+{
+    for (unsigned i = 0; i < KEYS; i++) {
+        cask_slice value = value_of(w, i);
+        char text[16];
+
+        (void)key_of(i, text);
+        check_bytes(w->first, text, value.data, value.size);
+    }
+    assert_int_equal(count_keys(w->first), KEYS);
+}
+
+static void check_again(writers *w)
+{
+    check_all(w);
+    end(w);
+    handle_reopen(w->first);
+    w->bytes = make_bytes(KEYS + VALUE_MOST, 5);
+    check_all(w);
+    free(w->bytes);
+}
+
+static int setup(void **state)
+{
+    handle *h;
+
+    (void)handle_prepare(state);
+    h = *state;
+    h->options.segment_max_bytes = 4 << 20;
+    h->options.sync = CASK_SYNC_NONE;
+    h->options.append = CASK_APPEND_MAP;
+    handle_open(h);
+    return 0;
+}
+
+static void test_records_of_several_handles_stay_whole(void **state)
+{
+    writers w = {.first = NULL};
+
+    begin(&w, *state);
+    write_all(&w);
+    check_again(&w);
+}
+
+static _Atomic bool is_written;
+
+static void *sync_again_and_again(void *context)
+{
+    while (!atomic_load(&is_written)) {
+        assert_int_equal(cask_sync(context, NULL), CASK_OK);
+    }
+    return NULL;
+}
+
+static void test_records_stay_whole_while_syncs_run(void **state)
+{
+    writers w = {.first = NULL};
+    pthread_t thread;
+
+    begin(&w, *state);
+    atomic_store(&is_written, false);
+    assert_int_equal(
+        pthread_create(&thread, NULL, sync_again_and_again, w.db[1]), 0);
+    write_all(&w);
+    atomic_store(&is_written, true);
+    pthread_join(thread, NULL);
+    check_again(&w);
+}
+
+/* Every write fails: those of zeros only, as records go by the map. */
+static void test_puts_do_not_need_the_zeros(void **state)
+{
+    const os_fault_plan nothing = OS_FAULT_NOTHING;
+    const os_fault_plan plan = {
+        .only = OS_CALL_WRITE_AT, .error = ENOSPC, .for_ever = true};
+    handle *h = *state;
+    writers w = {.first = NULL};
+    os_fault fault;
+
+    handle_close(h);
+    h->options.segment_max_bytes = 64 << 20;
+    os_fault_init(&fault, h->kernel);
+    h->kernel = &fault.base;
+    handle_open(h);
+    begin(&w, h);
+    write_some(&w, 0, 1);
+    os_fault_arm(&fault, &plan);
+    write_all(&w);
+    assert_true(os_fault_fired(&fault) > 0);
+    os_fault_arm(&fault, &nothing);
+    check_again(&w);
+    handle_close(h);
+    h->kernel = fault.inner;
+    handle_open(h);
+}
+
+int main(void)
+{
+#define WITH_STORE(test)                                                       \
+    cmocka_unit_test_setup_teardown(test, setup, handle_teardown)
+    const struct CMUnitTest tests[] = {
+        WITH_STORE(test_records_of_several_handles_stay_whole),
+        WITH_STORE(test_records_stay_whole_while_syncs_run),
+        WITH_STORE(test_puts_do_not_need_the_zeros),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
