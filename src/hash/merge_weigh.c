@@ -78,7 +78,9 @@ static cask_status note_needed(void *context, const hash_note *note,
     (void)err;
     if (note->is_put) {
         tombstone = merge_table_find(&m->tombstones, note->hash);
-        if (tombstone != NULL && note->sequence < tombstone->sequence) {
+        /* Of a value that has expired, a quarantined segment may have a copy
+         * with the same sequence. */
+        if (tombstone != NULL && note->sequence <= tombstone->sequence) {
             tombstone->is_needed = true;
         }
     }
@@ -100,7 +102,7 @@ static cask_status note_kept(void *context, const hash_note *note,
     return CASK_OK;
 }
 
-/* Whether a row may hold a record older than the newest tombstone. */
+/* Whether a row may hold a record that the newest tombstone hides. */
 static cask_status is_old_enough(merge *m, uint32_t index, bool *ret_old,
                                  cask_error *err)
 {
@@ -115,7 +117,7 @@ static cask_status is_old_enough(merge *m, uint32_t index, bool *ret_old,
     }
     status = store_lock(store, err); /* the active row's changes */
     if (status == CASK_OK) {
-        *ret_old = row->first_sequence < m->tombstones.newest;
+        *ret_old = row->first_sequence <= m->tombstones.newest;
         store_unlock(store);
     }
     return status;
