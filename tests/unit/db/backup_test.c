@@ -306,6 +306,85 @@ static void test_an_earlier_backup_gives_what_it_has(void **state)
     check_whole(h, SHM "/third", before);
 }
 
+/* What was not synced is in the backup, and is lost then: other records of the
+ * same size take its place. */
+static void test_what_a_power_cut_took_is_not_in_the_next(void **state)
+{
+    handle *h = *state;
+
+    h->options.sync = CASK_SYNC_NONE;
+    for (uint64_t seed = 0; seed < 8; seed++) {
+        char first[32];
+        char second[32];
+        digest before;
+
+        handle_open(h);
+        put_text(h, "kept", "value");
+        assert_int_equal(cask_sync(h->db, NULL), CASK_OK);
+        put_text(h, "lost", "value");
+        (void)snprintf(first, sizeof(first), "/first%d", (int)seed);
+        (void)back_up(h, first, NULL);
+        os_sim_cut(h->sim);
+        (void)cask_close(h->db, NULL);
+        assert_int_equal(os_sim_crash(h->sim, seed), 0);
+        handle_open(h);
+        put_text(h, "LOST", "VALUE");
+        before = digest_of(h->db);
+        (void)snprintf(second, sizeof(second), "/second%d", (int)seed);
+        (void)back_up(h, second, first);
+        check_whole(h, second, before);
+        handle_close(h);
+    }
+}
+
+/* The first time that the backup tells of its progress. */
+typedef struct meanwhile {
+    handle *h;
+    unsigned calls;
+} meanwhile;
+
+static bool merge_meanwhile(void *context, uint64_t done, uint64_t total)
+{
+    meanwhile *m = context;
+
+    (void)done;
+    (void)total;
+    if (m->calls++ == 0) {
+        put_all(m->h, 0, KEYS, 11);
+        assert_int_equal(cask_merge(m->h->db,
+                                    &(cask_merge_options){.all = true}, NULL,
+                                    NULL),
+                         CASK_OK);
+        put_all(m->h, 0, KEYS, 12);
+    }
+    return true;
+}
+
+/* Linked or copied: what it has not come to yet must not go. */
+static void test_merges_meanwhile_take_nothing_away(void **state)
+{
+    static const char *const outs[] = {OUT, SHM "/copy"};
+    handle *h = *state;
+
+    fill(h);
+    for (size_t i = 0; i < 2; i++) {
+        handle other = *h;
+        meanwhile m = {.h = &other};
+        const cask_backup_options options = {.on_progress = merge_meanwhile,
+                                             .context = &m};
+        digest before = digest_of(h->db);
+        cask_error err = {CASK_OK, 0, ""};
+
+        other.db = open_at(h->kernel, HANDLE_PATH, false);
+        if (cask_backup(h->db, outs[i], &options, NULL, &err) != CASK_OK) {
+            fail_msg("%s: %s", outs[i], err.message);
+        }
+        assert_true(m.calls > 1);
+        check_whole(h, outs[i], before);
+        handle_close(&other);
+    }
+}
+
 static void test_another_store_is_no_earlier_backup(void **state)
 {
     handle *h = *state;
@@ -671,6 +750,8 @@ int main(void)
         TEST(test_a_reader_may_make_it),
         TEST(test_a_private_index_backs_up_what_it_sees),
         TEST(test_an_earlier_backup_gives_what_it_has),
+        TEST(test_what_a_power_cut_took_is_not_in_the_next),
+        TEST(test_merges_meanwhile_take_nothing_away),
         TEST(test_another_store_is_no_earlier_backup),
         TEST(test_a_directory_that_is_not_empty_is_refused),
         TEST(test_damage_is_no_backup_unless_asked_for),
