@@ -56,7 +56,8 @@ typedef struct run {
     cask_db *db[HANDLES];
     unsigned current;
     cask_options options;
-    bool is_ahead;                          /* the clock was set by a day */
+    bool is_ahead;   /* the clock was set by a day */
+    bool is_damaged; /* a byte of some segment is wrong */
     uint64_t store_expiry_s, store_grace_s; /* settings of the store */
     uint64_t sequence;                      /* highest seen */
     model now;
@@ -88,6 +89,18 @@ typedef struct folding {
 
 bool fold_one(void *context, const cask_entry *found);
 void fold_end(folding *f);
+
+/* Do one operation, and compare. */
+void perform(run *r, const operation *o);
+
+/* ---- model_damage.c ---- */
+
+/* Damage a record, look what becomes of it, and write its key again. */
+void damage_perform(run *r, const operation *o);
+
+/* CASK_OK in place of CASK_CORRUPT, which folds and merges answer if they meet
+ * what is damaged and dead. */
+cask_status unless_damaged(const run *r, cask_status status);
 
 /* ---- model_expiry.c ---- */
 

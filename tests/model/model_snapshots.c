@@ -105,7 +105,8 @@ static void fold(run *r, model_snapshot *s, uint32_t parts)
         f.keys_only = options.keys_only;
         (void)answers(
             r, "snapshot: fold",
-            cask_snapshot_fold(s->snapshot, &options, fold_one, &f, &err),
+            unless_damaged(r, cask_snapshot_fold(s->snapshot, &options,
+                                                 fold_one, &f, &err)),
             CASK_OK, &err);
     }
     fold_end(&f);

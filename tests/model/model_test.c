@@ -386,7 +386,8 @@ static void fold(run *r)
     folding f = {.r = r, .m = &r->now};
 
     (void)answers(r, "fold",
-                  cask_fold(r->db[r->current], NULL, fold_one, &f, &err),
+                  unless_damaged(r, cask_fold(r->db[r->current], NULL, fold_one,
+                                              &f, &err)),
                   CASK_OK, &err);
     fold_end(&f);
 }
@@ -487,7 +488,21 @@ static void change_handle(run *r, const operation *o)
     open_handle(r, r->current);
 }
 
-static void perform(run *r, const operation *o)
+/* What concerns no key. */
+static void ask_store(run *r, operation_kind kind)
+{
+    if (kind == FOLD) {
+        fold(r);
+    } else if (kind == COUNT) {
+        count(r);
+    } else if (kind == SEGMENTS) {
+        segments(r);
+    } else {
+        sync_store(r);
+    }
+}
+
+void perform(run *r, const operation *o)
 {
     switch (o->kind) {
     case PUT:
@@ -517,16 +532,10 @@ static void perform(run *r, const operation *o)
         exists(r, o);
         break;
     case FOLD:
-        fold(r);
-        break;
     case COUNT:
-        count(r);
-        break;
     case SEGMENTS:
-        segments(r);
-        break;
     case SYNC:
-        sync_store(r);
+        ask_store(r, o->kind);
         break;
     case SNAPSHOT:
     case SNAPSHOT_READ:
@@ -541,6 +550,9 @@ static void perform(run *r, const operation *o)
     case CLOCK:
         expiry_perform(r, o);
         break;
+    case DAMAGE:
+        damage_perform(r, o);
+        break;
     case REOPEN:
     case DIE:
     case OTHER_HANDLE:
@@ -553,7 +565,12 @@ static void perform(run *r, const operation *o)
 
 static void tell_problem(void *context, const cask_problem *problem)
 {
-    wrong(context, "verify: %s: offset %" PRIu64 ": %s", problem->file,
+    run *r = context;
+
+    if (r->is_damaged) {
+        return;
+    }
+    wrong(r, "verify: %s: offset %" PRIu64 ": %s", problem->file,
           problem->offset, problem->reason);
 }
 
@@ -564,10 +581,10 @@ static void verify(run *r)
     cask_error err = {CASK_OK, 0, ""};
     cask_verify_report report;
 
-    if (answers(
-            r, "verify",
-            db_verify_on(sim_os(r->machine), SIM_PATH, &options, &report, &err),
-            CASK_OK, &err) &&
+    if (answers(r, "verify",
+                unless_damaged(r, db_verify_on(sim_os(r->machine), SIM_PATH,
+                                               &options, &report, &err)),
+                CASK_OK, &err) &&
         report.keys != count_of(&r->now)) {
         wrong(r, "verify: %" PRIu64 " keys", report.keys);
     }

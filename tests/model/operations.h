@@ -23,6 +23,7 @@
     X(SEGMENTS, 3)                                                             \
     X(SYNC, 2)                                                                 \
     X(MERGE, 3)                                                                \
+    X(DAMAGE, 1)                                                               \
     X(SNAPSHOT, 5)                                                             \
     X(SNAPSHOT_READ, 8)                                                        \
     X(SNAPSHOT_FREE, 2)                                                        \

@@ -4,6 +4,8 @@
  * opened again and must be in a state that the history allows. See sim_store.h.
  * Between its sessions the store is closed, or its processes die: while they
  * open it, after any operation of a session, or of its close.
+ * Now and then a record that is dead, or a delete, is damaged: no crash may
+ * bring anything back by that.
  * Also: the power fails again while the store recovers, and again after it
  * did; what recovery once showed stays.
  *
@@ -39,6 +41,7 @@ typedef struct power {
     uint64_t during_sync; /* records written */
     uint64_t before_put;  /* of these, in the rotation of another's put */
     uint64_t deaths;      /* of processes, after an operation */
+    uint64_t damages;     /* of bytes of records that were dead */
     uint64_t operation;
     uint64_t doom; /* operation after which process 0 is dead; 0: none */
     uint64_t start_ns;
@@ -301,11 +304,24 @@ static void die_in_open(power *p)
     os_fault_arm(&p->process[0], &OS_FAULT_NOTHING);
 }
 
+/* Media do not fail by the calls of a process: no crash comes in between. */
+static void damage_something(power *p, cask_db *db)
+{
+    uint64_t choice = test_random_next(&p->random, 0);
+
+    p->nested = true;
+    p->damages += sim_damage(&p->history, db, p->disk, choice);
+    p->nested = false;
+}
+
 static void take_steps(power *p, cask_db *db)
 {
     cask_error err = {CASK_OK, 0, ""};
 
     for (unsigned i = 0; i < STEPS && !is_dead(p, 0); i++) {
+        if (test_random_chance(&p->random, 3)) {
+            damage_something(p, db);
+        }
         if (sim_step(&p->history, db, &err) != CASK_OK && !is_dead(p, 0)) {
             wrong(p, 0, "step", err.message);
         }
@@ -401,9 +417,10 @@ int main(void)
            " in or after a recovery) of %" PRIu64
            " histories in %.1f s, %.0f per second: each left an allowed "
            "state; %" PRIu64 " puts during a sync (%" PRIu64
-           " of a rotation), %" PRIu64 " processes died\n",
+           " of a rotation), %" PRIu64 " processes died, %" PRIu64
+           " bytes were damaged\n",
            p.states, p.deep, histories, seconds, (double)p.states / seconds,
-           p.during_sync, p.before_put, p.deaths);
+           p.during_sync, p.before_put, p.deaths, p.damages);
     sim_print_merged();
     return 0;
 }

@@ -13,6 +13,7 @@
 #include "hash/keydir.h"
 #include "region/place.h"
 #include "store/store_merge.h"
+#include "support/flip.h"
 
 /* ---- The machine ---- */
 
@@ -481,6 +482,29 @@ cask_status sim_merge(cask_db *db, uint64_t choice, cask_error *err)
     return status;
 }
 
+bool sim_damage(sim_history *history, cask_db *db, sim_machine *machine,
+                uint64_t choice)
+{
+    uint64_t acked = history->acked;
+    flip f;
+
+    /* What is dead must be so after any crash. */
+    if (cask_sync(db, NULL) != CASK_OK || !flip_choose(db, choice, &f)) {
+        return false;
+    }
+    history->durable = history->durable < acked ? acked : history->durable;
+    for (unsigned key = 0; key < SIM_KEYS; key++) {
+        char text[SIM_NAME];
+
+        if (flip_hits(&f, sim_place(db, name_of(text, key)))) {
+            return false;
+        }
+    }
+    flip_byte(sim_os(machine), SIM_PATH, &f);
+    history->is_damaged = true;
+    return true;
+}
+
 cask_status sim_step(sim_history *history, cask_db *db, cask_error *err)
 {
     uint64_t kind = test_random_next(&history->random, 100);
@@ -497,8 +521,9 @@ cask_status sim_step(sim_history *history, cask_db *db, cask_error *err)
         return write_batch(history, db, err);
     }
     if (kind < 95) {
-        return sim_merge(db, test_random_next(&history->random, UINT64_MAX),
-                         err);
+        status =
+            sim_merge(db, test_random_next(&history->random, UINT64_MAX), err);
+        return status == CASK_CORRUPT && history->is_damaged ? CASK_OK : status;
     }
     acked = history->acked; /* others may write during the sync */
     history->in_sync = true;
@@ -562,7 +587,7 @@ int64_t sim_state_of(const sim_history *history, cask_db *db,
     l.count = 0;
     l.wrong = false;
     status = cask_fold(db, NULL, look_at, &l, &err);
-    if (status == CASK_OK) {
+    if (status == CASK_OK || (status == CASK_CORRUPT && history->is_damaged)) {
         status = cask_count(db, &count, &err);
     }
     if (status != CASK_OK || l.wrong || count != l.count) {

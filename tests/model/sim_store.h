@@ -27,6 +27,8 @@ enum {
 
 #define SIM_PATH "/store"
 
+typedef struct sim_machine sim_machine;
+
 typedef struct sim_history {
     uint64_t seed;
     test_random random;
@@ -38,6 +40,7 @@ typedef struct sim_history {
     uint64_t acked;            /* units that were acknowledged */
     uint64_t durable;          /* units that must be in the store */
     bool in_sync;              /* the step under way is a sync */
+    bool is_damaged;           /* records that were dead and durably so */
     bool in_put;               /* it is a put, of put_key */
     unsigned put_key;
 } sim_history;
@@ -59,6 +62,15 @@ cask_status sim_step(sim_history *history, cask_db *db, cask_error *err);
  * CASK_OK, also if there are none.
  */
 cask_status sim_merge(cask_db *db, uint64_t choice, cask_error *err);
+
+/*
+ * Let a byte of a dead record or of a delete go wrong, in a segment that has a
+ * hint, after a sync: nobody may notice but who reads all, which folds and
+ * merges do; they tell. False: there is none such, or `db` is of a dead
+ * process.
+ */
+bool sim_damage(sim_history *history, cask_db *db, sim_machine *machine,
+                uint64_t choice);
 
 /* Print what all merges of this process did. */
 void sim_print_merged(void);
@@ -89,8 +101,6 @@ int64_t sim_state_of(const sim_history *history, cask_db *db,
 /* A machine with a disk to unplug, and with shared memory that is lost then.
  * Stores on it have no background thread. At most 8 at once.
  * options.max_file_bytes 0: 2 MiB. */
-typedef struct sim_machine sim_machine;
-
 sim_machine *sim_machine_create(const os_sim_options *options);
 void sim_machine_free(sim_machine *machine);
 os_sim *sim_disk(sim_machine *machine);
