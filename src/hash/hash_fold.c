@@ -27,7 +27,12 @@
 enum { PATIENCE = 1024 };
 
 /* How far ahead of the walk slots are fetched, and how fast. */
-enum { AHEAD_BYTES = 2048, AHEAD_STEPS = 2 };
+enum {
+    AHEAD_BYTES = 2048,
+    AHEAD_STEPS = 2,
+    AHEAD_KEYS = 8, /* records, of a fold of keys */
+    FETCHED_MOST_BYTES = 2048
+};
 
 typedef struct fold {
     const store_snapshot *snapshot;
@@ -157,33 +162,60 @@ static void consider(fold *f, const walk_part *part)
     }
 }
 
-/* The slots of the records that come next are fetched while this one is
- * verified: most of a fold's time would be waiting for them. */
+/* Whether records of this size come fast enough, without their values, for one
+ * to be fetched before the look ahead gets to it. Of larger ones each is in a
+ * page of its own, and to look at them twice costs more than it saves. */
+static bool is_fetched(const fold *f, uint64_t size)
+{
+    return f->keys_only && size <= FETCHED_MOST_BYTES;
+}
+
+static uint64_t reach(const fold *f, uint64_t size)
+{
+    uint64_t bytes = is_fetched(f, size) ? size * AHEAD_KEYS : 0;
+
+    return bytes > AHEAD_BYTES ? bytes : AHEAD_BYTES;
+}
+
+/*
+ * The slots of the records that come next are fetched while this one is
+ * verified: most of a fold's time would be waiting for them. Without values the
+ * records themselves are far from each other, and one header leads to the next;
+ * so one is fetched that is where it should be if all have the same size.
+ */
 static void look_ahead(fold *f, const walk_part *part)
 {
     const segment_scan *scan = &part->scan;
+    uint64_t end = scan->offset + reach(f, part->item.size);
 
     if (f->row != part->row || f->ahead < scan->offset) {
         f->row = part->row;
         f->ahead = scan->offset;
     }
-    for (int i = 0; i < AHEAD_STEPS && f->ahead < scan->offset + AHEAD_BYTES &&
+    for (int i = 0; i < AHEAD_STEPS && f->ahead < end &&
                     f->ahead + RECORD_HEADER_SIZE <= scan->size;
          i++) {
         const uint8_t *at = scan->data + f->ahead;
         record_header header;
         uint64_t before;
+        uint64_t size;
 
         if (!record_decode_header(at, (record_seed){scan->nonce, f->ahead},
-                                  &header) ||
-            record_size(&header) > scan->size - f->ahead) {
+                                  &header)) {
             return;
+        }
+        size = record_size(&header);
+        if (size > scan->size - f->ahead) {
+            return;
+        }
+        if (is_fetched(f, size) && size * AHEAD_KEYS < scan->size - f->ahead) {
+            __builtin_prefetch(at + size * AHEAD_KEYS);
         }
         before = RECORD_HEADER_SIZE + record_expiry_size(&header);
         keydir_prefetch(&f->store->region,
                         keydir_hash_of(siphash(f->store->identity.hash_key,
                                                at + before, header.key_size)));
-        f->ahead += record_size(&header);
+        f->ahead += size;
     }
 }
 
