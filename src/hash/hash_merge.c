@@ -156,25 +156,22 @@ static cask_status merge_rows(store_handle *store, merge_wanted wanted,
                               merge_report *report, cask_error *err)
 {
     region_merge *totals = &store->region.header->merge;
-    cask_error damage = {CASK_OK, 0, ""};
     cask_status status;
     uint64_t inputs;
     bool is_void;
 
     do {
-        uint64_t quarantined = report->quarantined;
+        const merge_report found = {.quarantined = report->quarantined,
+                                    .damage = report->damage};
         merge m = {.store = store,
                    .report = report,
                    .expiry = wanted.expiry,
                    .output = UINT32_MAX};
 
-        *report = (merge_report){.quarantined = quarantined};
+        *report = found;
         inputs = 0;
         status = copy_and_replace(&m, wanted, &inputs, err);
         is_void = m.is_void;
-        if (report->quarantined > 0 && damage.status == CASK_OK) {
-            damage = *err;
-        }
     } while (is_void);
     if (status == CASK_OK && inputs > 0) {
         atomic_fetch_add(&totals->bytes_read, report->bytes_read);
@@ -185,8 +182,9 @@ static cask_status merge_rows(store_handle *store, merge_wanted wanted,
         report->quarantined = 0;
         return status;
     }
-    *err = damage;
-    return damage.status;
+    return report->quarantined == 0
+               ? CASK_OK
+               : hash_merge_damaged(store, &report->damage, err);
 }
 
 static cask_status merge_wanted_rows(store_handle *store, merge_wanted wanted,

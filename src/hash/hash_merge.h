@@ -9,6 +9,13 @@
 #include "maintain/merge_policy.h"
 #include "store/store_write.h"
 
+/* Damage that a merge met. */
+typedef struct merge_damage {
+    uint64_t id; /* of the segment; 0: none */
+    uint64_t offset;
+    uint64_t bytes;
+} merge_damage;
+
 /* What a merge did. */
 typedef struct merge_report {
     uint64_t inputs; /* that were replaced */
@@ -19,8 +26,9 @@ typedef struct merge_report {
                                     nobody reads them any more */
     uint64_t records;            /* copied */
     uint64_t tombstones_dropped; /* they hid nothing any more */
-    uint64_t quarantined;        /* damaged inputs, which stay */
+    uint64_t quarantined;        /* inputs that were found to be damaged */
     uint64_t expired;            /* values given up: their time was over */
+    merge_damage damage;         /* of the first of those */
     merge_wait wait;             /* why there is nothing more to merge */
 } merge_report;
 
@@ -40,6 +48,14 @@ typedef struct merge_report {
 cask_status hash_merge(store_handle *store, const uint32_t *rows, size_t count,
                        const store_expiry *expiry, merge_report *ret_report,
                        cask_error *err);
+
+/*
+ * Fail with CASK_CORRUPT, and tell what has become of the damaged segment by
+ * now: it stays, or nothing of what could not be read in it was needed, and it
+ * is gone.
+ */
+cask_status hash_merge_damaged(store_handle *store, const merge_damage *damage,
+                               cask_error *err);
 
 /* The same, but it stops with CASK_TIMEOUT if merge_window closes while it
  * copies: nothing was changed then. */

@@ -18,6 +18,9 @@ enum { BUSY_MS = 10 };
 
 static void add_report(merge_report *sum, const merge_report *one)
 {
+    if (sum->quarantined == 0) {
+        sum->damage = one->damage;
+    }
     sum->inputs += one->inputs;
     sum->quarantined += one->quarantined;
     sum->outputs += one->outputs;
@@ -135,7 +138,6 @@ static cask_status merge_once(store_handle *store, merge_wish wish,
 /* What the steps of one call share. */
 typedef struct merge_pass {
     merge_report *report; /* the sum */
-    cask_error first;     /* damage that was met */
     uint32_t seen;        /* cancellations before the call */
     uint64_t waited_ms;   /* for other merges */
 } merge_pass;
@@ -159,7 +161,6 @@ static cask_status merge_steps(store_handle *store, merge_wish wish,
         status = merge_once(store, wish, pass->report, err);
         if (status == CASK_CORRUPT && pass->report->quarantined > before) {
             /* An input is damaged, and will not be chosen again: the rest. */
-            pass->first = pass->first.status == CASK_OK ? *err : pass->first;
             status = CASK_OK;
         }
         if (status == CASK_BUSY && pass->waited_ms < wish.patience_ms) {
@@ -224,7 +225,6 @@ cask_status hash_merge_wished(store_handle *store, merge_wish wish,
 {
     cask_error local = {CASK_OK, 0, ""};
     merge_pass pass = {.report = ret_report,
-                       .first = {CASK_OK, 0, ""},
                        .seen =
                            atomic_load(&store->region.header->merge.cancel)};
     cask_status status;
@@ -236,9 +236,8 @@ cask_status hash_merge_wished(store_handle *store, merge_wish wish,
     if (status == CASK_NOT_FOUND && store_merge_has_rubbish(store)) {
         (void)hash_merge_complete(store, NULL); /* of earlier merges */
     }
-    if (status == CASK_NOT_FOUND && pass.first.status != CASK_OK) {
-        *err = pass.first;
-        return pass.first.status;
+    if (status == CASK_NOT_FOUND && ret_report->quarantined > 0) {
+        return hash_merge_damaged(store, &ret_report->damage, err);
     }
     return status == CASK_NOT_FOUND ? CASK_OK : status;
 }

@@ -6,6 +6,9 @@
 
 #include <inttypes.h>
 
+#define DAMAGED                                                                \
+    "%016" PRIx64 ".log: offset %" PRIu64 ": %" PRIu64 " bytes are damaged; "
+
 cask_status merge_check_poison(const store_handle *store, cask_error *err)
 {
     return atomic_load(&store->region.header->poisoned) == 0
@@ -32,19 +35,20 @@ cask_status merge_check_cancel(merge *m, cask_error *err)
 static cask_status keep_input(merge *m, const walk_part *part, cask_error *err)
 {
     region_row *row = &m->store->region.rows[part->row];
+    const merge_damage damage = {.id = atomic_load(&row->file_id),
+                                 .offset = part->item.offset,
+                                 .bytes = part->item.size};
     cask_status status;
 
     m->is_void = true;
-    status =
-        fail(err, CASK_CORRUPT, 0,
-             "%016" PRIx64 ".log: offset %" PRIu64 ": %" PRIu64
-             " bytes are damaged; what can be read is merged, the rest "
-             "stays where it is; 'caskade verify' lists the damage",
-             atomic_load(&row->file_id), part->item.offset, part->item.size);
+    status = fail(err, CASK_CORRUPT, 0, DAMAGED "what can be read is merged",
+                  damage.id, damage.offset, damage.bytes);
     if (atomic_load(&row->damage) == ROW_RELEASED) {
         store_row_hold(m->store, part->row);
     } else {
-        m->report->quarantined++;
+        if (m->report->quarantined++ == 0) {
+            m->report->damage = damage;
+        }
         atomic_store(&row->damage, ROW_DAMAGED);
         store_event(m->store, CASK_EVENT_DAMAGE, status, "%s", err->message);
     }
@@ -92,4 +96,33 @@ cask_status merge_check_released(merge *m, cask_error *err)
                              "%s: a delete that is needed cannot be read",
                              m->store->path)
                       : CASK_OK;
+}
+
+/* ---- What has become of it ---- */
+
+static bool is_there(const store_handle *store, uint64_t id)
+{
+    uint32_t count = atomic_load(&store->region.header->row_count);
+
+    for (uint32_t i = 0; i < count; i++) {
+        if (atomic_load(&store->region.rows[i].file_id) == id &&
+            store_row_counts(store, i)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+cask_status hash_merge_damaged(store_handle *store, const merge_damage *damage,
+                               cask_error *err)
+{
+    return is_there(store, damage->id)
+               ? fail(err, CASK_CORRUPT, 0,
+                      DAMAGED "what can be read is merged, the rest stays "
+                              "where it is; 'caskade verify' lists the damage",
+                      damage->id, damage->offset, damage->bytes)
+               : fail(err, CASK_CORRUPT, 0,
+                      DAMAGED "nothing there was needed any more: the segment "
+                              "is merged and gone, and no key is lost",
+                      damage->id, damage->offset, damage->bytes);
 }

@@ -107,6 +107,22 @@ assert merged["inputs"] > merged["outputs"] == 0, merged
 assert merged["bytes_freed"] == merged["gain_bytes"] > 1 << 20, merged
 ' || fail 'merge --all --json of what has expired'
 
+# ---- Damage ----
+
+# In a segment that nobody needs any more it is told, and the segment goes.
+expect 0 load damaged large.tsv
+expect 0 load damaged large.tsv
+log=$(find damaged -name '*.log' | sort | head -n 1)
+printf X | dd of="$log" bs=1 seek=5000 conv=notrunc status=none
+expect 3 merge --all damaged
+error_says '0001.log: offset [0-9]+: [0-9]+ bytes are damaged; nothing there was needed any more: the segment is merged and gone, and no key is lost$'
+[ ! -e "$log" ] || fail "$log is not gone"
+expect 0 verify damaged
+expect 0 merge --all damaged
+output_is 'nothing to merge: a merge would free next to nothing\n'
+"$caskade" dump damaged | sort >got
+same got want
+
 # ---- stat ----
 
 expect 0 stat whole

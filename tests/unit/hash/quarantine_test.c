@@ -306,6 +306,50 @@ static void test_damage_in_what_is_dead_keeps_nothing(void **state)
     expect_all(h, 'b', key, 'c');
 }
 
+/* What a merge of all says, which met damage. */
+static void expect_text(handle *h, const char *text)
+{
+    cask_merge_options all = {.all = true};
+    cask_error err;
+
+    assert_int_equal(cask_merge(h->db, &all, NULL, &err), CASK_CORRUPT);
+    if (strstr(err.message, text) == NULL) {
+        fail_msg("%s", err.message);
+    }
+}
+
+static void test_a_merge_says_what_becomes_of_the_damaged_segment(void **state)
+{
+    static const char *const stays = "the rest stays where it is";
+    static const char *const gone = "nothing there was needed any more";
+    handle *h = *state;
+    cask_merge_report report;
+    unsigned key;
+    uint64_t id;
+
+    /* A value of it is lost: it stays. */
+    id = begin_damaged(h, &key);
+    expect_text(h, stays);
+    assert_true(is_there(h, id));
+    /* What is damaged is dead, and other values of it live. */
+    put_all(h, 'b');
+    handle_reopen(h);
+    id = damage_first_of(h, 'b', &key);
+    put_key(h, key, 'b');
+    expect_text(h, gone);
+    assert_false(is_there(h, id));
+    /* Nothing of it lives. */
+    put_all(h, 'b');
+    handle_reopen(h);
+    id = damage_first_of(h, 'b', &key);
+    put_all(h, 'b');
+    expect_text(h, gone);
+    assert_false(is_there(h, id));
+    assert_int_equal(merge_all(h, &report), CASK_OK);
+    assert_int_equal(report.inputs, 0);
+    expect_all(h, 'b', KEYS, 0);
+}
+
 static uint32_t row_of(handle *h, uint64_t id)
 {
     const region_handle *region = &h->db->store->region;
@@ -576,6 +620,7 @@ int main(void)
         TEST(test_it_goes_when_the_damaged_key_is_overwritten),
         TEST(test_it_goes_when_the_damaged_key_is_deleted),
         TEST(test_damage_in_what_is_dead_keeps_nothing),
+        TEST(test_a_merge_says_what_becomes_of_the_damaged_segment),
         TEST(test_a_needed_delete_that_cannot_be_read_keeps_it),
         TEST(test_deletes_of_what_it_holds_stay_with_it),
         TEST(test_without_a_hint_it_stays),
