@@ -113,7 +113,10 @@ static void add_merge(const cask_merge_state *merge, text *out)
     text_add_format(out, LABEL "%s: %s\n", "next merge",
                     merge->due ? "due" : "waits", merge->reason);
     if (merge->asked) {
-        text_add_format(out, LABEL "a merge was asked for\n", "");
+        text_add_format(out, LABEL "a merge was asked for%s\n", "",
+                        merge->threads > 0 ? ""
+                                           : ", and nobody does it; merge with "
+                                             "'caskade merge'");
     }
     if (merge->threads > 0) {
         text_add_format(out, LABEL "%" PRIu32 " handle%s\n", "merging",

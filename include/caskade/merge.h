@@ -90,15 +90,19 @@ typedef struct cask_merge_state {
     uint64_t began_ms;      /* since 1970 */
     uint64_t bytes_done, bytes_total; /* of its input */
     uint64_t rate_bytes; /* read and written per second, while it copies */
-    bool due;            /* a merge by policy is due; who merges by itself may
-                            begin later: in its first minute, or a random time
-                            after merge_window opens */
-    char reason[64];     /* why it is, or why not; on a handle that does not
-                            merge by itself, regardless of when it was opened */
+    bool due;            /* a merge by policy is due, for the handle that is the
+                            first to begin one by itself, in whichever process:
+                            its first minute is over, and merge_window open, by
+                            its random delay. If `threads` is 0: were there one
+                            that has long been open */
+    char reason[64]; /* why it is, or why not; if it is `asked` and `threads`
+                        is 0: that nobody will do it, and why */
     uint64_t
         paused_ms;    /* none begins by itself: one failed, or was cancelled */
     uint32_t threads; /* handles that merge by themselves */
-    bool asked;       /* one that was started is not done yet */
+    bool asked;       /* one that was started is not done yet. If `threads`
+                         is 0 it is left over: it waits for a handle with
+                         auto_merge, and is done by cask_merge() too */
     cask_status
         started; /* result of the last that is; CASK_TIMEOUT: cancelled */
 

@@ -28,11 +28,15 @@ static cask_status merge(store_handle *store, bool all, merge_report *report,
 {
     const merge_wish asked = {.is_asked = true,
                               .patience_ms = store->options.lock_timeout_ms};
+    turn_wish started = merge_wish_pending(store);
     cask_status status = all ? hash_merge_all(store, report, err)
                              : hash_merge_wished(store, asked, report, err);
 
     if (status == CASK_OK) {
         merge_turn_note(store, status); /* what had failed works again */
+    }
+    if (status == CASK_OK && (all || started.all_below_id == 0)) {
+        merge_wish_settle(store, started.number, status); /* the same */
     }
     return status;
 }
@@ -90,16 +94,34 @@ static const char *text_of(const merge_plan *plan)
                            : merge_wait_text(plan->wait);
 }
 
+/* What was started may be left over by threads that are gone. */
+static void explain_wish(cask_merge_state *state)
+{
+    if (state->asked && state->threads == 0) {
+        state->due = false;
+        (void)snprintf(state->reason, sizeof(state->reason),
+                       "it was asked for, but no open handle has auto_merge");
+    }
+}
+
 static cask_status explain(const cask_db *db, cask_merge_state *state,
                            cask_error *err)
 {
     merger_plan p;
-    /* Its own first minute holds up only a handle that merges: others ask what
-     * those do that have long been open. */
-    const merge_wish by_itself = {.is_late = db->merger == NULL};
-    cask_status status = hash_plan(db->store, by_itself, &p, err);
+    turn_thread first;
+    merge_wish by_itself = {.thread = &first};
+    cask_status status;
     merge_wait why;
 
+    /* What holds up whoever will merge, in whichever process. If there is
+     * nobody, as if there were one that has long been open. */
+    if (db->store->has_slot) {
+        state->threads = merge_turn_first(db->store, &first);
+    }
+    if (state->threads == 0) {
+        by_itself = (merge_wish){.is_late = true};
+    }
+    status = hash_plan(db->store, by_itself, &p, err);
     state->paused_ms = merge_turn_paused_ms(db->store, &why);
     if (status == CASK_OK) {
         state->due = p.plan.count > 0 && state->paused_ms == 0;
@@ -107,6 +129,7 @@ static cask_status explain(const cask_db *db, cask_merge_state *state,
                        p.plan.count > 0 && state->paused_ms > 0
                            ? merge_wait_text(why)
                            : text_of(&p.plan));
+        explain_wish(state);
     }
     hash_plan_free(&p);
     return status;
@@ -154,9 +177,6 @@ static void fill_worker(store_handle *store, cask_merge_state *state)
         state->rate_bytes = atomic_load(&header->merger.rate_bytes);
         state->bytes_done = atomic_load(&merge->bytes_done);
         state->bytes_total = atomic_load(&merge->bytes_total);
-    }
-    if (store->has_slot) { /* else there are no others */
-        state->threads = merge_turn_threads(store);
     }
     state->asked = merge_wish_pending(store).number != 0;
     state->started = (cask_status)atomic_load(&header->merger.wish_result);

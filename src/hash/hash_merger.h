@@ -5,6 +5,7 @@
 #define CASKADE_HASH_MERGER_H
 
 #include "hash/hash_merge.h"
+#include "hash/merge_turn.h"
 #include "maintain/merge_policy.h"
 
 /* What would be merged now, and why or why not. */
@@ -19,8 +20,10 @@ typedef struct merger_plan {
 
 /* Who asks the policy, and for what. */
 typedef struct merge_wish {
-    bool is_asked;         /* by the application: at any time */
-    bool is_late;          /* as if the store had long been open */
+    bool is_asked;             /* by the application: at any time */
+    bool is_late;              /* as if the store had long been open */
+    const turn_thread *thread; /* as this one asks; NULL: as this handle does.
+                                  Borrowed */
     uint64_t patience_ms;  /* to wait while another merges; else CASK_BUSY */
     uint64_t all_below_id; /* not 0: all segments with smaller ids */
     uint64_t below_id;     /* not 0: the policy chooses of these only */

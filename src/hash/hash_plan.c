@@ -116,14 +116,17 @@ cask_status hash_plan(store_handle *store, merge_wish wish,
     store_settings kept;
     merge_settings settings;
     uint64_t open_ns = store->os->ops->now_ns(store->os) - store->opened_ns;
+    const turn_thread own = {.open_ms = open_ns / 1000000,
+                             .jitter_ms = store->jitter_ms};
+    const turn_thread *thread = wish.thread == NULL ? &own : wish.thread;
     merge_moment moment = {
         .free_disk_bytes = UINT64_MAX,
-        .open_ms =
-            wish.is_asked || wish.is_late ? UINT64_MAX : open_ns / 1000000,
-        .jitter_ms = store->jitter_ms,
+        .open_ms = wish.is_asked || wish.is_late ? UINT64_MAX : thread->open_ms,
+        .jitter_ms = thread->jitter_ms,
         .all_below_id = wish.all_below_id,
         .below_id = wish.below_id,
-        .is_in_window = wish.is_asked || store_window_is_open(store)};
+        .is_in_window = wish.is_asked ||
+                        store_window_is_open_for(store, thread->jitter_ms)};
     cask_status status;
     os_space space;
 

@@ -98,6 +98,63 @@ void merge_turn_renew(store_handle *store)
     store_merge_wake(store);
 }
 
+/* ---- Threads ---------------------------------------------------------------
+ */
+
+/* False: the slot has none. */
+static bool find_thread(store_handle *store, uint32_t slot,
+                        turn_thread *ret_thread)
+{
+    const region_process *process = &store->region.processes[slot];
+    uint32_t merges = atomic_load(&process->merges);
+    uint64_t opened = atomic_load(&process->opened_ns);
+    uint64_t now = now_of(store);
+
+    if (process->in_use == 0 || merges == 0 ||
+        !store_slot_is_alive(store, slot)) {
+        return false;
+    }
+    ret_thread->jitter_ms = merges - 1;
+    ret_thread->open_ms = now > opened ? (now - opened) / NS_PER_MS : 0;
+    return true;
+}
+
+/* The window opens for each by its jitter, and the first minute ends by it. */
+static bool is_earlier(const store_handle *store, const turn_thread *one,
+                       const turn_thread *other)
+{
+    bool is_open = store_window_is_open_for(store, one->jitter_ms);
+
+    if (is_open != store_window_is_open_for(store, other->jitter_ms)) {
+        return is_open;
+    }
+    return one->open_ms + other->jitter_ms > other->open_ms + one->jitter_ms;
+}
+
+uint32_t merge_turn_first(store_handle *store, turn_thread *ret_first)
+{
+    uint32_t count = 0;
+
+    for (uint32_t i = 0; i < REGION_PROCESSES; i++) {
+        turn_thread thread;
+
+        if (find_thread(store, i, &thread)) {
+            if (count == 0 || is_earlier(store, &thread, ret_first)) {
+                *ret_first = thread;
+            }
+            count++;
+        }
+    }
+    return count;
+}
+
+uint32_t merge_turn_threads(store_handle *store)
+{
+    turn_thread first;
+
+    return merge_turn_first(store, &first);
+}
+
 /* ---- Pauses ----------------------------------------------------------------
  */
 
@@ -144,21 +201,6 @@ void merge_turn_cancel(store_handle *store)
 
 /* ---- Wishes ----------------------------------------------------------------
  */
-
-uint32_t merge_turn_threads(store_handle *store)
-{
-    uint32_t count = 0;
-
-    for (uint32_t i = 0; i < REGION_PROCESSES; i++) {
-        const region_process *process = &store->region.processes[i];
-
-        if (process->in_use != 0 && atomic_load(&process->merges) != 0 &&
-            store_slot_is_alive(store, i)) {
-            count++;
-        }
-    }
-    return count;
-}
 
 cask_status merge_wish_ask(store_handle *store, uint64_t all_below_id,
                            cask_error *err)

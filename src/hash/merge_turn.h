@@ -41,6 +41,24 @@ bool merge_turn_take_cleaning(store_handle *store);
 /* Forget answers and pauses: settings have changed, or somebody asks. */
 void merge_turn_renew(store_handle *store);
 
+/* ---- Threads ---- */
+
+/* What holds up merges that begin by themselves, of one thread. */
+typedef struct turn_thread {
+    uint64_t open_ms;   /* since its handle was opened */
+    uint32_t jitter_ms; /* of the same */
+} turn_thread;
+
+/*
+ * The thread, of all processes, that is the first that may begin a merge by
+ * itself: whether one is due is what it says.
+ *
+ *   ret_first  set if there is one
+ *
+ * Returns how many threads there are.
+ */
+uint32_t merge_turn_first(store_handle *store, turn_thread *ret_first);
+
 /* ---- Pauses ---- */
 
 /* No merge begins by itself for a while. */
@@ -66,7 +84,7 @@ typedef struct turn_wish {
     uint64_t all_below_id;
 } turn_wish;
 
-/* Processes that have a merging thread. */
+/* Handles that have a merging thread. */
 uint32_t merge_turn_threads(store_handle *store);
 
 /*

@@ -157,7 +157,7 @@ cask_status merger_start(store_handle *store, merger **ret_merger,
         free(m);
         return fail_os(err, os_errno, "cannot start the merging thread");
     }
-    atomic_store(flag_of(store), 1);
+    atomic_store(flag_of(store), 1 + store->jitter_ms);
     *ret_merger = m;
     return CASK_OK;
 }

@@ -107,13 +107,14 @@ typedef struct region_process {
     uint32_t in_use;         /* claimed and not yet released */
     uint32_t pid;            /* information only */
     uint32_t writer;         /* may write */
-    _Atomic uint32_t merges; /* a thread of it merges */
+    _Atomic uint32_t merges; /* 0, or a thread of it merges: 1 + its jitter,
+                                milliseconds */
     uint64_t start_ms;       /* wall clock of the claim */
     /* Written by the owner without a lock, once a second. */
     _Atomic uint64_t gets, get_misses;
     /* Merges from this one on take no segment away from it; 0: any may. */
     _Atomic uint64_t pinned;
-    uint64_t unused2;
+    _Atomic uint64_t opened_ns; /* monotonic: its first minute began */
 } region_process;
 
 /* Free memory of the heap, in lines counted from the region's start. */

@@ -108,6 +108,9 @@ void store_merge_clean(store_handle *store);
  * each, by its jitter. */
 bool store_window_is_open(const store_handle *store);
 
+/* The same for a handle of that jitter. */
+bool store_window_is_open_for(const store_handle *store, uint32_t jitter_ms);
+
 /* From now on, or no more, the merge of this handle is to stop when the window
  * closes. */
 void store_window_bind(store_handle *store, bool is_bound);

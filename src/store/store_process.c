@@ -80,6 +80,7 @@ static void fill_slot(store_handle *store, uint32_t slot)
     process->writer = store->writer ? 1 : 0;
     atomic_store(&process->pinned, 0);
     atomic_store(&process->merges, 0);
+    atomic_store(&process->opened_ns, store->opened_ns);
     process->in_use = 1;
     store->process_slot = slot;
     store->has_slot = true;

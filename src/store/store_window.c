@@ -13,10 +13,9 @@ static bool contains(const store_handle *store, const merge_window *window,
     return merge_window_contains(window, local.weekday, local.minute);
 }
 
-bool store_window_is_open(const store_handle *store)
+bool store_window_is_open_for(const store_handle *store, uint32_t jitter_ms)
 {
     uint64_t now_ms = store->os->ops->wall_ms(store->os);
-    uint64_t jitter_ms = store->jitter_ms;
     store_settings settings;
 
     store_settings_get(store, &settings);
@@ -25,6 +24,11 @@ bool store_window_is_open(const store_handle *store)
            (contains(store, &settings.merge_window, now_ms) &&
             contains(store, &settings.merge_window,
                      now_ms > jitter_ms ? now_ms - jitter_ms : 0));
+}
+
+bool store_window_is_open(const store_handle *store)
+{
+    return store_window_is_open_for(store, store->jitter_ms);
 }
 
 void store_window_bind(store_handle *store, bool is_bound)

@@ -246,6 +246,39 @@ exec 4>&-
 wait "$shell"
 expect 0 verify there
 
+# Whoever was to do it is gone, and others that have it open do not merge.
+expect 0 load left large.tsv
+expect 0 load left part.tsv
+expect 0 config left merge_rate_bytes=64KiB
+mkfifo left.lines
+"$caskade" shell left <left.lines >/dev/null &
+shell=$!
+exec 4>left.lines
+has_thread() {
+    expect 0 stat --json left
+    python3 -c '
+import json, sys
+sys.exit(json.load(open("out"))["merge"]["threads"] != 1)'
+}
+wait_until has_thread
+"$caskade" stat --watch=100ms --json left >watched &
+watcher=$!
+wait_until [ -s watched ]
+expect 0 merge --all left
+kill -KILL "$shell"
+wait "$shell" 2>/dev/null
+exec 4>&-
+expect 0 stat left
+output_says '^next merge  *waits: it was asked for, but no open handle has auto_merge$'
+output_says "a merge was asked for, and nobody does it; merge with 'caskade merge'$"
+expect 0 config left --reset=merge_rate_bytes
+expect 0 merge --all left
+output_says '^merged '
+expect 0 stat left
+grep -q 'a merge was asked for' out && fail 'it is still asked for'
+kill "$watcher"
+wait "$watcher" 2>/dev/null
+
 # ---- Who merges in the background ----
 
 # Not those that are short, however much is dead; those that last.

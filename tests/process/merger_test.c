@@ -333,8 +333,31 @@ static void test_a_close_ends_a_merge_that_waits(void **state)
     (void)wait_for_worker(s, db, 0);
     close_store(s, merging);
     assert_true(state_of(s, db).asked); /* for another, if one comes */
+    assert_false(state_of(s, db).due);
+    assert_non_null(strstr(state_of(s, db).reason, "no open handle has"));
     assert_int_equal(state_of(s, db).phase, CASK_MERGE_NONE);
     check_all(s, db);
+    close_store(s, db);
+}
+
+/* And not what this handle, which has long been open, would wait for. */
+static void test_status_tells_what_another_process_waits_for(void **state)
+{
+    scene *s = *state;
+    cask_db *db = open_quiet(s);
+    const cask_config_change patient = {"max_space_amplification", "0"};
+    pid_t pid;
+
+    fill(s, db);
+    require(s, cask_config_set(db, &patient, 1, &s->err));
+    assert_true(state_of(s, db).due); /* if somebody merged */
+    pid = start(live, s);
+    wait_for_threads(s, db, 1);
+    assert_false(state_of(s, db).due);
+    assert_string_equal(state_of(s, db).reason,
+                        "the store was opened just now");
+    end(pid);
+    assert_true(state_of(s, db).due);
     close_store(s, db);
 }
 
@@ -392,6 +415,7 @@ int main(void)
         TEST(test_a_cancelled_merge_ends_and_none_begins_for_a_while),
         TEST(test_the_rate_limit_holds_and_can_be_changed_meanwhile),
         TEST(test_a_close_ends_a_merge_that_waits),
+        TEST(test_status_tells_what_another_process_waits_for),
         TEST(test_files_go_when_the_last_reader_is_done),
     };
 

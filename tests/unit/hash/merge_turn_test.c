@@ -304,6 +304,60 @@ static void test_the_policy_is_asked_only_if_something_changed(void **state)
     assert_true(merge_turn_take(store, false));
 }
 
+static void put_thread(region_process *process, handle *h, uint64_t open_ms,
+                       uint32_t jitter_ms)
+{
+    process->in_use = 1;
+    atomic_store(&process->merges, 1 + jitter_ms);
+    atomic_store(&process->opened_ns,
+                 h->kernel->ops->now_ns(h->kernel) - open_ms * 1000000);
+}
+
+/* Slots of the same handle, as others are dead. */
+static void test_the_first_that_may_merge_answers_for_all(void **state)
+{
+    handle *h = *state;
+    store_handle *store = h->db->store;
+    region_process *own = &store->region.processes[store->process_slot];
+    turn_thread first;
+
+    assert_int_equal(merge_turn_first(store, &first), 0);
+    put_thread(own, h, 7000, 300);
+    put_thread(own + 1, h, 90000, 0); /* nobody holds its byte of LOCK */
+    assert_int_equal(merge_turn_first(store, &first), 1);
+    assert_int_equal(first.jitter_ms, 300);
+    assert_in_range(first.open_ms, 7000, 60000);
+    own[1].in_use = 0;
+    atomic_store(&own[1].merges, 0);
+    atomic_store(&own->merges, 0);
+}
+
+static void test_what_nobody_takes_is_told_and_can_be_done_here(void **state)
+{
+    handle *h = *state;
+    cask_merge_options all = {.all = true};
+    cask_merge_state now;
+
+    put_all(h, 3);
+    assert_int_equal(merge_wish_ask(h->db->store, 1000000, NULL), CASK_OK);
+    now = state_of(h);
+    assert_true(now.asked);
+    assert_int_equal(now.threads, 0);
+    assert_false(now.due);
+    assert_string_equal(now.reason,
+                        "it was asked for, but no open handle has auto_merge");
+    /* By policy less is merged than was asked for. */
+    assert_int_equal(cask_merge(h->db, NULL, NULL, NULL), CASK_OK);
+    assert_true(state_of(h).asked);
+    assert_int_equal(cask_merge(h->db, &all, NULL, NULL), CASK_OK);
+    now = state_of(h);
+    assert_false(now.asked);
+    assert_int_equal(now.started, CASK_OK);
+    assert_string_not_equal(
+        now.reason, "it was asked for, but no open handle has auto_merge");
+    check_all(h, 3);
+}
+
 static void test_the_last_sixteen_merges_are_remembered(void **state)
 {
     handle *h = *state;
@@ -343,6 +397,12 @@ int main(void)
             handle_teardown),
         cmocka_unit_test_setup_teardown(
             test_the_policy_is_asked_only_if_something_changed, small_segments,
+            handle_teardown),
+        cmocka_unit_test_setup_teardown(
+            test_the_first_that_may_merge_answers_for_all, small_segments,
+            handle_teardown),
+        cmocka_unit_test_setup_teardown(
+            test_what_nobody_takes_is_told_and_can_be_done_here, small_segments,
             handle_teardown),
         cmocka_unit_test_setup_teardown(
             test_the_last_sixteen_merges_are_remembered, small_segments,

@@ -173,6 +173,52 @@ static void test_status_tells_of_the_window(void **state)
     assert_true(now.due);
 }
 
+static void expect_status(handle *h, bool due, const char *reason)
+{
+    cask_merge_state now;
+
+    assert_int_equal(cask_merge_status(h->db, &now, NULL), CASK_OK);
+    assert_int_equal(now.due, due);
+    if (reason != NULL) {
+        assert_string_equal(now.reason, reason);
+    }
+}
+
+/* Of another handle: its first minute, and its jitter. */
+static void test_status_tells_what_the_one_that_merges_waits_for(void **state)
+{
+    handle *h = *state;
+    cask_options options = h->options;
+    region_process *process;
+    cask_merge_state now;
+    cask_db *other;
+
+    set(h, "max_space_amplification", "0"); /* nothing is urgent */
+    fill(h, 'a');
+    expect_status(h, true, NULL);
+    options.auto_merge = true;
+    assert_int_equal(db_open_on(h->kernel, HANDLE_PATH, &options, &other, NULL),
+                     CASK_OK);
+    expect_status(h, false, merge_wait_text(MERGE_WAIT_FIRST_MINUTE));
+    process = &other->store->region.processes[other->store->process_slot];
+    assert_int_equal(atomic_load(&process->merges),
+                     1 + other->store->jitter_ms);
+    assert_int_equal(atomic_load(&process->opened_ns), other->store->opened_ns);
+    /* As if it had another jitter, and been open since the machine is; it does
+     * not know. */
+    atomic_store(&process->opened_ns, 0);
+    atomic_store(&process->merges, 1 + 25000);
+    set(h, "merge_window", "22:00-06:00");
+    os_sim_set_wall_ms(h->sim, TEN_PM + 24999);
+    expect_status(h, false, merge_wait_text(MERGE_WAIT_WINDOW));
+    os_sim_set_wall_ms(h->sim, TEN_PM + 25000);
+    assert_int_equal(cask_merge_status(h->db, &now, NULL), CASK_OK);
+    assert_string_not_equal(now.reason, merge_wait_text(MERGE_WAIT_WINDOW));
+    assert_int_equal(cask_close(other, NULL), CASK_OK);
+    os_sim_set_wall_ms(h->sim, TEN_PM);
+    expect_status(h, true, NULL);
+}
+
 /* Nor is the active segment sealed for a merge that is to wait. */
 static void test_outside_its_window_nothing_is_sealed(void **state)
 {
@@ -370,6 +416,7 @@ int main(void)
         TEST(test_a_merge_waits_for_its_window),
         TEST(test_whoever_asks_for_a_merge_gets_it),
         TEST(test_status_tells_of_the_window),
+        TEST(test_status_tells_what_the_one_that_merges_waits_for),
         TEST(test_outside_its_window_nothing_is_sealed),
         TEST(test_jitter_delays_the_opening_only),
         TEST(test_jitter_is_of_each_handle_and_below_its_limit),
