@@ -114,7 +114,8 @@ static int ask(trial *t, cask_db *db, int k)
 
 typedef struct folding {
     trial *t;
-    int seen[HISTORY_KEYS]; /* as in answers */
+    bool keys_only;
+    int seen[HISTORY_KEYS]; /* as in answers; of keys only: 0 */
 } folding;
 
 static bool visit(void *context, const cask_entry *entry)
@@ -128,8 +129,10 @@ static bool visit(void *context, const cask_entry *entry)
             (key.size == 0 ||
              memcmp(key.data, entry->key.data, key.size) == 0)) {
             REQUIRE(f->t, f->seen[k] == HISTORY_NONE, "key %d twice", k);
-            f->seen[k] = history_step_of(&f->t->bench->past, k,
-                                         entry->value.data, entry->value.size);
+            f->seen[k] = f->keys_only ? 0
+                                      : history_step_of(&f->t->bench->past, k,
+                                                        entry->value.data,
+                                                        entry->value.size);
             REQUIRE(f->t, f->seen[k] >= 0, "key %d", k);
             return true;
         }
@@ -168,6 +171,35 @@ static void check_fold(trial *t, cask_db *db, const answers *got)
                     (f.seen[k] == HISTORY_NONE && status == CASK_CORRUPT),
                 "fold: key %d: step %d, the look-up found %d", k, f.seen[k],
                 expected);
+    }
+}
+
+/* Without values it sees what it sees with them, and perhaps keys whose values
+ * are damaged, which it does not know; no other. */
+static void check_fold_of_keys(trial *t, cask_db *db, const answers *got)
+{
+    const cask_fold_options options = {.keys_only = true};
+    cask_error err = {CASK_OK, 0, ""};
+    folding f = {.t = t, .keys_only = true};
+    cask_status status;
+
+    for (int k = 0; k < HISTORY_KEYS; k++) {
+        f.seen[k] = HISTORY_NONE;
+    }
+    status = cask_fold(db, &options, visit, &f, &err);
+    REQUIRE(t, status == CASK_OK || status == CASK_CORRUPT,
+            "fold of keys: %d: %s", status, err.message);
+    if (status == CASK_CORRUPT) {
+        check_message(t, status, &err);
+    }
+    for (int k = 0; k < HISTORY_KEYS; k++) {
+        bool is_seen = f.seen[k] != HISTORY_NONE;
+
+        REQUIRE(t,
+                is_seen ? got->key[k] != HISTORY_NONE
+                        : got->key[k] == HISTORY_NONE || status == CASK_CORRUPT,
+                "fold of keys: key %d: seen: %d, the look-up found %d", k,
+                is_seen, got->key[k]);
     }
 }
 
@@ -218,6 +250,7 @@ static void ask_all(trial *t, cask_db *db, answers *ret_answers)
         cask_buffer_free(&values[k]);
     }
     check_fold(t, db, ret_answers);
+    check_fold_of_keys(t, db, ret_answers);
     check_count(t, db, ret_answers);
     ret_answers->damage_event = atomic_load(&t->damage_events) > 0;
 }

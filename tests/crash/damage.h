@@ -13,7 +13,7 @@
  *     some step, at or behind the last whole operation in front of the damage;
  *   - SERVED: opened with damage=serve, CASK_EVENT_DAMAGE was raised, and no
  *     hint says which keys were lost: those answer as before, or as missing;
- *   - fold and count agree with the look-ups, verify sees what they see;
+ *   - folds and count agree with the look-ups, verify sees what they see;
  *   - an open that fails changes nothing: with the damage undone all is there;
  *   - whatever was answered is answered again after writing and reopening.
  */
