@@ -42,19 +42,27 @@ void hash_prepare(const store_handle *store, uint8_t kind, cask_slice key,
     keydir_prefetch(&store->region, keydir_hash_of(ret_record->hash));
 }
 
+/* Room in the segment that operations need. */
+typedef struct write_room {
+    uint64_t bytes;
+    bool must; /* they only delete, which goes on when the disk is full */
+} write_room;
+
 /*
  * Take the write lock with room for the operation in segment and index, so that
  * nothing need grow while it is held. Once per segment the file is opened, and
  * perhaps mapped, under it.
  */
-static cask_status lock_with_room(store_handle *store, uint64_t bytes,
+static cask_status lock_with_room(store_handle *store, write_room room,
                                   size_t count, cask_error *err)
 {
+    const uint64_t bytes = room.bytes;
+
     for (int i = 0; i < ROOM_ATTEMPTS; i++) {
         cask_status status = store->engine->reserve(store, count, err);
 
         if (status == CASK_OK && !store_fits_locked(store, bytes)) {
-            status = store_make_room(store, bytes, err);
+            status = store_make_room(store, bytes, room.must, err);
         }
         if (status == CASK_OK) {
             status = store_lock(store, err);
@@ -114,18 +122,19 @@ static cask_status append(store_handle *store, store_record *records,
     return status;
 }
 
-/* Bytes that must be free for these records. */
-static uint64_t room_for(const store_handle *store, const store_record *records,
-                         size_t count)
+static write_room room_for(const store_handle *store,
+                           const store_record *records, size_t count)
 {
-    uint64_t bytes = store_records_size(records, count);
+    write_room room = {.bytes = store_records_size(records, count),
+                       .must = true};
 
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < count && room.must; i++) {
         if (record_kind(&records[i].header) != RECORD_DELETE) {
-            return bytes + store_delete_reserve(store);
+            room.bytes += store_delete_reserve(store);
+            room.must = false;
         }
     }
-    return bytes;
+    return room;
 }
 
 /* Now and then make way for a merge that writers outrun; one thread of the
@@ -181,14 +190,14 @@ static cask_status check_same_key(store_handle *store,
 cask_status hash_write(store_handle *store, store_record *records, size_t count,
                        uint64_t *ret_sequence, cask_error *err)
 {
-    uint64_t bytes = room_for(store, records, count);
+    const write_room room = room_for(store, records, count);
     cask_status status = CASK_OK;
 
     for (size_t i = 0; i < count && status == CASK_OK; i++) {
         status = check_same_key(store, &records[i], err);
     }
     if (status == CASK_OK) {
-        status = lock_with_room(store, bytes, count, err);
+        status = lock_with_room(store, room, count, err);
     }
     if (status != CASK_OK) {
         return status;

@@ -10,6 +10,7 @@
 #include "log/segment.h"
 #include "store/store_open.h"
 #include "store/store_recover.h"
+#include "store/store_shortage.h"
 #include "store/store_write.h"
 #include "store/store_read.h"
 
@@ -29,7 +30,7 @@ static cask_status append_mark(store_handle *store, cask_error *err)
 {
     region_header *header = store->region.header;
     uint64_t unused;
-    cask_status status = store_make_room(store, RECORD_MARK_SIZE, err);
+    cask_status status = store_make_room(store, RECORD_MARK_SIZE, true, err);
 
     if (status == CASK_OK) {
         status = store_lock(store, err);
@@ -58,7 +59,34 @@ static cask_status append_mark(store_handle *store, cask_error *err)
     return status;
 }
 
-/* A large segment is sealed, a small one goes on with the next open. */
+/* On a full disk an edit may need a block more. */
+static cask_status edit(store_handle *store, manifest_edit *edit,
+                        cask_error *err)
+{
+    cask_error local = {CASK_OK, 0, ""};
+    cask_status status;
+
+    err = err == NULL ? &local : err;
+    do {
+        status = store_edit(store, edit, err);
+    } while (status == CASK_NO_SPACE && store_is_disk_full(err) &&
+             store_give_up_hint(store));
+    return status;
+}
+
+/* How much of what is allocated of the active segment stays: on a full disk
+ * what deletes may need after the next open. */
+static uint64_t kept_bytes(store_handle *store, uint64_t tail, bool is_low)
+{
+    uint32_t index = atomic_load(&store->region.header->active_row);
+    uint64_t capacity = atomic_load(&store->region.rows[index].capacity);
+    uint64_t wanted = tail + (is_low ? store_delete_reserve(store) : 0);
+
+    return wanted < capacity ? wanted : capacity;
+}
+
+/* A large segment is sealed, a small one goes on with the next open; on a full
+ * disk any: that open may find no room for another. */
 static cask_status settle_active(store_handle *store, bool last,
                                  cask_error *err)
 {
@@ -66,10 +94,11 @@ static cask_status settle_active(store_handle *store, bool last,
     uint32_t index = atomic_load(&header->active_row);
     region_row *row = &store->region.rows[index];
     uint64_t tail = region_tail_offset(atomic_load(&header->applied_tail));
+    bool is_low = store_is_disk_low(store);
     manifest_edit synced = {.type = MANIFEST_SYNCED};
 
     row->tail = tail;
-    if (tail > store->options.small_file_threshold_bytes && last &&
+    if (tail > store->options.small_file_threshold_bytes && last && !is_low &&
         !store->options.linger) {
         atomic_store(&row->state, ROW_SEALED);
         return store_seal_row(store, index, err);
@@ -77,14 +106,16 @@ static cask_status settle_active(store_handle *store, bool last,
     if (store->active != NULL && atomic_load(&row->reserved_tail) == tail) {
         /* First the number, then the file: who joins after a death in between
          * must not take for room what is gone. */
-        atomic_store(&row->capacity, tail);
-        (void)store->os->ops->truncate(store->active->file, tail);
+        uint64_t kept = kept_bytes(store, tail, is_low);
+
+        atomic_store(&row->capacity, kept);
+        (void)store->os->ops->truncate(store->active->file, kept);
     }
     /* Marks tell how far a file was synced, unless it is cut before them. */
     synced.seal.segment_id = atomic_load(&row->file_id);
     synced.seal.length = tail;
     synced.seal.last_sequence = row->last_sequence;
-    return store_edit(store, &synced, err);
+    return edit(store, &synced, err);
 }
 
 /* The prepared segment has taken no record: it goes. */
@@ -102,7 +133,7 @@ static cask_status drop_next(store_handle *store, cask_error *err)
     }
     row = &store->region.rows[next - 1];
     drop.drop.segment_id = atomic_load(&row->file_id);
-    status = store_edit(store, &drop, err);
+    status = edit(store, &drop, err);
     if (status == CASK_OK) {
         atomic_store(&header->next_row, 0);
         atomic_store(&row->state, ROW_FREE);
@@ -124,6 +155,7 @@ static void write_missing_hints(store_handle *store)
 
         if (atomic_load(&row->state) == ROW_SEALED &&
             atomic_load(&row->has_hint) == 0 && row->records > 0 &&
+            store_has_room_for_hint(store, i) &&
             store_write_hint(store, i, &err) != CASK_OK) {
             store_event(store, CASK_EVENT_HINT, err.status, "%s", err.message);
         }

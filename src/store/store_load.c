@@ -430,9 +430,10 @@ static scan_result examine(store_tail *tail, const manifest_segment *segment)
     tail->used =
         tail->first_sequence != 0 || tail->trusted_end > SEGMENT_HEADER_SIZE ||
         scan_first_sequence(tail->bytes.data, tail->bytes.size, nonce) != 0;
-    tail->clean = tail->clean && result == SCAN_END &&
-                  is_zero_from(&tail->bytes, scan.offset);
-    if (result == SCAN_END && !is_zero_from(&tail->bytes, scan.offset)) {
+    tail->is_blank =
+        result == SCAN_END && is_zero_from(&tail->bytes, scan.offset);
+    tail->clean = tail->clean && tail->is_blank;
+    if (result == SCAN_END && !tail->is_blank) {
         tail->lost = scan_lost_bytes(tail->bytes.data, tail->bytes.size, nonce,
                                      tail->end, tail->last_sequence);
     }
@@ -449,7 +450,8 @@ cask_status store_tail_examine(store_handle *store,
     bool unsupported = false;
     os_stat stat;
 
-    *ret_tail = (store_tail){.end = SEGMENT_HEADER_SIZE,
+    *ret_tail = (store_tail){.segment = *segment,
+                             .end = SEGMENT_HEADER_SIZE,
                              .trusted_end = SEGMENT_HEADER_SIZE};
     segment_name_format(segment->id, name);
     status = segment_open(store->dir, &expected, OS_READ, &ret_tail->file, NULL,

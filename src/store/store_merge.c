@@ -11,7 +11,9 @@
 #include <string.h>
 
 #include "log/segment.h"
+#include "store/store_read.h"
 #include "store/store_recover.h"
+#include "store/store_shortage.h"
 #include "store/store_snapshot.h"
 #include "store/store_write.h"
 
@@ -267,6 +269,7 @@ static bool is_rubbish(store_handle *store, uint32_t index, uint64_t oldest)
 void store_merge_clean(store_handle *store)
 {
     uint32_t count = atomic_load(&store->region.header->row_count);
+    bool has_removed = false;
     uint64_t oldest;
 
     if (!has_retired(store) || store_files_are_kept(store)) {
@@ -278,9 +281,14 @@ void store_merge_clean(store_handle *store)
             atomic_fetch_add(&merge_of(store)->bytes_freed,
                              store->region.rows[i].tail);
             remove_row(store, i);
+            has_removed = true;
         }
     }
     count_retired(store);
+    if (has_removed && store_is_disk_low(store)) {
+        store_release_removed(store);
+        (void)store_release_space(store);
+    }
 }
 
 bool store_merge_has_rubbish(store_handle *store)
@@ -498,6 +506,21 @@ static bool is_replaced(const store_handle *store,
     return false;
 }
 
+/* On a full disk hints make room for it: a merge gives back more. */
+static cask_status write_manifest(store_handle *store, manifest_state *manifest,
+                                  cask_error *err)
+{
+    cask_error local = {CASK_OK, 0, ""};
+    cask_status status;
+
+    err = err == NULL ? &local : err;
+    do {
+        status = store_rewrite_manifest(store, manifest, err);
+    } while (status == CASK_NO_SPACE && store_is_disk_full(err) &&
+             store_give_up_hint(store));
+    return status;
+}
+
 typedef cask_status (*change_fn)(store_handle *store, manifest_state *manifest,
                                  cask_error *err);
 
@@ -515,7 +538,7 @@ static cask_status rewrite(store_handle *store, change_fn change,
     if (status == CASK_OK) {
         manifest.next_sequence =
             atomic_load(&store->region.header->next_sequence);
-        status = store_rewrite_manifest(store, &manifest, err);
+        status = write_manifest(store, &manifest, err);
     }
     *ret_header = manifest.header;
     manifest_free(&manifest);

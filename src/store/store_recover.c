@@ -16,6 +16,7 @@
 #include "store/store_merge.h"
 #include "store/store_recover.h"
 #include "store/store_settings.h"
+#include "store/store_shortage.h"
 #include "store/store_write.h"
 
 /* Sequences skipped after an unclean end: some that were given out may have
@@ -25,18 +26,22 @@
 /* Room that a new or moved segment has to begin with. */
 enum { FIRST_CAPACITY = 1 << 20 };
 
+/* The least, for some deletes. */
+enum { LEAST_ROOM = 4096 };
+
 /* A MANIFEST with this many edits more than it needs is written anew. */
 enum { EDITS_SPARE = 64 };
 
 typedef struct recovery {
     store_handle *store;
     manifest_state manifest;
-    bool rewrite;     /* the MANIFEST no longer says what is */
-    bool unclean;     /* the last writer did not close the store */
-    uint64_t highest; /* sequence seen */
-    uint32_t rows;    /* set up so far */
-    size_t listed;    /* segments in the MANIFEST as it was */
-    size_t taken_up;  /* 1: it is known which the log ends with */
+    bool rewrite;            /* the MANIFEST no longer says what is */
+    bool unclean;            /* the last writer did not close the store */
+    uint64_t highest;        /* sequence seen */
+    uint32_t rows;           /* set up so far */
+    size_t listed;           /* segments in the MANIFEST as it was */
+    size_t taken_up;         /* 1: it is known which the log ends with */
+    const store_tail *tails; /* of the segments listed; owned by recover() */
 } recovery;
 
 static bool is_segment(void *context, const char *name)
@@ -190,6 +195,64 @@ static void activate(store_handle *store, uint32_t row, uint64_t end)
     header->commit.durable_offset = end;
 }
 
+/* Cut what was allocated behind the end of a log whose writer died; by what is
+ * left of it nobody can tell the difference. */
+static void cut_blank(store_handle *store, const store_tail *tail)
+{
+    segment_header expected = store_listed_header(store, &tail->segment);
+    os_file *file = NULL;
+    os_stat stat;
+
+    if (tail->is_blank && tail->bytes.size > tail->end &&
+        segment_open(store->dir, &expected, OS_READ | OS_WRITE, &file, NULL,
+                     &stat, NULL) == CASK_OK) {
+        (void)store->os->ops->truncate(file, tail->end);
+        store->os->ops->close(file);
+    }
+}
+
+/* On a full disk: what writers had allocated and not used when they died. */
+static void cut_all_blank(const recovery *r)
+{
+    for (size_t i = 0; i < r->listed; i++) {
+        if (r->tails[i].file != NULL && !r->tails[i].segment.sealed) {
+            cut_blank(r->store, &r->tails[i]);
+        }
+    }
+}
+
+/*
+ * Create the segment that the log goes on in. On a full disk it is made as
+ * small as deletes can do with, and hints go for it: who cannot write cannot
+ * delete either.
+ */
+static cask_status create_segment(recovery *r, const store_tail *from,
+                                  row_plan *plan, uint32_t *ret_row,
+                                  cask_error *err)
+{
+    store_handle *store = r->store;
+    uint64_t least = SEGMENT_HEADER_SIZE + LEAST_ROOM +
+                     (from == NULL ? 0 : from->end - from->trusted_end);
+    uint64_t modest = least + store_delete_reserve(store);
+    cask_status status = store_create_row(store, plan, ret_row, err);
+
+    if (status == CASK_NO_SPACE && store_is_disk_full(err)) {
+        cut_all_blank(r);
+        plan->capacity = modest < plan->capacity ? modest : plan->capacity;
+        status = store_create_row(store, plan, ret_row, err);
+    }
+    while (status == CASK_NO_SPACE && store_is_disk_full(err)) {
+        if (!store_give_up_hint(store)) {
+            if (plan->capacity <= least) {
+                break;
+            }
+            plan->capacity = least;
+        }
+        status = store_create_row(store, plan, ret_row, err);
+    }
+    return status;
+}
+
 /* Create a segment, put copies of [from.trusted_end, from.end) into it, and
  * make it the active one. `from` may be NULL. */
 static cask_status begin_segment(recovery *r, const store_tail *from,
@@ -213,7 +276,7 @@ static cask_status begin_segment(recovery *r, const store_tail *from,
         plan.capacity += from->end - from->trusted_end;
         plan.born = from->last_sequence + 1;
     }
-    status = store_create_row(store, &plan, &copy.to, err);
+    status = create_segment(r, from, &plan, &copy.to, err);
     if (status != CASK_OK) {
         return status;
     }
@@ -587,8 +650,11 @@ static cask_status finish(recovery *r, cask_error *err)
         manifest->number > 4 * (uint64_t)manifest->count + EDITS_SPARE) {
         manifest->next_id = header->reserved_id;
         manifest->next_sequence = next;
-        status = manifest_rewrite(store->dir, manifest,
-                                  store->options.file_mode, err);
+        do {
+            status = manifest_rewrite(store->dir, manifest,
+                                      store->options.file_mode, err);
+        } while (status == CASK_NO_SPACE && store_is_disk_full(err) &&
+                 store_give_up_hint(store));
         if (status != CASK_OK) {
             return status;
         }
@@ -630,15 +696,16 @@ static cask_status recover(recovery *r, cask_error *err)
         return fail_memory(err, r->manifest.count * sizeof(*tails));
     }
     r->listed = r->manifest.count;
+    r->tails = tails;
     status = load_all(r, tails, err);
-    for (size_t i = 0; i < r->listed; i++) {
-        store_tail_free(r->store, &tails[i]);
-    }
-    free(tails);
     if (status == CASK_OK && !r->store->private_index &&
         atomic_load(&header->applied_tail) == 0) {
         status = begin_segment(r, NULL, NULL, err);
     }
+    for (size_t i = 0; i < r->listed; i++) {
+        store_tail_free(r->store, &tails[i]);
+    }
+    free(tails);
     if (status == CASK_OK && r->rows > 0 &&
         atomic_load(&header->applied_tail) == 0) {
         /* A private index of sealed segments: its log ends with the last. */

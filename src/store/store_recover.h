@@ -45,7 +45,8 @@ cask_status store_copy_records(store_handle *store, const store_copy *copy,
 
 /* The part of recovery that loads segments (store_load.c). */
 typedef struct store_tail {
-    os_file *file; /* of the segment; NULL: none */
+    manifest_segment segment; /* as the MANIFEST lists it */
+    os_file *file;            /* of the segment; NULL: none */
     store_bytes bytes;
     uint64_t trusted_end;                   /* synced up to here */
     uint64_t end;                           /* of the last verified operation */
@@ -54,6 +55,7 @@ typedef struct store_tail {
     uint64_t lost; /* bytes behind `end`, if whole records are in them */
     bool used;     /* it holds records, or did */
     bool clean;    /* ends with a mark of everything before it */
+    bool is_blank; /* only zeros behind `end` */
 } store_tail;
 
 /* Look at an unsealed segment and keep it open. */

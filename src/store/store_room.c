@@ -13,6 +13,7 @@
 #include "store/store.h"
 #include "store/store_merge.h"
 #include "store/store_recover.h"
+#include "store/store_shortage.h"
 #include "store/store_write.h"
 
 enum {
@@ -251,9 +252,10 @@ static cask_status enlarge(store_handle *store, uint32_t index, uint64_t bytes,
 /* A row that exists and is not in the MANIFEST: left by an attempt that failed
  * or died, or new. It is not removed when its edit fails: the edit may have
  * reached the file all the same. */
-static cask_status unlisted_row(store_handle *store, uint64_t bytes,
+static cask_status unlisted_row(store_handle *store, uint64_t bytes, bool must,
                                 uint32_t *ret_row, cask_error *err)
 {
+    cask_error local = {CASK_OK, 0, ""};
     region_header *header = store->region.header;
     row_plan plan = {.kind = SEGMENT_LOG,
                      .state = ROW_PREPARED,
@@ -269,14 +271,20 @@ static cask_status unlisted_row(store_handle *store, uint64_t bytes,
         SEGMENT_HEADER_SIZE + bytes <= store->options.segment_max_bytes) {
         plan.capacity = store->options.segment_max_bytes;
     }
+    err = err == NULL ? &local : err;
     status = store_create_row(store, &plan, ret_row, err);
+    if (must && status == CASK_NO_SPACE && store_is_disk_full(err)) {
+        plan.capacity =
+            SEGMENT_HEADER_SIZE + bytes + store_delete_reserve(store);
+        status = store_create_row(store, &plan, ret_row, err);
+    }
     if (status == CASK_OK) {
         atomic_store(&header->unlisted_row, *ret_row + 1);
     }
     return status;
 }
 
-cask_status store_ensure_next(store_handle *store, uint64_t bytes,
+cask_status store_ensure_next(store_handle *store, uint64_t bytes, bool must,
                               cask_error *err)
 {
     region_header *header = store->region.header;
@@ -287,7 +295,7 @@ cask_status store_ensure_next(store_handle *store, uint64_t bytes,
     if (row != 0) {
         return enlarge(store, row - 1, bytes, err);
     }
-    status = unlisted_row(store, bytes, &row, err);
+    status = unlisted_row(store, bytes, must, &row, err);
     if (status != CASK_OK) {
         return status;
     }
@@ -317,7 +325,7 @@ cask_status store_prepare_next(store_handle *store, cask_error *err)
 
     if (status == CASK_OK) {
         if (store_wants_next(store)) {
-            status = store_ensure_next(store, 0, err);
+            status = store_ensure_next(store, 0, false, err);
         }
         store_maintain_end(store);
     }
@@ -447,9 +455,10 @@ static cask_status switch_locked(store_handle *store, uint32_t *ret_old,
 }
 
 /* The caller leads and holds the maintenance lock. */
-static cask_status rotate(store_handle *store, uint64_t bytes, cask_error *err)
+static cask_status rotate(store_handle *store, uint64_t bytes, bool must,
+                          cask_error *err)
 {
-    cask_status status = store_ensure_next(store, bytes, err);
+    cask_status status = store_ensure_next(store, bytes, must, err);
     uint32_t old = 0;
 
     if (status == CASK_OK) {
@@ -504,7 +513,7 @@ static bool may_grow(const store_handle *store, uint64_t bytes)
 }
 
 static cask_status make_room(store_handle *store, uint64_t bytes, bool leads,
-                             cask_error *err)
+                             bool must, cask_error *err)
 {
     uint64_t tail = atomic_load(&store->region.header->applied_tail);
 
@@ -516,21 +525,26 @@ static cask_status make_room(store_handle *store, uint64_t bytes, bool leads,
                     region_tail_offset(tail) + bytes, err);
     }
     /* Without the lead: it filled up meanwhile; the caller comes again. */
-    return leads ? rotate(store, bytes, err) : CASK_OK;
+    return leads ? rotate(store, bytes, must, err) : CASK_OK;
 }
 
-cask_status store_make_room(store_handle *store, uint64_t bytes,
+cask_status store_make_room(store_handle *store, uint64_t bytes, bool must,
                             cask_error *err)
 {
+    cask_error local = {CASK_OK, 0, ""};
     bool leads = !may_grow(store, bytes);
     cask_status status = leads ? store_lead_begin(store, err) : CASK_OK;
 
+    err = err == NULL ? &local : err;
     if (status != CASK_OK) {
         return status;
     }
     status = store_maintain_begin(store, err);
     if (status == CASK_OK) {
-        status = make_room(store, bytes, leads, err);
+        do {
+            status = make_room(store, bytes, leads, must, err);
+        } while (status == CASK_NO_SPACE && must && store_is_disk_full(err) &&
+                 store_give_up_hint(store));
         store_maintain_end(store);
     }
     if (leads) {
@@ -551,7 +565,7 @@ cask_status store_rotate(store_handle *store, cask_error *err)
         uint64_t tail = atomic_load(&store->region.header->applied_tail);
 
         if (region_tail_offset(tail) > SEGMENT_HEADER_SIZE) {
-            status = rotate(store, 0, err);
+            status = rotate(store, 0, false, err);
         }
         store_maintain_end(store);
     }

@@ -8,6 +8,7 @@
 #include "store/store_merge.h"
 #include "store/store_recover.h"
 #include "store/store_settings.h"
+#include "store/store_shortage.h"
 #include "store/store_snapshot.h"
 #include "store/store_write.h"
 
@@ -40,20 +41,37 @@ static bool sync_is_due(store_handle *store)
            now - atomic_load(&commit->last_sync_ns) >= interval / 2;
 }
 
-/* Hints for segments that have none. Claimed by one store, so that no two
- * processes write the same; nothing waits for it. A claim that dies with its
- * process costs the next open a scan. */
+/* Claimed by one store, so that no two processes write the same. The row may
+ * become another segment's while this looks: then the claim is taken back. */
+static bool claim_hint(store_handle *store, uint32_t index)
+{
+    region_row *row = &store->region.rows[index];
+    uint64_t id = atomic_load(&row->file_id);
+    uint32_t none = 0;
+    uint32_t claimed = 2;
+
+    if (atomic_load(&row->state) != ROW_SEALED || id == 0 ||
+        atomic_load(&row->has_hint) != 0 ||
+        !store_has_room_for_hint(store, index) ||
+        !atomic_compare_exchange_strong(&row->has_hint, &none, claimed)) {
+        return false;
+    }
+    if (atomic_load(&row->state) == ROW_SEALED &&
+        atomic_load(&row->file_id) == id) {
+        return true;
+    }
+    (void)atomic_compare_exchange_strong(&row->has_hint, &claimed, 0);
+    return false;
+}
+
+/* Hints for segments that have none; nothing waits for it. A claim that dies
+ * with its process costs the next open a scan. */
 static void write_hints(store_handle *store, cask_error *err)
 {
     uint32_t count = atomic_load(&store->region.header->row_count);
 
     for (uint32_t i = 0; i < count && !atomic_load(&store->worker_stop); i++) {
-        region_row *row = &store->region.rows[i];
-        uint32_t none = 0;
-
-        if (atomic_load(&row->state) == ROW_SEALED &&
-            atomic_load(&row->file_id) != 0 &&
-            atomic_compare_exchange_strong(&row->has_hint, &none, 2)) {
+        if (claim_hint(store, i)) {
             report(store, CASK_EVENT_HINT, store_write_hint(store, i, err),
                    err);
         }

@@ -77,8 +77,10 @@ bool store_fits_locked(const store_handle *store, uint64_t bytes);
  * Make `bytes` fit: grow the active segment, or rotate to the next. No lock is
  * held. Returns CASK_OK (look again: others may have used it up); CASK_NO_SPACE
  * (nothing written); CASK_IO; CASK_POISONED.
+ *
+ *   must  on a full disk hints are given up for it: it gives space back
  */
-cask_status store_make_room(store_handle *store, uint64_t bytes,
+cask_status store_make_room(store_handle *store, uint64_t bytes, bool must,
                             cask_error *err);
 
 /* Seal the active segment, if it holds a record, and go on in the next.
@@ -117,8 +119,10 @@ cask_status store_create_row(store_handle *store, const row_plan *plan,
                              uint32_t *ret_row, cask_error *err);
 
 /* Make sure that there is a next row, with room for `bytes`; maintenance lock
- * held. */
-cask_status store_ensure_next(store_handle *store, uint64_t bytes,
+ * held.
+ *
+ *   must  on a full disk a small one will do */
+cask_status store_ensure_next(store_handle *store, uint64_t bytes, bool must,
                               cask_error *err);
 
 /* Let the next row take over from the active one, which ends at `tail` and is

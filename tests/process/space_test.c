@@ -539,6 +539,84 @@ static void test_full_disk_in_a_merge_changes_nothing(void **state)
     assert_int_equal(run_in_child(state, fill_disk_by_merge), 0);
 }
 
+/* Another process writes the store, and ends; then others take all that is
+ * free. Not a block is left: keys are deleted all the same, and a merge gives
+ * their space back. */
+static void use_full_disk(scene *s, bool is_killed)
+{
+    enum { KEYS = 1000, DELETED = 300 };
+    char filler[SCRATCH_PATH + 32];
+    cask_verify_report verified;
+    cask_merge_report report;
+    int status = 1;
+    uint64_t found = 0;
+    cask_db *db;
+    pid_t child;
+
+    mount_small(s->mount, "16m");
+    (void)snprintf(s->store, sizeof(s->store), "%s/store", s->mount);
+    (void)snprintf(filler, sizeof(filler), "%s/filler", s->mount);
+    s->options.auto_merge = false;
+    child = fork();
+    if (child == 0) {
+        db = open_store(s);
+        put_some(s, db, KEYS, 1);
+        if (is_killed) {
+            /* What is not known to be synced needs as much room again. */
+            must(cask_sync(db, &s->err) == CASK_OK, s, "sync");
+            put_some(s, db, KEYS, KEYS / 2);
+            (void)raise(SIGKILL);
+        }
+        close_store(s, db);
+        _exit(0);
+    }
+    must(waitpid(child, &status, 0) == child &&
+             (is_killed ? WIFSIGNALED(status) : status == 0),
+         s, "write");
+    leave_room(s, filler, 0);
+    db = open_store(s);
+    check_all(s, db, KEYS);
+    for (unsigned i = 0; i < DELETED; i++) {
+        char text[32];
+
+        must(cask_delete(db, key_of(text, i), NULL, &s->err) == CASK_OK, s,
+             "a delete on a full disk");
+    }
+    must(cask_merge(db, NULL, &report, &s->err) == CASK_OK &&
+             report.inputs >= 2,
+         s, "a merge on a full disk");
+    put_some(s, db, DELETED, DELETED / 10);
+    close_store(s, db);
+    must(cask_verify(s->store, NULL, &verified, &s->err) == CASK_OK, s,
+         "verify");
+    db = open_store(s);
+    must(cask_count(db, &found, &s->err) == CASK_OK &&
+             found == KEYS - DELETED + 10,
+         s, "count");
+    close_store(s, db);
+}
+
+static void use_full_disk_closed(scene *s)
+{
+    use_full_disk(s, false);
+}
+
+static void use_full_disk_killed(scene *s)
+{
+    use_full_disk(s, true);
+}
+
+static void test_closed_store_on_a_full_disk_can_be_merged(void **state)
+{
+    assert_int_equal(run_in_child(state, use_full_disk_closed), 0);
+}
+
+static void
+test_store_that_was_killed_on_a_full_disk_can_be_merged(void **state)
+{
+    assert_int_equal(run_in_child(state, use_full_disk_killed), 0);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -552,6 +630,8 @@ int main(void)
         TEST(test_full_disk_fails_mapped_puts_until_there_is_room),
         TEST(test_full_disk_fails_committed_puts_until_there_is_room),
         TEST(test_full_disk_in_a_merge_changes_nothing),
+        TEST(test_closed_store_on_a_full_disk_can_be_merged),
+        TEST(test_store_that_was_killed_on_a_full_disk_can_be_merged),
         TEST(test_store_is_created_when_there_is_room_again),
     };
 

@@ -13,11 +13,23 @@
 #include "hash/merge_turn.h"
 #include "os/os_fault.h"
 
+/* Something of each segment stays: who merges it has to write. */
+static void put_lasting(handle *h, int round, unsigned number)
+{
+    char key[32];
+
+    (void)snprintf(key, sizeof(key), "lasting %d %u", round, number);
+    put_text(h, key, "value");
+}
+
 static void put_all(handle *h, int rounds)
 {
     for (int round = 0; round < rounds; round++) {
         for (unsigned i = 0; i < KEYS; i++) {
             put_key(h->db, i, (char)('a' + round));
+            if (i % 8 == 0) {
+                put_lasting(h, round, i);
+            }
         }
     }
 }

@@ -1,0 +1,33 @@
+/*
+ * A disk that is full: what the store can do without, so that it can be opened
+ * to write, keys be deleted, and segments be merged, which gives space back.
+ */
+#ifndef CASKADE_STORE_SHORTAGE_H
+#define CASKADE_STORE_SHORTAGE_H
+
+#include "store/store.h"
+
+/* Whether something failed because the disk, or a quota, is full: not for
+ * memory, nor for the size of a file. */
+bool store_is_disk_full(const cask_error *err);
+
+/* Whether so little is free that nothing is taken that can wait: what has been
+ * allocated is kept at a close, and no hint is written. */
+bool store_is_disk_low(store_handle *store);
+
+/* Files were removed on a disk that is low: their space is free for sure when
+ * that is durable. False: it could not be synced, and the store is poisoned. */
+bool store_release_space(store_handle *store);
+
+/* Whether a hint of this row may be written: there is room besides. */
+bool store_has_room_for_hint(store_handle *store, uint32_t row);
+
+/*
+ * Remove the largest hint that says nothing but what its segment does; it is
+ * written again when there is room. Of a damaged segment it says more, so the
+ * segment is read first, all of it. Maintenance lock held, or nobody else uses
+ * the region. False: there is none left.
+ */
+bool store_give_up_hint(store_handle *store);
+
+#endif
