@@ -111,6 +111,7 @@ cask_status hash_merge_complete(store_handle *store, cask_error *err)
     if (status == CASK_OK) {
         status = inherit(store, err);
         store_merge_unlock(store);
+        store_merge_tidy(store); /* freed since then */
     }
     return status;
 }
@@ -207,6 +208,7 @@ static cask_status merge_wanted_rows(store_handle *store, merge_wanted wanted,
         store_window_bind(store, false);
     }
     store_merge_unlock(store);
+    store_merge_tidy(store); /* freed since then */
     return status;
 }
 

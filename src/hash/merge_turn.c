@@ -78,17 +78,6 @@ void merge_turn_answer(store_handle *store, uint64_t state, merge_wait wait)
     }
 }
 
-bool merge_turn_take_cleaning(store_handle *store)
-{
-    region_merger *merger = merger_of(store);
-    uint64_t cleaned = atomic_load(&merger->cleaned_ns);
-    uint64_t now = now_of(store);
-
-    return atomic_load(&merger->retired) != 0 &&
-           now - cleaned >= (ASK_MS - WOKEN_MS) * NS_PER_MS &&
-           atomic_compare_exchange_strong(&merger->cleaned_ns, &cleaned, now);
-}
-
 void merge_turn_renew(store_handle *store)
 {
     region_merger *merger = merger_of(store);

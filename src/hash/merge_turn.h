@@ -34,10 +34,6 @@ uint64_t merge_turn_state(const store_handle *store);
  */
 void merge_turn_answer(store_handle *store, uint64_t state, merge_wait wait);
 
-/* Whether this handle is to look, once a second as well, for files that can be
- * removed by now. */
-bool merge_turn_take_cleaning(store_handle *store);
-
 /* Forget answers and pauses: settings have changed, or somebody asks. */
 void merge_turn_renew(store_handle *store);
 

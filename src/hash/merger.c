@@ -68,15 +68,13 @@ static cask_status merge(store_handle *store, merge_wish wish)
     return status;
 }
 
-/* What a process that died left undone is completed, and files are removed
- * that somebody still read when their segments were merged. */
+/* What a process that died left undone is completed. */
 static cask_status tidy(store_handle *store)
 {
     cask_error err = {CASK_OK, 0, ""};
     cask_status status;
 
-    if (atomic_load(&store->region.header->merge.phase) == MERGE_NONE &&
-        (!merge_turn_take_cleaning(store) || !store_merge_has_rubbish(store))) {
+    if (atomic_load(&store->region.header->merge.phase) == MERGE_NONE) {
         return CASK_OK;
     }
     status = hash_merge_complete(store, &err);

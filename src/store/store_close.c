@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "log/segment.h"
+#include "store/store_merge.h"
 #include "store/store_open.h"
 #include "store/store_recover.h"
 #include "store/store_shortage.h"
@@ -201,6 +202,7 @@ static cask_status finish_log(store_handle *store, cask_error *err)
         }
     }
     if (status == CASK_OK) {
+        store_merge_tidy(store);
         status = store_maintain_begin(store, err);
     }
     if (status == CASK_OK) {

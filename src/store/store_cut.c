@@ -147,6 +147,7 @@ cask_status store_cut_begin(store_handle *store, store_cut *ret_cut,
 void store_cut_unpin(store_handle *store)
 {
     store_unpin(store);
+    store_merge_tidy(store);
 }
 
 void store_cut_free(store_cut *cut)

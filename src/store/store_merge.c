@@ -308,6 +308,16 @@ bool store_merge_has_rubbish(store_handle *store)
     return false;
 }
 
+void store_merge_tidy(store_handle *store)
+{
+    while (store->writer && atomic_load(&store->region.header->poisoned) == 0 &&
+           store_merge_has_rubbish(store) &&
+           store_merge_lock(store, NULL) == CASK_OK) {
+        store_merge_clean(store);
+        store_merge_unlock(store);
+    }
+}
+
 /* Give up while copying. */
 static void abandon(store_handle *store)
 {

@@ -102,6 +102,15 @@ cask_status store_merge_keep_inputs(store_handle *store, cask_error *err);
 /* Remove the files of inputs that no snapshot needs. */
 void store_merge_clean(store_handle *store);
 
+/*
+ * The same by anybody, when something may need them no more; takes the merge
+ * lock. If somebody merges it is left to him: whoever has given the lock back
+ * calls this. A handle that only reads leaves it to those that write.
+ *
+ * Cost: nothing if there are none; else O(segments), and the removals.
+ */
+void store_merge_tidy(store_handle *store);
+
 /* ---- Windows (store_window.c) ---- */
 
 /* Whether merge_window is open for this handle: it opens a little later for

@@ -124,6 +124,9 @@ void store_snapshot_drop(store_snapshot *snapshot)
     }
     store_walk_free(&snapshot->log);
     *snapshot = (store_snapshot){.store = NULL};
+    if (!store_is_forked(store)) {
+        store_merge_tidy(store);
+    }
 }
 
 cask_status store_snapshot_fail_lost(const store_snapshot *snapshot,

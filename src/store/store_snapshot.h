@@ -36,7 +36,7 @@ cask_status store_snapshot_take(store_handle *store, bool is_fold,
                                 store_snapshot *ret_snapshot, cask_error *err);
 
 /* Give it up; accepts one that is {0}. Takes the write lock; if it cannot, what
- * was kept for it is given back later. */
+ * was kept for it is given back later. Files that were kept for it alone go. */
 void store_snapshot_drop(store_snapshot *snapshot);
 
 /* Whether it was expelled: to be asked after everything that was looked up. */

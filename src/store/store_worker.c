@@ -78,6 +78,22 @@ static void write_hints(store_handle *store, cask_error *err)
     }
 }
 
+/* Files that somebody still read when their segments were merged; one handle
+ * of all looks, once a second. */
+static void clean(store_handle *store)
+{
+    region_merger *merger = &store->region.header->merger;
+    uint64_t cleaned = atomic_load(&merger->cleaned_ns);
+    uint64_t now = store->os->ops->now_ns(store->os);
+
+    /* Seconds of those that wait do not tick together: a little less. */
+    if (atomic_load(&merger->retired) != 0 &&
+        now - cleaned >= (TICK_MS - TICK_MS / 10) * UINT64_C(1000000) &&
+        atomic_compare_exchange_strong(&merger->cleaned_ns, &cleaned, now)) {
+        store_merge_tidy(store);
+    }
+}
+
 static void tick(store_handle *store)
 {
     cask_error err = {CASK_OK, 0, ""};
@@ -102,6 +118,7 @@ static void tick(store_handle *store)
     }
     write_hints(store, &err);
     store_snapshot_reap(store);
+    clean(store);
     if (store_has_removed(store)) {
         store_release_removed(store);
     }

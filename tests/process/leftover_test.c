@@ -204,11 +204,173 @@ static void test_an_open_tells_of_each_leftover_that_it_removes(void **state)
     close_store(s, db);
 }
 
+/* ---- Files of snapshots -------------------------------------------------- */
+
+enum { FILE_KEYS = 60, FILE_VALUE = 4000 };
+
+/* No handle here merges by itself: nothing but what is tested removes files. */
+static void without_merger(scene *s)
+{
+    s->options.auto_merge = false;
+}
+
+static void put_large(scene *s, cask_db *db, char fill)
+{
+    char value[FILE_VALUE + 1];
+    char key[32];
+
+    memset(value, fill, FILE_VALUE);
+    value[FILE_VALUE] = 0;
+    for (int i = 0; i < FILE_KEYS; i++) {
+        (void)snprintf(key, sizeof(key), "large %d", i);
+        put(s, db, key, value);
+    }
+}
+
+static void merge_all(scene *s, cask_db *db)
+{
+    const cask_merge_options all = {.all = true};
+
+    require(s, cask_merge(db, &all, NULL, &s->err));
+}
+
+/* Segments in the directory that are older than any of the store. */
+static unsigned replaced(scene *s, cask_db *db)
+{
+    cask_segment_stats *segments = NULL;
+    struct dirent *entry;
+    unsigned found = 0;
+    size_t count = 0;
+    DIR *stream = opendir(s->path);
+
+    assert_non_null(stream);
+    require(s, cask_segments(db, &segments, &count, &s->err));
+    assert_true(count > 0);
+    while ((entry = readdir(stream)) != NULL) {
+        const char *end = strstr(entry->d_name, ".log");
+
+        found +=
+            end != NULL && strtoull(entry->d_name, NULL, 16) < segments[0].id;
+    }
+    (void)closedir(stream);
+    cask_free(segments);
+    return found;
+}
+
+/* Has a snapshot while the parent merges, and frees it. */
+static int free_after_merge(scene *s)
+{
+    cask_snapshot *snapshot = NULL;
+    cask_db *db = open_store(s);
+
+    require(s, cask_snapshot_create(db, &snapshot, &s->err));
+    put(s, db, "taken", "");
+    wait_for_key(db, "merged");
+    cask_snapshot_free(snapshot);
+    put(s, db, "freed", "");
+    (void)pause();
+    return 1;
+}
+
+static void test_files_go_when_another_process_frees_its_snapshot(void **state)
+{
+    scene *s = *state;
+    cask_db *db;
+    pid_t pid;
+
+    without_merger(s);
+    db = open_store(s);
+    put_large(s, db, 'a');
+    pid = start(free_after_merge, s);
+    wait_for_key(db, "taken");
+    put_large(s, db, 'b');
+    merge_all(s, db);
+    assert_true(replaced(s, db) > 1);
+    put(s, db, "merged", "");
+    wait_for_key(db, "freed");
+    assert_int_equal(replaced(s, db), 0);
+    end(pid);
+    close_store(s, db);
+}
+
+/* Only to read: what it frees others have to remove. */
+static int read_for_ever(scene *s)
+{
+    cask_snapshot *snapshot = NULL;
+    cask_db *db;
+
+    s->options.read_only = true;
+    db = open_store(s);
+    require(s, cask_snapshot_create(db, &snapshot, &s->err));
+    (void)pause();
+    return 1;
+}
+
+static pid_t start_reader(scene *s, cask_db *db)
+{
+    pid_t pid = start(read_for_ever, s);
+    size_t count = 0;
+
+    while (count == 0) {
+        cask_snapshot_info *list = NULL;
+
+        (void)usleep(1000);
+        require(s, cask_snapshot_list(db, &list, &count, &s->err));
+        cask_free(list);
+    }
+    return pid;
+}
+
+static void test_files_of_a_killed_reader_go_without_a_merge(void **state)
+{
+    scene *s = *state;
+    cask_db *db;
+    pid_t pid;
+
+    without_merger(s);
+    db = open_store(s);
+    put_large(s, db, 'a');
+    pid = start_reader(s, db);
+    put_large(s, db, 'b');
+    merge_all(s, db);
+    assert_true(replaced(s, db) > 1);
+    end(pid);
+    for (int i = 0; i < 20000 && replaced(s, db) > 0; i++) {
+        (void)usleep(1000);
+    }
+    assert_int_equal(replaced(s, db), 0);
+    close_store(s, db);
+}
+
+static void test_files_of_a_killed_reader_go_at_the_last_close(void **state)
+{
+    scene *s = *state;
+    cask_db *db;
+    pid_t pid;
+
+    without_merger(s);
+    db = open_store(s);
+    put_large(s, db, 'a');
+    pid = start_reader(s, db);
+    put_large(s, db, 'b');
+    merge_all(s, db);
+    assert_true(replaced(s, db) > 1);
+    end(pid);
+    close_store(s, db);
+    s->options.read_only = true;
+    db = open_store(s);
+    assert_int_equal(replaced(s, db), 0);
+    close_store(s, db);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_an_open_removes_orphans_and_nothing_else),
         TEST(test_an_open_tells_of_each_leftover_that_it_removes),
+        TEST(test_files_go_when_another_process_frees_its_snapshot),
+        TEST(test_files_of_a_killed_reader_go_without_a_merge),
+        TEST(test_files_of_a_killed_reader_go_at_the_last_close),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
