@@ -27,12 +27,21 @@ static const char advice[] =
     "nothing is lost: let all processes close the store, and the next open "
     "makes the index anew";
 
+/* Records of keys that live and are in two segments: one is quarantined, or its
+ * merge was not completed. The index leads to either. */
+typedef struct twin_counters {
+    uint64_t records;
+    uint64_t bytes;
+} twin_counters;
+
 typedef struct inspection {
     verification *v;
     store_handle *store;
     store_cut cut;
-    repair_table newest;  /* record of each key, of the moment */
-    store_counters *seen; /* of each part */
+    repair_table newest;  /* record of each key, of the moment; REPAIR_COPIED:
+                             there is a second one of its sequence */
+    store_counters *seen; /* of each part, without twins */
+    twin_counters *twins; /* of each part */
     uint64_t keys;
     bool is_damaged; /* nothing can be said */
     bool is_telling; /* else differences are only counted */
@@ -98,6 +107,8 @@ static cask_status note(inspection *x, uint32_t part, const scan_item *item,
                         cask_error *err)
 {
     bool is_put = record_kind(&item->header) == RECORD_PUT;
+    repair_entry *known =
+        repair_table_find(&x->newest, store_hash_of(x->store, item));
     const repair_entry entry = {.hash = store_hash_of(x->store, item),
                                 .sequence = item->header.sequence,
                                 .offset = item->offset,
@@ -106,6 +117,9 @@ static cask_status note(inspection *x, uint32_t part, const scan_item *item,
 
     x->seen[part].records++;
     x->seen[part].tombstones += is_put ? 0 : 1;
+    if (known != NULL && known->sequence == entry.sequence && is_put) {
+        known->state = REPAIR_COPIED;
+    }
     return repair_table_add(&x->newest, &entry, err);
 }
 
@@ -135,7 +149,9 @@ static uint64_t sequence_at(inspection *x, uint64_t place)
     return sequence;
 }
 
-/* Whether the index may say something else than it did at the moment. */
+/* Whether the index may say something else than it did at the moment, or says
+ * the same: the record was moved with the log's end, or by a merge, or is in
+ * two segments. */
 static bool has_changed(inspection *x, const scan_item *item, bool is_found,
                         uint64_t found)
 {
@@ -147,8 +163,7 @@ static bool has_changed(inspection *x, const scan_item *item, bool is_found,
                atomic_load(&header->merge.number) != x->cut.merges;
     }
     return sequence >= x->cut.next_sequence ||
-           (sequence == item->header.sequence &&
-            atomic_load(&header->merge.number) != x->cut.merges);
+           sequence == item->header.sequence;
 }
 
 static void check_place(inspection *x, const store_cut_part *part,
@@ -180,11 +195,19 @@ static cask_status compare(inspection *x, uint32_t part, const scan_item *item,
     const repair_entry *entry = repair_table_find(&x->newest, hash);
 
     (void)err;
-    if (entry != NULL && entry->state == REPAIR_LIVE && entry->source == part &&
-        entry->offset == item->offset) {
-        x->keys++;
+    if (entry == NULL || entry->state == REPAIR_DELETED ||
+        entry->sequence != item->header.sequence) {
+        return CASK_OK;
+    }
+    if (entry->state == REPAIR_COPIED) {
+        x->twins[part].records++;
+        x->twins[part].bytes += item->size;
+    } else {
         x->seen[part].live_records++;
         x->seen[part].live_bytes += item->size;
+    }
+    if (entry->source == part && entry->offset == item->offset) {
+        x->keys++;
         check_place(x, &x->cut.parts[part], item, hash);
     }
     return CASK_OK;
@@ -207,20 +230,41 @@ static void check_counter(inspection *x, const char *file, const char *what,
     }
 }
 
+/* What a counter must be, if it may be anything from `least` on to `more`
+ * above. */
+static uint64_t nearest(uint64_t counted, uint64_t least, uint64_t more)
+{
+    if (counted < least) {
+        return least;
+    }
+    return counted - least > more ? least + more : counted;
+}
+
 static void check_counters(inspection *x)
 {
+    uint64_t live_records = 0;
+    uint64_t in_two = 0;
+
     for (size_t i = 0; i < x->cut.count; i++) {
         const store_counters *is = &x->seen[i];
         const store_counters *counted = &x->cut.parts[i].counters;
+        const twin_counters *twins = &x->twins[i];
         char name[SEGMENT_NAME_SIZE];
 
         segment_name_format(x->cut.parts[i].segment.id, name);
         check_counter(x, name, "records", counted->records, is->records);
         check_counter(x, name, "deletes", counted->tombstones, is->tombstones);
-        check_counter(x, name, "live records", counted->live_records,
-                      is->live_records);
-        check_counter(x, name, "live bytes", counted->live_bytes,
-                      is->live_bytes);
+        check_counter(
+            x, name, "live records", counted->live_records,
+            nearest(counted->live_records, is->live_records, twins->records));
+        check_counter(
+            x, name, "live bytes", counted->live_bytes,
+            nearest(counted->live_bytes, is->live_bytes, twins->bytes));
+        live_records += counted->live_records;
+        in_two += twins->records;
+    }
+    if (in_two > 0) {
+        check_counter(x, ".", "live records in all", live_records, x->keys);
     }
     check_counter(x, ".", "keys", x->cut.key_count, x->keys);
 }
@@ -251,7 +295,8 @@ static cask_status inspect(inspection *x, cask_error *err)
     cask_status status;
 
     x->seen = calloc(x->cut.count + 1, sizeof(*x->seen));
-    if (x->seen == NULL) {
+    x->twins = calloc(x->cut.count + 1, sizeof(*x->twins));
+    if (x->seen == NULL || x->twins == NULL) {
         return fail_memory(err, x->cut.count * sizeof(*x->seen));
     }
     status = scan_all(x, note, err);
@@ -281,6 +326,7 @@ static cask_status inspect_once(verification *v, store_handle *store,
     store_cut_free(&x.cut);
     repair_table_free(&x.newest);
     free(x.seen);
+    free(x.twins);
     return status;
 }
 

@@ -18,6 +18,7 @@
 #include "log/manifest.h"
 #include "log/segment_format.h"
 #include "os/os_fault.h"
+#include "store/store_recover.h"
 
 enum { SEGMENTS_LEAST = 4 };
 
@@ -665,6 +666,89 @@ static void test_a_place_that_is_wrong_is_told(void **state)
     assert_int_equal(verify_open(h, &t), 0);
 }
 
+/* An os that moves the end of the log, as if the one who synced it had died,
+ * each time that verify has noted a moment. */
+static struct {
+    const os_ops *usual;
+    os_ops ops;
+    handle *h;
+    unsigned moves; /* so far */
+    bool is_armed;
+    bool is_noted; /* the moment, and the log was moved since */
+} moving;
+
+/* Whether somebody keeps the segments of a moment. */
+static bool is_pinned(const handle *h)
+{
+    const region_process *processes = h->db->store->region.processes;
+    bool pinned = false;
+
+    for (int i = 0; i < REGION_PROCESSES; i++) {
+        pinned = pinned || atomic_load(&processes[i].pinned) != 0;
+    }
+    return pinned;
+}
+
+static void move_end(handle *h)
+{
+    region_header *header = h->db->store->region.header;
+    uint32_t active = atomic_load(&header->active_row);
+
+    atomic_store(&header->commit.sync_running, 1);
+    assert_int_equal(store_move_tail(h->db->store, false, NULL), CASK_OK);
+    assert_int_not_equal(atomic_load(&header->active_row), active);
+    moving.moves++;
+}
+
+static void unlock_and_move(os *self, os_mutex *mutex)
+{
+    os_mutex *write_lock;
+
+    moving.usual->mutex_unlock(self, mutex);
+    if (!moving.is_armed) {
+        return;
+    }
+    if (!is_pinned(moving.h)) {
+        moving.is_noted = false;
+        return;
+    }
+    write_lock = &moving.h->db->store->region.header->write_lock;
+    if (!moving.is_noted &&
+        moving.usual->mutex_lock(self, write_lock, 0) == 0) {
+        moving.usual->mutex_unlock(self, write_lock);
+        moving.is_noted = true;
+        moving.is_armed = false; /* not by what follows */
+        move_end(moving.h);
+        moving.is_armed = true;
+    }
+}
+
+static void
+test_the_end_of_the_log_moves_while_the_index_is_compared(void **state)
+{
+    handle *h = *state;
+    told t;
+
+    moving.usual = h->kernel->ops;
+    moving.ops = *moving.usual;
+    moving.ops.mutex_unlock = unlock_and_move;
+    moving.h = h;
+    h->kernel->ops = &moving.ops;
+    h->options.sync = CASK_SYNC_NONE;
+    fill_open(h);
+    assert_int_equal(cask_sync(h->db, NULL), CASK_OK);
+    put_text(h, "key 1", "at the end");
+    put_text(h, "another", "at the end");
+    moving.is_armed = true;
+    assert_int_equal(verify_open(h, &t), 0);
+    moving.is_armed = false;
+    assert_int_equal(moving.moves, 1);
+    check_text(h, "another", "at the end");
+    assert_int_equal(verify_open(h, &t), 0);
+    handle_close(h);
+    h->kernel->ops = moving.usual;
+}
+
 int main(void)
 {
 #define WITH_DISK(test)                                                        \
@@ -679,6 +763,7 @@ int main(void)
         WITH_DISK(test_the_index_of_an_open_store_agrees_with_its_log),
         WITH_DISK(test_a_counter_that_is_wrong_is_told),
         WITH_DISK(test_a_place_that_is_wrong_is_told),
+        WITH_DISK(test_the_end_of_the_log_moves_while_the_index_is_compared),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

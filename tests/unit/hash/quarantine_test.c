@@ -508,6 +508,7 @@ static struct {
     const os_ops *usual;
     os_ops ops;
     handle *h;
+    uint64_t id; /* of the output */
     _Atomic bool is_armed;
 } treacherous;
 
@@ -523,7 +524,8 @@ static int rename_and_damage(os_file *dir, const char *from, const char *to)
         while (atomic_load(&region->rows[row].state) != ROW_OUTPUT) {
             row++;
         }
-        damage(treacherous.h, atomic_load(&region->rows[row].file_id), 200);
+        treacherous.id = atomic_load(&region->rows[row].file_id);
+        damage(treacherous.h, treacherous.id, 200);
     }
     return os_errno;
 }
@@ -588,6 +590,74 @@ static void test_verify_tells_what_is_quarantined(void **state)
     assert_non_null(strstr(reason, "quarantined"));
 }
 
+/* The index agrees with the log. */
+static void verify_open(handle *h)
+{
+    char reason[200] = "";
+    const cask_verify_options options = {.on_problem = note_reason,
+                                         .context = reason};
+    cask_verify_report found;
+
+    if (db_verify_on(h->kernel, HANDLE_PATH, &options, &found, NULL) !=
+        CASK_OK) {
+        fail_msg("%s", reason);
+    }
+}
+
+static void test_verify_tells_nothing_of_one_that_is_restored(void **state)
+{
+    handle *h = *state;
+    cask_segment_stats segment;
+    cask_merge_report report;
+    uint64_t id;
+    unsigned key;
+
+    id = begin_damaged(h, &key);
+    assert_int_equal(merge_all(h, &report), CASK_CORRUPT);
+    damage(h, id, 200); /* the bit again */
+    assert_int_equal(quarantined(h, &segment), 1);
+    verify_open(h);
+    expect_all(h, 'b', KEYS, 0);
+    handle_reopen(h);
+    assert_int_equal(quarantined(h, &segment), 1);
+    verify_open(h);
+    put_key(h, key, 'c');
+    verify_open(h);
+    put_all(h, 'd');
+    verify_open(h);
+    assert_int_equal(merge_all(h, &report), CASK_OK);
+    assert_int_equal(quarantined(h, &segment), 0);
+    verify_open(h);
+}
+
+/* The index leads to it for some keys, to inputs for others. */
+static void
+test_verify_tells_nothing_of_an_output_that_is_restored(void **state)
+{
+    handle *h = *state;
+    const os_ops *usual = h->kernel->ops;
+    cask_merge_report report;
+
+    handle_close(h);
+    treacherous.h = h;
+    treacherous.usual = usual;
+    treacherous.ops = *usual;
+    treacherous.ops.rename = rename_and_damage;
+    h->kernel->ops = &treacherous.ops;
+    handle_open(h);
+    put_all(h, 'a');
+    put_all(h, 'b');
+    treacherous.is_armed = true;
+    assert_int_equal(merge_all(h, &report), CASK_CORRUPT);
+    damage(h, treacherous.id, 200);
+    verify_open(h);
+    handle_close(h);
+    h->kernel->ops = usual;
+    handle_open(h);
+    verify_open(h);
+    expect_all(h, 'b', KEYS, 0);
+}
+
 static void test_a_plan_says_that_the_gain_is_quarantined(void **state)
 {
     handle *h = *state;
@@ -626,6 +696,8 @@ int main(void)
         TEST(test_without_a_hint_it_stays),
         TEST(test_a_damaged_output_leaves_the_inputs_in_place),
         TEST(test_verify_tells_what_is_quarantined),
+        TEST(test_verify_tells_nothing_of_one_that_is_restored),
+        TEST(test_verify_tells_nothing_of_an_output_that_is_restored),
         TEST(test_a_plan_says_that_the_gain_is_quarantined),
     };
 
