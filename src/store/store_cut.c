@@ -158,6 +158,29 @@ void store_cut_free(store_cut *cut)
 
 /* ---- Links ---- */
 
+/* Whether what follows a segment's records is a footer, or none ever: a damaged
+ * one is not taken along, and a copy has none. */
+static bool is_footer_sound(os_file *file, const manifest_segment *segment)
+{
+    uint8_t bytes[SEGMENT_FOOTER_SIZE];
+    char name[SEGMENT_NAME_SIZE];
+    segment_footer footer;
+    size_t got = 0;
+
+    if (file->os->ops->read_at(file, bytes, sizeof(bytes), segment->length,
+                               &got) != 0) {
+        return false;
+    }
+    if (got < sizeof(bytes) ||
+        !segment_footer_was_here(bytes, segment->nonce)) {
+        return true;
+    }
+    segment_name_format(segment->id, name);
+    return segment_footer_decode(bytes, name, segment->length, &footer, NULL) ==
+               CASK_OK &&
+           footer.nonce == segment->nonce;
+}
+
 /* Whether `name` in `dir` became a second name of the segment's file. */
 static bool link_from(const store_placing *placing, os_file *dir,
                       const manifest_segment *segment)
@@ -166,16 +189,17 @@ static bool link_from(const store_placing *placing, os_file *dir,
     segment_header expected = store_listed_header(placing->store, segment);
     char name[SEGMENT_NAME_SIZE];
     os_file *file = NULL;
+    bool is_sound;
     os_stat stat;
 
     if (segment_open(dir, &expected, OS_READ, &file, NULL, &stat, NULL) !=
         CASK_OK) {
         return false;
     }
+    is_sound = stat.size >= segment->length && is_footer_sound(file, segment);
     ops->close(file);
     segment_name_format(segment->id, name);
-    return stat.size >= segment->length &&
-           ops->link(dir, name, placing->to, name) == 0;
+    return is_sound && ops->link(dir, name, placing->to, name) == 0;
 }
 
 /*

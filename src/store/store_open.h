@@ -48,7 +48,9 @@ int store_lock_is_named(os_file *dir, os_file *lock_file, bool *ret_named);
 /* The name of a new directory reaches the device; an errno value. */
 int store_sync_parent(os *kernel, const char *path);
 
-/* Whether `path` is a name in `dir`; false if that cannot be found out. */
+/* Whether `path`, of which the end need not exist, is `dir` or lies in it, at
+ * whatever depth and through whatever links; false if that cannot be found
+ * out. */
 bool store_is_above(os *kernel, os_file *dir, const char *path);
 
 /* The mode of a directory whose files have this one. */

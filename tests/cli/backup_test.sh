@@ -59,6 +59,17 @@ expect 1 backup nothing friday
 expect 2 backup store
 [ ! -e friday ] || fail 'a refused backup made its directory'
 
+# Nothing of a store is made in it, however deep and by whatever way.
+mkdir -p store/below
+ln -s store/below way
+for out in store/below store/below/deep/er way way/deeper ./store/../store/new; do
+    expect 2 backup store "$out"
+    error_says "is in the store's own directory"
+done
+is "$(find store/below)" store/below 'what a refused backup leaves'
+rmdir store/below
+rm way
+
 # Damage: no copy, unless it is asked for.
 expect 0 create hurt
 expect 0 load hurt large.tsv
