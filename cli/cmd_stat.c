@@ -214,6 +214,10 @@ const command command_stat = {
     .word_max = 1,
     .text = "Show what the store holds, how much room it takes, how it is "
             "used, how long syncs and locks take, and what merges do.\v"
+            "A segment is QUARANTINED if a merge found damage in it: what can "
+            "be read of it was copied, and keys in the rest answer that they "
+            "are damaged until they are overwritten or deleted. 'caskade "
+            "verify' tells where.\n\n"
             "Examples:\n"
             "  caskade stat /tmp/store\n"
             "  caskade stat --watch 2 /tmp/store\n"

@@ -67,6 +67,8 @@ static void set_content(json_t *object, const cask_stats *stats)
         {"merge_bytes", stats->merge_bytes},
         {"disk_bytes", stats->disk_bytes},
         {"damaged_bytes", stats->damaged_bytes},
+        {"quarantined_count", stats->quarantined_count},
+        {"quarantined_bytes", stats->quarantined_bytes},
         {"index_bytes", stats->index_bytes},
         {"region_bytes", stats->region_bytes},
         {"handle_count", stats->handle_count},
@@ -80,6 +82,8 @@ static void set_content(json_t *object, const cask_stats *stats)
                               json_real(stat_space_amplification(stats)));
     (void)json_object_set_new(object, "write_amplification",
                               json_real(stat_write_amplification(stats)));
+    (void)json_object_set_new(object, "may_expire",
+                              json_boolean(stats->may_expire));
     (void)json_object_set_new(object, "poisoned",
                               json_boolean(stats->poisoned));
     (void)json_object_set_new(object, "private_index",

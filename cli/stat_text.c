@@ -27,6 +27,34 @@ static double percent(uint64_t part, uint64_t whole)
     return whole == 0 ? 0 : 100 * (double)part / (double)whole;
 }
 
+static void add_damage(const cask_stats *stats, text *out)
+{
+    char bytes[UNITS_TEXT_SIZE];
+    char count[UNITS_TEXT_SIZE];
+
+    if (stats->damaged_bytes != 0 || stats->quarantined_count == 0) {
+        text_add_format(out, LABEL "%s\n", "damage",
+                        stats->damaged_bytes == 0
+                            ? "none found"
+                            : units_format_bytes(bytes, stats->damaged_bytes));
+    }
+    if (stats->quarantined_count != 0) {
+        text_add_format(out,
+                        LABEL "%s segment%s, %s, in which a merge found "
+                              "damage\n",
+                        "QUARANTINED",
+                        units_format_count(count, stats->quarantined_count),
+                        units_plural(stats->quarantined_count),
+                        units_format_bytes(bytes, stats->quarantined_bytes));
+        text_add_format(out,
+                        LABEL "'caskade verify' tells where; overwrite or "
+                              "delete the keys that cannot be\n",
+                        "");
+        text_add_format(out, LABEL "read, or restore the file from a backup\n",
+                        "");
+    }
+}
+
 static void add_content(const cask_stats *stats, text *out)
 {
     char first[UNITS_TEXT_SIZE];
@@ -34,6 +62,12 @@ static void add_content(const cask_stats *stats, text *out)
     char third[UNITS_TEXT_SIZE];
 
     add_count(out, "keys", stats->key_count);
+    if (stats->may_expire) {
+        text_add_format(out,
+                        LABEL "also those that have expired, until they "
+                              "are merged, overwritten or deleted\n",
+                        "");
+    }
     text_add_format(out, LABEL "%s, durable up to %s\n", "sequence",
                     units_format_count(first, stats->sequence),
                     units_format_count(second, stats->durable_sequence));
@@ -53,10 +87,7 @@ static void add_content(const cask_stats *stats, text *out)
                     units_format_bytes(second, stats->merge_bytes));
     text_add_format(out, LABEL "%s\n", "on disk",
                     units_format_bytes(first, stats->disk_bytes));
-    text_add_format(out, LABEL "%s\n", "damage",
-                    stats->damaged_bytes == 0
-                        ? "none found"
-                        : units_format_bytes(first, stats->damaged_bytes));
+    add_damage(stats, out);
 }
 
 static void add_index(const cask_stats *stats, text *out)

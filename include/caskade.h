@@ -466,8 +466,10 @@ CASK_API CASK_CHECKED cask_status cask_view_acquire(cask_db *db, cask_slice key,
 CASK_API void cask_view_release(cask_db *db, cask_view *view);
 
 /*
- * Number of keys. O(1). A key that has expired counts until it is deleted,
- * overwritten or merged. Returns CASK_OK; CASK_INVALID; CASK_FORKED.
+ * Number of keys in the index. O(1). A key that has expired counts until it is
+ * deleted, overwritten or merged: to leave it out all records would have to be
+ * read, as cask_fold() does, which visits those that have not expired. Returns
+ * CASK_OK; CASK_INVALID; CASK_FORKED.
  */
 CASK_API CASK_CHECKED cask_status cask_count(cask_db *db, uint64_t *ret_count,
                                              cask_error *err);
@@ -488,6 +490,7 @@ typedef struct cask_stats {
     cask_engine engine;
     char uuid[37];             /* of the store, text with NUL */
     uint64_t key_count;        /* as cask_count() */
+    bool may_expire;           /* key_count may count keys that have expired */
     uint64_t sequence;         /* newest written */
     uint64_t durable_sequence; /* everything up to it is on the device */
     uint64_t segment_count;
@@ -497,7 +500,12 @@ typedef struct cask_stats {
     uint64_t log_bytes;     /* of records ever written, in the store's life */
     uint64_t merge_bytes;   /* that merges ever wrote in place of others */
     uint64_t disk_bytes;    /* allocated to all files of the store */
-    uint64_t damaged_bytes; /* found by open or scan */
+    uint64_t damaged_bytes; /* that an open found; see quarantined_count */
+    /* Segments in which a merge found damage: what can be read of them is
+     * elsewhere, too; keys in the rest answer CASK_CORRUPT. cask_verify() tells
+     * where. They go when these keys are overwritten or deleted. */
+    uint64_t quarantined_count;
+    uint64_t quarantined_bytes;         /* records in them, damaged or not */
     uint64_t index_bytes, region_bytes; /* memory in use; allocated */
     uint64_t undo_bytes;                /* of these, saved for snapshots */
     uint64_t pinned_bytes;              /* files that are kept for snapshots */

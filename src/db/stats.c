@@ -10,6 +10,7 @@
 #include "region/heap.h"
 #include "region/undo.h"
 #include "store/store_merge.h"
+#include "store/store_settings.h"
 #include "store/store_snapshot.h"
 
 void db_format_uuid(const uint8_t uuid[16], char ret_text[DB_UUID_SIZE])
@@ -47,6 +48,13 @@ static bool is_shown(const store_handle *store, uint32_t row)
            atomic_load(&store->region.rows[row].is_input) != 0;
 }
 
+static bool is_quarantined(const region_row *row)
+{
+    uint32_t damage = atomic_load(&row->damage);
+
+    return damage == ROW_QUARANTINED || damage == ROW_RELEASED;
+}
+
 static void add_segments(const store_handle *store, cask_stats *stats)
 {
     uint32_t count = atomic_load(&store->region.header->row_count);
@@ -58,6 +66,11 @@ static void add_segments(const store_handle *store, cask_stats *stats)
             stats->segment_count++;
             stats->data_bytes += data_bytes(store, i);
             stats->live_bytes += row->live_bytes;
+            stats->may_expire |= row->last_expiry_ms != 0;
+        }
+        if (is_shown(store, i) && is_quarantined(row)) {
+            stats->quarantined_count++;
+            stats->quarantined_bytes += data_bytes(store, i);
         }
     }
     stats->dead_bytes = stats->data_bytes > stats->live_bytes
@@ -175,6 +188,7 @@ cask_status cask_stat(cask_db *db, cask_stats *ret_stats, cask_error *err)
     stats.engine = store->identity.engine;
     db_format_uuid(store->identity.uuid, stats.uuid);
     stats.key_count = atomic_load(&header->key_count);
+    stats.may_expire = store_reads_expiry_seconds(store) != 0;
     stats.sequence = atomic_load(&header->next_sequence) - 1;
     stats.durable_sequence = atomic_load(&header->commit.durable_sequence);
     stats.damaged_bytes = header->damaged_bytes;
@@ -227,8 +241,7 @@ static cask_segment_stats segment_stats(const store_handle *store,
         .last_sequence = row->last_sequence,
         .sealed = atomic_load(&row->state) == ROW_SEALED,
         .has_hint = atomic_load(&row->has_hint) == 1,
-        .quarantined = atomic_load(&row->damage) == ROW_QUARANTINED ||
-                       atomic_load(&row->damage) == ROW_RELEASED};
+        .quarantined = is_quarantined(row)};
 }
 
 /* Rows are used again, ids are not. */

@@ -131,4 +131,57 @@ exec 4>&-
 exec 3>&-
 wait
 
+# ---- Damage that a merge found -----------------------------------------------
+
+seq 3000 | sed 's/$/\tvalue/' >many.tsv
+expect 0 load hurt many.tsv
+expect 0 merge --all hurt # seals it, so that there is a hint
+expect 0 stat hurt
+output_says '^damage  *none found$'
+grep -q QUARANTINED out && fail 'quarantined, and nothing is damaged'
+python3 - hurt <<'END'
+import glob, os, sys
+logs = glob.glob(os.path.join(sys.argv[1], "*.log"))
+path = next(log for log in logs if b"100value" in open(log, "rb").read())
+data = bytearray(open(path, "rb").read())
+at = data.find(b"100value")
+data[at + 5] ^= 1
+open(path, "r+b").write(data)
+END
+seq 1 2 3000 | xargs "$caskade" delete hurt || fail 'delete'
+expect 3 merge --all hurt
+expect 0 stat hurt
+grep -q '^damage  *none found' out && fail 'no damage beside a quarantined segment'
+output_says '^QUARANTINED  *1 segment, [0-9.]+ KiB, in which a merge found damage$'
+output_says "'caskade verify' tells where"
+expect 0 stat --json hurt
+python3 -c '
+import json
+stat = json.load(open("out"))
+rows = [row for row in stat["segments"] if row["quarantined"]]
+assert stat["quarantined_count"] == len(rows) == 1, stat
+assert stat["quarantined_bytes"] == rows[0]["total_bytes"] > 0, stat
+' || fail 'stat --json of a quarantined segment'
+timeout 1 "$caskade" stat --watch=500ms hurt >out 2>err
+output_says '^QUARANTINED  *1 segment'
+expect 0 stat --segments hurt
+output_says '^[0-9a-f]{16} .*, QUARANTINED$'
+# When its keys are written again it goes.
+expect 0 put hurt 100 new
+seq 3000 | sed 's/$/\tagain/' >again.tsv
+expect 0 load hurt again.tsv
+expect 0 merge --all hurt
+expect 0 stat hurt
+output_says '^damage  *none found$'
+expect 0 verify hurt
+
+# Expired keys: the count says what it counts.
+expect 0 stat hurt
+grep -q 'that have expired' out && fail 'nothing expires here'
+expect 0 expire --ttl=1ms hurt 7
+expect 0 stat hurt
+output_says 'that have expired, until they are merged'
+expect 0 stat --json hurt
+output_says '"may_expire": *true'
+
 finish

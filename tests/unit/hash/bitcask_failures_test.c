@@ -481,6 +481,7 @@ test_13_expired_keys_are_gone_and_a_merge_knows_the_options(void **state)
     cask_segment_stats *segments = NULL;
     handle *h = *state;
     unsigned folded = 0;
+    cask_stats stats;
     size_t count = 0;
     bool exists = true;
 
@@ -496,8 +497,16 @@ test_13_expired_keys_are_gone_and_a_merge_knows_the_options(void **state)
     assert_int_equal(cask_fold(h->db, NULL, count_entry, &folded, NULL),
                      CASK_OK);
     assert_int_equal(folded, KEYS);
+    /* The count is of the index, and says so. */
+    assert_int_equal(count_keys(h), KEYS + 1);
+    assert_int_equal(cask_stat(h->db, &stats, NULL), CASK_OK);
+    assert_int_equal(stats.key_count, KEYS + 1);
+    assert_true(stats.may_expire);
     assert_int_equal(merge_all(h), CASK_OK);
     assert_int_equal(count_keys(h), KEYS);
+    assert_int_equal(cask_stat(h->db, &stats, NULL), CASK_OK);
+    assert_int_equal(stats.key_count, KEYS);
+    assert_false(stats.may_expire);
     assert_int_equal(cask_segments(h->db, &segments, &count, NULL), CASK_OK);
     assert_true(count >= KEYS * RECORD_BYTES / 65536);
     for (size_t i = 0; i < count; i++) {
