@@ -473,6 +473,47 @@ static void test_deletes_of_what_it_holds_stay_with_it(void **state)
     assert_int_equal(all.tombstones_dropped, 0);
 }
 
+/* Of what has moved and is given up then, it still holds a copy. */
+static void test_what_expired_elsewhere_does_not_come_back_from_it(void **state)
+{
+    const cask_write_options soon = {.expires_at_ms = HANDLE_NOW_MS + 1000};
+    handle *h = *state;
+    cask_segment_stats segment = {0};
+    merge_report report;
+    uint64_t count = 0;
+    uint64_t id;
+
+    put_key(h, 1, 'a');
+    assert_int_equal(cask_put_with(h->db, cask_slice_of("soon"),
+                                   cask_slice_of("value"), &soon, NULL, NULL),
+                     CASK_OK);
+    id = rotate(h);
+    handle_reopen(h);
+    damage(h, id, SEGMENT_HEADER_SIZE + 200);
+    assert_int_equal(merge_one(h, id, &report), CASK_CORRUPT);
+    assert_int_equal(report.records, 1);
+    os_sim_advance_ms(h->sim, 2000);
+    put_key(h, 2, 'a');
+    assert_int_equal(quarantined(h, &segment), 1);
+    for (int round = 0; round < 3; round++) {
+        /* What took it and then its delete, too; but not the copy. */
+        (void)merge_together(h, &report);
+        assert_int_equal(quarantined(h, &segment), 1);
+        handle_reopen(h);
+        assert_int_equal(cask_count(h->db, &count, NULL), CASK_OK);
+        assert_int_equal(count, 2);
+    }
+    put_key(h, 1, 'b'); /* now nothing keeps the segment, nor the delete */
+    for (int round = 0; round < 2; round++) {
+        assert_int_equal(merge_together(h, &report), CASK_OK);
+    }
+    assert_int_equal(quarantined(h, &segment), 0);
+    assert_false(is_there(h, id));
+    handle_reopen(h);
+    assert_int_equal(cask_count(h->db, &count, NULL), CASK_OK);
+    assert_int_equal(count, 2);
+}
+
 static void test_without_a_hint_it_stays(void **state)
 {
     handle *h = *state;
@@ -693,6 +734,7 @@ int main(void)
         TEST(test_a_merge_says_what_becomes_of_the_damaged_segment),
         TEST(test_a_needed_delete_that_cannot_be_read_keeps_it),
         TEST(test_deletes_of_what_it_holds_stay_with_it),
+        TEST(test_what_expired_elsewhere_does_not_come_back_from_it),
         TEST(test_without_a_hint_it_stays),
         TEST(test_a_damaged_output_leaves_the_inputs_in_place),
         TEST(test_verify_tells_what_is_quarantined),
