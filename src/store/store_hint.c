@@ -194,7 +194,11 @@ cask_status store_write_hint(store_handle *store, uint32_t row_index,
         status = write_file(store, writer, &scan, err);
     }
     if (atomic_load(&row->file_id) != expected.id) {
-        status = CASK_OK; /* a merge has taken the segment away meanwhile */
+        /* A merge has taken the segment away meanwhile; its name comes never
+         * again. */
+        hint_name_format(expected.id, name);
+        (void)store->os->ops->remove(store->dir, name);
+        status = CASK_OK;
     } else if (status == CASK_OK) {
         atomic_store(&row->has_hint, 1);
     }

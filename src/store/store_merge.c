@@ -218,6 +218,9 @@ static void remove_row(store_handle *store, uint32_t index)
     atomic_store(&row->file_id, 0);
     atomic_store(&row->state, ROW_FREE);
     atomic_fetch_add(&store->region.header->removed, 1);
+    /* Once more: who writes it looks for the row behind that. */
+    hint_name_format(id, name);
+    (void)ops->remove(store->dir, name);
 }
 
 static void unmark_input(store_handle *store, uint32_t index)

@@ -11,6 +11,7 @@
 #include "db/db.h"
 #include "log/segment_format.h"
 #include "os/os_fault.h"
+#include "store/store_recover.h"
 
 static void expect_key(handle *h, unsigned number, char fill)
 {
@@ -423,6 +424,64 @@ static void test_auto_merge_gives_space_back(void **state)
     assert_true(dead_after_overwrites(*state, true) < 1000 * VALUE_BYTES / 2);
 }
 
+/* An os that merges when a hint is about to be written. */
+static struct {
+    const os_ops *usual;
+    os_ops ops;
+    handle *h;
+} meddling;
+
+/* Of the thread that writes the hint in question: the background thread has
+ * others to write. */
+static _Thread_local bool is_armed;
+
+static int merge_and_open(os_file *dir, const char *name, uint32_t flags,
+                          uint32_t mode, os_file **ret_file)
+{
+    if (is_armed && strstr(name, ".hint.new") != NULL) {
+        is_armed = false;
+        for (unsigned i = 0; i < KEYS; i++) {
+            put_key(meddling.h->db, i, 'b');
+        }
+        (void)merge_all(meddling.h);
+    }
+    return meddling.usual->open(dir, name, flags, mode, ret_file);
+}
+
+static bool is_known(void *context, const char *name)
+{
+    const region_handle *region = &((handle *)context)->db->store->region;
+    uint64_t id = 0;
+    bool found = !hint_name_parse(name, &id);
+
+    for (uint32_t i = 0; i < atomic_load(&region->header->row_count); i++) {
+        found = found || atomic_load(&region->rows[i].file_id) == id;
+    }
+    assert_true(found);
+    return true;
+}
+
+static void test_a_hint_that_comes_too_late_does_not_stay(void **state)
+{
+    handle *h = *state;
+    store_handle *store = h->db->store;
+    uint32_t row = atomic_load(&store->region.header->active_row);
+
+    for (unsigned i = 0; i < KEYS; i++) {
+        put_key(h->db, i, 'a');
+    }
+    meddling.usual = h->kernel->ops;
+    meddling.ops = *h->kernel->ops;
+    meddling.ops.open = merge_and_open;
+    meddling.h = h;
+    is_armed = true;
+    h->kernel->ops = &meddling.ops;
+    assert_int_equal(store_write_hint(store, row, NULL), CASK_OK);
+    assert_false(is_armed);
+    h->kernel->ops = meddling.usual;
+    assert_int_equal(h->kernel->ops->list(store->dir, is_known, h), 0);
+}
+
 #define TEST(name)                                                             \
     cmocka_unit_test_setup_teardown(name, small_segments, handle_teardown)
 
@@ -443,6 +502,7 @@ int main(void)
         TEST(test_a_damaged_segment_stays_and_the_rest_is_merged),
         TEST(test_a_plan_is_made_while_segments_come),
         TEST(test_auto_merge_gives_space_back),
+        TEST(test_a_hint_that_comes_too_late_does_not_stay),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
