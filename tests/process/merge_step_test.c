@@ -34,6 +34,7 @@ typedef struct scene {
     cask_options options;
     cask_db *db; /* NULL: no handle is open */
     test_random random;
+    test_random media;      /* what goes wrong on them */
     uint64_t version[KEYS]; /* 0: absent */
     uint64_t next_version;
     bool opens_late; /* the child opens the store under ptrace */
@@ -137,7 +138,7 @@ static uint64_t place_of(const scene *s, unsigned key)
 /* One value at a time; of what is dead, as much as there is. */
 static void damage_some(scene *s)
 {
-    uint64_t choice = test_random_next(&s->random, 0);
+    uint64_t choice = test_random_next(&s->media, 0);
     flip f;
 
     if (s->hurt != KEYS || !flip_choose(s->db, choice, &f)) {
@@ -331,7 +332,7 @@ static pid_t start_merger(scene *s)
 static void begin_round(scene *s)
 {
     change_some(s);
-    if (test_random_chance(&s->random, 30)) {
+    if (test_random_chance(&s->media, 30)) {
         damage_some(s);
     }
     if (test_random_chance(&s->random, 40)) {
@@ -522,6 +523,7 @@ static int set_up(void **state)
 
     assert_non_null(s);
     s->random = test_random_make(test_seed(), 0);
+    s->media = test_random_make(test_seed(), 1);
     s->hurt = KEYS;
     scratch_make(s->path);
     cask_options_init(&s->options);
