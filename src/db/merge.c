@@ -108,7 +108,7 @@ static cask_status explain(const cask_db *db, cask_merge_state *state,
                            cask_error *err)
 {
     merger_plan p;
-    turn_thread first;
+    turn_thread first = {.open_ms = 0};
     merge_wish by_itself = {.thread = &first};
     cask_status status;
     merge_wait why;

@@ -139,7 +139,7 @@ uint32_t merge_turn_first(store_handle *store, turn_thread *ret_first)
 
 uint32_t merge_turn_threads(store_handle *store)
 {
-    turn_thread first;
+    turn_thread first = {.open_ms = 0};
 
     return merge_turn_first(store, &first);
 }
