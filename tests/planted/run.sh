@@ -23,6 +23,9 @@ fi
 mkdir "$work/tree"
 (cd "$root" && git ls-files -z --cached --others --exclude-standard |
     xargs -0 tar c) | tar x -C "$work/tree" || exit 1
+# Whoever works on the tree meanwhile changes nothing of this run.
+here=$work/tree/tests/planted
+cp -r "$work/tree/src" "$work/src" || exit 1
 cmake -S "$work/tree" -B "$work/build" -G Ninja \
     -DCASK_BENCH=OFF >"$work/log" 2>&1 || {
     cat "$work/log"
@@ -81,7 +84,7 @@ for name in "$@"; do
         echo "MISSED $name: the patch does not apply"
         cat "$work/log"
         missed=$((missed + 1))
-        (cd "$root" && tar c src) | tar x -C "$work/tree"
+        cp -r "$work/src" "$work/tree/"
         continue
     fi
     started=$SECONDS
