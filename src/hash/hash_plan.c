@@ -8,6 +8,13 @@
 #include "store/store_merge.h"
 #include "store/store_settings.h"
 
+/* A merge keeps all tombstones beside it, see merge_check_part(). */
+static bool is_obscure(const region_row *row)
+{
+    return (atomic_load(&row->damage) != ROW_SOUND || row->damaged_bytes > 0) &&
+           atomic_load(&row->has_hint) != 1;
+}
+
 static merge_segment facts_of(const store_handle *store,
                               const store_expiry *expiry, uint32_t index)
 {
@@ -26,7 +33,8 @@ static merge_segment facts_of(const store_handle *store,
                            .may_expire = store_row_may_expire(expiry, row),
                            .is_output = row->kind == SEGMENT_MERGE,
                            .is_quarantined =
-                               store_row_is_quarantined_locked(store, index)};
+                               store_row_is_quarantined_locked(store, index),
+                           .is_obscure = is_obscure(row)};
 }
 
 /* Counters change under the write lock only. False: there is not room for all

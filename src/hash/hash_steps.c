@@ -149,6 +149,13 @@ static bool is_cancelled(const store_handle *store, uint32_t seen)
            atomic_load(&store->merger_stop);
 }
 
+/* Whether there is more room than before. */
+static bool has_gained(const merge_report *now, const merge_report *before)
+{
+    return now->bytes_freed - before->bytes_freed >
+           now->bytes_written - before->bytes_written;
+}
+
 /* One after the other, until nothing is left: CASK_NOT_FOUND. */
 static cask_status merge_steps(store_handle *store, merge_wish wish,
                                merge_pass *pass, cask_error *err)
@@ -156,10 +163,16 @@ static cask_status merge_steps(store_handle *store, merge_wish wish,
     cask_status status = CASK_OK;
 
     while (status == CASK_OK) {
-        uint64_t before = pass->report->quarantined;
+        const merge_report before = *pass->report;
 
         status = merge_once(store, wish, pass->report, err);
-        if (status == CASK_CORRUPT && pass->report->quarantined > before) {
+        if (wish.below_id == 0 && pass->report->inputs > before.inputs &&
+            !has_gained(pass->report, &before)) {
+            /* Whatever it was for, its outputs would be chosen for the same. */
+            wish.below_id = atomic_load(&store->region.header->next_id);
+        }
+        if (status == CASK_CORRUPT &&
+            pass->report->quarantined > before.quarantined) {
             /* An input is damaged, and will not be chosen again: the rest. */
             status = CASK_OK;
         }
@@ -192,13 +205,6 @@ static merge_wish renewed(const store_handle *store, merge_wish wish)
         wish.below_id = next_id;
     }
     return wish;
-}
-
-/* Whether there is more room than before. */
-static bool has_gained(const merge_report *now, const merge_report *before)
-{
-    return now->bytes_freed - before->bytes_freed >
-           now->bytes_written - before->bytes_written;
 }
 
 static cask_status merge_passes(store_handle *store, merge_wish wish,

@@ -53,9 +53,11 @@ int merge_compare_order(const void *a, const void *b)
 }
 
 /*
- * Dead puts of other segments that have a record older than the newest of the
- * segment at `self`. `choices` is sorted by first_sequence; their `order` is
- * the sum of dead puts up to and including each.
+ * Dead puts of other segments that have a record as old as the newest of the
+ * segment at `self`, or older: a quarantined one may hold the very put whose
+ * time was over when a tombstone took its place and sequence. `choices` is
+ * sorted by first_sequence; their `order` is the sum of dead puts up to and
+ * including each.
  */
 static uint64_t older_dead_puts(const merge_segment *segments,
                                 const merge_choice *choices, size_t count,
@@ -68,7 +70,7 @@ static uint64_t older_dead_puts(const merge_segment *segments,
     while (low < high) {
         size_t middle = low + (high - low) / 2;
 
-        if (segments[choices[middle].index].first_sequence <
+        if (segments[choices[middle].index].first_sequence <=
             own->last_sequence) {
             low = middle + 1;
         } else {
@@ -123,9 +125,11 @@ void merge_gains(const merge_settings *settings, const merge_moment *moment,
                  merge_choice *choices)
 {
     uint64_t sum = 0;
+    bool is_obscure = false;
 
     assert(count <= UINT32_MAX);
     for (size_t i = 0; i < count; i++) {
+        is_obscure = is_obscure || segments[i].is_obscure;
         choices[i] = (merge_choice){.id = segments[i].id,
                                     .index = (uint32_t)i,
                                     .order = segments[i].first_sequence};
@@ -139,7 +143,9 @@ void merge_gains(const merge_settings *settings, const merge_moment *moment,
     }
     for (size_t i = 0; i < count; i++) {
         const merge_segment *segment = &segments[choices[i].index];
-        uint64_t older = older_dead_puts(segments, choices, count, i);
+        uint64_t older = is_obscure
+                             ? UINT64_MAX
+                             : older_dead_puts(segments, choices, count, i);
 
         choices[i].gain_bytes = gain_of(
             segment, merge_is_expired(settings, moment, segment), older);

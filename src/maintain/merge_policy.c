@@ -142,14 +142,17 @@ static size_t take_due(merge_policy *p, uint32_t reasons)
     bool is_full = false;
 
     for (size_t i = before; i < p->count && !is_full; i++) {
+        size_t no_room = p->no_room;
+
         if ((still_due(p, &p->choices[i]) & reasons) == 0) {
             continue;
         }
         if (fits(p, &p->choices[i])) {
             take(p, i);
-        } else {
+        } else if (p->no_room == no_room) {
             /* What is asked for as a whole goes strictly by age: a tombstone
-             * ahead of what it hides would be kept. */
+             * ahead of what it hides would be kept. Not if the disk is full:
+             * younger ones may need no room. */
             is_full = (p->fired & MERGE_BIT(ALL)) != 0;
         }
     }

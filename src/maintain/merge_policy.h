@@ -33,6 +33,8 @@ typedef struct merge_segment {
                             they are read */
     bool is_output;      /* made by a merge: its tombstones were needed then */
     bool is_quarantined; /* damaged: never chosen */
+    bool is_obscure;     /* what it holds is not known as a whole: it may need
+                            any tombstone */
 } merge_segment;
 
 /* Names and defaults of the first eight are Bitcask's; 0 turns a trigger or a

@@ -2,7 +2,7 @@
  * Merging damaged segments: what can be read moves, what cannot stays and
  * answers CASK_CORRUPT, and the segment goes when nothing needs it any more.
  */
-#include "unit/db/handle.h"
+#include "unit/hash/numbered.h"
 
 #include <stdatomic.h>
 #include <stdio.h>
@@ -10,43 +10,16 @@
 
 #include "db/db.h"
 #include "hash/hash_merge.h"
+#include "hash/hash_merger.h"
 #include "log/segment_format.h"
 
-enum { KEYS = 200, VALUE_BYTES = 2000, DAMAGED = '!' };
-
-static int small_segments(void **state)
-{
-    int result = handle_prepare(state);
-    handle *h = *state;
-
-    h->options.segment_max_bytes = 65536;
-    handle_open(h);
-    return result;
-}
-
-static void put_key(handle *h, unsigned number, char fill)
-{
-    char value[VALUE_BYTES];
-    char key[32];
-
-    memset(value, fill, sizeof(value));
-    (void)snprintf(key, sizeof(key), "key %u", number);
-    put_bytes(h, key, value, sizeof(value));
-}
+enum { DAMAGED = '!' };
 
 static void put_all(handle *h, char fill)
 {
     for (unsigned i = 0; i < KEYS; i++) {
-        put_key(h, i, fill);
+        put_key(h->db, i, fill);
     }
-}
-
-static void delete_key(handle *h, unsigned number)
-{
-    char key[32];
-
-    (void)snprintf(key, sizeof(key), "key %u", number);
-    delete_text(h, key);
 }
 
 /* What a key's value is filled with; 0: absent. */
@@ -79,7 +52,7 @@ static void expect_all(handle *h, char fill, unsigned other, char other_fill)
     }
 }
 
-static cask_status merge_all(handle *h, cask_merge_report *ret_report)
+static cask_status try_merge_all(handle *h, cask_merge_report *ret_report)
 {
     cask_merge_options options = {.all = true};
 
@@ -182,7 +155,7 @@ static uint64_t begin_damaged(handle *h, unsigned *ret_key)
     put_all(h, 'b');
     handle_reopen(h);
     id = damage_first_of(h, 'b', ret_key);
-    put_key(h, *ret_key + 1, 'b'); /* something is dead in it */
+    put_key(h->db, *ret_key + 1, 'b'); /* something is dead in it */
     return id;
 }
 
@@ -207,7 +180,7 @@ static void test_what_can_be_read_moves_and_the_rest_is_never_old(void **state)
     unsigned key;
     uint64_t id = begin_damaged(h, &key);
 
-    assert_int_equal(merge_all(h, &report), CASK_CORRUPT);
+    assert_int_equal(try_merge_all(h, &report), CASK_CORRUPT);
     assert_true(report.inputs > 5);
     for (int round = 0; round < 3; round++) {
         assert_int_equal(quarantined(h, &segment), 1);
@@ -217,7 +190,7 @@ static void test_what_can_be_read_moves_and_the_rest_is_never_old(void **state)
         assert_int_equal(cask_count(h->db, &count, NULL), CASK_OK);
         assert_int_equal(count, KEYS);
         if (round == 1) {
-            assert_int_equal(merge_all(h, &report), CASK_OK);
+            assert_int_equal(try_merge_all(h, &report), CASK_OK);
         } else {
             handle_reopen(h);
         }
@@ -233,7 +206,7 @@ static void test_a_fold_sees_what_moved_once(void **state)
     unsigned key;
 
     (void)begin_damaged(h, &key);
-    assert_int_equal(merge_all(h, &report), CASK_CORRUPT);
+    assert_int_equal(try_merge_all(h, &report), CASK_CORRUPT);
     for (unsigned round = 1; round < 3; round++) {
         assert_int_equal(cask_fold(h->db, NULL, add_entry, seen, NULL),
                          CASK_CORRUPT);
@@ -252,16 +225,16 @@ static void test_it_goes_when_the_damaged_key_is_overwritten(void **state)
     unsigned key;
     uint64_t id = begin_damaged(h, &key);
 
-    assert_int_equal(merge_all(h, &report), CASK_CORRUPT);
+    assert_int_equal(try_merge_all(h, &report), CASK_CORRUPT);
     handle_reopen(h);
-    put_key(h, key, 'c');
-    assert_int_equal(merge_all(h, &report), CASK_OK);
+    put_key(h->db, key, 'c');
+    assert_int_equal(try_merge_all(h, &report), CASK_OK);
     assert_int_equal(quarantined(h, &segment), 0);
     assert_false(is_there(h, id));
     expect_all(h, 'b', key, 'c');
     handle_reopen(h);
     expect_all(h, 'b', key, 'c');
-    assert_int_equal(merge_all(h, &report), CASK_OK);
+    assert_int_equal(try_merge_all(h, &report), CASK_OK);
 }
 
 static void test_it_goes_when_the_damaged_key_is_deleted(void **state)
@@ -273,15 +246,15 @@ static void test_it_goes_when_the_damaged_key_is_deleted(void **state)
     unsigned key;
     uint64_t id = begin_damaged(h, &key);
 
-    assert_int_equal(merge_all(h, &report), CASK_CORRUPT);
+    assert_int_equal(try_merge_all(h, &report), CASK_CORRUPT);
     (void)snprintf(name, sizeof(name), "key %u", key);
     assert_int_equal(cask_delete(h->db, cask_slice_of(name), NULL, NULL),
                      CASK_OK);
     handle_reopen(h);
     assert_int_equal(fill_of(h, key), 0);
-    assert_int_equal(merge_all(h, &report), CASK_OK);
+    assert_int_equal(try_merge_all(h, &report), CASK_OK);
     handle_reopen(h);
-    assert_int_equal(merge_all(h, &report), CASK_OK);
+    assert_int_equal(try_merge_all(h, &report), CASK_OK);
     assert_int_equal(quarantined(h, &segment), 0);
     assert_false(is_there(h, id));
     expect_all(h, 'b', key, 0);
@@ -298,8 +271,8 @@ static void test_damage_in_what_is_dead_keeps_nothing(void **state)
     unsigned key;
     uint64_t id = begin_damaged(h, &key);
 
-    put_key(h, key, 'c');
-    assert_int_equal(merge_all(h, &report), CASK_CORRUPT);
+    put_key(h->db, key, 'c');
+    assert_int_equal(try_merge_all(h, &report), CASK_CORRUPT);
     assert_int_equal(quarantined(h, &segment), 0);
     assert_false(is_there(h, id));
     handle_reopen(h);
@@ -335,7 +308,7 @@ static void test_a_merge_says_what_becomes_of_the_damaged_segment(void **state)
     put_all(h, 'b');
     handle_reopen(h);
     id = damage_first_of(h, 'b', &key);
-    put_key(h, key, 'b');
+    put_key(h->db, key, 'b');
     expect_text(h, gone);
     assert_false(is_there(h, id));
     /* Nothing of it lives. */
@@ -345,7 +318,7 @@ static void test_a_merge_says_what_becomes_of_the_damaged_segment(void **state)
     put_all(h, 'b');
     expect_text(h, gone);
     assert_false(is_there(h, id));
-    assert_int_equal(merge_all(h, &report), CASK_OK);
+    assert_int_equal(try_merge_all(h, &report), CASK_OK);
     assert_int_equal(report.inputs, 0);
     expect_all(h, 'b', KEYS, 0);
 }
@@ -408,10 +381,10 @@ static uint64_t begin_lost_delete(handle *h, uint64_t *ret_second)
 {
     uint64_t first;
 
-    put_key(h, 1, 'a');
+    put_key(h->db, 1, 'a');
     first = rotate(h);
     delete_key(h, 1);
-    put_key(h, 2, 'a');
+    put_key(h->db, 2, 'a');
     *ret_second = rotate(h);
     handle_reopen(h);
     damage(h, *ret_second, SEGMENT_HEADER_SIZE + 24);
@@ -443,7 +416,7 @@ static void test_a_needed_delete_that_cannot_be_read_keeps_it(void **state)
     }
     assert_int_equal(merge_one(h, first, &report), CASK_OK);
     assert_false(is_there(h, first));
-    assert_int_equal(merge_all(h, &all), CASK_OK);
+    assert_int_equal(try_merge_all(h, &all), CASK_OK);
     assert_int_equal(quarantined(h, &segment), 0);
     assert_false(is_there(h, second));
     handle_reopen(h);
@@ -468,7 +441,7 @@ static void test_deletes_of_what_it_holds_stay_with_it(void **state)
         handle_reopen(h);
         assert_int_equal(fill_of(h, other), 0);
         assert_int_equal(fill_of(h, key), DAMAGED);
-        (void)merge_all(h, &all);
+        (void)try_merge_all(h, &all);
     }
     assert_int_equal(all.tombstones_dropped, 0);
 }
@@ -483,7 +456,7 @@ static void test_what_expired_elsewhere_does_not_come_back_from_it(void **state)
     uint64_t count = 0;
     uint64_t id;
 
-    put_key(h, 1, 'a');
+    put_key(h->db, 1, 'a');
     assert_int_equal(cask_put_with(h->db, cask_slice_of("soon"),
                                    cask_slice_of("value"), &soon, NULL, NULL),
                      CASK_OK);
@@ -493,7 +466,7 @@ static void test_what_expired_elsewhere_does_not_come_back_from_it(void **state)
     assert_int_equal(merge_one(h, id, &report), CASK_CORRUPT);
     assert_int_equal(report.records, 1);
     os_sim_advance_ms(h->sim, 2000);
-    put_key(h, 2, 'a');
+    put_key(h->db, 2, 'a');
     assert_int_equal(quarantined(h, &segment), 1);
     for (int round = 0; round < 3; round++) {
         /* What took it and then its delete, too; but not the copy. */
@@ -503,7 +476,7 @@ static void test_what_expired_elsewhere_does_not_come_back_from_it(void **state)
         assert_int_equal(cask_count(h->db, &count, NULL), CASK_OK);
         assert_int_equal(count, 2);
     }
-    put_key(h, 1, 'b'); /* now nothing keeps the segment, nor the delete */
+    put_key(h->db, 1, 'b'); /* now nothing keeps the segment, nor the delete */
     for (int round = 0; round < 2; round++) {
         assert_int_equal(merge_together(h, &report), CASK_OK);
     }
@@ -514,33 +487,103 @@ static void test_what_expired_elsewhere_does_not_come_back_from_it(void **state)
     assert_int_equal(count, 2);
 }
 
+/* The hint may not have been written yet. */
+static void reopen_without_hint(handle *h, uint64_t id)
+{
+    char name[SEGMENT_NAME_SIZE];
+    os_file *dir;
+
+    handle_close(h);
+    hint_name_format(id, name);
+    assert_int_equal(h->kernel->ops->open_dir(h->kernel, HANDLE_PATH, &dir), 0);
+    (void)h->kernel->ops->remove(dir, name);
+    h->kernel->ops->close(dir);
+    h->options.damage = CASK_DAMAGE_SERVE;
+    handle_open(h);
+}
+
 static void test_without_a_hint_it_stays(void **state)
 {
     handle *h = *state;
     cask_segment_stats segment = {0};
     cask_merge_report report;
-    char name[SEGMENT_NAME_SIZE];
-    os_file *dir;
     unsigned key;
     uint64_t id = begin_damaged(h, &key);
 
-    handle_close(h);
-    hint_name_format(id, name);
-    assert_int_equal(h->kernel->ops->open_dir(h->kernel, HANDLE_PATH, &dir), 0);
-    assert_int_equal(h->kernel->ops->remove(dir, name), 0);
-    h->kernel->ops->close(dir);
-    h->options.damage = CASK_DAMAGE_SERVE;
-    handle_open(h);
-    assert_int_equal(merge_all(h, &report), CASK_CORRUPT);
-    assert_int_equal(merge_all(h, &report), CASK_OK);
-    put_key(h, key, 'c');
-    assert_int_equal(merge_all(h, &report), CASK_OK);
+    reopen_without_hint(h, id);
+    assert_int_equal(try_merge_all(h, &report), CASK_CORRUPT);
+    assert_int_equal(try_merge_all(h, &report), CASK_OK);
+    put_key(h->db, key, 'c');
+    assert_int_equal(try_merge_all(h, &report), CASK_OK);
     assert_int_equal(quarantined(h, &segment), 1);
     assert_true(segment.id == id);
     assert_true(is_there(h, id));
     handle_reopen(h);
     expect_all(h, 'b', key, 'c');
     assert_int_equal(quarantined(h, &segment), 1);
+}
+
+/* ---- It keeps nothing busy ---- */
+
+/* How many merges the background thread would do in one go. */
+static uint64_t merge_by_policy(handle *h)
+{
+    const region_merge *merge = &h->db->store->region.header->merge;
+    uint64_t before = atomic_load(&merge->number);
+    merge_report report;
+
+    assert_int_equal(hash_merge_wished(h->db->store,
+                                       (merge_wish){.is_late = true}, &report,
+                                       NULL),
+                     CASK_OK);
+    return atomic_load(&merge->number) - before;
+}
+
+/* A delete with the sequence of a put that the quarantined segment has. */
+static void test_what_expired_out_of_it_is_not_merged_for_ever(void **state)
+{
+    const cask_write_options soon = {.expires_at_ms = HANDLE_NOW_MS + 1000};
+    handle *h = *state;
+    cask_segment_stats segment = {0};
+    cask_merge_report report;
+    unsigned key;
+
+    assert_int_equal(cask_put_with(h->db, cask_slice_of("soon"),
+                                   cask_slice_of("value"), &soon, NULL, NULL),
+                     CASK_OK);
+    put_all(h, 'a');
+    handle_reopen(h);
+    (void)damage_first_of(h, 'a', &key);
+    put_key(h->db, key + 1, 'b');
+    assert_int_equal(try_merge_all(h, &report), CASK_CORRUPT);
+    for (unsigned i = 0; i < KEYS; i++) {
+        if (i != key) {
+            put_key(h->db, i, 'c');
+        }
+    }
+    os_sim_advance_ms(h->sim, 2000);
+    assert_true(merge_by_policy(h) > 0);
+    assert_int_equal(merge_by_policy(h), 0);
+    assert_int_equal(quarantined(h, &segment), 1);
+}
+
+/* Whatever it may hold, deletes are kept for its sake. */
+static void test_deletes_beside_one_without_hint_are_left_alone(void **state)
+{
+    handle *h = *state;
+    cask_segment_stats segment = {0};
+    cask_merge_report report;
+    unsigned key;
+
+    put_all(h, 'a');
+    reopen_without_hint(h, damage_first_of(h, 'a', &key));
+    for (unsigned i = 20; i < KEYS; i++) {
+        delete_key(h, i);
+    }
+    assert_int_equal(try_merge_all(h, &report), CASK_CORRUPT);
+    assert_int_equal(quarantined(h, &segment), 1);
+    (void)merge_by_policy(h);
+    assert_int_equal(merge_by_policy(h), 0);
 }
 
 /* An os that damages a merge's output when MANIFEST is renamed. */
@@ -588,18 +631,18 @@ static void test_a_damaged_output_leaves_the_inputs_in_place(void **state)
     put_all(h, 'a');
     put_all(h, 'b');
     treacherous.is_armed = true;
-    assert_int_equal(merge_all(h, &report), CASK_CORRUPT);
+    assert_int_equal(try_merge_all(h, &report), CASK_CORRUPT);
     assert_false(treacherous.is_armed);
     expect_all(h, 'b', KEYS, 0);
     handle_close(h);
     h->kernel->ops = usual;
     handle_open(h);
     expect_all(h, 'b', KEYS, 0);
-    (void)merge_all(h, &report);
-    assert_int_equal(merge_all(h, &report), CASK_OK);
+    (void)try_merge_all(h, &report);
+    assert_int_equal(try_merge_all(h, &report), CASK_OK);
     expect_all(h, 'b', KEYS, 0);
     put_all(h, 'c');
-    assert_int_equal(merge_all(h, &report), CASK_OK);
+    assert_int_equal(try_merge_all(h, &report), CASK_OK);
     assert_int_equal(quarantined(h, &segment), 0);
     handle_reopen(h);
     expect_all(h, 'c', KEYS, 0);
@@ -621,7 +664,7 @@ static void test_verify_tells_what_is_quarantined(void **state)
     unsigned key;
 
     (void)begin_damaged(h, &key);
-    assert_int_equal(merge_all(h, &report), CASK_CORRUPT);
+    assert_int_equal(try_merge_all(h, &report), CASK_CORRUPT);
     handle_close(h);
     assert_int_equal(
         db_verify_on(h->kernel, HANDLE_PATH, &options, &found, NULL),
@@ -654,7 +697,7 @@ static void test_verify_tells_nothing_of_one_that_is_restored(void **state)
     unsigned key;
 
     id = begin_damaged(h, &key);
-    assert_int_equal(merge_all(h, &report), CASK_CORRUPT);
+    assert_int_equal(try_merge_all(h, &report), CASK_CORRUPT);
     damage(h, id, 200); /* the bit again */
     assert_int_equal(quarantined(h, &segment), 1);
     verify_open(h);
@@ -662,11 +705,11 @@ static void test_verify_tells_nothing_of_one_that_is_restored(void **state)
     handle_reopen(h);
     assert_int_equal(quarantined(h, &segment), 1);
     verify_open(h);
-    put_key(h, key, 'c');
+    put_key(h->db, key, 'c');
     verify_open(h);
     put_all(h, 'd');
     verify_open(h);
-    assert_int_equal(merge_all(h, &report), CASK_OK);
+    assert_int_equal(try_merge_all(h, &report), CASK_OK);
     assert_int_equal(quarantined(h, &segment), 0);
     verify_open(h);
 }
@@ -689,7 +732,7 @@ test_verify_tells_nothing_of_an_output_that_is_restored(void **state)
     put_all(h, 'a');
     put_all(h, 'b');
     treacherous.is_armed = true;
-    assert_int_equal(merge_all(h, &report), CASK_CORRUPT);
+    assert_int_equal(try_merge_all(h, &report), CASK_CORRUPT);
     damage(h, treacherous.id, 200);
     verify_open(h);
     handle_close(h);
@@ -710,7 +753,7 @@ static void test_a_plan_says_that_the_gain_is_quarantined(void **state)
     unsigned key;
 
     (void)begin_damaged(h, &key);
-    assert_int_equal(merge_all(h, &report), CASK_CORRUPT);
+    assert_int_equal(try_merge_all(h, &report), CASK_CORRUPT);
     assert_int_equal(
         cask_merge_plan(h->db, &options, &items, &count, &summary, NULL),
         CASK_OK);
@@ -736,6 +779,8 @@ int main(void)
         TEST(test_deletes_of_what_it_holds_stay_with_it),
         TEST(test_what_expired_elsewhere_does_not_come_back_from_it),
         TEST(test_without_a_hint_it_stays),
+        TEST(test_what_expired_out_of_it_is_not_merged_for_ever),
+        TEST(test_deletes_beside_one_without_hint_are_left_alone),
         TEST(test_a_damaged_output_leaves_the_inputs_in_place),
         TEST(test_verify_tells_what_is_quarantined),
         TEST(test_verify_tells_nothing_of_one_that_is_restored),

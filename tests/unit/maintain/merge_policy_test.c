@@ -23,6 +23,7 @@ enum {
  *   o  output      q  quarantined   e  all records have expired
  *   t  what is dead are tombstones  w  wide: has a record older than all
  *   m  what is dead are marks       x  some records may have expired
+ *   u  nobody knows what is in it   s  ends where the first one begins
  */
 typedef struct policy_fact {
     unsigned mib; /* 0: end of the list */
@@ -221,6 +222,11 @@ static const policy_row rows[] = {
      GO, .facts = {{100, 0, 9, "ot"}, {256, 70, 9, ""}}},
     {"its own dead puts do not keep it", "1", MERGE_REASON_FRAGMENTATION, GO,
      .facts = {{100, 10, 9, "ow"}, {256, 100, 9, ""}}},
+    {"one of the very put that it took the place of is needed", "", NONE,
+     MERGE_WAIT_QUARANTINED, .facts = {{256, 50, 9, "q"}, {100, 0, 9, "otws"}}},
+    {"beside what nobody knows all are needed", "", NONE,
+     MERGE_WAIT_NOTHING_TO_GAIN,
+     .facts = {{256, 100, 9, "qu"}, {100, 0, 9, "ot"}}},
     {"fewer older dead puts than tombstones", "2", MERGE_REASON_FRAGMENTATION,
      GO, .facts = {{100, 70, 9, ""}, {100, 0, 9, "ot"}}},
     {"nearly as many older dead puts as tombstones", "", NONE,
@@ -261,6 +267,10 @@ static const policy_row rows[] = {
     {"all: not where nothing lives that could expire", "", NONE,
      MERGE_WAIT_QUARANTINED, .facts = {{256, 50, 9, "q"}, {100, 0, 9, "oxt"}},
      .all_below = 100},
+
+    {"all: no room for the oldest, but the dead need none", "2",
+     MERGE_REASON_ALL, GO, .facts = {{256, 50, 9, ""}, {256, 0, 9, ""}},
+     .free_mib = 1, .all_below = 100},
 
     {"what came after the call neither triggers nor goes", "", NONE,
      MERGE_WAIT_BELOW_TRIGGERS, .facts = {{256, 60, 9, ""}, {256, 10, 9, ""}},
@@ -333,11 +343,13 @@ static merge_segment make_segment(const policy_fact *fact, size_t index)
         .tombstones = has(fact, 't') ? records - live_records : 0,
         .may_expire = has(fact, 'x'),
         .first_sequence = has(fact, 'w') ? 1 : (index + 1) * 10000000,
-        .last_sequence = (index + 1) * 10000000 + records,
+        .last_sequence =
+            has(fact, 's') ? 10000000 : (index + 1) * 10000000 + records,
         .age_ms = (uint64_t)fact->age_s * 1000,
         .expired_ms = has(fact, 'e') ? 1 : 0,
         .is_output = has(fact, 'o'),
-        .is_quarantined = has(fact, 'q')};
+        .is_quarantined = has(fact, 'q'),
+        .is_obscure = has(fact, 'u')};
 
     return segment;
 }
