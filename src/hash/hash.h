@@ -5,6 +5,7 @@
 #ifndef CASKADE_HASH_H
 #define CASKADE_HASH_H
 
+#include "region/place.h"
 #include "store/store_write.h"
 
 /* What the store calls back. */
@@ -46,6 +47,12 @@ void hash_unview(cask_view *view);
  * records live so many seconds; 0: for ever. */
 bool hash_is_past(uint64_t now_ms, uint64_t seconds, uint32_t time_s,
                   uint64_t expires_at_ms);
+
+/* Which segment a place is in: rows are used again, nonces are not. */
+static inline uint64_t hash_nonce_at(const store_handle *store, uint64_t place)
+{
+    return atomic_load(&store->region.rows[place_row(place)].nonce);
+}
 
 /*
  * Copy the value of a key from the record at a place, which is verified.

@@ -286,6 +286,7 @@ static cask_status look(store_handle *store, cask_slice key, siphash_value hash,
 {
     keydir_hash slot = keydir_hash_of(hash);
     cask_status status = CASK_NOT_FOUND;
+    uint64_t nonce = 0;
 
     *ret_found = (hash_found){.place = 0};
     if (store_has_removed(store)) {
@@ -293,6 +294,7 @@ static cask_status look(store_handle *store, cask_slice key, siphash_value hash,
     }
     for (int i = 0; i < LOOKS; i++) {
         uint64_t before = ret_found->place;
+        uint64_t nonce_before = nonce;
         uint64_t place = 0;
 
         if (!keydir_find(&store->region, slot, &place) ||
@@ -303,7 +305,9 @@ static cask_status look(store_handle *store, cask_slice key, siphash_value hash,
                        ? CASK_NOT_FOUND
                        : region_fail_uncovered(&store->region, err);
         }
-        if (i > 0 && place == before) {
+        /* Two merges may lead a key to the same place of another segment. */
+        nonce = hash_nonce_at(store, place);
+        if (i > 0 && place == before && nonce == nonce_before) {
             return status; /* looked twice at one place: it is so */
         }
         ret_found->place = place;

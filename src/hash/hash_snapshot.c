@@ -36,14 +36,17 @@ static cask_status look(const store_snapshot *snapshot, cask_slice key,
     store_handle *store = snapshot->store;
     cask_status status = CASK_NOT_FOUND;
     uint64_t before = 0;
+    uint64_t nonce_before = 0;
 
     for (int i = 0; i < LOOKS; i++) {
         uint64_t place = 0;
+        uint64_t nonce;
 
         if (!hash_snapshot_place(snapshot, hash, &place)) {
             return CASK_NOT_FOUND;
         }
-        if (place == before) {
+        nonce = hash_nonce_at(store, place);
+        if (place == before && nonce == nonce_before) {
             return status;
         }
         *ret_found = (hash_found){.place = place};
@@ -52,6 +55,7 @@ static cask_status look(const store_snapshot *snapshot, cask_slice key,
             break;
         }
         before = place;
+        nonce_before = nonce;
     }
     return status;
 }

@@ -424,6 +424,58 @@ static void test_auto_merge_gives_space_back(void **state)
     assert_true(dead_after_overwrites(*state, true) < 1000 * VALUE_BYTES / 2);
 }
 
+/* An os on which a reader stands still when it has mapped a segment. */
+static struct {
+    os_fault fault;
+    os_ops slow;
+    const os_ops *usual;
+    handle *writer;
+    unsigned merges; /* that happen meanwhile */
+} still;
+
+enum { FEW = 20 }; /* keys, which fit into a segment */
+
+static int map_slowly(os_file *file, uint64_t offset, size_t size, bool write,
+                      void **ret_memory)
+{
+    int os_errno = still.usual->map(file, offset, size, write, ret_memory);
+    unsigned merges = still.merges;
+
+    still.merges = 0;
+    for (unsigned i = 0; i < merges; i++) {
+        /* Behind the others, which come to the same offsets again. */
+        delete_key(still.writer, FEW - 1 - i);
+        (void)merge_all(still.writer);
+    }
+    return os_errno;
+}
+
+/* Rows are used again: an even number of merges leads it to the same row. */
+static void test_a_key_that_merges_lead_away_and_back_is_read(void **state)
+{
+    handle *h = *state;
+    handle reader = *h;
+
+    os_fault_init(&still.fault, h->kernel);
+    still.usual = still.fault.base.ops;
+    still.slow = *still.usual;
+    still.slow.map = map_slowly;
+    still.fault.base.ops = &still.slow;
+    still.writer = h;
+    reader.kernel = &still.fault.base;
+    for (unsigned merges = 1; merges <= 6; merges++) {
+        for (unsigned i = 0; i < FEW; i++) {
+            put_key(h->db, i, 'a');
+        }
+        (void)merge_all(h);
+        handle_open(&reader);
+        still.merges = merges;
+        expect_key(&reader, 5, 'a');
+        assert_int_equal(still.merges, 0);
+        handle_close(&reader);
+    }
+}
+
 /* An os that merges when a hint is about to be written. */
 static struct {
     const os_ops *usual;
@@ -502,6 +554,7 @@ int main(void)
         TEST(test_a_damaged_segment_stays_and_the_rest_is_merged),
         TEST(test_a_plan_is_made_while_segments_come),
         TEST(test_auto_merge_gives_space_back),
+        TEST(test_a_key_that_merges_lead_away_and_back_is_read),
         TEST(test_a_hint_that_comes_too_late_does_not_stay),
     };
 
