@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "db/place.h"
 #include "log/config_format.h"
 #include "log/segment.h"
 #include "store/store_open.h"
@@ -102,9 +103,13 @@ static cask_status copy_settings(repair *r, cask_error *err)
         /* A newer version knows what to make of its own. */
         status = store_target_put_config(&r->target, &file, err);
     } else if (status == CASK_CORRUPT || status == CASK_IO) {
-        repair_tell(r, &(cask_lost){
-                           .at = {.file = CONFIG_NAME, .reason = local.message},
-                           .harmless = true});
+        message_place place =
+            place_in_message(local.message, r->path, CONFIG_NAME);
+
+        repair_tell(r, &(cask_lost){.at = {.file = CONFIG_NAME,
+                                           .offset = place.offset,
+                                           .reason = place.reason},
+                                    .harmless = true});
         status = CASK_OK;
     } else {
         status = fail(err, status, local.os_errno, "%s", local.message);

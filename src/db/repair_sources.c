@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "db/place.h"
 #include "db/repair.h"
 #include "log/segment.h"
 #include "store/store_open.h"
@@ -116,15 +117,17 @@ static void vote_of_manifest(const repair *r, votes *v)
     }
 }
 
-static void tell_identity(repair *r, const char *reason)
+static void tell_identity(repair *r, const char *message)
 {
+    message_place place = place_in_message(message, r->path, IDENTITY_NAME);
     char text[400];
 
     (void)snprintf(text, sizeof(text),
                    "%.*s; keys and values are not concerned, but hints could "
                    "not be used",
-                   (int)strcspn(reason, ";"), reason);
+                   (int)strcspn(place.reason, ";"), place.reason);
     repair_tell(r, &(cask_lost){.at = {.file = IDENTITY_NAME,
+                                       .offset = place.offset,
                                        .size_bytes = IDENTITY_SIZE,
                                        .reason = text},
                                 .harmless = true});
@@ -184,6 +187,9 @@ static cask_status load_manifest(repair *r, cask_error *err)
     }
     r->has_manifest = status == CASK_OK;
     if (!r->has_manifest) {
+        message_place place =
+            place_in_message(local.message, r->path, MANIFEST_NAME);
+
         manifest_free(&r->manifest);
         (void)snprintf(
             text, sizeof(text),
@@ -191,9 +197,10 @@ static cask_status load_manifest(repair *r, cask_error *err)
             "knows whether others are missing, and keys that were "
             "deleted can be back if a merge had left files that it "
             "should have removed",
-            (int)strcspn(local.message, ";"), local.message);
-        repair_tell(
-            r, &(cask_lost){.at = {.file = MANIFEST_NAME, .reason = text}});
+            (int)strcspn(place.reason, ";"), place.reason);
+        repair_tell(r, &(cask_lost){.at = {.file = MANIFEST_NAME,
+                                           .offset = place.offset,
+                                           .reason = text}});
     }
     return CASK_OK;
 }

@@ -6,9 +6,9 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
+#include "db/place.h"
 #include "db/verification.h"
 #include "log/segment.h"
 #include "store/config_file.h"
@@ -35,52 +35,18 @@ void verify_harmless(verification *v, const char *file, uint64_t offset,
     tell_problem(v, file, offset, size, reason);
 }
 
-/* What follows `prefix` in `text`; NULL: something else. */
-static const char *behind(const char *text, const char *prefix)
-{
-    size_t size = strlen(prefix);
-
-    return strncmp(text, prefix, size) == 0 ? text + size : NULL;
-}
-
-/* A message without "<path>: ", "<path>/<file>: " or "<file>: ". */
-static const char *without_names(const verification *v, const char *file,
-                                 const char *message)
-{
-    const char *rest = behind(message, v->path);
-
-    if (rest != NULL && behind(rest, ": ") != NULL) {
-        return behind(rest, ": ");
-    }
-    if (rest != NULL && *rest == '/') {
-        message = rest + 1;
-    }
-    rest = behind(message, file);
-    if (rest != NULL && behind(rest, ": ") != NULL) {
-        return behind(rest, ": ");
-    }
-    return message;
-}
-
 void verify_failure(verification *v, const char *file, const cask_error *err,
                     const char *advice)
 {
-    const char *reason = without_names(v, file, err->message);
-    const char *number = behind(reason, "offset ");
+    message_place place = place_in_message(err->message, v->path, file);
     char text[sizeof(err->message) + 128];
-    uint64_t offset = 0;
-    char *end;
 
-    if (number != NULL) {
-        offset = strtoull(number, &end, 10);
-        reason = behind(end, ": ") == NULL ? reason : behind(end, ": ");
-    }
     if (advice == NULL) {
-        tell_problem(v, file, offset, 0, reason);
+        tell_problem(v, file, place.offset, 0, place.reason);
         return;
     }
-    (void)snprintf(text, sizeof(text), "%s; %s", reason, advice);
-    verify_harmless(v, file, offset, 0, text);
+    (void)snprintf(text, sizeof(text), "%s; %s", place.reason, advice);
+    verify_harmless(v, file, place.offset, 0, text);
 }
 
 void verify_progress(verification *v, uint64_t bytes)
@@ -243,7 +209,6 @@ static uint64_t trusted_end(verification *v, const mapped *file,
     return marked > segment->synced ? marked : segment->synced;
 }
 
-/* `hint` is told of all that is found. */
 /* What the next open will cut off; while somebody writes, it is nothing. */
 static void tell_lost(verification *v, const mapped *file,
                       const manifest_segment *segment, const segment_scan *scan)
@@ -271,6 +236,7 @@ static const char *why_damaged(const mapped *file,
                : "no record verifies here";
 }
 
+/* `hint` is told of all that is found. */
 static void check_records(verification *v, const mapped *file,
                           const manifest_segment *segment, verify_hint *hint)
 {

@@ -221,7 +221,8 @@ static cask_status check_torn(manifest_state *manifest, const uint8_t *bytes,
             return fail(err, CASK_CORRUPT, 0,
                         MANIFEST_NAME ": offset %zu: edit %" PRIu64
                                       " is damaged, a valid one follows at "
-                                      "offset %zu; restore it from a backup",
+                                      "offset %zu; restore it from a backup, "
+                                      "or see 'caskade repair'",
                         torn_at, manifest->number + 1, at);
         }
     }
@@ -256,7 +257,7 @@ static cask_status apply_edits(manifest_state *manifest, const uint8_t *bytes,
         return fail(err, CASK_CORRUPT, 0,
                     MANIFEST_NAME ": offset %zu: edit %" PRIu64 " of %" PRIu32
                                   " is damaged or cut off; restore it from a "
-                                  "backup",
+                                  "backup, or see 'caskade repair'",
                     at, manifest->number + 1, manifest->header.edits);
     }
     return check_torn(manifest, bytes, size, at, err);

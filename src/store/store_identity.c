@@ -42,7 +42,7 @@ static cask_status missing_identity(os_file *dir, const char *path,
     if (os_errno == 0 && found[0] != 0) {
         return fail(err, CASK_CORRUPT, 0,
                     "%s/" IDENTITY_NAME ": is missing, but %s is there; "
-                    "restore it from a backup",
+                    "restore it from a backup, or see 'caskade repair'",
                     path, found);
     }
     return fail(err, CASK_NOT_FOUND, 0, "%s: no store in this directory", path);
@@ -159,7 +159,7 @@ cask_status store_read_identity(os_file *dir, const char *path,
     if (got < IDENTITY_SIZE) {
         return fail(err, CASK_CORRUPT, 0,
                     "%s/" IDENTITY_NAME ": %zu bytes, %d expected; restore it "
-                    "from a backup",
+                    "from a backup, or see 'caskade repair'",
                     path, got, IDENTITY_SIZE);
     }
     status = identity_decode(bytes, IDENTITY_NAME, ret_identity, err);

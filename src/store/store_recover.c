@@ -100,7 +100,7 @@ static cask_status load_manifest(recovery *r, cask_error *err)
     if (has_segments) {
         return fail(err, CASK_CORRUPT, 0,
                     "%s: MANIFEST is missing, but there are segments; restore "
-                    "it from a backup",
+                    "it from a backup, or see 'caskade repair'",
                     store->path);
     }
     memcpy(r->manifest.header.uuid, store->identity.uuid, 16);

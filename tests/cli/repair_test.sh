@@ -43,6 +43,22 @@ lost = [row for row in report["lost"] if not row["harmless"]]
 assert lost[0]["key"] == os.environ["KEY"], lost
 ' || fail 'repair --json'
 
+# MANIFEST: its offset stands once, and is its own.
+cp -r store edits
+printf 'XX' | dd of=edits/MANIFEST bs=1 seek=70 conv=notrunc status=none
+expect 3 get edits small
+error_says "MANIFEST: offset 64: .*; restore it from a backup, or see 'caskade repair'"
+expect 3 repair edits edited
+output_says '^MANIFEST: offset 64: edit 1 of [0-9]+ is damaged or cut off; all segments'
+expect 0 verify edited
+expect 3 repair --json edits edited.json
+python3 -c '
+import json
+rows = [row for row in json.load(open("out"))["lost"] if row["file"] == "MANIFEST"]
+assert len(rows) == 1 and rows[0]["offset"] == 64, rows
+assert rows[0]["reason"].startswith("edit 1 of "), rows
+' || fail 'repair --json of a damaged MANIFEST'
+
 # Without MANIFEST and CASKADE.
 rm -f store/MANIFEST store/CASKADE
 expect 3 repair store bare
