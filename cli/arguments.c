@@ -14,7 +14,8 @@
 enum {
     OPTION_HELP = 'h',
     GROUP_HELP = 100,
-    CHILD_COUNT = 3 /* parsers: the command's own, the store's, help */
+    CHILD_COUNT = 3, /* parsers: the command's own, the store's, help */
+    USAGES_SIZE = 256
 };
 
 /* A parser of option.h's kind: what argp gives it, and what it expects. */
@@ -134,10 +135,30 @@ static error_t root_parse(int key, char *argument, struct argp_state *state)
     return ARGP_ERR_UNKNOWN;
 }
 
+/* In one line; there is one usage for each line of `words`. */
+static void usages(const command *what, char ret_text[USAGES_SIZE])
+{
+    const char *words = what->words;
+    size_t used = 0;
+
+    ret_text[0] = '\0';
+    while (words != NULL && used < USAGES_SIZE) {
+        const char *end = strchr(words, '\n');
+        int size = end == NULL ? (int)strlen(words) : (int)(end - words);
+
+        used += (size_t)snprintf(ret_text + used, USAGES_SIZE - used,
+                                 "%scaskade %s [OPTION...] %.*s",
+                                 used == 0 ? "" : ", or: ", what->name, size,
+                                 words);
+        words = end == NULL ? NULL : end + 1;
+    }
+}
+
 static exit_status check_word_count(const arguments *args)
 {
     const command *what = args->command;
     const char *wrong = NULL;
+    char text[USAGES_SIZE];
 
     if (args->word_count < what->word_min) {
         wrong = "something is missing";
@@ -147,8 +168,8 @@ static exit_status check_word_count(const arguments *args)
     if (wrong == NULL) {
         return EXIT_DONE;
     }
-    return report(EXIT_USAGE, "%s: %s; usage: caskade %s [OPTION...] %s",
-                  what->name, wrong, what->name, what->words);
+    usages(what, text);
+    return report(EXIT_USAGE, "%s: %s; usage: %s", what->name, wrong, text);
 }
 
 /* Have argp read the command line with what parse->args says. */

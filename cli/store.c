@@ -220,7 +220,8 @@ static exit_status report_open(const char *directory, const cask_error *err)
 {
     if (err->status == CASK_NOT_FOUND) {
         return report(EXIT_NOT_FOUND,
-                      "%s: no store here; make one with 'caskade create %s'",
+                      "%s: no store here; make one with 'caskade create %s', "
+                      "if nothing else is there",
                       directory, directory);
     }
     return report_failure(directory, err);

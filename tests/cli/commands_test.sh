@@ -128,7 +128,7 @@ output_is ''
 # Commands that read do not make a store.
 for command in get exists delete ttl persist; do
     expect 1 "$command" nowhere key
-    error_says "no store here; make one with 'caskade create nowhere'"
+    error_says "no store here; make one with 'caskade create nowhere', if nothing else is there"
 done
 for command in count dump list stat sync verify; do
     expect 1 "$command" nowhere

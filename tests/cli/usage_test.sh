@@ -25,6 +25,10 @@ error_says 'too many words'
 expect 2 get store
 expect 2 get store a b
 expect 2 count store b
+expect 2 config
+error_says "missing; usage: caskade config \\[OPTION...\\] DIR \\[KEY\\], or: caskade config \\[OPTION...\\] DIR KEY=VALUE...$"
+expect 2 config --reset store
+error_says 'usage: caskade config .*, or: caskade config '
 expect 2 region
 error_says 'region drop|drop PATH'
 expect 2 region list more
