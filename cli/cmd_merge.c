@@ -125,9 +125,16 @@ static void print_plan_json(const plan *p)
                          number(p->summary.freed_bytes)));
 }
 
+/* A plan that was made after a merge that found nothing may find something. */
+static const char *why_nothing(const plan *p)
+{
+    return p->count == 0 ? p->summary.reason
+                         : "there was nothing; by now there is";
+}
+
 static void print_nothing(const plan *p)
 {
-    (void)output_print("nothing to merge: %s\n", p->summary.reason);
+    (void)output_print("nothing to merge: %s\n", why_nothing(p));
 }
 
 static void print_plan_text(const plan *p)
@@ -212,7 +219,7 @@ static void print_merged_json(const cask_merge_report *merged, const plan *p)
 
     if (merged->inputs == 0) {
         (void)json_object_set_new(object, "reason",
-                                  json_string(p->summary.reason));
+                                  json_string(why_nothing(p)));
     }
     print_json(object);
 }

@@ -245,7 +245,9 @@ static merge_wait why_nothing(const merge_policy *p)
     if (is_clock) {
         return MERGE_WAIT_CLOCK;
     }
-    if (is_gain) {
+    /* No trigger has a say in what is asked for as a whole: all is taken but
+     * what is dead marks of syncs only. */
+    if (is_gain && p->moment->all_below_id == 0) {
         return MERGE_WAIT_BELOW_TRIGGERS;
     }
     return is_quarantined ? MERGE_WAIT_QUARANTINED : MERGE_WAIT_NOTHING_TO_GAIN;

@@ -8,8 +8,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "maintain/merge_pace.h"
-
 enum {
     THOUSAND = 1000,
     DECIMALS = 3,   /* of a factor */
@@ -42,7 +40,8 @@ static const setting table[] = {
     ROW(small_file_threshold, BYTES, 10 * MIB, 0, GIB,
         "segments below it are small, and put together"),
     ROW(max_merge_size, BYTES, 100 * GIB, MIB, 1024 * TIB,
-        "what one merge reads at most; 0: no limit"),
+        "what one step of a merge reads at most, if that is less than 1 GiB; "
+        "0: no limit but that"),
     ROW(max_space_amplification, FACTOR, 1500, 1050, 1000 * THOUSAND,
         "merge when the store takes so many times its live bytes; 0: no limit"),
     ROW(max_segments, COUNT, 8192, 2, 60000,
@@ -355,7 +354,6 @@ merge_settings settings_for_merge(const store_settings *settings,
         .dead_bytes_threshold = settings->dead_bytes_threshold,
         .small_file_threshold = settings->small_file_threshold,
         .max_merge_size = settings->max_merge_size,
-        .step_bytes = merge_pace_step_bytes(settings->merge_rate_bytes),
         .expiry_ms = settings->expiry_seconds * THOUSAND,
         .expiry_grace_ms = settings->expiry_grace_seconds * THOUSAND,
         .max_space_amplification =

@@ -23,7 +23,7 @@ typedef struct store_settings {
     uint64_t frag_threshold;           /* percent */
     uint64_t dead_bytes_threshold;     /* bytes */
     uint64_t small_file_threshold;     /* bytes */
-    uint64_t max_merge_size;           /* bytes; 0: no limit */
+    uint64_t max_merge_size;           /* bytes of a step; 0: no limit */
     uint64_t max_space_amplification;  /* thousandths; 0: no limit */
     uint64_t max_segments;             /* 0: no limit */
     uint64_t expiry_seconds;           /* 0: never */
@@ -96,7 +96,8 @@ bool setting_is_same(const setting *row, const store_settings *one,
                      const store_settings *other);
 
 /* What the merge policy takes from them, for segments of at most
- * `segment_max_bytes` bytes. */
+ * `segment_max_bytes` bytes. What a step reads depends on the pace of merges
+ * too: step_bytes is 0, no limit, and set by the caller. */
 merge_settings settings_for_merge(const store_settings *settings,
                                   uint64_t segment_max_bytes);
 

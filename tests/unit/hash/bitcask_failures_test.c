@@ -546,7 +546,6 @@ static void test_14_figures_beyond_32_bits_do_not_wrap(void **state)
                                       .first_sequence = 1000 * i + 1,
                                       .last_sequence = 1000 * i + 1000};
     }
-    settings.step_bytes = 0; /* figures of one step are not to be large */
     merge_policy_choose(&settings, &moment, segments, MANY, choices, &plan);
     assert_true(plan.count > 4);
     assert_int_equal(plan.freed_bytes / plan.count,

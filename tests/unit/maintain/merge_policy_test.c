@@ -9,6 +9,7 @@
 
 #include "cask_test.h"
 #include "log/segment_format.h"
+#include "maintain/merge_pace.h"
 #include "support/random.h"
 
 enum {
@@ -242,7 +243,7 @@ static const policy_row rows[] = {
      .all_below = 100, .is_outside = true, .open_s = 1},
     {"all: no outputs of its own", "1", MERGE_REASON_ALL, GO,
      .facts = {{256, 99, 9, ""}, {100, 50, 9, "o"}}, .all_below = 2},
-    {"all: nothing left", "", NONE, MERGE_WAIT_BELOW_TRIGGERS,
+    {"all: nothing left", "", NONE, MERGE_WAIT_NOTHING_TO_GAIN,
      .facts = {{256, 100, 9, ""}, {100, 50, 9, "o"}}, .all_below = 2},
     {"all: small ones go together", "1 2", MERGE_REASON_SMALL, GO,
      .facts = {{9, 100, 9, ""}, {1, 100, 9, ""}}, .all_below = 100},
@@ -256,7 +257,7 @@ static const policy_row rows[] = {
     {"all: nothing is copied for the sake of marks", "2", MERGE_REASON_ALL, GO,
      .facts = {{256, 70, 9, "m"}, {256, 70, 9, ""}, {256, 100, 9, ""}},
      .all_below = 100},
-    {"all: only marks", "", NONE, MERGE_WAIT_BELOW_TRIGGERS,
+    {"all: only marks", "", NONE, MERGE_WAIT_NOTHING_TO_GAIN,
      .facts = {{256, 70, 9, "m"}}, .all_below = 100},
     {"all: a file of marks goes", "1", MERGE_REASON_ALL, GO,
      .facts = {{256, 0, 9, "m"}}, .all_below = 100},
@@ -381,9 +382,8 @@ static question make_question(const policy_row *row)
         q.settings.max_merge_size =
             MIB(row->max_merge_mib) + SEGMENTS * SEGMENT_HEADER_SIZE;
     }
-    if (row->step_mib > 0) {
-        q.settings.step_bytes = MIB(row->step_mib);
-    }
+    q.settings.step_bytes =
+        row->step_mib > 0 ? MIB(row->step_mib) : merge_pace_step_bytes(0);
     q.settings.max_segments = row->max_segments;
     if (row->small_count > 0) {
         q.settings.small_file_count = row->small_count;

@@ -11,6 +11,7 @@
 
 #include "cask_test.h"
 #include "log/segment_format.h"
+#include "maintain/merge_pace.h"
 
 static uint64_t record_bytes(const toy_record *record)
 {
@@ -290,6 +291,7 @@ toy_store *toy_open(uint32_t key_limit, uint64_t segment_max_bytes)
 
     assert_non_null(store);
     store->settings = merge_settings_default(segment_max_bytes);
+    store->settings.step_bytes = merge_pace_step_bytes(0);
     store->moment = (merge_moment){.free_disk_bytes = UINT64_MAX,
                                    .open_ms = UINT64_MAX,
                                    .is_in_window = true};
