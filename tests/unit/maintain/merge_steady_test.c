@@ -56,6 +56,10 @@ static const overwrite overwrites[] = {
     {"uniform, 400 segments", 400, 0, 1024, 1000, 1.501, 1.55, 1.85, 0},
     {"uniform, 25 segments", 25, 0, 1024, 500, 1.501, 1.56, 1.90, 0},
     {"uniform, 10 segments", 10, 0, 1024, 500, 1.501, 1.60, 1.95, 0},
+    /* What large segments cost a small store. */
+    {"uniform, 5 segments", 5, 0, 1024, 500, 1.501, 1.65, 2.0, 0},
+    {"uniform, 3 segments", 3, 0, 1024, 500, 1.501, 1.77, 2.2, 0},
+    {"uniform, 1 segment", 1, 0, 1024, 500, 1.501, 2.2, 2.65, 0},
     {"80 % to a fifth", 100, 80, 1024, 1000, 1.501, 1.55, 1.95, 0},
     {"90 % to a tenth", 100, 90, 1024, 1000, 1.501, 1.55, 1.90, 0},
     {"99 % to a hundredth", 100, 99, 1024, 1000, 1.501, 1.55, 1.60, 0},
