@@ -147,8 +147,8 @@ const command command_count = {
     .word_min = 1,
     .word_max = 1,
     .text = "Print the number of keys. A key that has expired counts until "
-            "it is deleted or overwritten; 'caskade list DIR | wc -l' leaves "
-            "it out.\v"
+            "it is merged, deleted or overwritten; 'caskade list DIR | wc -l' "
+            "leaves it out.\v"
             "Examples:\n"
             "  caskade count /tmp/store\n",
     .store = STORE_READ,

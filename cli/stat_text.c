@@ -47,10 +47,12 @@ static void add_damage(const cask_stats *stats, text *out)
                         units_plural(stats->quarantined_count),
                         units_format_bytes(bytes, stats->quarantined_bytes));
         text_add_format(out,
-                        LABEL "'caskade verify' tells where; overwrite or "
-                              "delete the keys that cannot be\n",
+                        LABEL "'caskade verify' tells where, 'caskade repair' "
+                              "which keys are lost; it stays\n",
                         "");
-        text_add_format(out, LABEL "read, or restore the file from a backup\n",
+        text_add_format(out,
+                        LABEL "until these are overwritten or deleted, and a "
+                              "merge takes it\n",
                         "");
     }
 }

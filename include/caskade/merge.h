@@ -44,7 +44,7 @@ typedef struct cask_merge_report {
  *
  *   options     NULL: the defaults
  *   ret_report  NULL allowed; also filled if the merge failed; zeros for
- * `start`
+ *               `start`
  *
  * What was started goes on without this handle; see cask_merge_status(). It is
  * dropped if it fails, is cancelled, or all processes close the store.
@@ -55,11 +55,11 @@ typedef struct cask_merge_report {
  * space of one of which a process holds a view comes back after that.
  *
  * Returns CASK_OK (also if there was nothing to merge); CASK_BUSY (another
- * merge is under way); CASK_TIMEOUT (cancelled, or a lock timed out);
- * CASK_CORRUPT (a segment was found to be damaged, all else was merged; or
- * what was written cannot be read, and nothing is lost); CASK_INVALID (`start`,
- * and nobody has auto_merge); CASK_NO_SPACE; CASK_READ_ONLY; CASK_POISONED;
- * CASK_IO.
+ * merge was under way, and did not end within lock_timeout_ms); CASK_TIMEOUT
+ * (cancelled, or a lock timed out); CASK_CORRUPT (a segment was found to be
+ * damaged, all else was merged; or what was written cannot be read, and nothing
+ * is lost); CASK_INVALID (`start`, and nobody has auto_merge); CASK_NO_SPACE;
+ * CASK_READ_ONLY; CASK_POISONED; CASK_IO.
  */
 CASK_API CASK_CHECKED cask_status cask_merge(cask_db *db,
                                              const cask_merge_options *options,
@@ -90,13 +90,13 @@ typedef struct cask_merge_state {
     uint64_t began_ms;      /* since 1970 */
     uint64_t bytes_done, bytes_total; /* of its input */
     uint64_t rate_bytes; /* read and written per second, while it copies */
-    bool due;            /* a merge by policy is due, for the handle that is the
-                            first to begin one by itself, in whichever process:
-                            its first minute is over, and merge_window open, by
-                            its random delay. If `threads` is 0: were there one
-                            that has long been open */
-    char reason[64]; /* why it is, or why not; if it is `asked` and `threads`
-                        is 0: that nobody will do it, and why */
+    bool due;            /* some handle, in whichever process, will begin a
+                            merge by policy now: its first minute is over, and
+                            merge_window is open. With `threads` 0 it is what a
+                            handle would say that has long been open */
+    char reason[64]; /* why; or, if none will, what keeps the handle that could
+                        begin first from it. If it is `asked` and `threads` is
+                        0: that nobody will do it, and why */
     uint64_t
         paused_ms;    /* none begins by itself: one failed, or was cancelled */
     uint32_t threads; /* handles that merge by themselves */

@@ -22,8 +22,8 @@ typedef struct cask_snapshot cask_snapshot;
 /*
  * Make a snapshot. A batch is in it wholly or not at all. Writers and merges
  * never wait for it. Files that it may need stay until it is freed, or its
- * process dies: then a thread of auto_merge removes them about a second later,
- * else the next merge does. `caskade stat` shows what each one keeps.
+ * process dies: then the background thread of any handle that writes removes
+ * them about a second later. `caskade stat` shows what each one keeps.
  *
  *   ret_snapshot  free it with cask_snapshot_free(), before cask_close()
  *
@@ -81,12 +81,14 @@ typedef struct cask_fold_options {
                        records with a time of expiry, and those that no key
                        names any more */
     uint32_t parts; /* 0 or 1: the whole; else so many parts, of about as many
-                       bytes each; with io = CASK_IO_PREAD they begin where
-                       segments do. Some are empty if there is little */
+                       bytes of the log each, dead ones too: where all is dead
+                       a part is empty. Of more than some hundred the sizes
+                       differ, of more than a thousand most are empty. With
+                       io = CASK_IO_PREAD they begin where segments do */
     uint32_t part;  /* which one this call visits, 0 .. parts - 1. All parts
-                       together visit each key exactly once, and each comes in
-                       log order, behind those before it; each may have a
-                       thread of its own. With cask_snapshot_fold() only */
+                       together visit each key exactly once; part n + 1 goes on
+                       in log order where part n ends; each may have a thread of
+                       its own. With cask_snapshot_fold() only */
 } cask_fold_options;
 
 typedef struct cask_entry {
@@ -111,7 +113,7 @@ typedef bool (*cask_fold_fn)(void *context, const cask_entry *entry);
  * Cost: reads the log once, as it was; of keys_only the headers and keys, and
  * what is dead. With io = CASK_IO_PREAD a segment is read as a whole, into
  * memory; else memory does not grow with the store. Each of more than one part
- * first looks for eight records for each part, at most some thousand.
+ * first looks for eight records for each part, at most some thousand in all.
  */
 CASK_API CASK_CHECKED cask_status
 cask_snapshot_fold(cask_snapshot *snapshot, const cask_fold_options *options,

@@ -26,8 +26,8 @@ typedef struct merge_report {
                                     nobody reads them any more */
     uint64_t records;            /* copied */
     uint64_t tombstones_dropped; /* they hid nothing any more */
-    uint64_t quarantined;        /* inputs that were found to be damaged */
     uint64_t expired;            /* values given up: their time was over */
+    uint64_t quarantined;        /* inputs that were found to be damaged */
     merge_damage damage;         /* of the first of those */
     merge_wait wait;             /* why there is nothing more to merge */
 } merge_report;
@@ -49,6 +49,12 @@ cask_status hash_merge(store_handle *store, const uint32_t *rows, size_t count,
                        const store_expiry *expiry, merge_report *ret_report,
                        cask_error *err);
 
+/* hash_merge(), but it stops with CASK_TIMEOUT if merge_window closes while it
+ * copies: nothing was changed then. */
+cask_status hash_merge_in_window(store_handle *store, const uint32_t *rows,
+                                 size_t count, const store_expiry *expiry,
+                                 merge_report *ret_report, cask_error *err);
+
 /*
  * Fail with CASK_CORRUPT, and tell what has become of the damaged segment by
  * now: it stays, or nothing of what could not be read in it was needed, and it
@@ -56,12 +62,6 @@ cask_status hash_merge(store_handle *store, const uint32_t *rows, size_t count,
  */
 cask_status hash_merge_damaged(store_handle *store, const merge_damage *damage,
                                cask_error *err);
-
-/* The same, but it stops with CASK_TIMEOUT if merge_window closes while it
- * copies: nothing was changed then. */
-cask_status hash_merge_in_window(store_handle *store, const uint32_t *rows,
-                                 size_t count, const store_expiry *expiry,
-                                 merge_report *ret_report, cask_error *err);
 
 /* Only complete what a merger that died had begun, and remove the files of
  * inputs that nobody needs any more. */

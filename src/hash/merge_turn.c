@@ -26,8 +26,7 @@ static uint64_t now_of(const store_handle *store)
     return store->os->ops->now_ns(store->os);
 }
 
-/* ---- Turns ----------------------------------------------------------------
- */
+/* ---- Turns ---- */
 
 uint64_t merge_turn_state(const store_handle *store)
 {
@@ -87,8 +86,7 @@ void merge_turn_renew(store_handle *store)
     store_merge_wake(store);
 }
 
-/* ---- Threads ---------------------------------------------------------------
- */
+/* ---- Threads ---- */
 
 /* False: the slot has none. */
 static bool find_thread(store_handle *store, uint32_t slot,
@@ -144,8 +142,7 @@ uint32_t merge_turn_threads(store_handle *store)
     return merge_turn_first(store, &first);
 }
 
-/* ---- Pauses ----------------------------------------------------------------
- */
+/* ---- Pauses ---- */
 
 void merge_turn_pause(store_handle *store, merge_wait why, uint64_t ms)
 {
@@ -188,8 +185,7 @@ void merge_turn_cancel(store_handle *store)
     store_merge_wake(store);
 }
 
-/* ---- Wishes ----------------------------------------------------------------
- */
+/* ---- Wishes ---- */
 
 cask_status merge_wish_ask(store_handle *store, uint64_t all_below_id,
                            cask_error *err)

@@ -27,10 +27,10 @@ typedef struct os_mutex {
     _Alignas(64) unsigned char storage[64];
 } os_mutex;
 
-/* Borrowed bytes to be written. */
-/* The most that one write takes. */
+/* The most spans that one write takes. */
 enum { OS_SPANS = 8 };
 
+/* Borrowed bytes to be written. */
 typedef struct os_span {
     const void *data;
     size_t size; /* bytes */

@@ -105,10 +105,10 @@ static cask_status settle_active(store_handle *store, bool last,
         return store_seal_row(store, index, err);
     }
     if (store->active != NULL && atomic_load(&row->reserved_tail) == tail) {
-        /* First the number, then the file: who joins after a death in between
-         * must not take for room what is gone. */
         uint64_t kept = kept_bytes(store, tail, is_low);
 
+        /* First the number, then the file: who joins after a death in between
+         * must not take for room what is gone. */
         atomic_store(&row->capacity, kept);
         (void)store->os->ops->truncate(store->active->file, kept);
     }

@@ -57,6 +57,16 @@ void store_unpin(store_handle *store);
 /* Whether store_merge_clean() would remove something. Any handle. */
 bool store_merge_has_rubbish(store_handle *store);
 
+/*
+ * Remove the files of inputs that no snapshot needs. Called by anybody when
+ * something may need them no more; takes the merge lock, so nobody who has it
+ * may call it. If somebody merges it is left to him: whoever has given the lock
+ * back calls this. A handle that only reads leaves it to those that write.
+ *
+ * Cost: nothing if there are none; else O(segments), and the removals.
+ */
+void store_merge_tidy(store_handle *store);
+
 /* ---- Merging. All but the first need the merge lock. ---- */
 
 /* Become the only merger of all processes. CASK_BUSY: somebody is. */
@@ -99,17 +109,8 @@ cask_status store_merge_finish(store_handle *store, cask_error *err);
  */
 cask_status store_merge_keep_inputs(store_handle *store, cask_error *err);
 
-/* Remove the files of inputs that no snapshot needs. */
+/* What store_merge_tidy() does, for who has the merge lock. */
 void store_merge_clean(store_handle *store);
-
-/*
- * The same by anybody, when something may need them no more; takes the merge
- * lock. If somebody merges it is left to him: whoever has given the lock back
- * calls this. A handle that only reads leaves it to those that write.
- *
- * Cost: nothing if there are none; else O(segments), and the removals.
- */
-void store_merge_tidy(store_handle *store);
 
 /* ---- Windows (store_window.c) ---- */
 

@@ -1,8 +1,8 @@
 /*
  * Sums over the segments: how large the store is, and what was written in its
- * whole life. Each segment that counts has
- * its length, and MANIFEST has the sum of those that have left: a merge changes
- * both by one rename, so that the totals are exact after any death.
+ * whole life. Each segment that counts has its length, and MANIFEST has the sum
+ * of those that have left: a merge changes both by one rename, so that the
+ * totals are exact after any death.
  */
 #include "log/segment_format.h"
 #include "store/store_merge.h"

@@ -153,7 +153,7 @@ expect 3 merge --all hurt
 expect 0 stat hurt
 grep -q '^damage  *none found' out && fail 'no damage beside a quarantined segment'
 output_says '^QUARANTINED  *1 segment, [0-9.]+ KiB, in which a merge found damage$'
-output_says "'caskade verify' tells where"
+output_says "'caskade verify' tells where, 'caskade repair' which keys are lost"
 expect 0 stat --json hurt
 python3 -c '
 import json
