@@ -316,8 +316,9 @@ typedef struct cask_write_options {
  * timeout of the sync the value is visible and its durability unknown.
  *
  * Cost: one copy of key and value. No system call unless the policy syncs, the
- * log grows, or the record has 256 KiB or more and so goes by pwrite; for each
- * 256 KiB two, for its pages, and if a merge is outrun a sleep of up to 25 ms.
+ * log grows, or the record goes by pwrite: it has 256 KiB or more, or a sync is
+ * under way. For each MiB some, for its pages; and for each 256 KiB, if a merge
+ * is outrun, a sleep of up to 25 ms.
  */
 CASK_API CASK_CHECKED cask_status cask_put(cask_db *db, cask_slice key,
                                            cask_slice value, cask_error *err);

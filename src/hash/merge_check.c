@@ -123,6 +123,6 @@ cask_status hash_merge_damaged(store_handle *store, const merge_damage *damage,
                       damage->id, damage->offset, damage->bytes)
                : fail(err, CASK_CORRUPT, 0,
                       DAMAGED "nothing there was needed any more: the segment "
-                              "is merged and gone, and no key is lost",
+                              "is merged and gone, and no key of it is lost",
                       damage->id, damage->offset, damage->bytes);
 }
