@@ -234,8 +234,13 @@ static cask_status create_segment(recovery *r, const store_tail *from,
     uint64_t least = SEGMENT_HEADER_SIZE + LEAST_ROOM +
                      (from == NULL ? 0 : from->end - from->trusted_end);
     uint64_t modest = least + store_delete_reserve(store);
-    cask_status status = store_create_row(store, plan, ret_row, err);
+    cask_status status = CASK_OK;
 
+    if (plan->capacity <= store_spare_bytes(store)) {
+        status = store_create_row(store, plan, ret_row, err);
+    } else {
+        status = store_fail_low(store, plan->capacity, err);
+    }
     if (status == CASK_NO_SPACE && store_is_disk_full(err)) {
         cut_all_blank(r);
         plan->capacity = modest < plan->capacity ? modest : plan->capacity;

@@ -27,30 +27,51 @@ enum {
 
 /* ---- Growth ---- */
 
+/* By how much a segment grows that has `capacity`: `least`, or more if the disk
+ * has it to spare. Deletes may have what is kept for them; others have not. */
+static cask_status growth(store_handle *store, uint64_t capacity,
+                          uint64_t least, bool must, uint64_t *ret_bytes,
+                          cask_error *err)
+{
+    uint64_t step = capacity < GROW_FIRST ? GROW_FIRST : capacity;
+    uint64_t most = store->options.segment_max_bytes;
+    uint64_t spare = store_spare_bytes(store);
+
+    if (least > spare && !must) {
+        return store_fail_low(store, least, err);
+    }
+    if (must && spare < store_delete_reserve(store)) {
+        spare = store_delete_reserve(store);
+    }
+    most = most > capacity ? most - capacity : 0;
+    step = step < GROW_MOST ? step : GROW_MOST;
+    step = step < most ? step : most;
+    step = step < spare ? step : spare;
+    *ret_bytes = step > least ? step : least;
+    return CASK_OK;
+}
+
 /* Allocate more of the active or the next segment; maintenance lock held, so
  * that it is not sealed meanwhile. */
 static cask_status grow(store_handle *store, region_row *row, uint64_t needed,
-                        cask_error *err)
+                        bool must, cask_error *err)
 {
     segment_header expected = store_row_header(store, row);
     uint64_t capacity = atomic_load(&row->capacity);
-    uint64_t step = capacity < GROW_FIRST ? GROW_FIRST : capacity;
-    uint64_t wanted;
+    uint64_t wanted = 0;
     cask_status status;
     os_file *file;
     os_stat stat;
     int os_errno;
 
-    if (step > GROW_MOST) {
-        step = GROW_MOST;
+    if (needed <= capacity) {
+        return CASK_OK;
     }
-    wanted = capacity + step;
-    if (wanted > store->options.segment_max_bytes) {
-        wanted = store->options.segment_max_bytes;
+    status = growth(store, capacity, needed - capacity, must, &wanted, err);
+    if (status != CASK_OK) {
+        return status;
     }
-    if (wanted < needed) {
-        wanted = needed;
-    }
+    wanted += capacity;
     status = segment_open(store->dir, &expected, OS_READ | OS_WRITE, &file,
                           NULL, &stat, err);
     if (status != CASK_OK) {
@@ -76,8 +97,10 @@ static cask_status grow(store_handle *store, region_row *row, uint64_t needed,
 
 /* ---- New segments -------------------------------------------------------- */
 
-/* Take an id for a new segment file; maintenance lock held. */
-static cask_status take_id(store_handle *store, uint64_t *ret_id,
+/* The next id for a segment file; maintenance lock held. It is taken only when
+ * there is a file: on a full disk there may be any number of attempts, and
+ * promises of ids would fill the MANIFEST. */
+static cask_status next_id(store_handle *store, uint64_t *ret_id,
                            cask_error *err)
 {
     region_header *header = store->region.header;
@@ -95,7 +118,6 @@ static cask_status take_id(store_handle *store, uint64_t *ret_id,
         }
         header->reserved_id = id + IDS_RESERVED;
     }
-    atomic_store(&header->next_id, id + 1);
     *ret_id = id;
     return CASK_OK;
 }
@@ -125,10 +147,12 @@ static uint32_t longest_free(const store_handle *store)
     return found;
 }
 
+/* `err` must not be NULL. */
 static cask_status free_row(store_handle *store, uint32_t *ret_row,
                             cask_error *err)
 {
     uint32_t count = atomic_load(&store->region.header->row_count);
+    cask_status status;
 
     *ret_row = longest_free(store);
     if (*ret_row != UINT32_MAX) {
@@ -141,7 +165,12 @@ static cask_status free_row(store_handle *store, uint32_t *ret_row,
                     store->path, REGION_SEGMENTS);
     }
     *ret_row = count;
-    return region_allocate_row(&store->region, count, err);
+    status = region_allocate_row(&store->region, count, err);
+    if (status == CASK_NO_SPACE && store->region.dir != store->dir) {
+        /* Not the store's disk is full: nothing need be given up there. */
+        err->os_errno = 0;
+    }
+    return status;
 }
 
 /* Readers with an old place may look at the row at any time. */
@@ -185,10 +214,16 @@ static cask_status create_file(store_handle *store, segment_header *header,
     cask_status status = CASK_OK;
 
     for (int i = 0; i < NAMES_TRIED; i++) {
-        status = take_id(store, &header->id, &local);
-        if (status == CASK_OK) {
-            status = segment_create(store->dir, header, capacity,
-                                    store->options.file_mode, ret_file, &local);
+        status = next_id(store, &header->id, &local);
+        if (status != CASK_OK) {
+            break;
+        }
+        status = segment_create(store->dir, header, capacity,
+                                store->options.file_mode, ret_file, &local);
+        /* Of one that could not be synced the name may come back. */
+        if (status == CASK_OK || status == CASK_POISONED ||
+            local.os_errno == EEXIST) {
+            atomic_store(&store->region.header->next_id, header->id + 1);
         }
         if (status == CASK_OK || local.os_errno != EEXIST) {
             break;
@@ -207,11 +242,13 @@ cask_status store_create_row(store_handle *store, const row_plan *plan,
                              uint32_t *ret_row, cask_error *err)
 {
     segment_header header = {.kind = plan->kind, .born = plan->born};
+    cask_error local = {CASK_OK, 0, ""};
     os_file *file = NULL;
     cask_status status;
     os_stat stat;
     uint32_t index = 0;
 
+    err = err == NULL ? &local : err;
     status = free_row(store, &index, err);
     if (status != CASK_OK) {
         return status;
@@ -240,13 +277,10 @@ cask_status store_create_row(store_handle *store, const row_plan *plan,
 
 /* Room for at least `bytes` in a prepared row. */
 static cask_status enlarge(store_handle *store, uint32_t index, uint64_t bytes,
-                           cask_error *err)
+                           bool must, cask_error *err)
 {
-    region_row *row = &store->region.rows[index];
-
-    return atomic_load(&row->capacity) >= SEGMENT_HEADER_SIZE + bytes
-               ? CASK_OK
-               : grow(store, row, SEGMENT_HEADER_SIZE + bytes, err);
+    return grow(store, &store->region.rows[index], SEGMENT_HEADER_SIZE + bytes,
+                must, err);
 }
 
 /* A row that exists and is not in the MANIFEST: left by an attempt that failed
@@ -265,15 +299,20 @@ static cask_status unlisted_row(store_handle *store, uint64_t bytes, bool must,
 
     if (atomic_load(&header->unlisted_row) != 0) {
         *ret_row = atomic_load(&header->unlisted_row) - 1;
-        return enlarge(store, *ret_row, bytes, err);
+        return enlarge(store, *ret_row, bytes, must, err);
     }
     if (plan.capacity > store->options.segment_max_bytes &&
         SEGMENT_HEADER_SIZE + bytes <= store->options.segment_max_bytes) {
         plan.capacity = store->options.segment_max_bytes;
     }
     err = err == NULL ? &local : err;
-    status = store_create_row(store, &plan, ret_row, err);
-    if (must && status == CASK_NO_SPACE && store_is_disk_full(err)) {
+    if ((must && bytes == 0) || plan.capacity <= store_spare_bytes(store)) {
+        status = store_create_row(store, &plan, ret_row, err);
+    } else {
+        status = store_fail_low(store, plan.capacity, err);
+    }
+    if (must && bytes > 0 && status == CASK_NO_SPACE &&
+        store_is_disk_full(err)) {
         plan.capacity =
             SEGMENT_HEADER_SIZE + bytes + store_delete_reserve(store);
         status = store_create_row(store, &plan, ret_row, err);
@@ -293,7 +332,7 @@ cask_status store_ensure_next(store_handle *store, uint64_t bytes, bool must,
     uint32_t row = atomic_load(&header->next_row);
 
     if (row != 0) {
-        return enlarge(store, row - 1, bytes, err);
+        return enlarge(store, row - 1, bytes, must, err);
     }
     status = unlisted_row(store, bytes, must, &row, err);
     if (status != CASK_OK) {
@@ -522,7 +561,7 @@ static cask_status make_room(store_handle *store, uint64_t bytes, bool leads,
     }
     if (may_grow(store, bytes)) {
         return grow(store, &store->region.rows[region_tail_row(tail)],
-                    region_tail_offset(tail) + bytes, err);
+                    region_tail_offset(tail) + bytes, must, err);
     }
     /* Without the lead: it filled up meanwhile; the caller comes again. */
     return leads ? rotate(store, bytes, must, err) : CASK_OK;
@@ -565,7 +604,7 @@ cask_status store_rotate(store_handle *store, cask_error *err)
         uint64_t tail = atomic_load(&store->region.header->applied_tail);
 
         if (region_tail_offset(tail) > SEGMENT_HEADER_SIZE) {
-            status = rotate(store, 0, false, err);
+            status = rotate(store, 0, true, err);
         }
         store_maintain_end(store);
     }

@@ -6,13 +6,17 @@
 #include "store/store_shortage.h"
 
 #include <errno.h>
+#include <inttypes.h>
 
 #include "log/hint_format.h"
 #include "log/segment.h"
 #include "store/store_walk.h"
 
 /* Left for what makes room: a segment to delete in, MANIFEST written anew. */
-enum { SPARE_BYTES = 4 << 20 };
+enum {
+    SPARE_BYTES = 4 << 20,
+    SPARE_SHARE = 16 /* of a disk of less than 64 MiB a 16th */
+};
 
 bool store_is_disk_full(const cask_error *err)
 {
@@ -32,6 +36,29 @@ static uint64_t free_bytes(store_handle *store)
 bool store_is_disk_low(store_handle *store)
 {
     return free_bytes(store) < SPARE_BYTES;
+}
+
+uint64_t store_spare_bytes(store_handle *store)
+{
+    uint64_t kept = SPARE_BYTES;
+    os_space space;
+
+    if (store->os->ops->space(store->dir, &space) != 0) {
+        return UINT64_MAX;
+    }
+    if (kept > space.total / SPARE_SHARE) {
+        kept = space.total / SPARE_SHARE;
+    }
+    return space.free > kept ? space.free - kept : 0;
+}
+
+cask_status store_fail_low(const store_handle *store, uint64_t bytes,
+                           cask_error *err)
+{
+    return fail(err, CASK_NO_SPACE, ENOSPC,
+                "%s: nothing was written: %" PRIu64
+                " bytes needed, the last of the disk is for deletes and merges",
+                store->path, bytes);
 }
 
 /* About: the row counts marks, which have no place in a hint. */

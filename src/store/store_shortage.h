@@ -15,6 +15,17 @@ bool store_is_disk_full(const cask_error *err);
  * allocated is kept at a close, and no hint is written. */
 bool store_is_disk_low(store_handle *store);
 
+/*
+ * Bytes of the disk that may be taken for puts: what is left of it, up to 4 MiB
+ * and a 16th, is for deletes, merges and the MANIFEST, without which no space
+ * would ever come back. UINT64_MAX: nobody can tell.
+ */
+uint64_t store_spare_bytes(store_handle *store);
+
+/* The error for what would take `bytes` of that and is not there. */
+cask_status store_fail_low(const store_handle *store, uint64_t bytes,
+                           cask_error *err);
+
 /* Files were removed on a disk that is low: their space is free for sure when
  * that is durable. False: it could not be synced, and the store is poisoned. */
 bool store_release_space(store_handle *store);

@@ -367,7 +367,7 @@ static cask_status lock_with_next(store_handle *store, cask_error *err)
     for (uint64_t slack = MOVE_SLACK; slack < MOVE_SLACK_MOST; slack *= 2) {
         uint64_t tail = region_tail_offset(
             atomic_load(&store->region.header->applied_tail));
-        cask_status status = store_ensure_next(store, tail + slack, false, err);
+        cask_status status = store_ensure_next(store, tail + slack, true, err);
 
         if (status == CASK_OK) {
             status = store_lock(store, err);

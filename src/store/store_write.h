@@ -121,7 +121,8 @@ cask_status store_create_row(store_handle *store, const row_plan *plan,
 /* Make sure that there is a next row, with room for `bytes`; maintenance lock
  * held.
  *
- *   must  on a full disk a small one will do */
+ *   must  it may take what puts leave of the disk, for deletes and merges; if
+ *         `bytes` wait for it, on a full disk a small one will do */
 cask_status store_ensure_next(store_handle *store, uint64_t bytes, bool must,
                               cask_error *err);
 

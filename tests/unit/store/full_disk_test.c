@@ -11,6 +11,9 @@
 #include "db/db.h"
 #include "log/hint_format.h"
 #include "log/segment.h"
+#include "store/store.h"
+#include "store/store_recover.h"
+#include "store/store_write.h"
 
 enum { KEYS = 6000, VALUE_BYTES = 1000, SEGMENT_BYTES = 1 << 20 };
 
@@ -439,6 +442,185 @@ static void test_nothing_is_given_up_while_there_is_room(void **state)
     assert_int_equal(stats_of(h).damaged_bytes, 0);
 }
 
+/* ---- What is kept free ---- */
+
+static os_space space_of(handle *h, const char *path)
+{
+    os_file *dir = NULL;
+    os_space space;
+
+    assert_int_equal(h->kernel->ops->open_dir(h->kernel, path, &dir), 0);
+    assert_int_equal(h->kernel->ops->space(dir, &space), 0);
+    h->kernel->ops->close(dir);
+    return space;
+}
+
+static uint64_t manifest_bytes(handle *h)
+{
+    os_file *dir = open_dir(h);
+    os_stat stat;
+
+    assert_int_equal(h->kernel->ops->stat_name(dir, "MANIFEST", &stat), 0);
+    h->kernel->ops->close(dir);
+    return stat.size;
+}
+
+/* Puts from `number` on until one finds no space; returns its number. */
+static unsigned put_until_full(handle *h, unsigned number)
+{
+    cask_status status = CASK_OK;
+
+    for (; status == CASK_OK; number++) {
+        assert_true(number < 4 * KEYS);
+        status = put_key(h, number);
+    }
+    assert_int_equal(status, CASK_NO_SPACE);
+    return number - 1;
+}
+
+/* What merges, deletes and the MANIFEST need is not for puts; and a put that
+ * fails tries nothing that those could be in want of. */
+static void test_puts_leave_a_share_of_the_disk(void **state)
+{
+    handle *h = *state;
+    uint64_t operations;
+    os_space space;
+    unsigned number;
+
+    os_sim_set_capacity(h->sim, 24 << 20);
+    handle_open(h);
+    put_keys(h, 0, KEYS);
+    number = put_until_full(h, KEYS);
+    space = space_of(h, HANDLE_PATH);
+    assert_true(space.free >= space.total / 16);
+    assert_true(space.free <= space.total / 16 + (1 << 20));
+    /* The background thread must not be at a hint. */
+    store_worker_stop(h->db->store);
+    operations = os_sim_operations(h->sim);
+    for (unsigned i = 0; i < 100; i++) {
+        assert_int_equal(put_key(h, number), CASK_NO_SPACE);
+        assert_int_equal(store_prepare_next(h->db->store, NULL),
+                         store_wants_next(h->db->store) ? CASK_NO_SPACE
+                                                        : CASK_OK);
+    }
+    assert_int_equal(os_sim_operations(h->sim), operations);
+    /* Two segments, of which the second is sealed once deletes need another. */
+    delete_keys(h, 0, OLD_KEYS);
+    assert_int_equal(cask_merge(h->db, NULL, NULL, NULL), CASK_OK);
+    assert_int_equal(put_key(h, number), CASK_OK);
+    handle_close(h);
+    verify(h);
+}
+
+/* 16 KiB are left of 256 KiB: a store on a tiny disk can be used. */
+static void test_a_tiny_disk_is_used_but_for_a_share(void **state)
+{
+    handle *h = *state;
+
+    h->options.segment_max_bytes = 64 << 10;
+    os_sim_set_capacity(h->sim, 256 << 10);
+    handle_open(h);
+    assert_true(put_until_full(h, 0) > 100);
+    assert_true(space_of(h, HANDLE_PATH).free <= 128 << 10);
+    delete_keys(h, 0, 100);
+    handle_close(h);
+    verify(h);
+}
+
+/* Any number of attempts: ids are promised in the MANIFEST, 64 at a time. */
+static void test_segments_that_cannot_be_made_take_no_ids(void **state)
+{
+    handle *h = *state;
+    cask_segment_stats *segments = NULL;
+    size_t count = 0;
+    size_t after = 0;
+    uint64_t last = 0;
+    uint64_t bytes;
+    unsigned alive = KEYS;
+    char text[32];
+
+    handle_open(h);
+    put_keys(h, 0, KEYS);
+    handle_close(h);
+    fill_disk(h);
+    handle_open(h);
+    do {
+        assert_true(alive > 0);
+        alive--;
+    } while (cask_delete(h->db, key_of(alive, text), NULL, NULL) == CASK_OK);
+    bytes = manifest_bytes(h);
+    for (unsigned i = 0; i < 200; i++) {
+        assert_int_equal(cask_delete(h->db, key_of(alive, text), NULL, NULL),
+                         CASK_NO_SPACE);
+    }
+    assert_int_equal(manifest_bytes(h), bytes);
+    assert_int_equal(cask_segments(h->db, &segments, &count, NULL), CASK_OK);
+    last = segments[count - 1].id;
+    cask_free(segments);
+    empty_disk(h);
+    assert_int_equal(store_rotate(h->db->store, NULL), CASK_OK);
+    assert_int_equal(cask_segments(h->db, &segments, &after, NULL), CASK_OK);
+    assert_int_equal(after, count + 1);
+    assert_int_equal(segments[after - 1].id, last + 1);
+    cask_free(segments);
+}
+
+/* Give /dev/shm, of which others have all that is free by now, no room. */
+static void fill_shm(handle *h)
+{
+    os_file *dir = NULL;
+    os_file *file = NULL;
+    uint64_t bytes = space_of(h, "/dev/shm").free;
+
+    assert_int_equal(h->kernel->ops->open_dir(h->kernel, "/dev/shm", &dir), 0);
+    assert_int_equal(h->kernel->ops->open(dir, "other",
+                                          OS_READ | OS_WRITE | OS_CREATE, 0600,
+                                          &file),
+                     0);
+    assert_int_equal(h->kernel->ops->allocate(file, 0, bytes), 0);
+    h->kernel->ops->close(file);
+    h->kernel->ops->close(dir);
+    assert_int_equal(space_of(h, "/dev/shm").free, 0);
+}
+
+/* Nothing that is given up on the store's disk makes room in /dev/shm. */
+static void test_a_full_region_takes_no_hint_away(void **state)
+{
+    const os_sim_options options = {
+        .seed = 1, .shm_bytes = 64 << 20, .max_file_bytes = (size_t)1 << 30};
+    handle *h = *state;
+    cask_error err = {CASK_OK, 0, ""};
+    unsigned number;
+    unsigned hints;
+    char text[32];
+
+    os_sim_free(h->sim);
+    assert_int_equal(os_sim_create(&options, &h->sim), 0);
+    h->kernel = os_sim_os(h->sim);
+    assert_int_equal(h->kernel->ops->make_dir(h->kernel, HANDLE_PATH, 0700), 0);
+    h->options.segment_max_bytes = 64 << 10;
+    handle_open(h);
+    put_keys(h, 0, KEYS);
+    handle_reopen(h);
+    hints = count_hints(h);
+    assert_true(hints > 4);
+    fill_shm(h);
+    /* Until rows of segments fill their last page. */
+    do {
+        assert_int_equal(put_key(h, 0), CASK_OK);
+    } while (store_rotate(h->db->store, &err) == CASK_OK);
+    assert_int_equal(err.status, CASK_NO_SPACE);
+    for (number = 1; number < KEYS; number++) {
+        if (cask_delete(h->db, key_of(number, text), NULL, &err) != CASK_OK) {
+            break;
+        }
+    }
+    assert_true(number < KEYS);
+    assert_int_equal(err.status, CASK_NO_SPACE);
+    assert_non_null(strstr(err.message, "/dev/shm"));
+    assert_true(count_hints(h) >= hints);
+}
+
 int main(void)
 {
 #define FULL(name)                                                             \
@@ -451,6 +633,10 @@ int main(void)
         FULL(test_puts_take_no_hint_away),
         FULL(test_the_hint_of_a_damaged_segment_stays),
         FULL(test_nothing_is_given_up_while_there_is_room),
+        FULL(test_puts_leave_a_share_of_the_disk),
+        FULL(test_a_tiny_disk_is_used_but_for_a_share),
+        FULL(test_segments_that_cannot_be_made_take_no_ids),
+        FULL(test_a_full_region_takes_no_hint_away),
     };
 #undef FULL
 
