@@ -58,8 +58,9 @@ typedef struct cask_merge_report {
  * merge was under way, and did not end within lock_timeout_ms); CASK_TIMEOUT
  * (cancelled, or a lock timed out); CASK_CORRUPT (a segment was found to be
  * damaged, all else was merged; or what was written cannot be read, and nothing
- * is lost); CASK_INVALID (`start`, and nobody has auto_merge); CASK_NO_SPACE;
- * CASK_READ_ONLY; CASK_POISONED; CASK_IO.
+ * is lost); CASK_INVALID (`start`, and nobody has auto_merge); CASK_NO_SPACE
+ * (what was done before stays; also if nothing was merged, for no copy fits
+ * into half of what the disk has free); CASK_READ_ONLY; CASK_POISONED; CASK_IO.
  */
 CASK_API CASK_CHECKED cask_status cask_merge(cask_db *db,
                                              const cask_merge_options *options,

@@ -27,6 +27,7 @@ typedef struct merge_wish {
     uint64_t patience_ms;  /* to wait while another merges; else CASK_BUSY */
     uint64_t all_below_id; /* not 0: all segments with smaller ids */
     uint64_t below_id;     /* not 0: the policy chooses of these only */
+    uint64_t spare_bytes;  /* as if the disk had so many more free */
     bool with_active;      /* as if the active segment were sealed: to tell
                               what would be done, not to do it */
 } merge_wish;

@@ -142,7 +142,7 @@ cask_status hash_plan(store_handle *store, merge_wish wish,
     store_expiry_now(store, wish.is_asked, &ret_plan->expiry);
     moment.clock_disagrees = ret_plan->expiry.disagrees;
     if (store->os->ops->space(store->dir, &space) == 0) {
-        moment.free_disk_bytes = space.free;
+        moment.free_disk_bytes = space.free + wish.spare_bytes;
     }
     store_settings_get(store, &kept);
     settings = settings_for_merge(&kept, store->options.segment_max_bytes);

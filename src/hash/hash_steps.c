@@ -13,6 +13,7 @@
 #include "hash/hash_merger.h"
 #include "hash/merge_log.h"
 #include "store/store_merge.h"
+#include "store/store_shortage.h"
 
 enum { BUSY_MS = 10 };
 
@@ -100,6 +101,25 @@ static bool is_in_reach(const store_handle *store, merge_wish wish)
            atomic_load(&store->region.rows[active].file_id) < wish.below_id;
 }
 
+/* Whether a hint went for what finds no room; only if all of them would make
+ * enough, and on a disk so low that nobody writes it again at once. */
+static bool makes_room(store_handle *store, merge_wish wish)
+{
+    merger_plan p = {.count = 0};
+    bool helps;
+
+    wish.spare_bytes = store_hint_bytes(store);
+    helps = wish.spare_bytes > 0 && store_is_disk_low(store) &&
+            hash_plan(store, wish, &p, NULL) == CASK_OK && p.plan.count > 0;
+    hash_plan_free(&p);
+    if (!helps || store_maintain_begin(store, NULL) != CASK_OK) {
+        return false;
+    }
+    helps = store_give_up_hint(store);
+    store_maintain_end(store);
+    return helps;
+}
+
 /* CASK_NOT_FOUND: nothing is to be merged. */
 static cask_status merge_once(store_handle *store, merge_wish wish,
                               merge_report *sum, cask_error *err)
@@ -129,7 +149,9 @@ static cask_status merge_once(store_handle *store, merge_wish wish,
     } else if (status == CASK_OK &&
                atomic_load(&store->region.header->active_row) == active) {
         sum->wait = p.plan.wait;
-        status = CASK_NOT_FOUND;
+        if (p.plan.wait != MERGE_WAIT_NO_ROOM || !makes_room(store, wish)) {
+            status = CASK_NOT_FOUND;
+        }
     } /* else ask again: what was active can be merged now */
     hash_plan_free(&p);
     return status;
@@ -244,6 +266,14 @@ cask_status hash_merge_wished(store_handle *store, merge_wish wish,
     }
     if (status == CASK_NOT_FOUND && ret_report->quarantined > 0) {
         return hash_merge_damaged(store, &ret_report->damage, err);
+    }
+    if (status == CASK_NOT_FOUND && wish.is_asked && ret_report->inputs == 0 &&
+        ret_report->wait == MERGE_WAIT_NO_ROOM) {
+        return fail(err, CASK_NO_SPACE, 0,
+                    "%s: nothing was merged: no copy fits into half of what "
+                    "the disk has free; free some space, or delete all keys "
+                    "of a segment",
+                    store->path);
     }
     return status == CASK_NOT_FOUND ? CASK_OK : status;
 }

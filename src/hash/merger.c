@@ -46,6 +46,13 @@ static bool has_closed(const store_handle *store, merge_wish wish)
     return !wish.is_asked && !store_window_is_open(store);
 }
 
+/* Whether nothing was tried, since the policy found that nothing fits. */
+static bool is_untried(cask_status status, const merge_report *merged)
+{
+    return status == CASK_NO_SPACE && merged->inputs == 0 &&
+           merged->wait == MERGE_WAIT_NO_ROOM;
+}
+
 /* Merge, and say how it went; CASK_BUSY: somebody else does. */
 static cask_status merge(store_handle *store, merge_wish wish)
 {
@@ -62,7 +69,7 @@ static cask_status merge(store_handle *store, merge_wish wish)
     }
     if (status != CASK_BUSY && atomic_load(&shared->cancel) == seen &&
         !has_closed(store, wish) && !atomic_load(&store->merger_stop)) {
-        merge_turn_note(store, status);
+        merge_turn_note(store, is_untried(status, &merged) ? CASK_OK : status);
         report(store, status, &err);
     }
     return status;

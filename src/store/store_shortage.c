@@ -176,3 +176,15 @@ bool store_give_up_hint(store_handle *store)
     }
     return false;
 }
+
+uint64_t store_hint_bytes(const store_handle *store)
+{
+    uint32_t count = atomic_load(&store->region.header->row_count);
+    uint64_t bytes = 0;
+
+    for (uint32_t i = 0; i < count; i++) {
+        bytes +=
+            has_spare_hint(store, i) ? hint_bytes(&store->region.rows[i]) : 0;
+    }
+    return bytes;
+}

@@ -41,4 +41,7 @@ bool store_has_room_for_hint(store_handle *store, uint32_t row);
  */
 bool store_give_up_hint(store_handle *store);
 
+/* About how many bytes that gives back in all. */
+uint64_t store_hint_bytes(const store_handle *store);
+
 #endif

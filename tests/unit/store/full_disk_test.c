@@ -550,8 +550,7 @@ static void test_segments_that_cannot_be_made_take_no_ids(void **state)
     } while (cask_delete(h->db, key_of(alive, text), NULL, NULL) == CASK_OK);
     bytes = manifest_bytes(h);
     for (unsigned i = 0; i < 200; i++) {
-        assert_int_equal(cask_delete(h->db, key_of(alive, text), NULL, NULL),
-                         CASK_NO_SPACE);
+        assert_int_equal(store_rotate(h->db->store, NULL), CASK_NO_SPACE);
     }
     assert_int_equal(manifest_bytes(h), bytes);
     assert_int_equal(cask_segments(h->db, &segments, &count, NULL), CASK_OK);
@@ -621,6 +620,80 @@ static void test_a_full_region_takes_no_hint_away(void **state)
     assert_true(count_hints(h) >= hints);
 }
 
+/* ---- Merges for which there is no room ---- */
+
+/* Delete all keys below `to` but each `keep`th. */
+static void thin_out(handle *h, unsigned to, unsigned keep)
+{
+    for (unsigned i = 0; i < to; i++) {
+        char text[32];
+
+        if (i % keep != 0) {
+            assert_int_equal(cask_delete(h->db, key_of(i, text), NULL, NULL),
+                             CASK_OK);
+        }
+    }
+}
+
+/* In each segment half is alive: all hints together would not make the room. */
+static void test_a_merge_that_finds_no_room_says_so(void **state)
+{
+    const cask_merge_options all = {.all = true};
+    handle *h = *state;
+    cask_merge_report report;
+    cask_error err = {CASK_OK, 0, ""};
+    unsigned hints;
+
+    handle_open(h);
+    put_keys(h, 0, KEYS);
+    for (unsigned i = 0; i < KEYS; i += 2) {
+        assert_int_equal(put_key(h, i), CASK_OK);
+    }
+    handle_reopen(h);
+    store_worker_stop(h->db->store);
+    assert_int_equal(store_rotate(h->db->store, NULL), CASK_OK);
+    hints = count_hints(h);
+    assert_true(hints > 4);
+    fill_disk(h);
+    assert_int_equal(cask_merge(h->db, NULL, &report, &err), CASK_NO_SPACE);
+    assert_int_equal(report.inputs, 0);
+    assert_non_null(strstr(err.message, "nothing was merged"));
+    assert_int_equal(count_hints(h), hints);
+    assert_int_equal(cask_merge(h->db, &all, &report, &err), CASK_NO_SPACE);
+    assert_non_null(strstr(err.message, "nothing was merged"));
+    assert_int_equal(count_hints(h), hints);
+    empty_disk(h);
+    assert_int_equal(cask_merge(h->db, &all, &report, NULL), CASK_OK);
+    expect_keys(h, 0, KEYS);
+}
+
+/* A tenth is alive: some of the hints make room for the first copy. */
+static void test_hints_go_for_a_merge(void **state)
+{
+    handle *h = *state;
+    cask_merge_report report;
+    cask_error err = {CASK_OK, 0, ""};
+    unsigned hints;
+
+    handle_open(h);
+    put_keys(h, 0, KEYS);
+    thin_out(h, 2000, 10);
+    handle_reopen(h);
+    store_worker_stop(h->db->store);
+    hints = count_hints(h);
+    assert_true(hints > 4);
+    fill_disk(h);
+    if (cask_merge(h->db, NULL, &report, &err) != CASK_OK) {
+        fail_msg("%s", err.message);
+    }
+    assert_true(report.inputs > 0);
+    assert_true(report.records > 0);
+    assert_true(report.bytes_freed > report.bytes_written + (1 << 20));
+    assert_int_equal(count_keys(h), KEYS - 1800);
+    handle_close(h);
+    verify(h);
+}
+
 int main(void)
 {
 #define FULL(name)                                                             \
@@ -637,6 +710,8 @@ int main(void)
         FULL(test_a_tiny_disk_is_used_but_for_a_share),
         FULL(test_segments_that_cannot_be_made_take_no_ids),
         FULL(test_a_full_region_takes_no_hint_away),
+        FULL(test_a_merge_that_finds_no_room_says_so),
+        FULL(test_hints_go_for_a_merge),
     };
 #undef FULL
 
