@@ -18,18 +18,17 @@ static const char *without_names(const char *message, const char *path,
                                  const char *file)
 {
     const char *rest = behind(message, path);
+    const char *reason = rest == NULL ? NULL : behind(rest, ": ");
 
-    if (rest != NULL && behind(rest, ": ") != NULL) {
-        return behind(rest, ": ");
+    if (reason != NULL) {
+        return reason;
     }
     if (rest != NULL && *rest == '/') {
         message = rest + 1;
     }
     rest = behind(message, file);
-    if (rest != NULL && behind(rest, ": ") != NULL) {
-        return behind(rest, ": ");
-    }
-    return message;
+    reason = rest == NULL ? NULL : behind(rest, ": ");
+    return reason == NULL ? message : reason;
 }
 
 message_place place_in_message(const char *message, const char *path,
@@ -37,13 +36,13 @@ message_place place_in_message(const char *message, const char *path,
 {
     message_place place = {.reason = without_names(message, path, file)};
     const char *number = behind(place.reason, "offset ");
+    const char *reason;
     char *end;
 
     if (number != NULL) {
         place.offset = strtoull(number, &end, 10);
-        if (behind(end, ": ") != NULL) {
-            place.reason = behind(end, ": ");
-        }
+        reason = behind(end, ": ");
+        place.reason = reason == NULL ? place.reason : reason;
     }
     return place;
 }
