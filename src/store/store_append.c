@@ -424,12 +424,34 @@ static void apply_all(store_handle *store, const store_record *records,
     }
 }
 
+/* Whether a range holds only zeros, or nothing. */
+static bool is_blank(store_handle *store, uint64_t offset, uint64_t size)
+{
+    uint8_t bytes[4096];
+    size_t got = sizeof(bytes);
+
+    while (size > 0 && got == sizeof(bytes)) {
+        size_t piece = size < sizeof(bytes) ? size : sizeof(bytes);
+
+        if (store->os->ops->read_at(store->active->file, bytes, piece, offset,
+                                    &got) != 0 ||
+            memcmp(bytes, zeros, got) != 0) {
+            return false;
+        }
+        offset += got;
+        size -= got;
+    }
+    return true;
+}
+
 static cask_status take_back(store_handle *store, uint64_t start, uint64_t end,
                              int os_errno, cask_error *err)
 {
-    /* If even that fails a redo might apply what was refused: nobody may
-     * write any more. */
-    if (store_zero_active(store, start, end - start) == 0) {
+    /* If even that fails a redo might apply what was refused: nobody may write
+     * any more. But what forbids this process to write there (RLIMIT_FSIZE)
+     * forbids both, and nothing is there. */
+    if (store_zero_active(store, start, end - start) == 0 ||
+        is_blank(store, start, end - start)) {
         atomic_store(&store->region.rows[store->active->row].reserved_tail,
                      start);
     } else {

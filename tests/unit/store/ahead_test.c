@@ -1,7 +1,8 @@
 /*
  * Pages are zeroed and made present ahead of the tail, by whichever handle
  * writes there, and let go of when a sync begins: no record is touched by that,
- * none is lost, and nothing depends on whether the zeros could be written.
+ * none is lost, and nothing depends on whether the zeros could be written. Nor
+ * is it lost what was written if a later write is forbidden.
  */
 #include "unit/db/handle.h"
 
@@ -194,6 +195,36 @@ static void test_puts_do_not_need_the_zeros(void **state)
     handle_open(h);
 }
 
+/* As beyond RLIMIT_FSIZE, where a process can neither write nor undo. */
+static void test_a_write_that_is_forbidden_poisons_nobody(void **state)
+{
+    const os_fault_plan nothing = OS_FAULT_NOTHING;
+    const os_fault_plan plan = {
+        .only = OS_CALL_WRITE_AT, .error = EFBIG, .for_ever = true};
+    handle *h = *state;
+    os_fault fault;
+
+    handle_close(h);
+    h->options.append = CASK_APPEND_PWRITE;
+    os_fault_init(&fault, h->kernel);
+    h->kernel = &fault.base;
+    handle_open(h);
+    put_text(h, "before", "there");
+    os_fault_arm(&fault, &plan);
+    assert_int_equal(
+        cask_put(h->db, cask_slice_of("key"), cask_slice_of("value"), NULL),
+        CASK_NO_SPACE);
+    os_fault_arm(&fault, &nothing);
+    check_text(h, "key", NULL);
+    put_text(h, "key", "later");
+    handle_reopen(h);
+    check_text(h, "before", "there");
+    check_text(h, "key", "later");
+    handle_close(h);
+    h->kernel = fault.inner;
+    handle_open(h);
+}
+
 int main(void)
 {
 #define WITH_STORE(test)                                                       \
@@ -202,6 +233,7 @@ int main(void)
         WITH_STORE(test_records_of_several_handles_stay_whole),
         WITH_STORE(test_records_stay_whole_while_syncs_run),
         WITH_STORE(test_puts_do_not_need_the_zeros),
+        WITH_STORE(test_a_write_that_is_forbidden_poisons_nobody),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
