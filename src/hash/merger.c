@@ -14,9 +14,15 @@
 /* How soon another thread takes over from one that died. */
 enum { ASK_MS = 1000 };
 
+/* What must have come free that a merge is tried again at once. */
+enum { ROOM_BYTES = 1 << 20 };
+
 struct merger {
     store_handle *store;
     os_thread *thread;
+    bool is_short;       /* its last merge found no room: */
+    uint64_t short_keys; /* there were so many keys, and */
+    uint64_t short_free; /* so many free bytes */
 };
 
 static void tell(store_handle *store, const merge_report *report)
@@ -53,9 +59,45 @@ static bool is_untried(cask_status status, const merge_report *merged)
            merged->wait == MERGE_WAIT_NO_ROOM;
 }
 
-/* Merge, and say how it went; CASK_BUSY: somebody else does. */
-static cask_status merge(store_handle *store, merge_wish wish)
+/* ---- Want of room ---- */
+
+static uint64_t key_count(const store_handle *store)
 {
+    return atomic_load(&store->region.header->key_count);
+}
+
+/* 0 if nobody can tell. */
+static uint64_t free_bytes(store_handle *store)
+{
+    os_space space;
+
+    return store->os->ops->space(store->dir, &space) == 0 ? space.free : 0;
+}
+
+static void note_room(merger *m, cask_status status)
+{
+    m->is_short = status == CASK_NO_SPACE;
+    m->short_keys = key_count(m->store);
+    m->short_free = free_bytes(m->store);
+}
+
+/* Whether what the last merge failed for has changed: a segment may be dead by
+ * now, which takes no room, or the disk has some. Then the pause is over; the
+ * next failure makes one as long as if it had not been. */
+static bool has_room_come(merger *m)
+{
+    if (!m->is_short || (key_count(m->store) >= m->short_keys &&
+                         free_bytes(m->store) < m->short_free + ROOM_BYTES)) {
+        return false;
+    }
+    m->is_short = false;
+    return true;
+}
+
+/* Merge, and say how it went; CASK_BUSY: somebody else does. */
+static cask_status merge(merger *m, merge_wish wish)
+{
+    store_handle *store = m->store;
     const region_merge *shared = &store->region.header->merge;
     uint32_t seen = atomic_load(&shared->cancel);
     uint64_t state = merge_turn_state(store);
@@ -69,6 +111,7 @@ static cask_status merge(store_handle *store, merge_wish wish)
     }
     if (status != CASK_BUSY && atomic_load(&shared->cancel) == seen &&
         !has_closed(store, wish) && !atomic_load(&store->merger_stop)) {
+        note_room(m, status);
         merge_turn_note(store, is_untried(status, &merged) ? CASK_OK : status);
         report(store, status, &err);
     }
@@ -92,11 +135,12 @@ static cask_status tidy(store_handle *store)
     return status;
 }
 
-static void grant(store_handle *store, turn_wish asked)
+static void grant(merger *m, turn_wish asked)
 {
+    store_handle *store = m->store;
     const merge_wish wish = {.is_asked = true,
                              .all_below_id = asked.all_below_id};
-    cask_status status = merge(store, wish);
+    cask_status status = merge(m, wish);
 
     /* Of a thread that is stopped another one takes it up. */
     if (status != CASK_BUSY && !atomic_load(&store->merger_stop)) {
@@ -104,21 +148,26 @@ static void grant(store_handle *store, turn_wish asked)
     }
 }
 
-static void look(store_handle *store, bool is_woken)
+static void look(merger *m, bool is_woken)
 {
+    store_handle *store = m->store;
     const merge_wish by_itself = {.is_asked = false};
     turn_wish asked = merge_wish_pending(store);
     merge_wait why;
     uint64_t paused_ms = merge_turn_paused_ms(store, &why);
 
+    if (paused_ms > 0 && why == MERGE_WAIT_FAILED && has_room_come(m)) {
+        merge_turn_renew(store);
+        paused_ms = merge_turn_paused_ms(store, &why);
+    }
     if (atomic_load(&store->region.header->poisoned) != 0 ||
         (paused_ms > 0 && why == MERGE_WAIT_FAILED) || tidy(store) != CASK_OK) {
         return;
     }
     if (asked.number != 0) {
-        grant(store, asked);
+        grant(m, asked);
     } else if (paused_ms == 0 && merge_turn_take(store, is_woken)) {
-        (void)merge(store, by_itself);
+        (void)merge(m, by_itself);
     }
 }
 
@@ -134,7 +183,7 @@ static void run(void *argument)
     while (!atomic_load(&store->merger_stop)) {
         uint32_t wake = atomic_load(&shared->wake);
 
-        look(store, is_woken);
+        look(m, is_woken);
         if (!atomic_load(&store->merger_stop)) {
             is_woken = store->os->ops->futex_wait(store->os, futex, wake,
                                                   ASK_MS) != ETIMEDOUT;

@@ -269,6 +269,26 @@ test_a_full_disk_is_tried_later_and_later_and_loses_nothing(void **state)
     check_all(h, 5);
 }
 
+/* Without a segment being dead: room may be there, so it is tried. */
+static void test_a_pause_for_want_of_room_ends_when_keys_go(void **state)
+{
+    handle *h = *state;
+
+    put_all(h, 5);
+    put_text(h, "gone", "value");
+    fill_disk(h, true);
+    stop_clock();
+    advance_clock(1000);
+    merge_turn_renew(h->db->store);
+    wait_for_pause(h, 1000);
+    assert_int_equal(failures_of(h), 1);
+    delete_text(h, "gone");
+    advance_clock(500); /* the pause goes on, but for that */
+    wait_for_failures(h, 2);
+    start_clock();
+    fill_disk(h, false);
+}
+
 static void test_a_started_merge_that_fails_is_dropped(void **state)
 {
     handle *h = *state;
@@ -407,6 +427,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(
             test_a_full_disk_is_tried_later_and_later_and_loses_nothing,
             small_disk, handle_teardown),
+        cmocka_unit_test_setup_teardown(
+            test_a_pause_for_want_of_room_ends_when_keys_go, small_disk,
+            handle_teardown),
         cmocka_unit_test_setup_teardown(
             test_a_started_merge_that_fails_is_dropped, small_disk,
             handle_teardown),
