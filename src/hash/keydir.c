@@ -108,14 +108,22 @@ static keydir_slot *search(const region_handle *region, uint64_t word,
     return NULL;
 }
 
+/* Whether what was searched was no recycled memory. The words of a directory
+ * that was replaced never change again: they prove nothing. */
+static bool is_current(const region_handle *region, uint64_t root,
+                       _Atomic uint64_t *word_at, uint64_t word)
+{
+    return atomic_load_explicit(word_at, memory_order_acquire) == word &&
+           atomic_load_explicit(&region->header->keydir_root,
+                                memory_order_acquire) == root;
+}
+
 bool keydir_find(const region_handle *region, keydir_hash hash,
                  uint64_t *ret_place)
 {
-    region_header *header = region->header;
-
     for (;;) {
-        uint64_t root =
-            atomic_load_explicit(&header->keydir_root, memory_order_acquire);
+        uint64_t root = atomic_load_explicit(&region->header->keydir_root,
+                                             memory_order_acquire);
         _Atomic uint64_t *word_at = word_of(region, root, hash);
         uint64_t word;
         keydir_slot *unused;
@@ -132,13 +140,10 @@ bool keydir_find(const region_handle *region, keydir_hash hash,
             /* Recycled in between: the place is another key's. */
             if (atomic_load_explicit(&slot->tag, memory_order_acquire) ==
                     hash.tag &&
-                atomic_load_explicit(word_at, memory_order_acquire) == word) {
+                is_current(region, root, word_at, word)) {
                 return true;
             }
-        } else if (atomic_load_explicit(word_at, memory_order_acquire) ==
-                       word &&
-                   atomic_load_explicit(&header->keydir_root,
-                                        memory_order_acquire) == root) {
+        } else if (is_current(region, root, word_at, word)) {
             return false;
         }
     }
