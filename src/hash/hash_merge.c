@@ -36,12 +36,18 @@ static cask_status copy_all(merge *m, cask_error *err)
         m->is_copying = true;
         status = merge_copy(m, err);
     }
+    if (status == CASK_OK) {
+        /* Keys that were not found were taken for dead. */
+        status = merge_check_covered(m->store, err);
+    }
     /* What is newer than a record that was left out must not be lost before
      * that record is gone for good. */
     return status == CASK_OK ? store_sync_all(m->store, err) : status;
 }
 
-/* From MERGE_MOVING on a merge is completed, by whoever. */
+/* From MERGE_MOVING on a merge is completed, by whoever: if this process cannot
+ * look into all of the index any more, by another, for the lock that the end
+ * needs fails then. */
 static cask_status complete(store_handle *store, cask_error *err)
 {
     cask_status status = hash_move_all(store, err);

@@ -274,6 +274,8 @@ cask_status hash_write_if(store_handle *store, store_record *record,
         if (place != 0) {
             seen = hash_get_hashed(store, record->key, record->hash, NULL,
                                    &found, err);
+        } else if (!region_is_covered(&store->region)) {
+            return region_fail_uncovered(&store->region, err);
         }
         exists = seen == CASK_OK;
         if (seen != CASK_OK && seen != CASK_NOT_FOUND &&

@@ -38,7 +38,9 @@ keydir_hash keydir_hash_of(siphash_value value);
 /*
  * Find the place of the key with this hash.
  *
- * Returns false if there is none; else the place, of a live record or, after a
+ * Returns false if there is none, or if it is where this process has not mapped
+ * the index: without the write lock, who takes "none" for a fact looks at
+ * region_is_covered() afterwards. Else the place, of a live record or, after a
  * delete, of a tombstone. A place is a hint: the record it names must be
  * verified and its key compared.
  */

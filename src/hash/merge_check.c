@@ -19,10 +19,20 @@ cask_status merge_check_poison(const store_handle *store, cask_error *err)
                       store->path);
 }
 
+cask_status merge_check_covered(const store_handle *store, cask_error *err)
+{
+    return region_is_covered(&store->region)
+               ? CASK_OK
+               : region_fail_uncovered(&store->region, err);
+}
+
 cask_status merge_check_cancel(merge *m, cask_error *err)
 {
     cask_status status = merge_check_poison(m->store, err);
 
+    if (status == CASK_OK) {
+        status = merge_check_covered(m->store, err); /* the sooner the better */
+    }
     if (status == CASK_OK && store_merge_is_cancelled(m->store)) {
         status = fail(err, CASK_TIMEOUT, 0,
                       "%s: the merge was cancelled; nothing was changed",

@@ -47,7 +47,13 @@ static inline bool merge_row_goes(const store_handle *store, uint32_t row)
  * CASK_POISONED. */
 cask_status merge_check_poison(const store_handle *store, cask_error *err);
 
-/* Before each record: CASK_OK; CASK_POISONED; CASK_TIMEOUT (cancelled). */
+/* What the index did not find counts only if this process has mapped all of it,
+ * which is looked at behind the last look-up: it never shrinks. CASK_OK or
+ * CASK_NO_MEMORY. */
+cask_status merge_check_covered(const store_handle *store, cask_error *err);
+
+/* Before each record: CASK_OK; CASK_POISONED; CASK_NO_MEMORY (not covered);
+ * CASK_TIMEOUT (cancelled). */
 cask_status merge_check_cancel(merge *m, cask_error *err);
 
 /*
