@@ -446,6 +446,25 @@ static void test_deletes_of_what_it_holds_stay_with_it(void **state)
     assert_int_equal(all.tombstones_dropped, 0);
 }
 
+static void note_reason(void *context, const cask_problem *problem)
+{
+    (void)snprintf(context, 200, "%s", problem->reason);
+}
+
+/* The index agrees with the log. */
+static void verify_open(handle *h)
+{
+    char reason[200] = "";
+    const cask_verify_options options = {.on_problem = note_reason,
+                                         .context = reason};
+    cask_verify_report found;
+
+    if (db_verify_on(h->kernel, HANDLE_PATH, &options, &found, NULL) !=
+        CASK_OK) {
+        fail_msg("%s", reason);
+    }
+}
+
 /* Of what has moved and is given up then, it still holds a copy. */
 static void test_what_expired_elsewhere_does_not_come_back_from_it(void **state)
 {
@@ -472,6 +491,9 @@ static void test_what_expired_elsewhere_does_not_come_back_from_it(void **state)
         /* What took it and then its delete, too; but not the copy. */
         (void)merge_together(h, &report);
         assert_int_equal(quarantined(h, &segment), 1);
+        damage(h, id, SEGMENT_HEADER_SIZE + 200); /* the bit again */
+        verify_open(h); /* where both the copy and its delete are read */
+        damage(h, id, SEGMENT_HEADER_SIZE + 200);
         handle_reopen(h);
         assert_int_equal(cask_count(h->db, &count, NULL), CASK_OK);
         assert_int_equal(count, 2);
@@ -648,11 +670,6 @@ static void test_a_damaged_output_leaves_the_inputs_in_place(void **state)
     expect_all(h, 'c', KEYS, 0);
 }
 
-static void note_reason(void *context, const cask_problem *problem)
-{
-    (void)snprintf(context, 200, "%s", problem->reason);
-}
-
 static void test_verify_tells_what_is_quarantined(void **state)
 {
     handle *h = *state;
@@ -672,20 +689,6 @@ static void test_verify_tells_what_is_quarantined(void **state)
     assert_int_equal(found.problems, 1);
     assert_int_equal(found.keys, KEYS);
     assert_non_null(strstr(reason, "quarantined"));
-}
-
-/* The index agrees with the log. */
-static void verify_open(handle *h)
-{
-    char reason[200] = "";
-    const cask_verify_options options = {.on_problem = note_reason,
-                                         .context = reason};
-    cask_verify_report found;
-
-    if (db_verify_on(h->kernel, HANDLE_PATH, &options, &found, NULL) !=
-        CASK_OK) {
-        fail_msg("%s", reason);
-    }
 }
 
 static void test_verify_tells_nothing_of_one_that_is_restored(void **state)
