@@ -2,6 +2,7 @@
  * Files in a store's directory that the MANIFEST does not list: left by a
  * process that died, or somebody else's, or proof that the MANIFEST is wrong.
  */
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -56,21 +57,44 @@ static cask_status last_listed_sequence(const recovered *r, uint64_t *ret_last,
     return status;
 }
 
+/* With a private index others go on meanwhile: a merge removes the files that
+ * it replaced, or its outputs when it is given up, and cuts outputs to their
+ * length. None of it is an edit of MANIFEST. */
+static bool has_changed(const store_handle *store, uint64_t id, uint64_t size)
+{
+    char name[SEGMENT_NAME_SIZE];
+    int os_errno;
+    os_stat stat;
+
+    segment_name_format(id, name);
+    os_errno = store->os->ops->stat_name(store->dir, name, &stat);
+    return os_errno == ENOENT || (os_errno == 0 && stat.size != size);
+}
+
 /*
  * A segment that MANIFEST does not list: prepared and never used, or the output
  * of a recovery that was killed; its records are then in a listed segment too,
  * or were never durable and power failed: below `born` there are only copies.
  * Or the input of a merge, whose records are all older than the MANIFEST.
  * If it holds anything newer, MANIFEST is the one that is wrong.
+ *
+ *   size        of the file when its header was read, bytes
+ *   ret_remove  false: others are at work on it, so it is nobody's leftover
  */
 static cask_status judge_records(const recovered *r,
-                                 const segment_header *header, cask_error *err)
+                                 const segment_header *header, uint64_t size,
+                                 bool *ret_remove, cask_error *err)
 {
     manifest_segment segment = {.id = header->id, .nonce = header->nonce};
     store_tail tail;
     uint64_t listed = 0;
     cask_status status = store_tail_examine(r->store, &segment, &tail, err);
 
+    *ret_remove = status == CASK_OK || !has_changed(r->store, header->id, size);
+    if (!*ret_remove) {
+        store_tail_free(r->store, &tail);
+        return CASK_OK;
+    }
     if (status == CASK_OK) {
         status = last_listed_sequence(r, &listed, err);
     }
@@ -129,8 +153,7 @@ static cask_status judge_unlisted(const recovered *r, uint64_t id,
     if (header.id != id || memcmp(header.uuid, store->identity.uuid, 16) != 0) {
         return CASK_OK; /* another store's */
     }
-    *ret_remove = true;
-    return judge_records(r, &header, err);
+    return judge_records(r, &header, stat.size, ret_remove, err);
 }
 
 /* Files that one listing finds to be removed; the next finds more. */
