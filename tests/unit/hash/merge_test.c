@@ -516,22 +516,28 @@ static bool is_known(void *context, const char *name)
 static void test_a_hint_that_comes_too_late_does_not_stay(void **state)
 {
     handle *h = *state;
-    store_handle *store = h->db->store;
-    uint32_t row = atomic_load(&store->region.header->active_row);
+    store_handle *store;
+    uint32_t row;
 
-    for (unsigned i = 0; i < KEYS; i++) {
-        put_key(h->db, i, 'a');
-    }
+    handle_close(h);
     meddling.usual = h->kernel->ops;
     meddling.ops = *h->kernel->ops;
     meddling.ops.open = merge_and_open;
     meddling.h = h;
-    is_armed = true;
     h->kernel->ops = &meddling.ops;
+    handle_open(h);
+    store = h->db->store;
+    row = atomic_load(&store->region.header->active_row);
+    for (unsigned i = 0; i < KEYS; i++) {
+        put_key(h->db, i, 'a');
+    }
+    is_armed = true;
     assert_int_equal(store_write_hint(store, row, NULL), CASK_OK);
     assert_false(is_armed);
-    h->kernel->ops = meddling.usual;
     assert_int_equal(h->kernel->ops->list(store->dir, is_known, h), 0);
+    handle_close(h);
+    h->kernel->ops = meddling.usual;
+    handle_open(h);
 }
 
 #define TEST(name)                                                             \
