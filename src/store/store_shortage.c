@@ -15,7 +15,8 @@
 /* Left for what makes room: a segment to delete in, MANIFEST written anew. */
 enum {
     SPARE_BYTES = 4 << 20,
-    SPARE_SHARE = 16 /* of a disk of less than 64 MiB a 16th */
+    SPARE_SHARE = 16, /* of a disk of less than 64 MiB a 16th */
+    HINT_SHARE = 4    /* a hint is about a quarter of its segment */
 };
 
 bool store_is_disk_full(const cask_error *err)
@@ -67,10 +68,13 @@ static uint64_t hint_bytes(const region_row *row)
     return HINT_HEADER_SIZE + row->records * HINT_ROW_SIZE;
 }
 
+/* By the length, since the counters of a row that no lock holds may be becoming
+ * another segment's: a hint takes less but for the smallest records. */
 bool store_has_room_for_hint(store_handle *store, uint32_t row)
 {
-    return free_bytes(store) >=
-           SPARE_BYTES + hint_bytes(&store->region.rows[row]);
+    uint64_t length = atomic_load(&store->region.rows[row].reserved_tail);
+
+    return free_bytes(store) >= SPARE_BYTES + length / HINT_SHARE;
 }
 
 bool store_release_space(store_handle *store)

@@ -42,7 +42,8 @@ static bool sync_is_due(store_handle *store)
 }
 
 /* Claimed by one store, so that no two processes write the same. The row may
- * become another segment's while this looks: then the claim is taken back. */
+ * become another segment's while this looks, or the disk have no room: then the
+ * claim is taken back. */
 static bool claim_hint(store_handle *store, uint32_t index)
 {
     region_row *row = &store->region.rows[index];
@@ -52,12 +53,12 @@ static bool claim_hint(store_handle *store, uint32_t index)
 
     if (atomic_load(&row->state) != ROW_SEALED || id == 0 ||
         atomic_load(&row->has_hint) != 0 ||
-        !store_has_room_for_hint(store, index) ||
         !atomic_compare_exchange_strong(&row->has_hint, &none, claimed)) {
         return false;
     }
     if (atomic_load(&row->state) == ROW_SEALED &&
-        atomic_load(&row->file_id) == id) {
+        atomic_load(&row->file_id) == id &&
+        store_has_room_for_hint(store, index)) {
         return true;
     }
     (void)atomic_compare_exchange_strong(&row->has_hint, &claimed, 0);

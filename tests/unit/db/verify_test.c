@@ -673,9 +673,11 @@ static struct {
     os_ops ops;
     handle *h;
     unsigned moves; /* so far */
-    bool is_armed;
-    bool is_noted; /* the moment, and the log was moved since */
+    bool is_noted;  /* the moment, and the log was moved since */
 } moving;
+
+/* Of the thread that verifies: the background thread takes the lock, too. */
+static _Thread_local bool is_armed;
 
 /* Whether somebody keeps the segments of a moment. */
 static bool is_pinned(const handle *h)
@@ -705,7 +707,7 @@ static void unlock_and_move(os *self, os_mutex *mutex)
     os_mutex *write_lock;
 
     moving.usual->mutex_unlock(self, mutex);
-    if (!moving.is_armed) {
+    if (!is_armed) {
         return;
     }
     if (!is_pinned(moving.h)) {
@@ -717,9 +719,9 @@ static void unlock_and_move(os *self, os_mutex *mutex)
         moving.usual->mutex_lock(self, write_lock, 0) == 0) {
         moving.usual->mutex_unlock(self, write_lock);
         moving.is_noted = true;
-        moving.is_armed = false; /* not by what follows */
+        is_armed = false; /* not by what follows */
         move_end(moving.h);
-        moving.is_armed = true;
+        is_armed = true;
     }
 }
 
@@ -739,9 +741,9 @@ test_the_end_of_the_log_moves_while_the_index_is_compared(void **state)
     assert_int_equal(cask_sync(h->db, NULL), CASK_OK);
     put_text(h, "key 1", "at the end");
     put_text(h, "another", "at the end");
-    moving.is_armed = true;
+    is_armed = true;
     assert_int_equal(verify_open(h, &t), 0);
-    moving.is_armed = false;
+    is_armed = false;
     assert_int_equal(moving.moves, 1);
     check_text(h, "another", "at the end");
     assert_int_equal(verify_open(h, &t), 0);
