@@ -70,8 +70,7 @@ static cask_status edit(store_handle *store, manifest_edit *edit,
     err = err == NULL ? &local : err;
     do {
         status = store_edit(store, edit, err);
-    } while (status == CASK_NO_SPACE && store_is_disk_full(err) &&
-             store_give_up_hint(store));
+    } while (store_makes_room(store, status, err));
     return status;
 }
 

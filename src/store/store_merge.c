@@ -529,8 +529,7 @@ static cask_status write_manifest(store_handle *store, manifest_state *manifest,
     err = err == NULL ? &local : err;
     do {
         status = store_rewrite_manifest(store, manifest, err);
-    } while (status == CASK_NO_SPACE && store_is_disk_full(err) &&
-             store_give_up_hint(store));
+    } while (store_makes_room(store, status, err));
     return status;
 }
 

@@ -658,8 +658,7 @@ static cask_status finish(recovery *r, cask_error *err)
         do {
             status = manifest_rewrite(store->dir, manifest,
                                       store->options.file_mode, err);
-        } while (status == CASK_NO_SPACE && store_is_disk_full(err) &&
-                 store_give_up_hint(store));
+        } while (store_makes_room(store, status, err));
         if (status != CASK_OK) {
             return status;
         }

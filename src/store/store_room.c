@@ -582,8 +582,7 @@ cask_status store_make_room(store_handle *store, uint64_t bytes, bool must,
     if (status == CASK_OK) {
         do {
             status = make_room(store, bytes, leads, must, err);
-        } while (status == CASK_NO_SPACE && must && store_is_disk_full(err) &&
-                 store_give_up_hint(store));
+        } while (must && store_makes_room(store, status, err));
         store_maintain_end(store);
     }
     if (leads) {

@@ -181,6 +181,13 @@ bool store_give_up_hint(store_handle *store)
     return false;
 }
 
+bool store_makes_room(store_handle *store, cask_status status,
+                      const cask_error *err)
+{
+    return status == CASK_NO_SPACE && store_is_disk_full(err) &&
+           store_give_up_hint(store);
+}
+
 uint64_t store_hint_bytes(const store_handle *store)
 {
     uint32_t count = atomic_load(&store->region.header->row_count);

@@ -41,6 +41,11 @@ bool store_has_room_for_hint(store_handle *store, uint32_t row);
  */
 bool store_give_up_hint(store_handle *store);
 
+/* Whether what failed so may be tried again: the disk was full, and a hint was
+ * given up for it. */
+bool store_makes_room(store_handle *store, cask_status status,
+                      const cask_error *err);
+
 /* About how many bytes that gives back in all. */
 uint64_t store_hint_bytes(const store_handle *store);
 
