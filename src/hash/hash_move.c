@@ -5,7 +5,6 @@
  * walked, and any other slot is left alone.
  */
 #include <inttypes.h>
-#include <string.h>
 
 #include "hash/hash.h"
 #include "hash/hash_merge.h"
@@ -21,13 +20,15 @@ enum {
     TURN = 8    /* keys moved while the write lock is held once: about 1 us */
 };
 
+typedef struct move {
+    siphash_value hash;
+    uint64_t to;
+    uint64_t size; /* of the record, bytes */
+} move;
+
 typedef struct chunk {
     size_t count;
-    struct {
-        siphash_value hash;
-        uint64_t to;
-        uint64_t size; /* of the record, bytes */
-    } item[CHUNK];
+    move item[CHUNK];
 } chunk;
 
 /* ---- One key ---- */
@@ -163,37 +164,38 @@ void hash_move_finish_locked(store_handle *store)
 
 /* ---- All ---- */
 
-/* Without the lock: leave out keys that were written or moved meanwhile. */
-static void drop_settled(const store_handle *store, chunk *some)
+/* Without the lock: leave out keys that were written or moved meanwhile;
+ * returns how many are left. */
+static size_t drop_settled(const store_handle *store, move *some, size_t count)
 {
     size_t kept = 0;
 
-    for (size_t i = 0; i < some->count; i++) {
+    for (size_t i = 0; i < count; i++) {
         uint64_t from = 0;
 
-        if (keydir_find(&store->region, keydir_hash_of(some->item[i].hash),
-                        &from) &&
+        if (keydir_find(&store->region, keydir_hash_of(some[i].hash), &from) &&
             names_input(store, from)) {
-            some->item[kept++] = some->item[i];
+            some[kept++] = some[i];
         }
     }
-    some->count = kept;
+    return kept;
 }
 
 /* A few at a time, so that a writer that waits for the lock can spin. */
-static cask_status move_turn(store_handle *store, chunk *turn, cask_error *err)
+static cask_status move_turn(store_handle *store, move *some, size_t count,
+                             cask_error *err)
 {
-    cask_status status = CASK_OK;
+    cask_status status;
 
-    drop_settled(store, turn);
-    if (turn->count > 0) {
-        status = store_lock_always(store, err);
+    count = drop_settled(store, some, count);
+    if (count == 0) {
+        return CASK_OK;
     }
-    for (size_t i = 0; i < turn->count && status == CASK_OK; i++) {
-        move_locked(store, turn->item[i].hash, turn->item[i].to,
-                    turn->item[i].size);
-    }
-    if (turn->count > 0 && status == CASK_OK) {
+    status = store_lock_always(store, err);
+    if (status == CASK_OK) {
+        for (size_t i = 0; i < count; i++) {
+            move_locked(store, some[i].hash, some[i].to, some[i].size);
+        }
         store_unlock(store);
     }
     return status;
@@ -207,11 +209,10 @@ static cask_status move_chunk(store_handle *store, chunk *some, cask_error *err)
         keydir_prefetch(&store->region, keydir_hash_of(some->item[i].hash));
     }
     for (size_t i = 0; i < some->count && status == CASK_OK; i += TURN) {
-        chunk turn;
+        size_t left = some->count - i;
 
-        turn.count = some->count - i < TURN ? some->count - i : TURN;
-        memcpy(turn.item, &some->item[i], turn.count * sizeof(turn.item[0]));
-        status = move_turn(store, &turn, err);
+        status =
+            move_turn(store, &some->item[i], left < TURN ? left : TURN, err);
     }
     some->count = 0;
     return status;
