@@ -56,9 +56,11 @@ static void take_step(hash_pace *pace, uint64_t now)
     region_merger *merger = merger_of(pace);
     region_commit *commit = &pace->store->region.header->commit;
     uint64_t took_ms = (now - pace->step_ns) / NS_PER_MS;
+    uint64_t synced = atomic_load(&commit->last_sync_ns);
     merge_step step = {.bytes_per_s = pace->step_bytes * 1000 / took_ms,
                        .worst_sync_ns =
-                           atomic_exchange(&commit->sync_worst_ns, 0)};
+                           atomic_exchange(&commit->sync_worst_ns, 0),
+                       .quiet_ns = now > synced ? now - synced : 0};
 
     store_settings_get(pace->store, &pace->settings);
     step.target_ns = pace->settings.merge_sync_target_ms * NS_PER_MS;

@@ -187,7 +187,9 @@ static cask_status merge_steps(store_handle *store, merge_wish wish,
     while (status == CASK_OK) {
         const merge_report before = *pass->report;
 
-        status = merge_once(store, wish, pass->report, err);
+        status = !wish.is_asked && merge_wish_is_waiting(store)
+                     ? CASK_NOT_FOUND /* for now */
+                     : merge_once(store, wish, pass->report, err);
         if (wish.below_id == 0 && pass->report->inputs > before.inputs &&
             !has_gained(pass->report, &before)) {
             /* Whatever it was for, its outputs would be chosen for the same. */
@@ -200,6 +202,7 @@ static cask_status merge_steps(store_handle *store, merge_wish wish,
         }
         if (status == CASK_BUSY && pass->waited_ms < wish.patience_ms) {
             /* Somebody merges: some of what is wished for, probably. */
+            merge_wish_wait(store);
             store->os->ops->sleep_ms(store->os, BUSY_MS);
             pass->waited_ms += BUSY_MS;
             status = CASK_OK;

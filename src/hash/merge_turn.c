@@ -11,7 +11,8 @@ enum {
     ASK_MS = 1000,
     WOKEN_MS = 100,
     REPEAT_MS = 30000, /* time and the disk may change any answer */
-    CANCEL_PAUSE_MS = 60000
+    CANCEL_PAUSE_MS = 60000,
+    WANTED_MS = 100 /* who waits says so far more often */
 };
 
 static const uint64_t NS_PER_MS = 1000000;
@@ -218,6 +219,18 @@ turn_wish merge_wish_pending(const store_handle *store)
     }
     wish.all_below_id = atomic_load(&merger->wish_all_below);
     return wish;
+}
+
+void merge_wish_wait(store_handle *store)
+{
+    atomic_store(&merger_of(store)->wanted_until_ns,
+                 now_of(store) + WANTED_MS * NS_PER_MS);
+}
+
+bool merge_wish_is_waiting(const store_handle *store)
+{
+    return merge_wish_pending(store).number != 0 ||
+           atomic_load(&merger_of(store)->wanted_until_ns) > now_of(store);
 }
 
 void merge_wish_settle(store_handle *store, uint64_t number, cask_status result)

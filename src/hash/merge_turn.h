@@ -92,6 +92,15 @@ cask_status merge_wish_ask(store_handle *store, uint64_t all_below_id,
 
 turn_wish merge_wish_pending(const store_handle *store);
 
+/* This handle merges what was asked for as soon as another makes way: to be
+ * repeated every few milliseconds as long as it waits. */
+void merge_wish_wait(store_handle *store);
+
+/* Whether anything that was asked for waits, of whichever process. A merge that
+ * began by itself makes way for it between its steps: under writers it may
+ * never come to its end. */
+bool merge_wish_is_waiting(const store_handle *store);
+
 /* It is done, or has failed or been cancelled. */
 void merge_wish_settle(store_handle *store, uint64_t number,
                        cask_status result);

@@ -23,6 +23,7 @@ static const uint64_t BURST_NS = 50000000;
 static const uint64_t LEAST_BYTES = 1 << 20; /* per second, whatever syncs do */
 static const uint64_t MORE_BYTES = 4 << 20;  /* per second, in each step */
 static const uint64_t MOST_BYTES = 1 << 30;  /* per second: above it, any */
+static const uint64_t QUIET_NS = 3000000000; /* nobody syncs */
 
 static const uint64_t STEP_MOST_BYTES = 1 << 30; /* of input */
 static const uint64_t STEP_S = 5;                /* about, if there is a rate */
@@ -70,10 +71,12 @@ uint64_t merge_pace_adapt(uint64_t allowed, const merge_step *step)
 
         return half > LEAST_BYTES ? half : LEAST_BYTES;
     }
-    if (allowed == 0 || allowed > MOST_BYTES - MORE_BYTES) {
-        return 0;
+    if (allowed != 0 && step->worst_sync_ns == 0 && step->quiet_ns < QUIET_NS) {
+        return allowed;
     }
-    return allowed + MORE_BYTES;
+    return allowed == 0 || allowed > MOST_BYTES - MORE_BYTES
+               ? 0
+               : allowed + MORE_BYTES;
 }
 
 uint64_t merge_pace_step_bytes(uint64_t bytes_per_s)

@@ -34,6 +34,7 @@ uint64_t merge_pace_pay(uint64_t paid_until_ns, uint64_t now_ns, uint64_t bytes,
 typedef struct merge_step {
     uint64_t bytes_per_s;   /* that the merge went at */
     uint64_t worst_sync_ns; /* of the syncs of the log; 0: there was none */
+    uint64_t quiet_ns;      /* since the last one, in this step or before */
     uint64_t target_ns;     /* syncs are to be below it; 0: as they like */
 } merge_step;
 
@@ -45,7 +46,9 @@ typedef struct merge_step {
  * Half of what it was if a sync took longer than the target, else a little
  * more. Nobody knows what the device can do, and others use it too: halving
  * makes way within a few tenths of a second, and growing slowly finds the most
- * that syncs bear. It never ends at nothing, or space would run out.
+ * that syncs bear. It never ends at nothing, or space would run out. A step
+ * without a sync says nothing: who syncs once a second would find the rate
+ * raised ten times by then; but if nobody has for some seconds, nobody minds.
  * Source: Chiu & Jain, Analysis of the Increase and Decrease Algorithms (1989).
  */
 uint64_t merge_pace_adapt(uint64_t allowed, const merge_step *step);

@@ -87,6 +87,7 @@ typedef struct region_merger {
     _Atomic uint32_t wish_result;      /* cask_status of the settled ones */
     /* 1: there may be retired rows; by the holder of the merge lock. */
     _Atomic uint32_t retired;
+    _Atomic uint64_t wanted_until_ns; /* monotonic: somebody waits to merge */
 
     /* How fast a merge goes; see hash/hash_pace.h. Written by who merges. */
     alignas(64) _Atomic uint64_t paid_until_ns; /* monotonic; the bucket */

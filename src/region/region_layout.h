@@ -27,7 +27,7 @@
 #include "region/snapshot_layout.h"
 
 enum {
-    REGION_LAYOUT_VERSION = 3,
+    REGION_LAYOUT_VERSION = 4,
     REGION_LINE = 64,         /* bytes: one cache line, one heap unit */
     REGION_PROCESSES = 512,   /* handles open at once */
     REGION_SEGMENTS = 65536,  /* rows of the segment table */

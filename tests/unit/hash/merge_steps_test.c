@@ -282,6 +282,75 @@ static void test_short_windows_get_through_a_large_store(void **state)
     check(h);
 }
 
+/* ---- What is asked for goes first ---------------------------------------- */
+
+static void start_merge(handle *h)
+{
+    assert_int_equal(merge_wish_ask(h->db->store, 0, NULL), CASK_OK);
+}
+
+/* The one that began by itself ends after its step, with more to do; it goes on
+ * when nobody waits any more. */
+static void expect_way_made(handle *h, void (*ask)(handle *),
+                            void (*settle)(handle *))
+{
+    stop s = {.h = h, .steps = STEPS, .act = ask};
+
+    fill(h);
+    watched = &s;
+    (void)merge_by_itself(h);
+    watched = NULL;
+    assert_true(s.is_done);
+    assert_int_equal(atomic_load(&merge_of(h)->number), STEPS + 1);
+    (void)merge_by_itself(h);
+    assert_int_equal(atomic_load(&merge_of(h)->number), STEPS + 1);
+    settle(h);
+    (void)merge_by_itself(h);
+    assert_true(atomic_load(&merge_of(h)->number) > STEPS + 1);
+    check(h);
+}
+
+static void settle_wish(handle *h)
+{
+    merge_wish_settle(h->db->store, merge_wish_pending(h->db->store).number,
+                      CASK_OK);
+}
+
+static void test_a_merge_by_itself_makes_way_for_a_started_one(void **state)
+{
+    expect_way_made(*state, start_merge, settle_wish);
+}
+
+static _Atomic uint64_t *wanted_until(handle *h)
+{
+    return &h->db->store->region.header->merger.wanted_until_ns;
+}
+
+/* Another merges, as the lock says; and it waits for longer than it did. */
+static void wait_in_vain(handle *h)
+{
+    cask_merge_report report;
+
+    assert_int_equal(atomic_load(wanted_until(h)), 0);
+    assert_int_equal(cask_merge(h->db, NULL, &report, NULL), CASK_BUSY);
+    assert_true(atomic_load(wanted_until(h)) > 0);
+    atomic_store(wanted_until(h), UINT64_MAX);
+}
+
+static void end_waiting(handle *h)
+{
+    atomic_store(wanted_until(h), 1); /* long ago */
+}
+
+static void test_a_merge_by_itself_makes_way_for_one_that_waits(void **state)
+{
+    handle *h = *state;
+
+    h->options.lock_timeout_ms = 20;
+    handle_reopen(h);
+    expect_way_made(h, wait_in_vain, end_waiting);
+}
+
 /* ---- What is merged ------------------------------------------------------ */
 
 /* Each put is synced, so that each segment holds marks. */
@@ -480,6 +549,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_what_a_cancelled_merge_has_merged_is_not_merged_again),
         TEST(test_short_windows_get_through_a_large_store),
+        TEST(test_a_merge_by_itself_makes_way_for_a_started_one),
+        TEST(test_a_merge_by_itself_makes_way_for_one_that_waits),
         TEST(test_segments_in_which_only_marks_are_dead_are_left_alone),
         TEST(test_a_second_merge_of_all_finds_nothing),
         TEST(test_values_that_expire_later_are_not_read_each_time),

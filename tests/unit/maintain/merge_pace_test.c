@@ -135,6 +135,35 @@ static void test_the_pace_settles_near_what_syncs_bear(void **state)
     assert_in_range(bytes / 60, 12 * MIB, 20 * MIB); /* per second */
 }
 
+/* The same device, whose only sync is one a second: nine steps in ten hear
+ * nothing. */
+static void test_steps_without_a_sync_do_not_raise_the_rate(void **state)
+{
+    merge_step step = {.target_ns = 30 * MS};
+    uint64_t allowed = 20 * MIB;
+    uint64_t highest = 0;
+
+    (void)state;
+    for (unsigned i = 0; i < 600; i++) {
+        bool is_heard = i % 10 == 9;
+
+        step.bytes_per_s = allowed;
+        step.quiet_ns = i % 10 * 100 * MS;
+        step.worst_sync_ns = !is_heard            ? 0
+                             : allowed > 20 * MIB ? 50 * MS
+                                                  : 5 * MS;
+        allowed = merge_pace_adapt(allowed, &step);
+        highest = allowed > highest ? allowed : highest;
+    }
+    assert_int_equal(highest, 24 * MIB);
+    /* Nobody syncs any more. */
+    step.worst_sync_ns = 0;
+    step.quiet_ns = 2999 * MS;
+    assert_int_equal(merge_pace_adapt(allowed, &step), allowed);
+    step.quiet_ns = 3000 * MS;
+    assert_int_equal(merge_pace_adapt(allowed, &step), allowed + 4 * MIB);
+}
+
 static void test_a_step_takes_seconds_at_most(void **state)
 {
     (void)state;
@@ -153,6 +182,7 @@ int main(void)
         cmocka_unit_test(test_the_smaller_limit_counts),
         cmocka_unit_test(test_syncs_slow_a_merge_down_and_let_it_recover),
         cmocka_unit_test(test_the_pace_settles_near_what_syncs_bear),
+        cmocka_unit_test(test_steps_without_a_sync_do_not_raise_the_rate),
         cmocka_unit_test(test_a_step_takes_seconds_at_most),
     };
 
