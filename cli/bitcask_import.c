@@ -390,10 +390,19 @@ static void sum_up(importer *import)
     }
 }
 
+/* Let the store be ready for what is coming. */
+static bool make_room(importer *import)
+{
+    cask_error err = {0};
+
+    return check_store(
+        import, cask_reserve(import->sink.db, import->index.count, &err), &err);
+}
+
 static bool import_all(importer *import)
 {
     cask_error err = {0};
-    bool goes_on = for_each_member(import, note_member) &&
+    bool goes_on = for_each_member(import, note_member) && make_room(import) &&
                    for_each_member(import, import_member);
 
     if (goes_on) {

@@ -168,6 +168,13 @@ static void prepare(const store_handle *store, const cask_batch *batch,
     }
 }
 
+cask_status cask_reserve(cask_db *db, uint64_t count, cask_error *err)
+{
+    cask_status status = db_check_writable(db, err);
+
+    return status == CASK_OK ? hash_reserve(db->store, count, err) : status;
+}
+
 cask_status cask_write(cask_db *db, const cask_batch *batch, cask_error *err)
 {
     cask_status status = db_check_writable(db, err);

@@ -207,6 +207,22 @@ cask_status hash_write(store_handle *store, store_record *records, size_t count,
     return status == CASK_OK ? settle(store, *ret_sequence, err) : status;
 }
 
+cask_status hash_reserve(store_handle *store, uint64_t count, cask_error *err)
+{
+    uint64_t lines = keydir_presize_lines(&store->region, count);
+    cask_status status = region_reserve(&store->region, lines, err);
+
+    if (lines == 0 || status != CASK_OK) {
+        return status;
+    }
+    status = store_lock(store, err);
+    if (status == CASK_OK) {
+        keydir_presize_locked(&store->region, count);
+        store_unlock(store);
+    }
+    return status;
+}
+
 /* ---- Conditional writes ---- */
 
 static bool holds(const cask_write_options *options, bool exists,

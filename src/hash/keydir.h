@@ -75,10 +75,20 @@ void keydir_finish_locked(region_handle *region);
 /* For fewer keys growth is as good. */
 enum { KEYDIR_PRESIZE_LEAST = 32768 };
 
+/* Lines that a keydir made ready for `count` keys takes; pass it to
+ * region_reserve(). 0: it is better left as it is, since something was entered,
+ * or the keys are few. */
+uint64_t keydir_presize_lines(const region_handle *region, uint64_t count);
+
 /*
- * Make an empty keydir, which nobody reads yet, ready for about `count` keys,
- * so that entering them causes few copies. Returns CASK_OK or CASK_NO_SPACE.
+ * Make a keydir in which nothing was entered ready for about `count` keys, so
+ * that entering them causes few copies; the lock is held. Does nothing if
+ * keydir_presize_lines() is 0 by now, or that memory is not there.
  */
+void keydir_presize_locked(region_handle *region, uint64_t count);
+
+/* Both, in a region that nobody else uses yet. Returns CASK_OK or
+ * CASK_NO_SPACE. */
 cask_status keydir_presize(region_handle *region, uint64_t count,
                            cask_error *err);
 

@@ -41,11 +41,6 @@ typedef struct new_group {
     unsigned class;
 } new_group;
 
-static uint64_t directory_lines(unsigned depth)
-{
-    return ((uint64_t)KEYDIR_SHARDS << depth) * 8 / REGION_LINE;
-}
-
 /*
  * What `count` new keys take. The first few may each make a group split. Of
  * many, one in 20 makes one grow, since growth makes room for 16 keys or more:

@@ -92,6 +92,12 @@ static inline _Atomic uint64_t *directory_word(const region_handle *region,
     return (_Atomic uint64_t *)region_line(region, root_line(root)) + index;
 }
 
+/* Lines of a directory of this depth. */
+static inline uint64_t directory_lines(unsigned depth)
+{
+    return ((uint64_t)KEYDIR_SHARDS << depth) * 8 / REGION_LINE;
+}
+
 static inline uint32_t home_line(uint64_t tag, uint32_t lines)
 {
     return (uint32_t)(((tag & UINT32_MAX) * lines) >> 32);

@@ -1,6 +1,10 @@
 /*
  * An empty keydir made ready for a known number of keys, as it would be had
  * they been entered one by one, but without the copies that growth makes.
+ *
+ * Readers find in the old directory nothing, and nothing is what there is, or
+ * look again since the root has changed. A writer that dies before the root is
+ * stored leaves memory that nobody uses, and a keydir as it was.
  */
 #include "hash/keydir_layout.h"
 #include "region/heap.h"
@@ -80,25 +84,42 @@ static void fill_shard(region_handle *region, shard_plan plan,
     }
 }
 
-cask_status keydir_presize(region_handle *region, uint64_t count,
-                           cask_error *err)
+/* Whether no group was ever made: then the first directory is all that the heap
+ * has given. */
+static bool is_untouched(const region_handle *region)
+{
+    return atomic_load_explicit(&region->header->heap.bump,
+                                memory_order_relaxed) ==
+           REGION_HEAP_OFFSET / REGION_LINE + directory_lines(0);
+}
+
+uint64_t keydir_presize_lines(const region_handle *region, uint64_t count)
 {
     shard_plan plans[KEYDIR_SHARDS];
     unsigned depth = 0;
-    uint64_t lines = plan_all(count, plans, &depth);
-    uint64_t directory = ((uint64_t)KEYDIR_SHARDS << depth) * 8 / REGION_LINE;
-    uint64_t root = atomic_load(&region->header->keydir_root);
-    cask_status status;
+    uint64_t lines;
+
+    if (count < KEYDIR_PRESIZE_LEAST || !is_untouched(region)) {
+        return 0;
+    }
+    lines = plan_all(count, plans, &depth);
+    return lines + directory_lines(depth);
+}
+
+void keydir_presize_locked(region_handle *region, uint64_t count)
+{
+    shard_plan plans[KEYDIR_SHARDS];
+    unsigned depth = 0;
+    uint64_t lines = plan_all(count, plans, &depth) + directory_lines(depth);
+    uint64_t root = atomic_load_explicit(&region->header->keydir_root,
+                                         memory_order_relaxed);
     uint64_t line;
 
-    if (count < KEYDIR_PRESIZE_LEAST) {
-        return CASK_OK;
+    if (keydir_presize_lines(region, count) == 0 ||
+        heap_available(region) < lines) {
+        return;
     }
-    status = region_reserve(region, lines + directory, err);
-    if (status != CASK_OK) {
-        return status;
-    }
-    line = heap_take_plain(region, directory);
+    line = heap_take_plain(region, directory_lines(depth));
     for (int i = 0; i < KEYDIR_SHARDS; i++) {
         _Atomic uint64_t *words = region_line(region, line);
 
@@ -106,5 +127,16 @@ cask_status keydir_presize(region_handle *region, uint64_t count,
     }
     atomic_store_explicit(&region->header->keydir_root,
                           root_make(line, depth, root), memory_order_release);
-    return CASK_OK;
+}
+
+cask_status keydir_presize(region_handle *region, uint64_t count,
+                           cask_error *err)
+{
+    cask_status status =
+        region_reserve(region, keydir_presize_lines(region, count), err);
+
+    if (status == CASK_OK) {
+        keydir_presize_locked(region, count);
+    }
+    return status;
 }

@@ -458,6 +458,53 @@ static void test_presize_changes_no_answer(void **state)
     region_detach(&region);
 }
 
+static uint64_t heap_used(const region_handle *region)
+{
+    return atomic_load(&region->header->heap.bump);
+}
+
+static void test_presize_leaves_keys_where_they_are(void **state)
+{
+    region_handle region;
+    uint64_t used;
+
+    (void)state;
+    make_private(&region);
+    set(&region, hash_of(0), place_of(0, 0, true));
+    used = heap_used(&region);
+    assert_int_equal(keydir_presize_lines(&region, 300000), 0);
+    assert_int_equal(keydir_presize(&region, 300000, NULL), CASK_OK);
+    assert_int_equal(
+        region_reserve(&region, 300000 * 20 / REGION_LINE * 2, NULL), CASK_OK);
+    keydir_presize_locked(&region, 300000); /* the first key came in between */
+    assert_int_equal(heap_used(&region), used);
+    check_found(&region, 1);
+    region_detach(&region);
+}
+
+/* Memory that it took before it died is lost, but not once more. */
+static void test_a_writer_that_dies_presizing_leaves_a_good_keydir(void **state)
+{
+    region_handle region;
+    uint64_t lines;
+    uint64_t taken;
+
+    (void)state;
+    make_private(&region);
+    lines = keydir_presize_lines(&region, 300000);
+    assert_true(lines > 300000 * 16 / REGION_LINE);
+    assert_int_equal(region_reserve(&region, lines, NULL), CASK_OK);
+    taken = heap_take_plain(&region, lines / 2);
+    assert_true(taken > 0);
+    memset(region_line(&region, taken), 0xff, lines / 2 * REGION_LINE);
+    assert_int_equal(keydir_presize_lines(&region, 300000), 0);
+    for (uint64_t key = 0; key < 50000; key++) {
+        set(&region, hash_of(key), place_of(key, 0, true));
+    }
+    check_found(&region, 50000);
+    region_detach(&region);
+}
+
 /* A damaged directory must lead nobody outside the heap. */
 static void test_words_that_lead_outside_find_nothing(void **state)
 {
@@ -502,6 +549,9 @@ int main(void)
         cmocka_unit_test(test_readers_never_miss_a_key_while_groups_grow),
         cmocka_unit_test(test_a_writer_that_dies_growing_a_group_loses_nothing),
         cmocka_unit_test(test_presize_changes_no_answer),
+        cmocka_unit_test(test_presize_leaves_keys_where_they_are),
+        cmocka_unit_test(
+            test_a_writer_that_dies_presizing_leaves_a_good_keydir),
         cmocka_unit_test(test_words_that_lead_outside_find_nothing),
     };
 
