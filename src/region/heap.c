@@ -17,9 +17,13 @@ static void count_used(region_heap *heap, uint64_t lines_more)
 uint64_t heap_available(const region_handle *region)
 {
     const region_heap *heap = &region->header->heap;
+    uint64_t end = atomic_load_explicit(&heap->end, memory_order_relaxed);
+    uint64_t bump = atomic_load_explicit(&heap->bump, memory_order_relaxed);
 
-    return atomic_load_explicit(&heap->end, memory_order_relaxed) -
-           atomic_load_explicit(&heap->bump, memory_order_relaxed);
+    if (end > region->map_size / REGION_LINE) {
+        end = region->map_size / REGION_LINE; /* see region_is_covered() */
+    }
+    return bump < end ? end - bump : 0;
 }
 
 uint64_t heap_take_plain(region_handle *region, uint64_t lines)

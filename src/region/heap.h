@@ -11,7 +11,8 @@
 
 #include "region/region.h"
 
-/* Lines that can be taken without region_reserve(). */
+/* Lines that can be taken without region_reserve(): allocated, and mapped by
+ * this process. */
 uint64_t heap_available(const region_handle *region);
 
 /*

@@ -458,6 +458,9 @@ cask_status region_reserve(region_handle *region, uint64_t lines,
     uint64_t step;
     int os_errno;
 
+    if (start > region->map_size) {
+        return region_fail_uncovered(region, err); /* by others */
+    }
     if (bump > end) {
         bump = end; /* both were read while they moved */
     }

@@ -113,7 +113,8 @@ cask_status region_allocate_row(region_handle *region, uint32_t index,
 /*
  * Make sure that `lines` lines can be taken from the heap. Not under the write
  * lock: may call the kernel. Any number of processes at once.
- * Returns CASK_OK or CASK_NO_SPACE, naming the region's file.
+ * Returns CASK_OK; CASK_NO_SPACE, naming the region's file; CASK_NO_MEMORY:
+ * others let it grow beyond what this process has mapped.
  */
 cask_status region_reserve(region_handle *region, uint64_t lines,
                            cask_error *err);

@@ -467,6 +467,41 @@ static void test_more_than_the_address_space_is_refused(void **state)
     region_detach(&region);
 }
 
+/* As it is for a process of little address space when others let the heap
+ * grow, perhaps while it has the write lock. */
+static void test_what_is_not_mapped_is_neither_reserved_nor_taken(void **state)
+{
+    place *p = *state;
+    cask_error err = {CASK_OK, 0, ""};
+    region_handle region;
+    uint64_t room;
+    size_t whole;
+
+    make(p, &region);
+    whole = region.map_size;
+    room = heap_available(&region);
+    region.map_size = REGION_HEAP_OFFSET + HEAP_BYTES;
+    assert_int_equal(heap_available(&region), room);
+    assert_int_equal(region_reserve(&region, room, NULL), CASK_OK);
+    assert_int_equal(region_reserve(&region, room + 1, &err), CASK_NO_SPACE);
+
+    region.map_size -= 10 * REGION_LINE;
+    assert_int_equal(heap_available(&region), room - 10);
+    assert_int_equal(heap_take_plain(&region, room - 9), 0);
+    assert_int_equal(heap_take(&region, 0, (uint32_t)room - 9), 0);
+    /* Neither to be had nor to be made: never "there is room". */
+    assert_int_equal(region_reserve(&region, room, &err), CASK_NO_MEMORY);
+    assert_non_null(strstr(err.message, "ulimit -v"));
+    assert_int_equal(region_reserve(&region, room * 100, &err), CASK_NO_MEMORY);
+    assert_int_not_equal(heap_take_plain(&region, room - 10), 0);
+    assert_int_equal(heap_available(&region), 0);
+    region.map_size -= REGION_LINE;
+    assert_int_equal(heap_available(&region), 0);
+    region.map_size = whole;
+    assert_int_equal(heap_available(&region), 10);
+    region_detach(&region);
+}
+
 static void test_a_full_file_system_is_an_error_not_a_signal(void **state)
 {
     place *p = *state;
@@ -600,6 +635,7 @@ int main(void)
         AT_PLACE(test_what_is_not_there_is_not_taken),
         AT_PLACE(test_reserve_grows_for_every_handle),
         AT_PLACE(test_more_than_the_address_space_is_refused),
+        AT_PLACE(test_what_is_not_mapped_is_neither_reserved_nor_taken),
         AT_PLACE(test_a_full_file_system_is_an_error_not_a_signal),
         AT_PLACE(test_a_region_that_cannot_be_created_leaves_nothing),
         AT_PLACE(test_every_failed_call_of_an_attachment_is_an_error),
