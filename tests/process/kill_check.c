@@ -289,13 +289,19 @@ static void check_segments(const examination *e)
     }
 }
 
-/* After a moved tail two segments may name the same sequences. */
+/* After a moved tail two segments may name the same sequences. One without
+ * records may be between them. */
 static bool overlaps(const cask_segment_stats *segments, size_t count)
 {
-    for (size_t i = 1; i < count; i++) {
+    uint64_t last = 0;
+
+    for (size_t i = 0; i < count; i++) {
         if (segments[i].first_sequence != 0 &&
-            segments[i].first_sequence <= segments[i - 1].last_sequence) {
+            segments[i].first_sequence <= last) {
             return true;
+        }
+        if (segments[i].last_sequence > last) {
+            last = segments[i].last_sequence;
         }
     }
     return false;
