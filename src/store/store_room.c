@@ -193,7 +193,7 @@ static void fill_row(region_row *row, const row_plan *plan,
     row->first_expiry_ms = 0;
     row->oldest_s = 0;
     row->retired_in = 0;
-    atomic_store(&row->has_hint, 0);
+    atomic_store(&row->has_hint, HINT_NONE);
     atomic_store(&row->is_input, 0);
     row->kept_after = 0;
     atomic_store(&row->damage, ROW_SOUND);
@@ -283,6 +283,24 @@ static cask_status enlarge(store_handle *store, uint32_t index, uint64_t bytes,
                 must, err);
 }
 
+uint32_t store_prepared_row(const store_handle *store)
+{
+    const region_header *header = store->region.header;
+    uint32_t next = atomic_load(&header->next_row);
+    uint32_t unlisted = atomic_load(&header->unlisted_row);
+
+    if (next != 0) {
+        return next - 1;
+    }
+    /* Whoever made it the next row may have died before it cleared this, and
+     * it has been used since. */
+    return unlisted != 0 &&
+                   atomic_load(&store->region.rows[unlisted - 1].state) ==
+                       ROW_PREPARED
+               ? unlisted - 1
+               : UINT32_MAX;
+}
+
 /* A row that exists and is not in the MANIFEST: left by an attempt that failed
  * or died, or new. It is not removed when its edit fails: the edit may have
  * reached the file all the same. */
@@ -297,8 +315,8 @@ static cask_status unlisted_row(store_handle *store, uint64_t bytes, bool must,
                          round_up(SEGMENT_HEADER_SIZE + bytes, GROW_FIRST)};
     cask_status status;
 
-    if (atomic_load(&header->unlisted_row) != 0) {
-        *ret_row = atomic_load(&header->unlisted_row) - 1;
+    *ret_row = store_prepared_row(store);
+    if (*ret_row != UINT32_MAX) {
         return enlarge(store, *ret_row, bytes, must, err);
     }
     if (plan.capacity > store->options.segment_max_bytes &&

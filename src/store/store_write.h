@@ -118,6 +118,10 @@ typedef struct row_plan {
 cask_status store_create_row(store_handle *store, const row_plan *plan,
                              uint32_t *ret_row, cask_error *err);
 
+/* The row that is to follow the active one, in the MANIFEST or not yet;
+ * UINT32_MAX: there is none. Maintenance lock held. */
+uint32_t store_prepared_row(const store_handle *store);
+
 /* Make sure that there is a next row, with room for `bytes`; maintenance lock
  * held.
  *
