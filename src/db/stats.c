@@ -240,7 +240,7 @@ static cask_segment_stats segment_stats(const store_handle *store,
         .first_sequence = row->first_sequence,
         .last_sequence = row->last_sequence,
         .sealed = atomic_load(&row->state) == ROW_SEALED,
-        .has_hint = atomic_load(&row->has_hint) == 1,
+        .has_hint = atomic_load(&row->has_hint) == HINT_WRITTEN,
         .quarantined = is_quarantined(row)};
 }
 

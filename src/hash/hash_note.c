@@ -102,7 +102,7 @@ cask_status hash_note_row(const hash_notes *notes, uint32_t index,
     cask_status status = CASK_NOT_FOUND;
     hint_header header;
 
-    if (!notes->by_data && atomic_load(&row->has_hint) == 1) {
+    if (!notes->by_data && atomic_load(&row->has_hint) == HINT_WRITTEN) {
         status = store_hint_load(store, &segment, &bytes, &header, err);
     }
     if (status == CASK_OK) {

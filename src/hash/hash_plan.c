@@ -12,7 +12,7 @@
 static bool is_obscure(const region_row *row)
 {
     return (atomic_load(&row->damage) != ROW_SOUND || row->damaged_bytes > 0) &&
-           atomic_load(&row->has_hint) != 1;
+           atomic_load(&row->has_hint) != HINT_WRITTEN;
 }
 
 static merge_segment facts_of(const store_handle *store,

@@ -88,6 +88,9 @@ typedef struct region_merger {
     /* 1: there may be retired rows; by the holder of the merge lock. */
     _Atomic uint32_t retired;
     _Atomic uint64_t wanted_until_ns; /* monotonic: somebody waits to merge */
+    /* 1: a process that wrote has died, and may have left files that nobody
+     * knows of; see store_sweep(). */
+    _Atomic uint32_t sweep;
 
     /* How fast a merge goes; see hash/hash_pace.h. Written by who merges. */
     alignas(64) _Atomic uint64_t paid_until_ns; /* monotonic; the bucket */

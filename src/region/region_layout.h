@@ -65,6 +65,14 @@ typedef enum region_damage {
     ROW_RELEASED = 3     /* goes with the merge under way */
 } region_damage;
 
+/* Of a sealed segment. */
+typedef enum region_hint {
+    HINT_NONE = 0,
+    HINT_WRITTEN = 1,
+    HINT_NEVER = 2,   /* it could not be written, or must not be */
+    HINT_CLAIMED = 16 /* + process slot of who writes it */
+} region_hint;
+
 /* One segment. The first line is what readers need. */
 typedef struct region_row {
     alignas(REGION_LINE) _Atomic uint64_t file_id; /* 0: no segment */
@@ -90,7 +98,7 @@ typedef struct region_row {
     _Atomic uint64_t first_sequence;
     uint64_t last_sequence;
     uint32_t damaged_bytes;    /* at most UINT32_MAX are counted */
-    _Atomic uint32_t has_hint; /* 1: yes; 2: being written, or cannot be */
+    _Atomic uint32_t has_hint; /* region_hint */
 
     /* Of its puts. They only grow, so a put may be noted twice. */
     alignas(REGION_LINE) uint64_t last_expiry_ms; /* 0: none has one */

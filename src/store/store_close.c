@@ -118,24 +118,25 @@ static cask_status settle_active(store_handle *store, bool last,
     return edit(store, &synced, err);
 }
 
-/* The prepared segment has taken no record: it goes. */
+/* The prepared segment has taken no record: it goes, listed or not. */
 static cask_status drop_next(store_handle *store, cask_error *err)
 {
     region_header *header = store->region.header;
-    uint32_t next = atomic_load(&header->next_row);
+    uint32_t next = store_prepared_row(store);
     manifest_edit drop = {.type = MANIFEST_DROP};
     char name[SEGMENT_NAME_SIZE];
     cask_status status;
     region_row *row;
 
-    if (next == 0) {
+    if (next == UINT32_MAX) {
         return CASK_OK;
     }
-    row = &store->region.rows[next - 1];
+    row = &store->region.rows[next];
     drop.drop.segment_id = atomic_load(&row->file_id);
     status = edit(store, &drop, err);
     if (status == CASK_OK) {
         atomic_store(&header->next_row, 0);
+        atomic_store(&header->unlisted_row, 0);
         atomic_store(&row->state, ROW_FREE);
         atomic_store(&row->file_id, 0);
         segment_name_format(drop.drop.segment_id, name);
@@ -153,9 +154,8 @@ static void write_missing_hints(store_handle *store)
         region_row *row = &store->region.rows[i];
         cask_error err = {CASK_OK, 0, ""};
 
-        if (atomic_load(&row->state) == ROW_SEALED &&
-            atomic_load(&row->has_hint) == 0 && row->records > 0 &&
-            store_has_room_for_hint(store, i) &&
+        if (atomic_load(&row->state) == ROW_SEALED && row->records > 0 &&
+            store_claim_hint(store, i) &&
             store_write_hint(store, i, &err) != CASK_OK) {
             store_event(store, CASK_EVENT_HINT, err.status, "%s", err.message);
         }
@@ -201,7 +201,9 @@ static cask_status finish_log(store_handle *store, cask_error *err)
         }
     }
     if (status == CASK_OK) {
+        store_bury_dead(store);
         store_merge_tidy(store);
+        store_sweep(store);
         status = store_maintain_begin(store, err);
     }
     if (status == CASK_OK) {
@@ -209,6 +211,7 @@ static cask_status finish_log(store_handle *store, cask_error *err)
          * short ones need not make it again. */
         if (is_last(store) && !store->options.linger) {
             status = drop_next(store, err);
+            status = status == CASK_OK ? store_merge_leave(store, err) : status;
         }
         write_missing_hints(store);
         if (status == CASK_OK) {

@@ -14,6 +14,7 @@
 #include "store/store.h"
 #include "store/store_recover.h"
 #include "store/store_read.h"
+#include "store/store_shortage.h"
 
 /* Rows are collected in pieces of this size before they are written. */
 enum { PIECE_ROWS = 8192 };
@@ -25,6 +26,26 @@ typedef struct hint_writer {
     size_t rows;     /* in the piece */
     uint8_t piece[PIECE_ROWS * HINT_ROW_SIZE];
 } hint_writer;
+
+/* ---- Claims: one process writes a hint, or removes what is left of one ----
+ */
+
+static uint32_t claim_of(const store_handle *store)
+{
+    return HINT_CLAIMED + store->process_slot;
+}
+
+/* If the row is another segment's by now the claim went with the old one. */
+static void settle_claim(store_handle *store, region_row *row,
+                         region_hint outcome)
+{
+    uint32_t claim = claim_of(store);
+
+    (void)atomic_compare_exchange_strong(&row->has_hint, &claim,
+                                         (uint32_t)outcome);
+}
+
+/* ---- The file ---- */
 
 static int flush_rows(hint_writer *writer)
 {
@@ -158,8 +179,49 @@ static void begin_header(const store_handle *store, const region_row *row,
     memcpy(ret_header->uuid, store->identity.uuid, 16);
 }
 
-cask_status store_write_hint(store_handle *store, uint32_t row_index,
-                             cask_error *err)
+/* The row may become another segment's while this looks, or the disk have no
+ * room: then the claim is taken back. */
+bool store_claim_hint(store_handle *store, uint32_t row_index)
+{
+    region_row *row = &store->region.rows[row_index];
+    uint64_t id = atomic_load(&row->file_id);
+    uint32_t none = HINT_NONE;
+
+    if (atomic_load(&row->state) != ROW_SEALED || id == 0 ||
+        atomic_load(&row->has_hint) != HINT_NONE ||
+        !atomic_compare_exchange_strong(&row->has_hint, &none,
+                                        claim_of(store))) {
+        return false;
+    }
+    if (atomic_load(&row->state) == ROW_SEALED &&
+        atomic_load(&row->file_id) == id &&
+        store_has_room_for_hint(store, row_index)) {
+        return true;
+    }
+    settle_claim(store, row, HINT_NONE);
+    return false;
+}
+
+bool store_remove_aside(store_handle *store, uint32_t row_index,
+                        const char *name)
+{
+    region_row *row = &store->region.rows[row_index];
+    uint32_t has_hint = HINT_NONE;
+    bool removed;
+
+    /* If there is a hint already, or never one, nobody writes it. */
+    if (!atomic_compare_exchange_strong(&row->has_hint, &has_hint,
+                                        claim_of(store)) &&
+        has_hint >= HINT_CLAIMED) {
+        return false;
+    }
+    removed = store->os->ops->remove(store->dir, name) == 0;
+    settle_claim(store, row, HINT_NONE);
+    return removed;
+}
+
+static cask_status write_hint(store_handle *store, uint32_t row_index,
+                              cask_error *err)
 {
     region_row *row = &store->region.rows[row_index];
     hint_writer *writer = malloc(sizeof(*writer));
@@ -199,11 +261,23 @@ cask_status store_write_hint(store_handle *store, uint32_t row_index,
         hint_name_format(expected.id, name);
         (void)store->os->ops->remove(store->dir, name);
         status = CASK_OK;
-    } else if (status == CASK_OK) {
-        atomic_store(&row->has_hint, 1);
     }
     store_bytes_free(store, &bytes);
     store->os->ops->close(file);
     free(writer);
+    return status;
+}
+
+cask_status store_write_hint(store_handle *store, uint32_t row_index,
+                             cask_error *err)
+{
+    region_row *row = &store->region.rows[row_index];
+    uint32_t none = HINT_NONE;
+    cask_status status;
+
+    (void)atomic_compare_exchange_strong(&row->has_hint, &none,
+                                         claim_of(store));
+    status = write_hint(store, row_index, err);
+    settle_claim(store, row, status == CASK_OK ? HINT_WRITTEN : HINT_NEVER);
     return status;
 }

@@ -18,22 +18,23 @@ typedef struct recovered {
     bool is_open; /* by others too: the rows of its region count */
 } recovered;
 
-static bool in_region(const region_handle *region, uint64_t id)
+/* UINT32_MAX: no row has it. */
+static uint32_t row_of(const region_handle *region, uint64_t id)
 {
     uint32_t count = atomic_load(&region->header->row_count);
 
     for (uint32_t i = 0; i < count; i++) {
         if (atomic_load(&region->rows[i].file_id) == id) {
-            return true;
+            return i;
         }
     }
-    return id >= atomic_load(&region->header->next_id); /* never given out */
+    return UINT32_MAX;
 }
 
 static bool is_known(const recovered *r, uint64_t id)
 {
     return manifest_find(r->manifest, id) != NULL ||
-           (r->is_open && in_region(&r->store->region, id));
+           (r->is_open && row_of(&r->store->region, id) != UINT32_MAX);
 }
 
 static cask_status last_listed_sequence(const recovered *r, uint64_t *ret_last,
@@ -88,6 +89,7 @@ static cask_status judge_records(const recovered *r,
     manifest_segment segment = {.id = header->id, .nonce = header->nonce};
     store_tail tail;
     uint64_t listed = 0;
+    bool is_suspect;
     cask_status status = store_tail_examine(r->store, &segment, &tail, err);
 
     *ret_remove = status == CASK_OK || !has_changed(r->store, header->id, size);
@@ -95,12 +97,12 @@ static cask_status judge_records(const recovered *r,
         store_tail_free(r->store, &tail);
         return CASK_OK;
     }
-    if (status == CASK_OK) {
+    is_suspect = status == CASK_OK && tail.last_sequence >= header->born &&
+                 tail.last_sequence >= r->manifest->next_sequence;
+    if (is_suspect) {
         status = last_listed_sequence(r, &listed, err);
     }
-    if (status == CASK_OK && tail.last_sequence >= header->born &&
-        tail.last_sequence >= r->manifest->next_sequence &&
-        tail.last_sequence > listed) {
+    if (is_suspect && status == CASK_OK && tail.last_sequence > listed) {
         status = fail(err, CASK_CORRUPT, 0,
                       "%016" PRIx64 ".log holds records up to sequence %" PRIu64
                       ", but MANIFEST does not list it; restore MANIFEST, or "
@@ -157,14 +159,16 @@ static cask_status judge_unlisted(const recovered *r, uint64_t id,
 }
 
 /* Files that one listing finds to be removed; the next finds more. */
-enum { SWEEP_MOST = 64 };
+enum { SWEEP_MOST = 64, SWEEP_NAME = SEGMENT_NAME_SIZE + 8 };
+
+#define NEW ".new"
 
 typedef struct sweep {
     const recovered *r;
     cask_error *err;
     cask_status status;
     /* Removed after the listing, one listing for each few. */
-    char names[SWEEP_MOST][SEGMENT_NAME_SIZE + 8];
+    char names[SWEEP_MOST][SWEEP_NAME];
     size_t count;
     bool keep; /* somebody may read them still: they go another time */
 } sweep;
@@ -186,6 +190,20 @@ static bool ends_with(const char *name, const char *suffix)
     return size > tail && strcmp(name + size - tail, suffix) == 0;
 }
 
+/* Of "<hint's name>.new". */
+static bool aside_name_parse(const char *name, uint64_t *ret_id)
+{
+    char hint[SWEEP_NAME];
+    size_t size = strlen(name);
+
+    if (size >= sizeof(hint) || !ends_with(name, NEW)) {
+        return false;
+    }
+    memcpy(hint, name, size - strlen(NEW));
+    hint[size - strlen(NEW)] = 0;
+    return hint_name_parse(hint, ret_id);
+}
+
 static bool sweep_name(void *context, const char *name)
 {
     sweep *s = context;
@@ -198,11 +216,14 @@ static bool sweep_name(void *context, const char *name)
         }
     } else if (hint_name_parse(name, &id)) {
         leftover = !is_known(s->r, id);
-    } else if (!s->r->is_open) { /* else they may be being written */
+    } else {
         leftover = ends_with(name, ".hint.new") ||
-                   strcmp(name, MANIFEST_NAME ".new") == 0 ||
-                   strcmp(name, CONFIG_NAME ".new") == 0 ||
-                   strcmp(name, IDENTITY_NAME ".new") == 0;
+                   strcmp(name, MANIFEST_NAME NEW) == 0 ||
+                   strcmp(name, CONFIG_NAME NEW) == 0 ||
+                   (!s->r->is_open && strcmp(name, IDENTITY_NAME NEW) == 0);
+    }
+    if (s->r->is_open) {
+        s->status = CASK_OK; /* what cannot be judged stays */
     }
     /* With a private index all are judged and none is removed. */
     if (leftover && !s->r->store->private_index && !s->keep &&
@@ -211,6 +232,21 @@ static bool sweep_name(void *context, const char *name)
         s->count++;
     }
     return s->status == CASK_OK && s->count < SWEEP_MOST;
+}
+
+/* In an open store a hint may be being written; of a segment that is gone it
+ * is of no use, and its writer knows. */
+static bool remove_leftover(const recovered *r, const char *name)
+{
+    store_handle *store = r->store;
+    uint32_t row = UINT32_MAX;
+    uint64_t id;
+
+    if (r->is_open && aside_name_parse(name, &id)) {
+        row = row_of(&store->region, id);
+    }
+    return row != UINT32_MAX ? store_remove_aside(store, row, name)
+                             : store->os->ops->remove(store->dir, name) == 0;
 }
 
 static cask_status sweep_all(const recovered *r, cask_error *err)
@@ -227,12 +263,15 @@ static cask_status sweep_all(const recovered *r, cask_error *err)
                     .status = CASK_OK,
                     .keep =
                         !store->private_index && store_files_are_kept(store)};
+        if (s.keep) {
+            atomic_store(&store->region.header->merger.sweep, 1);
+        }
         os_errno = store->os->ops->list(store->dir, sweep_name, &s);
         if (os_errno != 0) {
             return fail_os(err, os_errno, "cannot list %s", store->path);
         }
         for (size_t i = 0; i < s.count && s.status == CASK_OK; i++) {
-            if (store->os->ops->remove(store->dir, s.names[i]) == 0) {
+            if (remove_leftover(r, s.names[i])) {
                 removed++;
                 store_event(store, CASK_EVENT_LEFTOVER, CASK_OK,
                             "removed %s, left by a process that died",
@@ -258,4 +297,24 @@ void store_sweep_unknown(store_handle *store, const manifest_state *manifest)
     const recovered r = {store, manifest, true};
 
     (void)sweep_all(&r, NULL);
+}
+
+void store_sweep(store_handle *store)
+{
+    region_merger *merger = &store->region.header->merger;
+    manifest_state manifest;
+
+    if (atomic_load(&merger->sweep) == 0 || store_files_are_kept(store) ||
+        store_maintain_begin(store, NULL) != CASK_OK) {
+        return;
+    }
+    /* Before it looks: who dies from here on raises it again. */
+    if (atomic_exchange(&merger->sweep, 0) != 0) {
+        if (manifest_load(store->dir, store->identity.uuid, &manifest, NULL) ==
+            CASK_OK) {
+            store_sweep_unknown(store, &manifest);
+        }
+        manifest_free(&manifest);
+    }
+    store_maintain_end(store);
 }

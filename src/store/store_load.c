@@ -146,7 +146,7 @@ static cask_status open_hint(store_handle *store, load_source *source,
         row->newest_s = source->header.newest_s;
         row->first_expiry_ms = row->last_expiry_ms == 0 ? 0 : 1;
         row->oldest_s = 1;
-        atomic_store(&row->has_hint, 1);
+        atomic_store(&row->has_hint, HINT_WRITTEN);
     }
     return status;
 }

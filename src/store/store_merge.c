@@ -53,7 +53,8 @@ static bool may_be_released_locked(const store_handle *store, uint32_t index)
 {
     const region_row *row = &store->region.rows[index];
 
-    return row->live_records == 0 && atomic_load(&row->has_hint) == 1 &&
+    return row->live_records == 0 &&
+           atomic_load(&row->has_hint) == HINT_WRITTEN &&
            row->kept_after != atomic_load(&merge_of(store)->number) + 1;
 }
 
@@ -659,6 +660,20 @@ cask_status store_merge_keep_inputs(store_handle *store, cask_error *err)
     return status;
 }
 
+/* Whoever replaced the MANIFEST may have died before its name was synced; it
+ * must be before inputs go, or power fails and the old one needs them. */
+static cask_status sync_replaced(store_handle *store, cask_error *err)
+{
+    int os_errno = store->os->ops->sync_dir(store->dir);
+
+    if (os_errno != 0) {
+        store_poison(store, os_errno, "the directory");
+        return fail_os(err, os_errno, "cannot sync %s; reopen the store",
+                       store->path);
+    }
+    return CASK_OK;
+}
+
 /* Maintenance lock held. */
 static cask_status inherit(store_handle *store, bool *ret_replaced,
                            manifest_header *ret_header, cask_error *err)
@@ -668,7 +683,9 @@ static cask_status inherit(store_handle *store, bool *ret_replaced,
         manifest_load(store->dir, store->identity.uuid, &manifest, err);
 
     *ret_replaced = status == CASK_OK && is_replaced(store, &manifest);
-    if (status == CASK_OK && !*ret_replaced) {
+    if (*ret_replaced) {
+        status = sync_replaced(store, err);
+    } else if (status == CASK_OK) {
         abandon(store);
         /* Also what others than mergers had just made when they died. */
         store_sweep_unknown(store, &manifest);
@@ -694,4 +711,52 @@ cask_status store_merge_inherit(store_handle *store, cask_error *err)
     }
     return status == CASK_OK && replaced ? enter_moving(store, &header, err)
                                          : status;
+}
+
+/* ---- The last close ---- */
+
+/* Of a merge: what it made, replaced, or was about to. */
+static bool is_of_merge(const region_row *row)
+{
+    uint32_t state = atomic_load(&row->state);
+
+    return state == ROW_OUTPUT || state == ROW_RETIRED ||
+           (state == ROW_SEALED && atomic_load(&row->is_input) != 0);
+}
+
+static void remove_unlisted(store_handle *store, const manifest_state *manifest)
+{
+    uint32_t count = atomic_load(&store->region.header->row_count);
+
+    for (uint32_t i = 0; i < count; i++) {
+        const region_row *row = &store->region.rows[i];
+
+        if (is_of_merge(row) &&
+            manifest_find(manifest, atomic_load(&row->file_id)) == NULL) {
+            remove_row(store, i);
+        }
+    }
+}
+
+cask_status store_merge_leave(store_handle *store, cask_error *err)
+{
+    manifest_state manifest;
+    cask_status status;
+
+    if ((atomic_load(&merge_of(store)->phase) == MERGE_NONE &&
+         !has_retired(store)) ||
+        store_files_are_kept(store)) {
+        return CASK_OK;
+    }
+    status = manifest_load(store->dir, store->identity.uuid, &manifest, err);
+    if (status == CASK_OK &&
+        atomic_load(&merge_of(store)->phase) == MERGE_COPYING &&
+        is_replaced(store, &manifest)) {
+        status = sync_replaced(store, err);
+    }
+    if (status == CASK_OK) {
+        remove_unlisted(store, &manifest);
+    }
+    manifest_free(&manifest);
+    return status;
 }

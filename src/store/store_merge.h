@@ -112,6 +112,13 @@ cask_status store_merge_keep_inputs(store_handle *store, cask_error *err);
 /* What store_merge_tidy() does, for who has the merge lock. */
 void store_merge_clean(store_handle *store);
 
+/*
+ * Remove what a merge that died had under way and MANIFEST does not list, and
+ * all that merges have replaced. For the last handle, when nobody will look at
+ * the region again; open lock and maintenance lock held.
+ */
+cask_status store_merge_leave(store_handle *store, cask_error *err);
+
 /* ---- Windows (store_window.c) ---- */
 
 /* Whether merge_window is open for this handle: it opens a little later for

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <inttypes.h>
 
+#include "store/store_recover.h"
 #include "store/store_settings.h"
 
 enum { POLL_MS = 1, POLL_MOST_MS = 20 };
@@ -56,9 +57,12 @@ bool store_slot_is_alive(store_handle *store, uint32_t slot)
            locked;
 }
 
-/* What a dead handle counted is kept. */
-static void bury(region_header *header, region_process *process)
+/* What a handle counted is kept. */
+static void leave_slot(store_handle *store, uint32_t slot)
 {
+    region_header *header = store->region.header;
+    region_process *process = &store->region.processes[slot];
+
     atomic_fetch_add(&header->past_gets, atomic_load(&process->gets));
     atomic_fetch_add(&header->past_get_misses,
                      atomic_load(&process->get_misses));
@@ -67,12 +71,49 @@ static void bury(region_header *header, region_process *process)
     process->in_use = 0;
 }
 
+/* The handle died: hints that it was writing are for others to write. `in_use`
+ * last, so that whoever takes over from this one does all of it again. The
+ * slot's byte is locked. */
+static void bury(store_handle *store, uint32_t slot)
+{
+    uint32_t count = atomic_load(&store->region.header->row_count);
+
+    if (store->region.processes[slot].writer != 0) {
+        for (uint32_t i = 0; i < count; i++) {
+            uint32_t claim = HINT_CLAIMED + slot;
+
+            (void)atomic_compare_exchange_strong(
+                &store->region.rows[i].has_hint, &claim, HINT_NONE);
+        }
+        atomic_store(&store->region.header->merger.sweep, 1);
+    }
+    leave_slot(store, slot);
+}
+
+void store_bury_dead(store_handle *store)
+{
+    const os_ops *ops = store->os->ops;
+
+    for (uint32_t slot = 0; slot < REGION_PROCESSES; slot++) {
+        if (store->region.processes[slot].in_use == 0 ||
+            store_slot_is_alive(store, slot) ||
+            ops->lock(store->lock_file, LOCK_PROCESSES + slot, 1,
+                      OS_EXCLUSIVE) != 0) {
+            continue;
+        }
+        if (store->region.processes[slot].in_use != 0) {
+            bury(store, slot); /* nobody has meanwhile */
+        }
+        store_unlock_byte(store, LOCK_PROCESSES + slot);
+    }
+}
+
 static void fill_slot(store_handle *store, uint32_t slot)
 {
     region_process *process = &store->region.processes[slot];
 
     if (process->in_use != 0) {
-        bury(store->region.header, process);
+        bury(store, slot);
     }
     store->generation = atomic_fetch_add(&process->generation, 1) + 1;
     process->pid = store->os->ops->pid(store->os);
@@ -113,7 +154,7 @@ void store_release_slot(store_handle *store)
         return;
     }
     store_publish_counters(store);
-    bury(store->region.header, &store->region.processes[store->process_slot]);
+    leave_slot(store, store->process_slot);
     store->has_slot = false;
     store_unlock_byte(store, LOCK_PROCESSES + store->process_slot);
 }

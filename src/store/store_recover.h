@@ -113,16 +113,39 @@ cask_status store_sweep_leftovers(store_handle *store,
 /*
  * The same in a store that is open, best effort: segments and hints of which
  * neither MANIFEST nor a row of the region knows, because who made them died
- * before it could say so. Maintenance lock held, so that nobody makes any.
+ * before it could say so; hints that nobody writes any more; `*.new`.
+ * Maintenance lock held, so that nobody makes any.
  */
 void store_sweep_unknown(store_handle *store, const manifest_state *manifest);
+
+/*
+ * That, if a process has died that wrote, and unless files are to be kept: then
+ * another time. Takes the maintenance lock. Cost: nothing if nobody has died;
+ * else a listing of the directory.
+ */
+void store_sweep(store_handle *store);
+
+/* Give up the slots of handles that died, with what these had claimed; raise
+ * `sweep` if one of them wrote (store_process.c). Cost: a system call for each
+ * open handle. */
+void store_bury_dead(store_handle *store);
 
 /* Fill a new region from the files. */
 cask_status store_recover(store_handle *store, cask_error *err);
 
 /* ---- Hints (store_hint.c) ---- */
 
-/* Write the hint of a sealed row. */
+/* Become the only one who writes the hint of a sealed row that has none. False:
+ * it has one, gets none, another writes it, or the disk has no room. */
+bool store_claim_hint(store_handle *store, uint32_t row);
+
+/* Remove what is left of a hint of the row, the file `name`, which was aside.
+ * False: somebody writes it, or it is not there. */
+bool store_remove_aside(store_handle *store, uint32_t row, const char *name);
+
+/* Write the hint of a row that was claimed, or that others cannot claim as it
+ * is not sealed yet. The claim ends; if it fails the row gets no hint until the
+ * next recovery. */
 cask_status store_write_hint(store_handle *store, uint32_t row,
                              cask_error *err);
 

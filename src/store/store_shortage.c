@@ -118,7 +118,7 @@ static bool has_spare_hint(const store_handle *store, uint32_t index)
     const region_row *row = &store->region.rows[index];
 
     return atomic_load(&row->state) == ROW_SEALED &&
-           atomic_load(&row->has_hint) == 1 &&
+           atomic_load(&row->has_hint) == HINT_WRITTEN &&
            atomic_load(&row->damage) == ROW_SOUND && row->damaged_bytes == 0;
 }
 
@@ -152,11 +152,11 @@ static bool remove_hint(store_handle *store, uint32_t index)
 {
     region_row *row = &store->region.rows[index];
     char name[SEGMENT_NAME_SIZE];
-    uint32_t is_there = 1;
+    uint32_t is_there = HINT_WRITTEN;
 
     /* First the number: whoever dies in between leaves a file that is replaced
      * when the hint is written again. */
-    if (!atomic_compare_exchange_strong(&row->has_hint, &is_there, 0)) {
+    if (!atomic_compare_exchange_strong(&row->has_hint, &is_there, HINT_NONE)) {
         return false;
     }
     hint_name_format(atomic_load(&row->file_id), name);

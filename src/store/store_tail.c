@@ -336,7 +336,8 @@ static cask_status move_locked(store_handle *store, uint32_t *ret_old,
         /* No hint before it is sealed: should nobody seal it, the next open
          * counts a mark behind its last record, and the hint would not fit. */
         atomic_store(
-            &store->region.rows[atomic_load(&header->active_row)].has_hint, 2);
+            &store->region.rows[atomic_load(&header->active_row)].has_hint,
+            HINT_NEVER);
         atomic_store(&header->moving, 1);
     }
     status = move(store, ret_old, err);
@@ -401,7 +402,7 @@ static cask_status move_and_seal(store_handle *store, cask_error *err)
         status = store_seal_row(store, old, err);
     }
     if (status == CASK_OK) {
-        atomic_store(&store->region.rows[old].has_hint, 0);
+        atomic_store(&store->region.rows[old].has_hint, HINT_NONE);
     }
     return status;
 }

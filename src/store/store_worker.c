@@ -41,46 +41,21 @@ static bool sync_is_due(store_handle *store)
            now - atomic_load(&commit->last_sync_ns) >= interval / 2;
 }
 
-/* Claimed by one store, so that no two processes write the same. The row may
- * become another segment's while this looks, or the disk have no room: then the
- * claim is taken back. */
-static bool claim_hint(store_handle *store, uint32_t index)
-{
-    region_row *row = &store->region.rows[index];
-    uint64_t id = atomic_load(&row->file_id);
-    uint32_t none = 0;
-    uint32_t claimed = 2;
-
-    if (atomic_load(&row->state) != ROW_SEALED || id == 0 ||
-        atomic_load(&row->has_hint) != 0 ||
-        !atomic_compare_exchange_strong(&row->has_hint, &none, claimed)) {
-        return false;
-    }
-    if (atomic_load(&row->state) == ROW_SEALED &&
-        atomic_load(&row->file_id) == id &&
-        store_has_room_for_hint(store, index)) {
-        return true;
-    }
-    (void)atomic_compare_exchange_strong(&row->has_hint, &claimed, 0);
-    return false;
-}
-
-/* Hints for segments that have none; nothing waits for it. A claim that dies
- * with its process costs the next open a scan. */
+/* Hints for segments that have none; nothing waits for it. */
 static void write_hints(store_handle *store, cask_error *err)
 {
     uint32_t count = atomic_load(&store->region.header->row_count);
 
     for (uint32_t i = 0; i < count && !atomic_load(&store->worker_stop); i++) {
-        if (claim_hint(store, i)) {
+        if (store_claim_hint(store, i)) {
             report(store, CASK_EVENT_HINT, store_write_hint(store, i, err),
                    err);
         }
     }
 }
 
-/* Files that somebody still read when their segments were merged; one handle
- * of all looks, once a second. */
+/* Processes that died, files that they left, and those that somebody still read
+ * when their segments were merged; one handle of all looks, once a second. */
 static void clean(store_handle *store)
 {
     region_merger *merger = &store->region.header->merger;
@@ -88,10 +63,13 @@ static void clean(store_handle *store)
     uint64_t now = store->os->ops->now_ns(store->os);
 
     /* Seconds of those that wait do not tick together: a little less. */
-    if (atomic_load(&merger->retired) != 0 &&
-        now - cleaned >= (TICK_MS - TICK_MS / 10) * UINT64_C(1000000) &&
+    if (now - cleaned >= (TICK_MS - TICK_MS / 10) * UINT64_C(1000000) &&
         atomic_compare_exchange_strong(&merger->cleaned_ns, &cleaned, now)) {
-        store_merge_tidy(store);
+        store_bury_dead(store);
+        store_sweep(store);
+        if (atomic_load(&merger->retired) != 0) {
+            store_merge_tidy(store);
+        }
     }
 }
 

@@ -69,6 +69,8 @@ typedef struct kill_share {
     uint64_t seed;
     _Atomic bool pause;
     _Atomic bool failed;
+    _Atomic bool is_last_open; /* kill_finish() has opened the store */
+    _Atomic bool is_alone;     /* nobody else is left */
     char message[512];
     _Atomic uint64_t sequence; /* highest that was acknowledged */
     _Atomic uint64_t counter_acked[COUNTERS];
@@ -136,5 +138,9 @@ void kill_resolve(kill_share *share, cask_db *db, unsigned writer,
 
 /* Look at the whole store while nobody writes. */
 void kill_examine(kill_share *share, test_random *random);
+
+/* Open the store, wait until all others are dead, write, perhaps merge, close:
+ * then there are the files that MANIFEST lists, and no region. */
+void kill_finish(kill_share *share, test_random *random);
 
 #endif

@@ -123,19 +123,27 @@ static void look_for_failures(schedule *s)
 
 /* ---- Checks ---- */
 
-static void run_check(schedule *s)
+typedef void (*check_fn)(kill_share *share, test_random *random);
+
+static pid_t start_check(schedule *s, check_fn check)
 {
     uint64_t number = ++s->lives;
-    int status = 0;
     pid_t pid = start_process();
 
     if (pid == 0) {
         test_random random = test_random_make(s->share->seed, number);
 
         (void)alarm(3 * BOUND_SECONDS);
-        kill_examine(s->share, &random);
+        check(s->share, &random);
         _exit(0);
     }
+    return pid;
+}
+
+static void end_check(schedule *s, pid_t pid)
+{
+    int status = 0;
+
     (void)waitpid(pid, &status, 0);
     if (status != 0) {
         if (WIFSIGNALED(status)) {
@@ -144,6 +152,11 @@ static void run_check(schedule *s)
         }
         give_up(s, "the check found:");
     }
+}
+
+static void run_check(schedule *s)
+{
+    end_check(s, start_check(s, kill_examine));
 }
 
 /* Let everybody who lives stop between two operations. */
@@ -211,13 +224,40 @@ static void new_store(schedule *s)
     }
 }
 
-/* Everybody is dead: what is left of the store is right, and a last close
- * leaves no shared memory behind. */
+static void wait_for_open(schedule *s)
+{
+    while (!atomic_load(&s->share->is_last_open)) {
+        look_for_failures(s);
+        (void)usleep(100);
+    }
+}
+
+/* Everybody is killed, and one more process uses the store. It has opened it
+ * before and finds what the others left as they die, or it recovers the store,
+ * or finds a region that lingers. Its close leaves no file and no shared memory
+ * behind, and what is in the store is right. */
 static void end_store(schedule *s)
 {
+    bool opens_first = test_random_chance(&s->random, 50);
+    pid_t last = 0;
+
+    atomic_store(&s->share->is_last_open, false);
+    atomic_store(&s->share->is_alone, false);
+    if (opens_first) {
+        last = start_check(s, kill_finish);
+        wait_for_open(s);
+    }
     for (unsigned i = 0; i < WORKERS; i++) {
         stop_worker(s, i);
     }
+    atomic_store(&s->share->is_alone, true);
+    if (!opens_first) {
+        if (test_random_chance(&s->random, 50)) {
+            run_check(s);
+        }
+        last = start_check(s, kill_finish);
+    }
+    end_check(s, last);
     run_check(s);
     for (unsigned tries = 0; scratch_regions(s->share->path) != 0; tries++) {
         if (tries == 50) {

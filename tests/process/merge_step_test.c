@@ -21,6 +21,7 @@
 #include "hash/hash_merge.h"
 #include "hash/keydir.h"
 #include "process/stepper.h"
+#include "process/stray.h"
 #include "region/place.h"
 #include "store/store_merge.h"
 #include "support/flip.h"
@@ -35,6 +36,7 @@ typedef struct scene {
     cask_db *db; /* NULL: no handle is open */
     test_random random;
     test_random media;      /* what goes wrong on them */
+    test_random endings;    /* who is the last to close */
     uint64_t version[KEYS]; /* 0: absent */
     uint64_t next_version;
     bool opens_late; /* the child opens the store under ptrace */
@@ -285,6 +287,21 @@ static void compare_files(scene *s)
     fail_msg("%s was left behind", l.stray);
 }
 
+/* A last close leaves what MANIFEST lists, whatever was under way. */
+static void close_and_compare_files(scene *s)
+{
+    char stray[STRAY_NAME];
+
+    close_store(s);
+    stray_find(s->path, stray);
+    if (stray[0] != 0) {
+        fail_msg("left behind by the last close: %s", stray);
+    }
+    open_store(s);
+    compare_keys(s);
+    compare_counters(s);
+}
+
 /* ---- The child ---- */
 
 static cask_status merge_all(cask_db *db, cask_error *err)
@@ -349,6 +366,9 @@ static void end_round(scene *s)
         open_store(s);
     }
     compare_keys(s);
+    if (test_random_chance(&s->endings, 25)) {
+        close_and_compare_files(s);
+    }
     if (test_random_chance(&s->random, 50)) {
         /* By itself first: a merge of all would hide wrong counters. */
         require(unless_damaged(s, hash_merge_complete(s->db->store, &err)),
@@ -524,6 +544,7 @@ static int set_up(void **state)
     assert_non_null(s);
     s->random = test_random_make(test_seed(), 0);
     s->media = test_random_make(test_seed(), 1);
+    s->endings = test_random_make(test_seed(), 2);
     s->hurt = KEYS;
     scratch_make(s->path);
     cask_options_init(&s->options);
