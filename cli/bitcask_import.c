@@ -1,10 +1,11 @@
 /*
  * From the files of Bitcask into a store, see bitcask_import.h.
  *
- * First the newest version of each key is looked for, in the hints where they
- * are sound; then the data is read, each record proves itself by its checksum,
- * and the newest ones are put. So only what will stay is written, and the
- * values pass through once.
+ * If the hints tell that few versions are old, all of them are put, in order;
+ * see bitcask_stream.c. Else the newest version of each key is looked for
+ * first, in the hints where they are sound; then the data is read, each record
+ * proves itself by its checksum, and the newest ones are put. So only what will
+ * stay is written, and the values pass through once.
  *
  * Hints may promise what the data does not hold. Such keys are UNKNOWN after
  * the first time; the newest version is then looked for in the data alone, for
@@ -12,130 +13,57 @@
  */
 #include "bitcask_import.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 
-#include "bitcask_index.h"
-#include "bitcask_walk.h"
-#include "import_sink.h"
-#include "key_text.h"
-#include "progress.h"
+#include "bitcask_importer.h"
+#include "bitcask_survey.h"
 #include "signals.h"
-#include "units.h"
 
 enum {
     HINTS_AT_ONCE = 32,
-    NOTES_PER_FILE = 20 /* then damage is only counted */
+    UNHINTED_TENTHS_MOST = 1 /* of the data, to be put in order */
 };
 
-typedef struct importer {
-    bitcask_source *source;
-    import_sink sink;
-    bitcask_index index;
-    bitcask_import_counts counts;
-    exit_status status;
+/* ---- Looking at the hints --------------------------------------------- */
 
-    size_t member;         /* the file that is read */
-    bool again;            /* the second time, for keys that are UNKNOWN */
-    bool has_unknown;      /* there are some */
-    uint64_t file_notes;   /* printed about this file */
-    uint64_t bytes_before; /* read of the files before this one */
-    progress progress;
-} importer;
-
-static bool fail_with(importer *import, exit_status status)
+static bool survey_hints(importer *import, bitcask_hints *hints)
 {
-    import->status = status;
-    return false;
+    bitcask_hint hint;
+    cask_slice key;
+
+    while (bitcask_hints_next(hints, &hint, &key)) {
+        if (!bitcask_survey_add(&import->survey, &hint, key)) {
+            return importer_fail_memory(import);
+        }
+        if (!importer_advance(import, 0)) {
+            return false;
+        }
+    }
+    return true;
 }
 
-static bool fail_memory(importer *import)
+static bool survey_member(importer *import)
 {
-    progress_wipe(&import->progress);
-    return fail_with(import, report_memory());
-}
+    bitcask_member *member = importer_member(import);
+    bitcask_hints hints;
+    bitcask_hints_state state =
+        bitcask_hints_open(&hints, member->hint_path, member->data_bytes);
+    bool goes_on;
 
-/* Report what the store said, if it is an error. */
-static bool check_store(importer *import, cask_status status,
-                        const cask_error *err)
-{
-    if (status == CASK_OK) {
+    member->has_hints = state == BITCASK_HINTS_SOUND;
+    if (!member->has_hints) {
+        import->unhinted_bytes += member->data_bytes;
+        if (bitcask_hints_problem(state) != NULL) {
+            progress_wipe(&import->progress);
+            (void)report(EXIT_DONE,
+                         "note: %s: not used: %s; the data is "
+                         "searched instead",
+                         member->hint_path, bitcask_hints_problem(state));
+        }
         return true;
     }
-    progress_wipe(&import->progress);
-    return fail_with(import, report_failure("import", err));
-}
-
-/* Say where we are; false if a signal arrived. */
-static bool advance(importer *import, uint64_t offset)
-{
-    progress_update(&import->progress, import->bytes_before + offset,
-                    import->counts.records);
-    return signals_arrived() == 0;
-}
-
-/* ---- Reading a file ---------------------------------------------------- */
-
-typedef bool (*record_fn)(void *context, const bitcask_record *record);
-typedef bool (*damage_fn)(void *context, const bitcask_damage *damage);
-
-static void look_ahead(void *context, cask_slice key)
-{
-    importer *import = context;
-
-    bitcask_index_prefetch(&import->index,
-                           bitcask_index_hash(&import->index, key));
-}
-
-/* Walk through the data of the current member, guided by its hints if they are
- * used; false to give up. */
-static bool walk_member(importer *import, record_fn on_record,
-                        damage_fn on_damage, bool wants_values)
-{
-    bitcask_member *member = &import->source->members[import->member];
-    const bitcask_visitor visitor = {wants_values, look_ahead, on_record,
-                                     on_damage, import};
-    bitcask_walk_result result;
-    bitcask_hints hints = {.next = 0};
-    bitcask_file data = {0};
-    int os_errno = bitcask_file_open(&data, member->data_path);
-
-    if (os_errno != 0) {
-        progress_wipe(&import->progress);
-        return fail_with(import, report_errno(os_errno, "%s: cannot read it",
-                                              member->data_path));
-    }
-    member->has_hints = member->has_hints &&
-                        bitcask_hints_open(&hints, member->hint_path,
-                                           data.size) == BITCASK_HINTS_SOUND;
-    result = bitcask_walk(&data, member->has_hints ? &hints : NULL, &visitor);
-    if (result == BITCASK_WALK_HINTS_WRONG) {
-        member->has_hints = false;
-        member->hints_wrong = true;
-        progress_wipe(&import->progress);
-        (void)report(EXIT_DONE,
-                     "note: %s: it is of other data, which is read "
-                     "without it",
-                     member->hint_path);
-    }
-    import->bytes_before += data.size;
+    goes_on = survey_hints(import, &hints);
     bitcask_hints_close(&hints);
-    bitcask_file_close(&data);
-    if (result == BITCASK_WALK_NO_MEMORY) {
-        return fail_memory(import);
-    }
-    return result != BITCASK_WALK_ENDED;
-}
-
-/* Call `visit` for each member, in order of age, until it returns false. */
-static bool for_each_member(importer *import, bool (*visit)(importer *import))
-{
-    bool goes_on = true;
-
-    for (import->member = 0; import->member < import->source->count && goes_on;
-         import->member++) {
-        goes_on = visit(import);
-    }
     return goes_on;
 }
 
@@ -148,7 +76,7 @@ static bool note_version(importer *import, key_hash hash, uint64_t offset,
     bitcask_slot *slot = bitcask_index_add(&import->index, hash);
 
     if (slot == NULL) {
-        return fail_memory(import);
+        return importer_fail_memory(import);
     }
     if (bitcask_slot_newest(slot) != BITCASK_SETTLED) {
         bitcask_slot_set(slot, bitcask_place(import->member, offset),
@@ -163,7 +91,7 @@ static bool note_record(void *context, const bitcask_record *record)
 
     return note_version(import, bitcask_index_hash(&import->index, record->key),
                         record->offset, record->tombstone) &&
-           advance(import, record->offset);
+           importer_advance(import, record->offset);
 }
 
 /* A tombstone that only a hint tells of still deletes what is older. */
@@ -182,7 +110,7 @@ static bool note_data(importer *import)
     const bitcask_member *member = &import->source->members[import->member];
 
     import->progress.view.total += member->data_bytes;
-    return walk_member(import, note_record, note_damage, false);
+    return importer_walk(import, note_record, note_damage, false);
 }
 
 /* Read up to HINTS_AT_ONCE hints; returns how many there were. */
@@ -216,28 +144,22 @@ static bool note_hints(importer *import, bitcask_hints *hints)
                 return false;
             }
         }
-    } while (count == HINTS_AT_ONCE && advance(import, 0));
+    } while (count == HINTS_AT_ONCE && importer_advance(import, 0));
     return signals_arrived() == 0;
 }
 
 /* Note the versions that the hints tell of if they are sound, else the data. */
 static bool note_member(importer *import)
 {
-    bitcask_member *member = &import->source->members[import->member];
+    bitcask_member *member = importer_member(import);
     bitcask_hints hints;
-    bitcask_hints_state state =
-        bitcask_hints_open(&hints, member->hint_path, member->data_bytes);
     bool goes_on;
 
-    member->has_hints = state == BITCASK_HINTS_SOUND;
+    member->has_hints =
+        member->has_hints &&
+        bitcask_hints_open(&hints, member->hint_path, member->data_bytes) ==
+            BITCASK_HINTS_SOUND;
     if (!member->has_hints) {
-        if (bitcask_hints_problem(state) != NULL) {
-            progress_wipe(&import->progress);
-            (void)report(EXIT_DONE,
-                         "note: %s: not used: %s; the data is "
-                         "searched instead",
-                         member->hint_path, bitcask_hints_problem(state));
-        }
         return note_data(import);
     }
     goes_on = note_hints(import, &hints);
@@ -267,11 +189,11 @@ static bool meet_unnoted(importer *import, bitcask_slot *slot, key_hash hash,
         slot = bitcask_index_add(&import->index, hash);
     }
     if (slot == NULL) {
-        return fail_memory(import);
+        return importer_fail_memory(import);
     }
     if (bitcask_slot_newest(slot) == BITCASK_SETTLED &&
-        !check_store(import, import_sink_take_back(&import->sink, key, &err),
-                     &err)) {
+        !importer_check(import, import_sink_take_back(&import->sink, key, &err),
+                        &err)) {
         return false;
     }
     return make_unknown(import, slot);
@@ -298,8 +220,8 @@ static bool settle_record(importer *import, const bitcask_record *record)
     }
     if (newest == BITCASK_VALUE) {
         bitcask_slot_set(slot, place, BITCASK_SETTLED);
-        return check_store(import, import_sink_put(&import->sink, record, &err),
-                           &err);
+        return importer_check(
+            import, import_sink_put(&import->sink, record, &err), &err);
     }
     return true;
 }
@@ -312,53 +234,24 @@ static bool import_record(void *context, const bitcask_record *record)
         import->counts.records++;
         import->counts.tombstones += record->tombstone ? 1 : 0;
     }
-    return settle_record(import, record) && advance(import, record->offset);
-}
-
-/* What was there: ", a value of KEY". */
-static void describe(const bitcask_damage *damage, text *out)
-{
-    if (damage->hint != NULL) {
-        text_add_format(out, ", %s ",
-                        damage->hint->tombstone ? "the deletion of"
-                                                : "a value of");
-        key_text_add(out, damage->key);
-    }
-    text_add_char(out, '\0');
+    return settle_record(import, record) &&
+           importer_advance(import, record->offset);
 }
 
 static bool import_damage(void *context, const bitcask_damage *damage)
 {
     importer *import = context;
-    const char *path = import->source->members[import->member].data_path;
-    text what = {0};
 
-    if (import->again) {
-        return true;
+    if (!import->again) {
+        importer_note_damage(import, damage);
     }
-    import->counts.damaged_places++;
-    import->counts.damaged_bytes += damage->size;
-    import->file_notes++;
-    if (import->file_notes > NOTES_PER_FILE) {
-        return true;
-    }
-    describe(damage, &what);
-    progress_wipe(&import->progress);
-    (void)report(
-        EXIT_DONE,
-        "note: %s: offset %" PRIu64 ": %" PRIu64 " bytes are damaged%s%s", path,
-        damage->offset, damage->size, what.failed ? "" : what.data,
-        import->file_notes == NOTES_PER_FILE
-            ? "; more damage in this file is only counted"
-            : "");
-    text_free(&what);
     return true;
 }
 
 static bool import_member(importer *import)
 {
     import->file_notes = 0;
-    return walk_member(import, import_record, import_damage, true);
+    return importer_walk(import, import_record, import_damage, true);
 }
 
 /* ---- All --------------------------------------------------------------- */
@@ -391,19 +284,20 @@ static void sum_up(importer *import)
 }
 
 /* Let the store be ready for what is coming. */
-static bool make_room(importer *import)
+static bool make_room(importer *import, uint64_t keys)
 {
     cask_error err = {0};
 
-    return check_store(
-        import, cask_reserve(import->sink.db, import->index.count, &err), &err);
+    return importer_check(import, cask_reserve(import->sink.db, keys, &err),
+                          &err);
 }
 
-static bool import_all(importer *import)
+static bool import_newest(importer *import)
 {
     cask_error err = {0};
-    bool goes_on = for_each_member(import, note_member) && make_room(import) &&
-                   for_each_member(import, import_member);
+    bool goes_on = importer_each_member(import, note_member) &&
+                   make_room(import, import->index.count) &&
+                   importer_each_member(import, import_member);
 
     if (goes_on) {
         sum_up(import);
@@ -411,11 +305,47 @@ static bool import_all(importer *import)
     if (goes_on && import->has_unknown) {
         import->again = true;
         import->progress.view.total += import->source->data_bytes;
-        goes_on = for_each_member(import, note_data) &&
-                  for_each_member(import, import_member);
+        goes_on = importer_each_member(import, note_data) &&
+                  importer_each_member(import, import_member);
     }
+    import->counts.imported = import->sink.imported;
+    import->counts.expired = import->sink.expired;
     return goes_on &&
-           check_store(import, import_sink_drain(&import->sink, &err), &err);
+           importer_check(import, import_sink_drain(&import->sink, &err), &err);
+}
+
+/*
+ * Whether to put all versions in order: few of them are old. Not into a store
+ * that has keys, which a tombstone of the source does not delete, nor if some
+ * may have expired, since only the newest of a key is counted as expired.
+ */
+static bool suits_stream(const importer *import, uint64_t keys_before)
+{
+    return keys_before == 0 && import->sink.expiry_s == 0 &&
+           import->unhinted_bytes <=
+               import->source->data_bytes / 10 * UNHINTED_TENTHS_MOST &&
+           bitcask_survey_is_lean(&import->survey);
+}
+
+static bool import_all(importer *import)
+{
+    cask_error err = {0};
+    uint64_t keys = 0;
+
+    if (!importer_check(import, cask_count(import->sink.db, &keys, &err),
+                        &err) ||
+        !importer_each_member(import, survey_member)) {
+        return false;
+    }
+    if (!suits_stream(import, keys)) {
+        return import_newest(import);
+    }
+    return make_room(import, bitcask_survey_keys(&import->survey)) &&
+           bitcask_stream(import) &&
+           importer_check(
+               import,
+               cask_count(import->sink.db, &import->counts.imported, &err),
+               &err);
 }
 
 exit_status bitcask_import(bitcask_source *source, cask_db *db,
@@ -423,7 +353,8 @@ exit_status bitcask_import(bitcask_source *source, cask_db *db,
 {
     importer import = {.source = source};
 
-    if (!bitcask_index_init(&import.index)) {
+    if (!bitcask_index_init(&import.index) ||
+        !bitcask_survey_init(&import.survey)) {
         return report(EXIT_SYSTEM, "import: the system gives no random bytes");
     }
     if (import_sink_open(&import.sink, db, expiry_s)) {
@@ -436,8 +367,7 @@ exit_status bitcask_import(bitcask_source *source, cask_db *db,
     }
     import_sink_close(&import.sink);
     bitcask_index_free(&import.index);
-    import.counts.imported = import.sink.imported;
-    import.counts.expired = import.sink.expired;
+    bitcask_survey_free(&import.survey);
     *ret_counts = import.counts;
     return import.status;
 }

@@ -32,11 +32,15 @@ typedef struct bitcask_import_counts {
  * Damage is reported as a note each time. Stops when a signal arrives. Reports
  * what fails; then a part is imported.
  *
- * Memory: at most 68 bytes per key (see bitcask_index.h), the largest value,
- * and 2 MiB.
+ * If hints tell that few versions are old, all are put, in order, so that the
+ * store has old ones, too.
+ *
+ * Memory: at most 68 bytes per key (see bitcask_index.h; in order, 2 bytes per
+ * key), the largest value, and 10 MiB.
  * Cost: reads every data file once, and first the hints, or the data itself
  * where these are missing or wrong. If a hint names a record that is damaged,
- * everything is read once more, for an older version.
+ * everything is read once more, for an older version, unless it is put in
+ * order.
  */
 exit_status bitcask_import(bitcask_source *source, cask_db *db,
                            uint64_t expiry_s,

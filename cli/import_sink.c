@@ -33,6 +33,14 @@ static cask_status put_large(import_sink *sink, const bitcask_record *record,
                                              record->value, options, NULL, err);
 }
 
+/* Have the batch written if it has grown large enough. */
+static cask_status send_full(import_sink *sink, cask_error *err)
+{
+    return cask_batch_bytes(batch_writer_batch(sink->writer)) < BATCH_MAX_BYTES
+               ? CASK_OK
+               : batch_writer_send(sink->writer, err);
+}
+
 cask_status import_sink_put(import_sink *sink, const bitcask_record *record,
                             cask_error *err)
 {
@@ -58,10 +66,16 @@ cask_status import_sink_put(import_sink *sink, const bitcask_record *record,
     }
     status =
         cask_batch_put_with(batch, record->key, record->value, &options, err);
-    if (status == CASK_OK && cask_batch_bytes(batch) >= BATCH_MAX_BYTES) {
-        status = batch_writer_send(sink->writer, err);
-    }
-    return status;
+    return status == CASK_OK ? send_full(sink, err) : status;
+}
+
+cask_status import_sink_delete(import_sink *sink, cask_slice key,
+                               cask_error *err)
+{
+    cask_status status =
+        cask_batch_delete(batch_writer_batch(sink->writer), key, err);
+
+    return status == CASK_OK ? send_full(sink, err) : status;
 }
 
 cask_status import_sink_take_back(import_sink *sink, cask_slice key,

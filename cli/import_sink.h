@@ -29,6 +29,10 @@ void import_sink_close(import_sink *sink);
 cask_status import_sink_put(import_sink *sink, const bitcask_record *record,
                             cask_error *err);
 
+/* Delete a key, after what was put before. */
+cask_status import_sink_delete(import_sink *sink, cask_slice key,
+                               cask_error *err);
+
 /* Undo the put of a key: it is known by now that there is a newer version. */
 cask_status import_sink_take_back(import_sink *sink, cask_slice key,
                                   cask_error *err);

@@ -15,6 +15,7 @@ the description of the format. Used by the tests of import and export.
 
 import os
 import random
+import re
 import shutil
 import struct
 import subprocess
@@ -291,6 +292,69 @@ def torn_header():
                     "is_whole": damaged(file, offset, size)}
 
 
+def many_keys():
+    """So many that few versions of all are old, whatever is beside them: then
+    they are imported in order."""
+    file = File(100)
+    for i in range(45000):
+        file.add(b"many %d" % i, b"value %d " % i * 8)
+    return file
+
+
+def many_lean():
+    """Few old versions, few tombstones: imported in order."""
+    first, second = many_keys(), File(101)
+    for i in range(1000):
+        second.add(b"many %d" % (i * 3), b"newer")
+    for i in range(1000):
+        second.add(b"many %d" % (i * 5 + 1), tombstone(2, 100))
+    second.add(b"many 6", b"newest")
+    second.add(b"", b"value of the empty key")
+    second.add(b"large", b"0123456789" * 100000)
+    return [first, second], {}
+
+
+def many_damaged():
+    """The same, with damaged tombstones: the hints know of them, and of what
+    follows them, damaged or not."""
+    first, second = many_keys(), File(101)
+    second.add(b"many 1", tombstone(2, 100))
+    second.add(b"many 2", tombstone(2, 100))
+    second.add(b"many 3", tombstone(2, 100))
+    second.add(b"many 4", b"newer")
+    second.add(b"many 2", b"put again")
+    second.add(b"many 3", b"put again, damaged")
+    bad = [second.rows[i] for i in (0, 1, 2, 3, 5)]
+    for offset, size, *_ in bad:
+        second.data[offset + size - 1] ^= 1
+    second.add(b"last", b"v")
+    return [first, second], {
+        "is_whole": lambda file, row: row not in bad,
+        "knows_deletion": lambda file, row: True}
+
+
+def many_foreign():
+    """A damaged record, of which hints of other data say that it deletes a key;
+    that they are wrong shows later."""
+    first, second, other = many_keys(), File(101), File(102)
+    other.add(b"many 7", tombstone(2, 100))
+    other.add(b"x", b"v")
+    second.add(b"gone 7", b"0" * len(tombstone(2, 100)))
+    second.add(b"y", b"v")
+    bad = second.rows[0]
+    second.data[bad[1] - 1] ^= 1
+    second.hints = other.hints
+    return [first, second], {"is_whole": lambda file, row: row != bad}
+
+
+def many_old():
+    """Nine of ten versions are old: only the newest are written."""
+    file = File(1)
+    for i in range(50000):
+        file.add(b"many %d" % (i % 5000), b"value %d" % i)
+    return [file], {}
+
+
 def make(kind, directory, expected):
     files, what = globals()[kind]()
     os.makedirs(directory)
@@ -402,10 +466,24 @@ def import_directory(program, work, source):
     for line in dump.stdout.splitlines():
         key, value = line.split("\t")
         got[bytes.fromhex(key)] = bytes.fromhex(value)
-    return got, done.stdout
+    return got, done.stdout, done.stderr
 
 
-def fuzz_once(rng, program, work):
+def check_content(got, want):
+    assert got == want, {
+        "lost": [key.hex() for key in want if key not in got][:5],
+        "wrong": [key.hex() for key in got if key in want and
+                  got[key] != want[key]][:5],
+        "returned": [key.hex() for key in got if key not in want][:5]}
+
+
+def stale_keys(notes):
+    """Of how many keys the newest value is said to be damaged."""
+    told = re.search(r"of (\d+) keys the newest value", notes)
+    return int(told.group(1)) if told else 0
+
+
+def fuzz_once(rng, program, work, beside=None):
     source = os.path.join(work, "source")
     shutil.rmtree(source, ignore_errors=True)
     os.makedirs(source)
@@ -430,25 +508,30 @@ def fuzz_once(rng, program, work):
             sizes[file.id] == len(file.data)
 
     want = newest(files, is_whole, knows_deletion)
-    got, said = import_directory(program, work, source)
-    assert got == want, {
-        "lost": [key.hex() for key in want if key not in got][:5],
-        "wrong": [key.hex() for key in got if key in want and
-                  got[key] != want[key]][:5],
-        "returned": [key.hex() for key in got if key not in want][:5]}
+    got, said, notes = import_directory(program, work, source)
+    check_content(got, want)
     # Of records that were cut off wholly, the data cannot tell.
     undamaged = all(is_whole(file, row) for file in files
                     for row in file.rows if row[0] < len(file.data))
     assert said.endswith("; no damage\n") == undamaged, said
+    if beside is not None:
+        beside.write(source)
+        want.update((row[2], row[3]) for row in beside.rows)
+        got, said, other_notes = import_directory(program, work, source)
+        check_content(got, want)
+        assert said.startswith("%s key" % format(len(want), ",")), said
+        assert said.endswith("; no damage\n") == undamaged, said
+        assert stale_keys(other_notes) == stale_keys(notes), \
+            (notes, other_notes)
 
 
-def fuzz(program, count):
+def fuzz(program, count, beside=None):
     seed = int(os.environ.get("CASK_TEST_SEED") or time.time_ns() % 2 ** 32)
     print("CASK_TEST_SEED=%d" % seed)
     for i in range(count):
         work = os.path.join(os.getcwd(), "fuzz")
         try:
-            fuzz_once(random.Random(seed + i), program, work)
+            fuzz_once(random.Random(seed + i), program, work, beside)
         except Exception:
             print("round %d; alone: CASK_TEST_SEED=%d ... 1" % (i, seed + i))
             raise
@@ -460,6 +543,8 @@ def main():
         check(sys.argv[2])
     elif sys.argv[1] == "fuzz":
         fuzz(sys.argv[2], int(sys.argv[3]))
+    elif sys.argv[1] == "fuzz-many":
+        fuzz(sys.argv[2], int(sys.argv[3]), many_keys())
     else:
         make(*sys.argv[1:4])
 

@@ -103,6 +103,44 @@ error_says 'of 2 keys the newest value is damaged; an older one'
 is "$("$caskade" get store older)" old 'the older value'
 expect 1 get store deleted
 
+# Of many keys with few old versions all are written, in order; of those with
+# many the newest only. The result is the same.
+dead_bytes() {
+    "$caskade" stat --json store |
+        python3 -c 'import json, sys; print(json.load(sys.stdin)["dead_bytes"])'
+}
+
+make many_lean
+import 0
+content_is_expected
+output_says "^$(wc -l <expected | sed 's/...$/,&/') keys imported from 2 files"
+output_says ', 47,003 records \(1,000 tombstones\); no damage$'
+is "$([ "$(dead_bytes)" -gt 100000 ] && echo yes)" yes 'whether old ones are there'
+expect 0 verify store
+rm -rf store
+"$caskade" create store
+"$caskade" put store 'many 1' 'of the store'
+expect 0 import --into-existing bitcask source store
+is "$("$caskade" get store 'many 1')" 'of the store' 'what SRC has deleted'
+make many_damaged
+import 3 --strict
+content_is_expected
+output_says '; 5 damaged places, '
+error_says 'of 2 keys the newest value is damaged; an older one'
+expect 1 get store 'many 1'
+is "$("$caskade" get store 'many 2')" 'put again' 'what follows a damaged one'
+expect 1 get store 'many 3'
+make many_foreign
+import 0
+content_is_expected
+error_says 'the deletion of many 7$'
+error_says 'source/101\.bitcask\.hint: it is of other data'
+make many_old
+import 0
+content_is_expected
+output_says '^5,000 keys imported from 1 file.* 50,000 records '
+is "$([ "$(dead_bytes)" -lt 1000 ] && echo no)" no 'whether old ones are there'
+
 # What the device cannot read is damage too, and the rest is not. (The leak
 # sanitizer and strace exclude each other.)
 if command -v strace >/dev/null && strace -o /dev/null true 2>/dev/null; then
