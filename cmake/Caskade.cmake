@@ -49,7 +49,7 @@
 include_guard(GLOBAL)
 include(CheckCCompilerFlag)
 
-set(CASK_LAYER_NAMES base os log region store iter maintain hash tree db)
+set(CASK_LAYER_NAMES base os log run region store iter maintain hash tree db)
 
 set(CASK_WARNINGS
     -Wall -Wextra -Wpedantic -Wconversion -Wsign-conversion -Wshadow -Wvla

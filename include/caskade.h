@@ -763,6 +763,10 @@ CASK_API CASK_CHECKED cask_status cask_repair(
     const char *path, const char *out_dir, const cask_repair_options *options,
     cask_repair_report *ret_report, cask_error *err);
 
+/* ---- Runs: cask_run_open(), cask_run_writer_create() and more ---------- */
+
+#include "caskade/run.h"
+
 /* ---- Regions ----------------------------------------------------------- */
 
 typedef struct cask_region_info {

@@ -29,6 +29,8 @@ enum {
     RECORD_PUT = 1,
     RECORD_DELETE = 2,
     RECORD_MARK = 3, /* no key; value = durable offset in this segment */
+    RECORD_RANGE_DELETE = 4, /* in runs only; value = end of the range */
+    RECORD_POINTER = 5,      /* in runs only; value = where the value is */
     RECORD_KIND_MASK = 0x0f
 };
 

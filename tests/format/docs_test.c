@@ -8,7 +8,9 @@
 
 #include "base/bytes.h"
 #include "base/crc32c.h"
+#include "format/golden_run.h"
 #include "format/golden_store.h"
+#include "run/run_format.h"
 
 #include "cask_test.h"
 
@@ -194,6 +196,27 @@ static void test_manifest_example_is_real(void **state)
                           sizeof(golden_quarantine), GOLDEN_QUARANTINE_AT);
 }
 
+/* Records, and what follows them, of a run that run_test.c compares with what
+ * is written. */
+static void test_run_example_is_real(void **state)
+{
+    const size_t foot = sizeof(golden_run) - RUN_FOOTER_SIZE;
+    const size_t length = 0x110;
+    uint8_t bytes[RUN_FOOTER_SIZE];
+    run_footer footer;
+
+    (void)state;
+    assert_document_shows("run.md", golden_run, length, 0);
+    for (size_t at = 0x140; at < foot; at += RUN_LINE_SIZE) {
+        assert_document_shows("run.md", golden_run + at, DUMP_LINE_BYTES, at);
+    }
+    assert_int_equal(
+        run_footer_decode(golden_run + foot, "x", foot, &footer, NULL),
+        CASK_OK);
+    run_footer_encode(&footer, bytes);
+    assert_document_shows("run.md", bytes, sizeof(bytes), foot);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -202,6 +225,7 @@ int main(void)
         cmocka_unit_test(test_record_example_is_real),
         cmocka_unit_test(test_hint_example_is_real),
         cmocka_unit_test(test_manifest_example_is_real),
+        cmocka_unit_test(test_run_example_is_real),
     };
 
     return cmocka_run_group_tests_name("docs", tests, NULL, NULL);

@@ -2,12 +2,13 @@
 """A second, independent encoder of Caskade's files.
 
 It shares no code with the library: CRC-32C bit by bit, SipHash from the paper,
-layouts as docs/format/ says. It builds one small store and compares it with
-the literal bytes in golden_bytes.h, which the C tests compare with the codecs.
+layouts as docs/format/ says. It builds one small store and a run, and compares
+them with the literal bytes in golden_bytes.h and golden_run.h, which the C
+tests compare with the codecs.
 
-    golden.py check FILE   compare FILE (golden_bytes.h); exit status 1: differs
-    golden.py print        print the arrays of golden_bytes.h
-    golden.py dump NAME    print one file as the documents show it
+    golden.py check FILE...  compare them (golden_*.h); exit status 1: differs
+    golden.py print          print the arrays of golden_*.h
+    golden.py dump NAME      print one file as the documents show it
 """
 
 import re
@@ -89,6 +90,9 @@ NEXT_NONCE = 0xC1C2C3C4C5C6C7C8
 EXPIRES_MS = 1800000000000
 
 PUT, DELETE, MARK, EXPIRES, MEMBER = 1, 2, 3, 0x40, 0x80
+RANGE_DELETE, POINTER = 4, 5
+RUN_NONCE = 0xD1D2D3D4D5D6D7D8
+RUN_PREFIX_BYTES = 2
 
 
 def sealed(covered):
@@ -101,8 +105,9 @@ def identity():
                               *HASH_KEY, CREATED_MS))
 
 
-def record(offset, sequence, kind, key=b"", value=b"", expires=None):
-    seed = struct.pack("<QQ", SEGMENT_NONCE, offset)
+def record(offset, sequence, kind, key=b"", value=b"", expires=None,
+           nonce=SEGMENT_NONCE):
+    seed = struct.pack("<QQ", nonce, offset)
     body = b"" if expires is None else struct.pack("<Q", expires)
     body += key + value
     fields = struct.pack("<I7sBIH", TIME_S, sequence.to_bytes(7, "little"),
@@ -178,8 +183,77 @@ def manifest():
     return whole
 
 
+RUN_RECORDS = (
+    (1003, PUT | EXPIRES, b"apple", b"red", EXPIRES_MS),
+    (1000, PUT, b"apple", b"green", None),
+    (1001, DELETE, b"banana", b"", None),
+    (1004, RANGE_DELETE, b"cherry", b"date", None),
+    (1002, POINTER, b"fig", struct.pack("<3Q", SEGMENT_ID, 64, 40), None))
+
+
+def filled(section):
+    return section + bytes(-len(section) % 64)
+
+
+def run_hash(data):
+    return siphash128(HASH_KEY, data, 1, 3)[0]
+
+
+def run_index(keys, length):
+    """keys: (key, offset of its newest record)"""
+    place_bits = (length // 8).bit_length()
+    lines = -(-len(keys) * 5 // 64)
+    entries = [0] * (lines * 16)
+    for key, offset in keys:
+        at = (run_hash(key) >> 32) * lines // 2 ** 32 * 16
+        while entries[at] != 0:
+            at = (at + 1) % len(entries)
+        entries[at] = (run_hash(key) << place_bits & 0xFFFFFFFF) | offset // 8
+    return lines, struct.pack(f"<{len(entries)}I", *entries)
+
+
+def run_filter(words):
+    lines = -(-len(words) * 10 // 512)
+    bits = 0
+    for word in words:
+        line = (run_hash(word) >> 32) * lines // 2 ** 32
+        mixed = run_hash(word) * 0x9E3779B97F4A7C15 & MASK
+        for probe in range(6):
+            bits |= 1 << line * 512 + (mixed >> 8 + 9 * probe) % 512
+    return lines, bits.to_bytes(lines * 64, "little")
+
+
+def run():
+    whole = sealed(struct.pack("<8sII16sQQQ4x", b"CASKSEG\n", 1, 3, bytes(16),
+                               0, RUN_NONCE, 0))
+    newest, ranges = {}, []
+    for sequence, kind, key, value, expires in RUN_RECORDS:
+        if kind == RANGE_DELETE:
+            ranges.append(len(whole) // 8)
+        else:
+            newest.setdefault(key, len(whole))
+        whole += record(len(whole), sequence, kind, key, value, expires,
+                        RUN_NONCE)
+    length = len(whole)
+    index_lines, index = run_index(list(newest.items()), length)
+    filter_lines, filter_bits = run_filter(newest)
+    prefix_lines, prefixes = run_filter(
+        sorted({key[:RUN_PREFIX_BYTES] for key in newest}))
+    # All records are of one fence; no byte is shared by apple and fig.
+    sections = [filled(section) for section in (
+        index, filter_bits, prefixes,
+        struct.pack("<QI", int.from_bytes(b"apple\0\0\0", "big"), 64 // 8),
+        struct.pack("<QQ", SEGMENT_ID, 40),
+        struct.pack(f"<{len(ranges)}I", *ranges), b"apple" b"fig" b"date")]
+    footer = struct.pack(
+        "<8sIIQ2Q7Q7I3H2x7I28x", b"CASKRUN\n", 1, 0, RUN_NONCE, *HASH_KEY,
+        length, 5, 3, 1, 1, 1000, 1004, index_lines, filter_lines, prefix_lines,
+        RUN_PREFIX_BYTES, 1, 1, len(ranges), 5, 3, 4, *map(crc32c, sections))
+    return filled(whole) + b"".join(sections) + sealed(footer)
+
+
 GOLDEN = {"identity": identity, "segment": segment, "hint": hint,
-          "manifest": manifest}
+          "manifest": manifest, "run": run}
 
 
 def print_arrays():
@@ -198,9 +272,11 @@ def print_dump(data):
         print(f"{at:08x}  {row}")
 
 
-def check(path):
-    with open(path, encoding="ascii") as file:
-        text = re.sub(r"/\*.*?\*/", "", file.read(), flags=re.S)
+def check(paths):
+    text = ""
+    for path in paths:
+        with open(path, encoding="ascii") as file:
+            text += re.sub(r"/\*.*?\*/", "", file.read(), flags=re.S)
     wrong = 0
     for name, build in GOLDEN.items():
         found = re.search(rf"golden_{name}\[\d+\] = {{(.*?)}}", text, re.S)
@@ -216,8 +292,8 @@ def check(path):
 
 def main(arguments):
     prove_primitives()
-    if len(arguments) == 2 and arguments[0] == "check":
-        return check(arguments[1])
+    if len(arguments) >= 2 and arguments[0] == "check":
+        return check(arguments[1:])
     if arguments == ["print"]:
         print_arrays()
         return 0

@@ -5,4 +5,4 @@ command -v python3 >/dev/null || {
     exit 77
 }
 here=$CASK_SOURCE_DIR/tests/format
-exec python3 -B "$here/golden.py" check "$here/golden_bytes.h"
+exec python3 -B "$here/golden.py" check "$here/golden_bytes.h" "$here/golden_run.h"

@@ -27,6 +27,15 @@ int main()
     require(std::string(err.message).find("/nowhere/at/all") !=
                 std::string::npos,
             "the message names the path");
+    cask_run *run = nullptr;
+    require(cask_run_open("/nowhere.run", &run, &err) == CASK_NOT_FOUND,
+            "cask_run_open");
+    require(run == nullptr, "ret_run is written on success only");
+    cask_run_writer *writer = nullptr;
+    cask_run_options run_options = {};
+    require(cask_run_writer_create("/no/where.run", &run_options, &writer,
+                                   &err) == CASK_INVALID,
+            "cask_run_writer_create");
     require(cask_slice_of("abc").size == 3, "cask_slice_of");
     require(std::string(cask_status_name(CASK_CORRUPT)) == "CASK_CORRUPT",
             "cask_status_name");

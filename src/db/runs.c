@@ -1,0 +1,337 @@
+/*
+ * Runs: the functions of caskade/run.h. Arguments are checked here, the rest is
+ * in src/run.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "db/db.h"
+#include "run/run_iterator.h"
+#include "run/run_writer.h"
+
+enum { PARENT_SIZE = 4096 };
+
+static const uint64_t memory_min = (uint64_t)4 << 20;
+
+/* Open the directory of `path`, and find the name in it. */
+static cask_status open_parent(const char *path, os_file **ret_dir,
+                               const char **ret_name, cask_error *err)
+{
+    os *kernel = os_posix();
+    char parent[PARENT_SIZE] = ".";
+    const char *slash = path != NULL ? strrchr(path, '/') : NULL;
+    const char *name = slash != NULL ? slash + 1 : path;
+    int os_errno;
+
+    if (name == NULL || name[0] == '\0' || strcmp(name, ".") == 0 ||
+        strcmp(name, "..") == 0) {
+        return fail(err, CASK_INVALID, 0, "%s: give the path of a file",
+                    path != NULL ? path : "NULL");
+    }
+    if (slash != NULL) {
+        size_t size = (size_t)(slash - path) + 1;
+
+        if (size >= sizeof(parent)) {
+            return fail(err, CASK_INVALID, 0,
+                        "the path has %zu bytes; give a shorter one",
+                        strlen(path));
+        }
+        memcpy(parent, path, size);
+        parent[size] = '\0';
+    }
+    os_errno = kernel->ops->open_dir(kernel, parent, ret_dir);
+    if (os_errno != 0) {
+        return fail(err, CASK_INVALID, os_errno, "cannot open the directory %s",
+                    parent);
+    }
+    *ret_name = name;
+    return CASK_OK;
+}
+
+/* ---- Writing ------------------------------------------------------------ */
+
+static cask_status check_options(const cask_run_options *options,
+                                 cask_error *err)
+{
+    if ((options->file_mode & ~0777u) != 0) {
+        return fail(err, CASK_INVALID, 0, "file_mode is %o; at most 0777",
+                    options->file_mode);
+    }
+    if (options->prefix_bytes > CASK_KEY_MAX_BYTES) {
+        return fail(err, CASK_INVALID, 0, "prefix_bytes is %u; at most %u",
+                    options->prefix_bytes, CASK_KEY_MAX_BYTES);
+    }
+    if (options->memory_bytes != 0 && options->memory_bytes < memory_min) {
+        return fail(err, CASK_INVALID, 0,
+                    "memory_bytes is %llu; 0 or at least %llu",
+                    (unsigned long long)options->memory_bytes,
+                    (unsigned long long)memory_min);
+    }
+    return CASK_OK;
+}
+
+cask_status cask_run_writer_create(const char *path,
+                                   const cask_run_options *options,
+                                   cask_run_writer **ret_writer,
+                                   cask_error *err)
+{
+    const cask_run_options defaults = {0};
+    cask_run_options chosen = options != NULL ? *options : defaults;
+    const char *name;
+    os_file *dir;
+    cask_status status = db_check_output(ret_writer, "ret_writer", err);
+
+    if (status == CASK_OK) {
+        status = check_options(&chosen, err);
+    }
+    if (status == CASK_OK) {
+        status = open_parent(path, &dir, &name, err);
+    }
+    if (status != CASK_OK) {
+        return status;
+    }
+    if (chosen.file_mode != 0) {
+        chosen.file_mode |= 0600;
+    }
+    return run_writer_create(dir, name, &chosen, ret_writer, err);
+}
+
+static cask_status check_pointer(const cask_run_pointer *pointer,
+                                 cask_error *err)
+{
+    if (pointer->size_bytes < RECORD_HEADER_SIZE ||
+        pointer->size_bytes % 8 != 0 || pointer->offset % 8 != 0 ||
+        pointer->offset < SEGMENT_HEADER_SIZE) {
+        return fail(err, CASK_INVALID, 0,
+                    "pointer: offset and size of a record are multiples of 8, "
+                    "from %d and %d on",
+                    SEGMENT_HEADER_SIZE, RECORD_HEADER_SIZE);
+    }
+    return CASK_OK;
+}
+
+/* What belongs to one kind only. The sizes are right. */
+static cask_status check_kind(const cask_run_entry *entry, cask_error *err)
+{
+    bool expires = entry->info.expires_at_ms != 0;
+
+    switch (entry->kind) {
+    case CASK_RUN_PUT:
+        return CASK_OK;
+    case CASK_RUN_DELETE:
+        return entry->value.size == 0 && !expires
+                   ? CASK_OK
+                   : fail(err, CASK_INVALID, 0,
+                          "a delete has no value, and does not expire");
+    case CASK_RUN_DELETE_RANGE:
+        return entry->value.size <= CASK_KEY_MAX_BYTES && !expires &&
+                       run_compare(entry->key, entry->value) < 0
+                   ? CASK_OK
+                   : fail(err, CASK_INVALID, 0,
+                          "a range ends behind its start, at most %u bytes "
+                          "long, and does not expire",
+                          CASK_KEY_MAX_BYTES);
+    case CASK_RUN_POINTER:
+        return entry->value.size == 0
+                   ? check_pointer(&entry->pointer, err)
+                   : fail(err, CASK_INVALID, 0, "a pointer has no value");
+    }
+    return fail(err, CASK_INVALID, 0, "kind of the record is %d",
+                (int)entry->kind);
+}
+
+cask_status cask_run_writer_add(cask_run_writer *writer,
+                                const cask_run_entry *entry, cask_error *err)
+{
+    cask_status status;
+
+    if (writer == NULL || entry == NULL) {
+        return fail(err, CASK_INVALID, 0, "writer or entry is NULL");
+    }
+    status = db_check_sizes(entry->key, entry->value, err);
+    if (status == CASK_OK) {
+        status = check_kind(entry, err);
+    }
+    if (status == CASK_OK && entry->info.sequence > RECORD_SEQUENCE_MAX) {
+        status = fail(err, CASK_INVALID, 0, "sequence is beyond 2^56 - 1");
+    }
+    return status == CASK_OK ? run_writer_add(writer, entry, err) : status;
+}
+
+cask_status cask_run_writer_finish(cask_run_writer *take_writer,
+                                   cask_error *err)
+{
+    cask_status status = db_check_output(take_writer, "writer", err);
+
+    return status == CASK_OK ? run_writer_finish(take_writer, err) : status;
+}
+
+void cask_run_writer_abort(cask_run_writer *take_writer)
+{
+    run_writer_abort(take_writer);
+}
+
+/* ---- Reading ------------------------------------------------------------ */
+
+cask_status cask_run_open(const char *path, cask_run **ret_run, cask_error *err)
+{
+    const char *name;
+    os_file *dir;
+    cask_status status = db_check_output(ret_run, "ret_run", err);
+
+    if (status == CASK_OK) {
+        status = open_parent(path, &dir, &name, err);
+    }
+    if (status == CASK_OK) {
+        status = run_open(dir, name, ret_run, err);
+        dir->os->ops->close(dir);
+    }
+    return status;
+}
+
+void cask_run_close(cask_run *run)
+{
+    run_close(run);
+}
+
+void cask_run_get_info(const cask_run *run, cask_run_info *ret_info)
+{
+    const run_footer *footer = &run->footer;
+
+    *ret_info = (cask_run_info){
+        .file_bytes = run->size,
+        .record_bytes = footer->length - SEGMENT_HEADER_SIZE,
+        .records = footer->records,
+        .keys = footer->keys,
+        .tombstones = footer->tombstones,
+        .ranges = footer->ranges,
+        .pointers = footer->pointers,
+        .first_sequence = footer->first_sequence,
+        .last_sequence = footer->last_sequence,
+        .smallest_key = run->smallest,
+        .largest_key = run->largest,
+        .largest_end = run->end,
+        .index_bytes = run_section_bytes(footer, RUN_INDEX),
+        .filter_bytes = run_section_bytes(footer, RUN_FILTER),
+        .prefix_filter_bytes = run_section_bytes(footer, RUN_PREFIXES),
+        .fence_bytes = run_section_bytes(footer, RUN_FENCES),
+        .prefix_bytes = footer->prefix_bytes,
+        .segment_count = footer->segments};
+}
+
+cask_run_segment cask_run_get_segment(const cask_run *run, uint32_t index)
+{
+    const uint8_t *row =
+        run->bytes + run->at[RUN_SEGMENTS] + (uint64_t)index * RUN_SEGMENT_SIZE;
+
+    if (index >= run->footer.segments) {
+        return (cask_run_segment){0};
+    }
+    return (cask_run_segment){load_u64(row), load_u64(row + 8)};
+}
+
+cask_status cask_run_get(const cask_run *run, cask_slice key,
+                         uint64_t max_sequence, cask_buffer *ret_value,
+                         cask_run_entry *ret_entry, cask_error *err)
+{
+    cask_status status;
+
+    if (run == NULL || ret_value == NULL || ret_entry == NULL) {
+        return fail(err, CASK_INVALID, 0,
+                    "run, ret_value or ret_entry is NULL");
+    }
+    status = db_check_key(key, err);
+    return status == CASK_OK
+               ? run_get(run, key, max_sequence, ret_value, ret_entry, err)
+               : status;
+}
+
+bool cask_run_may_have_prefix(const cask_run *run, cask_slice prefix)
+{
+    return run_may_have_prefix(run, prefix);
+}
+
+/* ---- Iterating ---------------------------------------------------------- */
+
+cask_status cask_run_iterator_create(const cask_run *run,
+                                     cask_run_iterator **ret_iterator,
+                                     cask_error *err)
+{
+    cask_run_iterator *iterator;
+
+    if (run == NULL || ret_iterator == NULL) {
+        return fail(err, CASK_INVALID, 0, "run or ret_iterator is NULL");
+    }
+    iterator = calloc(1, sizeof(*iterator));
+    if (iterator == NULL) {
+        return fail_memory(err, sizeof(*iterator));
+    }
+    iterator->run = run;
+    *ret_iterator = iterator;
+    return CASK_OK;
+}
+
+void cask_run_iterator_free(cask_run_iterator *iterator)
+{
+    free(iterator);
+}
+
+static cask_status check_iterator(const cask_run_iterator *iterator,
+                                  const cask_run_entry *ret_entry,
+                                  cask_error *err)
+{
+    return iterator != NULL && ret_entry != NULL
+               ? CASK_OK
+               : fail(err, CASK_INVALID, 0, "iterator or ret_entry is NULL");
+}
+
+cask_status cask_run_iterator_seek(cask_run_iterator *iterator,
+                                   cask_run_seek how, cask_slice key,
+                                   cask_run_entry *ret_entry, cask_error *err)
+{
+    cask_status status = check_iterator(iterator, ret_entry, err);
+
+    if (status == CASK_OK && (how < CASK_RUN_FIRST || how > CASK_RUN_AT_MOST)) {
+        status = fail(err, CASK_INVALID, 0, "cask_run_seek is %d", (int)how);
+    }
+    if (status == CASK_OK) {
+        status = db_check_key(key, err);
+    }
+    return status == CASK_OK
+               ? run_iterator_seek(iterator, how, key, ret_entry, err)
+               : status;
+}
+
+/* The iterator is at a record. */
+static cask_status check_position(const cask_run_iterator *iterator,
+                                  const cask_run_entry *ret_entry,
+                                  cask_error *err)
+{
+    cask_status status = check_iterator(iterator, ret_entry, err);
+
+    return status == CASK_OK && iterator->offset == 0
+               ? fail(err, CASK_INVALID, 0,
+                      "the iterator is at no record; "
+                      "seek first")
+               : status;
+}
+
+cask_status cask_run_iterator_next(cask_run_iterator *iterator,
+                                   cask_run_entry *ret_entry, cask_error *err)
+{
+    cask_status status = check_position(iterator, ret_entry, err);
+
+    return status == CASK_OK ? run_iterator_next(iterator, ret_entry, err)
+                             : status;
+}
+
+cask_status cask_run_iterator_previous(cask_run_iterator *iterator,
+                                       cask_run_entry *ret_entry,
+                                       cask_error *err)
+{
+    cask_status status = check_position(iterator, ret_entry, err);
+
+    return status == CASK_OK ? run_iterator_previous(iterator, ret_entry, err)
+                             : status;
+}

@@ -1,0 +1,245 @@
+/*
+ * Walking over a run, see run_iterator.h.
+ */
+#include "run/run_iterator.h"
+
+#include <inttypes.h>
+
+enum { PREFETCH_BYTES = 1024, PREFETCH_LINE = 64 };
+
+/* ---- Steps -------------------------------------------------------------- */
+
+/* Go to the record at `offset`, at most the end of the records. */
+static cask_status go_to(cask_run_iterator *it, uint64_t offset,
+                         cask_run_entry *ret_entry, cask_error *err)
+{
+    run_record record;
+    cask_status status;
+
+    it->offset = 0;
+    if (offset >= it->run->footer.length) {
+        return CASK_NOT_FOUND;
+    }
+    status = run_read_record(it->run, offset, &record, err);
+    if (status == CASK_OK) {
+        it->offset = offset;
+        it->next = record.next;
+        run_describe(&record, ret_entry);
+    }
+    return status;
+}
+
+cask_status run_iterator_next(cask_run_iterator *it, cask_run_entry *ret_entry,
+                              cask_error *err)
+{
+    const uint8_t *ahead = it->run->bytes + it->next + PREFETCH_BYTES;
+
+    /* Beyond the end it does nothing. */
+    __builtin_prefetch(ahead);
+    __builtin_prefetch(ahead + PREFETCH_LINE);
+    __builtin_prefetch(ahead + 2 * PREFETCH_LINE);
+    it->noted = 0;
+    return go_to(it, it->next, ret_entry, err);
+}
+
+/* The last fence in front of `offset`, which is behind the first one. */
+static uint32_t fence_before(const cask_run *run, uint64_t offset)
+{
+    uint32_t low = 0;
+    uint32_t high = run->footer.fences;
+
+    while (high - low > 1) {
+        uint32_t middle = low + (high - low) / 2;
+
+        if (run_fence_offset(run, middle) < offset) {
+            low = middle;
+        } else {
+            high = middle;
+        }
+    }
+    return low;
+}
+
+/* Note where the records begin from that fence up to `limit`. */
+static cask_status note_starts(cask_run_iterator *it, uint64_t limit,
+                               cask_error *err)
+{
+    const cask_run *run = it->run;
+    uint64_t at = run_fence_offset(run, fence_before(run, limit));
+    run_record record;
+    uint32_t count = 0;
+
+    while (at < limit && count < RUN_FENCE_RECORDS) {
+        cask_status status = run_read_header(run, at, &record, err);
+
+        if (status != CASK_OK) {
+            return status;
+        }
+        it->starts[count++] = at;
+        at = record.next;
+    }
+    if (at != limit) {
+        return fail(err, CASK_CORRUPT, 0,
+                    "%s: offset %" PRIu64 ": the records before do not lead "
+                    "there, but to offset %" PRIu64,
+                    run->name, limit, at);
+    }
+    it->noted = count;
+    return CASK_OK;
+}
+
+/* Go to the record before the one at `offset`, or before the end. */
+static cask_status go_before(cask_run_iterator *it, uint64_t offset,
+                             cask_run_entry *ret_entry, cask_error *err)
+{
+    cask_status status = CASK_OK;
+
+    it->offset = 0;
+    if (offset <= SEGMENT_HEADER_SIZE) {
+        return CASK_NOT_FOUND;
+    }
+    if (it->noted == 0) {
+        status = note_starts(it, offset, err);
+    }
+    if (status != CASK_OK) {
+        return status;
+    }
+    it->noted--;
+    return go_to(it, it->starts[it->noted], ret_entry, err);
+}
+
+cask_status run_iterator_previous(cask_run_iterator *it,
+                                  cask_run_entry *ret_entry, cask_error *err)
+{
+    return go_before(it, it->offset, ret_entry, err);
+}
+
+/* ---- Seek --------------------------------------------------------------- */
+
+/* A place between records: before the first one of a key, or behind the last
+ * one. */
+typedef struct boundary {
+    cask_slice key;
+    bool behind;
+} boundary;
+
+/* Whether a key is in front of the boundary. */
+static bool is_before(cask_slice key, const boundary *where)
+{
+    int order = run_compare(key, where->key);
+
+    return order < 0 || (order == 0 && where->behind);
+}
+
+/* The first fence, from `low` on, whose head is at least `head`. */
+static uint32_t first_head(const cask_run *run, uint32_t low, uint64_t head)
+{
+    uint32_t high = run->footer.fences;
+
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+
+        if (run_fence_head(run, middle) < head) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return low;
+}
+
+/* How many fences are of keys in front of the boundary. Heads decide, where
+ * they are equal the keys. */
+static cask_status count_fences(const cask_run *run, const boundary *where,
+                                uint32_t *ret_count, cask_error *err)
+{
+    uint64_t head = run_head(where->key, run->skip);
+    uint32_t low = first_head(run, 0, head);
+    uint32_t high =
+        head < UINT64_MAX ? first_head(run, low, head + 1) : run->footer.fences;
+
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        run_record record;
+        cask_status status =
+            run_read_record(run, run_fence_offset(run, middle), &record, err);
+
+        if (status != CASK_OK) {
+            return status;
+        }
+        if (is_before(run_record_key(&record), where)) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    *ret_count = low;
+    return CASK_OK;
+}
+
+/* Heads know nothing of the bytes that all keys share: < 0 if the key sorts
+ * before all that begin with them, > 0 if behind. */
+static int compare_shared(const cask_run *run, cask_slice key)
+{
+    cask_slice shared = {run->smallest.data, run->skip};
+    cask_slice start = {key.data, key.size < run->skip ? key.size : run->skip};
+
+    return run_compare(start, shared);
+}
+
+/* The offset of the first record behind the boundary, or of the end. */
+static cask_status find_boundary(const cask_run *run, const boundary *where,
+                                 uint64_t *ret_offset, cask_error *err)
+{
+    int order = compare_shared(run, where->key);
+    uint64_t offset = SEGMENT_HEADER_SIZE;
+    uint32_t count = 0;
+    run_record record;
+    cask_status status;
+
+    if (order != 0 || run->footer.records == 0) {
+        *ret_offset = order < 0 ? offset : run->footer.length;
+        return CASK_OK;
+    }
+    status = count_fences(run, where, &count, err);
+    if (status != CASK_OK) {
+        return status;
+    }
+    /* The boundary is among the records of the last of these fences. */
+    offset = count > 0 ? run_fence_offset(run, count - 1) : offset;
+    while (offset < run->footer.length) {
+        status = run_read_record(run, offset, &record, err);
+        if (status != CASK_OK) {
+            return status;
+        }
+        if (!is_before(run_record_key(&record), where)) {
+            break;
+        }
+        offset = record.next;
+    }
+    *ret_offset = offset;
+    return CASK_OK;
+}
+
+cask_status run_iterator_seek(cask_run_iterator *it, cask_run_seek how,
+                              cask_slice key, cask_run_entry *ret_entry,
+                              cask_error *err)
+{
+    const boundary where = {key, how == CASK_RUN_AT_MOST};
+    uint64_t offset = SEGMENT_HEADER_SIZE;
+    cask_status status = CASK_OK;
+
+    it->offset = 0;
+    it->noted = 0;
+    if (how == CASK_RUN_LAST) {
+        offset = it->run->footer.length;
+    } else if (how != CASK_RUN_FIRST) {
+        status = find_boundary(it->run, &where, &offset, err);
+    }
+    if (status != CASK_OK) {
+        return status;
+    }
+    return how == CASK_RUN_FIRST || how == CASK_RUN_AT_LEAST
+               ? go_to(it, offset, ret_entry, err)
+               : go_before(it, offset, ret_entry, err);
+}

@@ -1,0 +1,271 @@
+/*
+ * Opening a run: everything but its records is verified, see run_read.h.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "base/crc32c.h"
+#include "log/segment.h"
+#include "run/run_read.h"
+
+static const char *const section_names[RUN_SECTIONS] = {
+    "index",  "filter", "filter of prefixes", "fences", "segments",
+    "ranges", "bounds"};
+
+static cask_status check_sections(const cask_run *run, cask_error *err)
+{
+    for (int i = 0; i < RUN_SECTIONS; i++) {
+        uint32_t stored = run->footer.crc[i];
+        uint32_t computed = crc32c(0, run->bytes + run->at[i],
+                                   (size_t)(run->at[i + 1] - run->at[i]));
+
+        if (computed != stored) {
+            return fail(err, CASK_CORRUPT, 0,
+                        "%s: offset %" PRIu64 ": crc32c of the %s is %08" PRIx32
+                        ", stored %08" PRIx32,
+                        run->name, run->at[i], section_names[i], computed,
+                        stored);
+        }
+    }
+    return CASK_OK;
+}
+
+/* They rise, and lie among the records. */
+static cask_status check_fences(const cask_run *run, cask_error *err)
+{
+    uint64_t before = 0;
+    uint64_t head = 0;
+
+    for (uint32_t i = 0; i < run->footer.fences; i++) {
+        uint64_t offset = run_fence_offset(run, i);
+        uint64_t next = run_fence_head(run, i);
+        bool is_right = i == 0 ? offset == SEGMENT_HEADER_SIZE
+                               : offset > before && next >= head;
+
+        if (!is_right || offset >= run->footer.length) {
+            return fail(err, CASK_CORRUPT, 0,
+                        "%s: offset %" PRIu64 ": fence %" PRIu32
+                        " names offset %" PRIu64 ", after %" PRIu64,
+                        run->name, run->at[RUN_FENCES], i, offset, before);
+        }
+        before = offset;
+        head = next;
+    }
+    return CASK_OK;
+}
+
+static cask_status take_bounds(cask_run *run, cask_error *err)
+{
+    const uint8_t *from = run->bytes + run->at[RUN_BOUNDS];
+
+    run->smallest = (cask_slice){from, run->footer.smallest_bytes};
+    from += run->smallest.size;
+    run->largest = (cask_slice){from, run->footer.largest_bytes};
+    from += run->largest.size;
+    run->end = (cask_slice){from, run->footer.end_bytes};
+    run->skip = run_shared(run->smallest, run->largest);
+    if (run_compare(run->smallest, run->largest) > 0) {
+        return fail(err, CASK_CORRUPT, 0,
+                    "%s: offset %" PRIu64 ": the largest key is smaller than "
+                    "the smallest",
+                    run->name, run->at[RUN_BOUNDS]);
+    }
+    return CASK_OK;
+}
+
+/* These records are read now: every look-up has to know them. */
+static cask_status take_ranges(cask_run *run, cask_error *err)
+{
+    const uint8_t *rows = run->bytes + run->at[RUN_RANGES];
+    uint64_t count = run->footer.ranges;
+    run_record record;
+    cask_run_entry entry;
+
+    if (count == 0) {
+        return CASK_OK;
+    }
+    run->ranges = malloc(count * sizeof(*run->ranges));
+    if (run->ranges == NULL) {
+        return fail_memory(err, count * sizeof(*run->ranges));
+    }
+    for (uint64_t i = 0; i < count; i++) {
+        uint64_t offset = (uint64_t)load_u32(rows + i * RUN_RANGE_SIZE) * 8;
+        cask_status status = run_read_record(run, offset, &record, err);
+
+        if (status != CASK_OK) {
+            return status;
+        }
+        run_describe(&record, &entry);
+        if (entry.kind != CASK_RUN_DELETE_RANGE ||
+            (i > 0 && offset <= run->ranges[i - 1].offset) ||
+            (i > 0 && run_compare(entry.key, run->ranges[i - 1].start) < 0)) {
+            return fail(err, CASK_CORRUPT, 0,
+                        "%s: offset %" PRIu64 ": row %" PRIu64
+                        " of the ranges names offset %" PRIu64
+                        ", where the next range is not",
+                        run->name, run->at[RUN_RANGES], i, offset);
+        }
+        run->ranges[i] =
+            (run_range){entry.key, entry.value, entry.info.sequence, offset};
+    }
+    return CASK_OK;
+}
+
+/* Header and footer, and that they belong together. */
+static cask_status take_ends(cask_run *run, cask_error *err)
+{
+    uint64_t offset = run->size - RUN_FOOTER_SIZE;
+    segment_header header;
+    cask_status status;
+
+    status = segment_header_decode(run->bytes, run->name, &header, err);
+    if (status != CASK_OK) {
+        return status;
+    }
+    if (header.kind != SEGMENT_RUN) {
+        return fail(err, CASK_CORRUPT, 0,
+                    "%s: offset 12: kind of segment is %d, expected %d (run)",
+                    run->name, (int)header.kind, SEGMENT_RUN);
+    }
+    status = run_footer_decode(run->bytes + offset, run->name, offset,
+                               &run->footer, err);
+    if (status != CASK_OK) {
+        return status;
+    }
+    if (run->footer.nonce != header.nonce) {
+        return fail(err, CASK_CORRUPT, 0,
+                    "%s: offset %" PRIu64 ": nonce of the footer is %016" PRIx64
+                    ", that of the header %016" PRIx64,
+                    run->name, offset, run->footer.nonce, header.nonce);
+    }
+    run_layout(&run->footer, run->at);
+    run->place_bits = run_place_bits(run->footer.length);
+    return CASK_OK;
+}
+
+static cask_status take_file(cask_run *run, cask_error *err)
+{
+    cask_status status;
+
+    if (run->size < SEGMENT_HEADER_SIZE + RUN_FOOTER_SIZE ||
+        run->size % 8 != 0) {
+        return fail(err, CASK_CORRUPT, 0,
+                    "%s: offset 0: a file of %" PRIu64
+                    " bytes, a run has at least %d and a multiple of 8",
+                    run->name, run->size,
+                    SEGMENT_HEADER_SIZE + RUN_FOOTER_SIZE);
+    }
+    status = take_ends(run, err);
+    if (status == CASK_OK) {
+        status = check_sections(run, err);
+    }
+    if (status == CASK_OK) {
+        status = check_fences(run, err);
+    }
+    if (status == CASK_OK) {
+        status = take_bounds(run, err);
+    }
+    return status == CASK_OK ? take_ranges(run, err) : status;
+}
+
+static cask_run *create(const char *name, cask_error *err)
+{
+    cask_run *run = calloc(1, sizeof(*run));
+
+    if (run != NULL) {
+        run->name = strdup(name);
+    }
+    if (run == NULL || run->name == NULL) {
+        (void)fail_memory(err, sizeof(*run));
+        free(run);
+        return NULL;
+    }
+    return run;
+}
+
+cask_status run_open_bytes(const uint8_t *bytes, uint64_t size,
+                           const char *name, cask_run **ret_run,
+                           cask_error *err)
+{
+    cask_run *run = create(name, err);
+    cask_status status;
+
+    if (run == NULL) {
+        return CASK_NO_MEMORY;
+    }
+    run->bytes = bytes;
+    run->size = size;
+    status = take_file(run, err);
+    if (status != CASK_OK) {
+        run_close(run);
+        return status;
+    }
+    *ret_run = run;
+    return CASK_OK;
+}
+
+static cask_status map_file(cask_run *run, os_file *dir, cask_error *err)
+{
+    const os_ops *ops = dir->os->ops;
+    const char *step = "examine";
+    os_file *file;
+    os_stat stat;
+    int os_errno = ops->open(dir, run->name, OS_READ, 0, &file);
+
+    if (os_errno == ENOENT) {
+        return fail(err, CASK_NOT_FOUND, 0, "%s: there is no such file",
+                    run->name);
+    }
+    if (os_errno != 0) {
+        return file_fail_open(err, os_errno, NULL, run->name);
+    }
+    os_errno = ops->stat(file, &stat);
+    if (os_errno == 0 && stat.size > 0) {
+        step = "map";
+        os_errno = ops->map(file, 0, (size_t)stat.size, false, &run->memory);
+    }
+    ops->close(file);
+    if (os_errno != 0) {
+        run->memory = NULL;
+        return fail_os(err, os_errno, "cannot %s %s", step, run->name);
+    }
+    run->kernel = dir->os;
+    run->size = stat.size;
+    run->bytes = run->memory;
+    return CASK_OK;
+}
+
+cask_status run_open(os_file *dir, const char *name, cask_run **ret_run,
+                     cask_error *err)
+{
+    cask_run *run = create(name, err);
+    cask_status status;
+
+    if (run == NULL) {
+        return CASK_NO_MEMORY;
+    }
+    status = map_file(run, dir, err);
+    if (status == CASK_OK) {
+        status = take_file(run, err);
+    }
+    if (status != CASK_OK) {
+        run_close(run);
+        return status;
+    }
+    *ret_run = run;
+    return CASK_OK;
+}
+
+void run_close(cask_run *run)
+{
+    if (run == NULL) {
+        return;
+    }
+    if (run->memory != NULL) {
+        run->kernel->ops->unmap(run->kernel, run->memory, (size_t)run->size);
+    }
+    free(run->ranges);
+    free(run->name);
+    free(run);
+}

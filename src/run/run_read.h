@@ -1,0 +1,109 @@
+/*
+ * Reading a run: the bytes of a file that is mapped, or bytes in memory.
+ * include/caskade/run.h says what callers are told; arguments have been checked
+ * there.
+ *
+ * Nothing is believed but what a checksum covers, and no number of the file is
+ * used before it was compared with the file's size: not even one with a right
+ * checksum, since a file may have been crafted. Each record is verified on each
+ * read. But that crafted records are in order is not checked: out of order they
+ * are not found, or found at another place.
+ */
+#ifndef CASKADE_RUN_READ_H
+#define CASKADE_RUN_READ_H
+
+#include "base/error.h"
+#include "os/os.h"
+#include "run/run_format.h"
+
+/* A record that deletes a range, verified. */
+typedef struct run_range {
+    cask_slice start; /* in the file, like all slices here */
+    cask_slice end;
+    uint64_t sequence;
+    uint64_t offset;
+} run_range;
+
+struct cask_run {
+    os *kernel;   /* NULL: the bytes are the caller's */
+    void *memory; /* the map */
+    const uint8_t *bytes;
+    uint64_t size; /* of the file */
+    char *name;    /* for messages */
+    run_footer footer;
+    uint64_t at[RUN_SECTIONS + 1]; /* of the sections and the footer */
+    uint32_t place_bits;
+    cask_slice smallest;
+    cask_slice largest;
+    cask_slice end;
+    size_t skip;       /* bytes in front of the heads of fences */
+    run_range *ranges; /* footer.ranges of them */
+};
+
+/*
+ * Read the run that these bytes are. As cask_run_open(); the bytes must stay
+ * until run_close().
+ */
+cask_status run_open_bytes(const uint8_t *bytes, uint64_t size,
+                           const char *name, cask_run **ret_run,
+                           cask_error *err);
+
+/* Map and read the run `name`. As cask_run_open(). */
+cask_status run_open(os_file *dir, const char *name, cask_run **ret_run,
+                     cask_error *err);
+
+/* Accepts NULL. */
+void run_close(cask_run *run);
+
+/* One verified record. */
+typedef struct run_record {
+    uint64_t offset;
+    uint64_t next; /* offset behind it; at most footer.length */
+    record_header header;
+    const uint8_t *body; /* expiry, key, value */
+} run_record;
+
+static inline cask_slice run_record_key(const run_record *record)
+{
+    return (cask_slice){record->body + record_expiry_size(&record->header),
+                        record->header.key_size};
+}
+
+/*
+ * Read the record at `offset`, which may be anything, and verify its header
+ * alone. Returns CASK_OK; CASK_CORRUPT; CASK_UNSUPPORTED (kind or flag).
+ */
+cask_status run_read_header(const cask_run *run, uint64_t offset,
+                            run_record *ret_record, cask_error *err);
+
+/* The same, and all of the record. */
+cask_status run_read_record(const cask_run *run, uint64_t offset,
+                            run_record *ret_record, cask_error *err);
+
+/* What a record says; the slices are those of the file. */
+void run_describe(const run_record *record, cask_run_entry *ret_entry);
+
+/* As cask_run_get(). */
+cask_status run_get(const cask_run *run, cask_slice key, uint64_t max_sequence,
+                    cask_buffer *ret_value, cask_run_entry *ret_entry,
+                    cask_error *err);
+
+/* As cask_run_may_have_prefix(). */
+bool run_may_have_prefix(const cask_run *run, cask_slice prefix);
+
+/* Fence `index`, less than footer.fences. */
+static inline uint64_t run_fence_head(const cask_run *run, uint32_t index)
+{
+    return load_u64(run->bytes + run->at[RUN_FENCES] +
+                    (uint64_t)index * sizeof(uint64_t));
+}
+
+static inline uint64_t run_fence_offset(const cask_run *run, uint32_t index)
+{
+    const uint8_t *places = run->bytes + run->at[RUN_FENCES] +
+                            (uint64_t)run->footer.fences * sizeof(uint64_t);
+
+    return (uint64_t)load_u32(places + (uint64_t)index * sizeof(uint32_t)) * 8;
+}
+
+#endif
