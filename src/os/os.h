@@ -114,6 +114,9 @@ typedef struct os_ops {
     /* Room for [offset, offset+size) is certain afterwards; grows the file,
      * never shrinks it; new bytes read as zero. */
     int (*allocate)(os_file *file, uint64_t offset, uint64_t size);
+    /* The same, but the file keeps its size: what is written there later needs
+     * no room. truncate(), to the same size too, gives it back. */
+    int (*reserve)(os_file *file, uint64_t offset, uint64_t size);
     int (*truncate)(os_file *file, uint64_t size);
     int (*sync)(os_file *file); /* data and size reach the device */
     /* Begin writing back; no promise. */

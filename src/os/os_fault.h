@@ -46,6 +46,7 @@ typedef enum os_call {
     OS_CALL_READ_AT,
     OS_CALL_WRITE_AT,
     OS_CALL_ALLOCATE,
+    OS_CALL_RESERVE,
     OS_CALL_TRUNCATE,
     OS_CALL_SYNC,
     OS_CALL_MAP,

@@ -176,6 +176,14 @@ int fault_allocate(os_file *file, uint64_t offset, uint64_t size)
                       : ops_of(file)->allocate(inner_of(file), offset, size);
 }
 
+int fault_reserve(os_file *file, uint64_t offset, uint64_t size)
+{
+    int error = fault_take(file->os, OS_CALL_RESERVE);
+
+    return error != 0 ? error
+                      : ops_of(file)->reserve(inner_of(file), offset, size);
+}
+
 int fault_truncate(os_file *file, uint64_t size)
 {
     int error = fault_take(file->os, OS_CALL_TRUNCATE);

@@ -37,6 +37,7 @@ int fault_read_at(os_file *file, void *data, size_t size, uint64_t offset,
 int fault_write_at(os_file *file, const os_span *spans, size_t count,
                    uint64_t offset);
 int fault_allocate(os_file *file, uint64_t offset, uint64_t size);
+int fault_reserve(os_file *file, uint64_t offset, uint64_t size);
 int fault_truncate(os_file *file, uint64_t size);
 int fault_sync(os_file *file);
 void fault_flush_hint(os_file *file, uint64_t offset, uint64_t size);

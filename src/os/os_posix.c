@@ -235,6 +235,7 @@ os *os_posix(void)
         .read_at = posix_read_at,
         .write_at = posix_write_at,
         .allocate = posix_allocate,
+        .reserve = posix_reserve,
         .truncate = posix_truncate,
         .sync = posix_sync,
         .flush_hint = posix_flush_hint,

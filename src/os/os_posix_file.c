@@ -355,6 +355,23 @@ int posix_allocate(os_file *file, uint64_t offset, uint64_t size)
     return error;
 }
 
+int posix_reserve(os_file *file, uint64_t offset, uint64_t size)
+{
+    int status;
+
+    if (!range_fits(offset, size)) {
+        return EFBIG;
+    }
+    if (size == 0) {
+        return 0;
+    }
+    do {
+        status = fallocate(posix_descriptor(file), FALLOC_FL_KEEP_SIZE,
+                           (off_t)offset, (off_t)size);
+    } while (status != 0 && errno == EINTR);
+    return status == 0 ? 0 : errno;
+}
+
 int posix_truncate(os_file *file, uint64_t size)
 {
     int status;

@@ -63,6 +63,7 @@ int posix_read_at(os_file *file, void *data, size_t size, uint64_t offset,
 int posix_write_at(os_file *file, const os_span *spans, size_t count,
                    uint64_t offset);
 int posix_allocate(os_file *file, uint64_t offset, uint64_t size);
+int posix_reserve(os_file *file, uint64_t offset, uint64_t size);
 int posix_truncate(os_file *file, uint64_t size);
 int posix_sync(os_file *file);
 void posix_flush_hint(os_file *file, uint64_t offset, uint64_t size);

@@ -88,8 +88,8 @@ os *os_sim_os(os_sim *sim);
 
 /*
  * Mutating operations so far: open() that creates, make_dir, remove, rename,
- * link, write_at, allocate, truncate, sync, sync_dir. Stores through a map
- * cannot be counted. A crash does not reset the number. Any thread.
+ * link, write_at, allocate, reserve, truncate, sync, sync_dir. Stores through a
+ * map cannot be counted. A crash does not reset the number. Any thread.
  */
 uint64_t os_sim_operations(os_sim *sim);
 
@@ -134,7 +134,7 @@ int os_sim_sync_all(os_sim *sim);
  * Calls of sync and sync_dir number `from` to `from + count - 1` (0-based, from
  * now on) fail with EIO. As on Linux the pages are clean afterwards: reads
  * show the new bytes, a later sync returns 0 without writing them unless they
- * change again, and after a crash only some of them are there.
+ * are written again, and after a crash only some of them are there.
  */
 void os_sim_fail_syncs(os_sim *sim, uint64_t from, uint64_t count);
 

@@ -231,6 +231,21 @@ static int merge_lies(sim_content *content, const sim_sectors *changed,
     return 0;
 }
 
+void sim_content_forget_lies(sim_content *content, uint64_t low, uint64_t high)
+{
+    sim_sectors *lies = &content->lies;
+    size_t kept = 0;
+
+    for (size_t i = 0; i < lies->count; i++) {
+        uint64_t start = lies->items[i].index * SIM_SECTOR;
+
+        if (start >= high || start + SIM_SECTOR <= low) {
+            lies->items[kept++] = lies->items[i];
+        }
+    }
+    lies->count = kept;
+}
+
 int sim_content_sync(sim_content *content)
 {
     static const sim_sectors none = {0};

@@ -212,6 +212,7 @@ static int write_spans(sim_node *node, const os_span *spans, size_t count,
     if (end > content->size) {
         sim_content_resize(content, end);
     }
+    sim_content_forget_lies(content, offset, end);
     if (offset < content->dirty_low) {
         content->dirty_low = offset;
     }
@@ -265,7 +266,7 @@ int sim_write_at(os_file *file, const os_span *spans, size_t count,
     return error;
 }
 
-int sim_allocate(os_file *file, uint64_t offset, uint64_t size)
+static int add_room(os_file *file, uint64_t offset, uint64_t size, bool grows)
 {
     os_sim *sim = sim_of(file);
     sim_node *node = sim_handle_of(file)->node;
@@ -281,11 +282,21 @@ int sim_allocate(os_file *file, uint64_t offset, uint64_t size)
     if (error == 0) {
         error = sim_node_reserve(node, offset, size);
     }
-    if (error == 0 && size > 0 && offset + size > node->content.size) {
+    if (error == 0 && grows && size > 0 && offset + size > node->content.size) {
         sim_content_resize(&node->content, offset + size);
     }
     sim_unlock_guard(sim);
     return error;
+}
+
+int sim_allocate(os_file *file, uint64_t offset, uint64_t size)
+{
+    return add_room(file, offset, size, true);
+}
+
+int sim_reserve(os_file *file, uint64_t offset, uint64_t size)
+{
+    return add_room(file, offset, size, false);
 }
 
 int sim_truncate(os_file *file, uint64_t size)

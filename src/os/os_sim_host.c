@@ -173,6 +173,7 @@ const os_ops *sim_table(void)
         .read_at = sim_read_at,
         .write_at = sim_write_at,
         .allocate = sim_allocate,
+        .reserve = sim_reserve,
         .truncate = sim_truncate,
         .sync = sim_sync,
         .flush_hint = sim_flush_hint,

@@ -78,6 +78,8 @@ void sim_zero(void *to, size_t size);
 /* The sectors whose bytes a sync would send to the device. 0 or ENOMEM. */
 int sim_content_dirty(const sim_content *content, sim_sectors *ret_dirty);
 int sim_content_sync(sim_content *content);
+/* Sectors in [low, high) were written: whatever they hold, they are dirty. */
+void sim_content_forget_lies(sim_content *content, uint64_t low, uint64_t high);
 /* The sync fails; by `random` some of it reached the device all the same. */
 int sim_content_fail_sync(sim_content *content, sim_random *random);
 /* The kernel writes some of it back by itself. */
@@ -147,6 +149,7 @@ int sim_read_at(os_file *file, void *data, size_t size, uint64_t offset,
 int sim_write_at(os_file *file, const os_span *spans, size_t count,
                  uint64_t offset);
 int sim_allocate(os_file *file, uint64_t offset, uint64_t size);
+int sim_reserve(os_file *file, uint64_t offset, uint64_t size);
 int sim_truncate(os_file *file, uint64_t size);
 int sim_sync(os_file *file);
 void sim_flush_hint(os_file *file, uint64_t offset, uint64_t size);

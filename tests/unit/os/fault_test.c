@@ -282,6 +282,8 @@ static int call_on_file(os_file *file, os_call call)
         return file->os->ops->write_at(file, &span, 1, 0);
     case OS_CALL_ALLOCATE:
         return file->os->ops->allocate(file, 0, 1);
+    case OS_CALL_RESERVE:
+        return file->os->ops->reserve(file, 0, 1);
     case OS_CALL_TRUNCATE:
         return file->os->ops->truncate(file, 1);
     case OS_CALL_SYNC:
