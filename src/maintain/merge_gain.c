@@ -12,6 +12,9 @@
 /* Times have a resolution of seconds; below that all are equally young. */
 enum { YOUNGEST_MS = 1000 };
 
+/* A delete with a key of some length. */
+enum { TOMBSTONE_BYTES = 128 };
+
 static uint64_t less(uint64_t from, uint64_t what)
 {
     return from > what ? from - what : 0;
@@ -83,6 +86,23 @@ static uint64_t older_dead_puts(const merge_segment *segments,
     return choices[low - 1].order - (self < low ? dead_puts(own) : 0);
 }
 
+/* What the tombstones that may stay take of what is to go: as much as records
+ * that are dead on the average, but with values these are larger. */
+static uint64_t kept_of(const merge_segment *segment, uint64_t older_dead)
+{
+    uint64_t needed =
+        older_dead < segment->tombstones ? older_dead : segment->tombstones;
+    uint64_t dead_records = less(segment->records, segment->live_records);
+    uint64_t dead_bytes =
+        less(segment->bytes, segment->live_bytes + SEGMENT_HEADER_SIZE);
+    uint64_t each = dead_records == 0 ? 0 : dead_bytes / dead_records;
+
+    if (segment->is_output) {
+        return 0; /* they are no gain */
+    }
+    return needed * (each < TOMBSTONE_BYTES ? each : TOMBSTONE_BYTES);
+}
+
 /* Bytes that would go; `older_dead` as above. */
 static uint64_t gain_of(const merge_segment *segment, bool is_expired,
                         uint64_t older_dead)
@@ -149,6 +169,7 @@ void merge_gains(const merge_settings *settings, const merge_moment *moment,
 
         choices[i].gain_bytes = gain_of(
             segment, merge_is_expired(settings, moment, segment), older);
+        choices[i].kept_bytes = kept_of(segment, older);
         choices[i].score = score_of(segment, choices[i].gain_bytes);
     }
 }

@@ -90,7 +90,8 @@ static bool fits(merge_policy *p, const merge_choice *choice)
     uint64_t reads = merge_segment_of(p, choice)->bytes + plan->read_bytes;
     uint64_t headers = (plan->count + 1) * SEGMENT_HEADER_SIZE;
 
-    if (writes > p->moment->free_disk_bytes / DISK_SHARE) {
+    if (writes + p->kept_bytes + choice->kept_bytes >
+        p->moment->free_disk_bytes / DISK_SHARE) {
         p->no_room++;
         return false;
     }
@@ -110,6 +111,7 @@ static void take(merge_policy *p, size_t index)
     plan->read_bytes += segment->bytes;
     plan->write_bytes += merge_write_bytes(p, &choice);
     plan->freed_bytes += choice.gain_bytes;
+    p->kept_bytes += choice.kept_bytes;
     p->total_bytes = less(p->total_bytes, choice.gain_bytes);
     if (merge_is_expired(p->settings, p->moment, segment)) {
         p->live_bytes = less(p->live_bytes, segment->live_bytes);
@@ -133,6 +135,7 @@ static void give_back(merge_policy *p)
     plan->read_bytes -= merge_segment_of(p, choice)->bytes;
     plan->write_bytes -= merge_write_bytes(p, choice);
     plan->freed_bytes -= choice->gain_bytes;
+    p->kept_bytes -= choice->kept_bytes;
 }
 
 /* Take what is due for one of `reasons` and fits; returns how many. */

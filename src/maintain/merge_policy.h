@@ -128,6 +128,7 @@ typedef struct merge_choice {
     uint32_t index;      /* in the segments given */
     merge_reason reason; /* the most urgent of its reasons */
     uint64_t gain_bytes; /* expected to be freed */
+    uint64_t kept_bytes; /* of these, what tombstones may take that stay */
     double score;        /* benefit for cost, bigger is better */
     /* Used while choosing. */
     uint64_t order;

@@ -28,7 +28,8 @@ typedef struct merge_policy {
     uint64_t total_bytes;
     uint64_t live_bytes;
     uint64_t free_bytes;
-    size_t no_room; /* segments that the disk has no room to copy */
+    uint64_t kept_bytes; /* tombstones that may have to be copied besides */
+    size_t no_room;      /* segments that the disk has no room to copy */
 } merge_policy;
 
 /* Find the triggers that fire; then give every choice its reasons and bring

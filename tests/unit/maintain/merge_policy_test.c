@@ -116,6 +116,12 @@ static const policy_row rows[] = {
     {"amplification does not open a window", "", MERGE_REASON_AMPLIFICATION,
      MERGE_WAIT_WINDOW, .facts = {{256, 45, 9, ""}}, .amplification = 1.5,
      .is_outside = true},
+    {"tombstones that may stay need room as well", "", NONE, MERGE_WAIT_NO_ROOM,
+     .facts = {{256, 45, 9, ""}, {256, 0, 9, "t"}}, .free_mib = 20},
+    {"a little, if it is there", "2", MERGE_REASON_DISK_SPACE, GO,
+     .facts = {{256, 45, 9, ""}, {256, 0, 9, "t"}}, .free_mib = 100},
+    {"those that hide nothing need none", "1", MERGE_REASON_DISK_SPACE, GO,
+     .facts = {{256, 0, 9, "t"}, {256, 45, 9, ""}}, .free_mib = 20},
     {"low disk space does, for space only", "1 2", MERGE_REASON_DISK_SPACE, GO,
      .facts =
          {{256, 10, 9, ""}, {256, 80, 9, ""}, {1, 100, 9, ""}, {1, 100, 9, ""}},
