@@ -54,8 +54,7 @@ static cask_status start(store_handle *store, bool all, cask_error *err)
                     store->path);
     }
     if (all) {
-        status = store_rotate(store, err);
-        all_below_id = atomic_load(&store->region.header->next_id);
+        status = hash_seal_for_all(store, &all_below_id, err);
     }
     return status == CASK_OK ? merge_wish_ask(store, all_below_id, err)
                              : status;

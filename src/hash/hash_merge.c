@@ -14,6 +14,7 @@
 #include "hash/merge_log.h"
 #include "hash/merge_work.h"
 #include "store/store_recover.h"
+#include "store/store_shortage.h"
 
 static void count_inputs(merge *m)
 {
@@ -158,14 +159,16 @@ static cask_status copy_and_replace(merge *m, merge_wanted wanted,
 }
 
 /* Each time that an input turns out to be damaged it begins again, and takes
- * that one for what it is. */
+ * that one for what it is. On a full disk it does so once with what is kept
+ * behind MANIFEST. `err` must not be NULL. */
 static cask_status merge_rows(store_handle *store, merge_wanted wanted,
                               merge_report *report, cask_error *err)
 {
     region_merge *totals = &store->region.header->merge;
     cask_status status;
+    bool has_lent = false;
+    bool again;
     uint64_t inputs;
-    bool is_void;
 
     do {
         const merge_report found = {.quarantined = report->quarantined,
@@ -178,8 +181,12 @@ static cask_status merge_rows(store_handle *store, merge_wanted wanted,
         *report = found;
         inputs = 0;
         status = copy_and_replace(&m, wanted, &inputs, err);
-        is_void = m.is_void;
-    } while (is_void);
+        again = m.is_void;
+        if (status == CASK_NO_SPACE && store_is_disk_full(err) && !has_lent) {
+            has_lent = store_give_up_spare(store);
+            again = again || has_lent;
+        }
+    } while (again);
     if (status == CASK_OK && inputs > 0) {
         atomic_fetch_add(&totals->bytes_read, report->bytes_read);
         atomic_fetch_add(&totals->bytes_written, report->bytes_written);
@@ -215,6 +222,7 @@ static cask_status merge_wanted_rows(store_handle *store, merge_wanted wanted,
     }
     store_merge_unlock(store);
     store_merge_tidy(store); /* freed since then */
+    store_keep_spare(store);
     return status;
 }
 

@@ -50,8 +50,17 @@ void hash_plan_free(merger_plan *plan);
 cask_status hash_merge_wished(store_handle *store, merge_wish wish,
                               merge_report *ret_report, cask_error *err);
 
+/*
+ * Seal the active segment, so that it is merged with all others, which have ids
+ * below *ret_below_id. On a disk without room for the next one it stays, and is
+ * not one of them. Statuses of store_rotate().
+ */
+cask_status hash_seal_for_all(store_handle *store, uint64_t *ret_below_id,
+                              cask_error *err);
+
 /* The same for all that is there now, the active segment too, which is sealed
- * first. */
+ * first; on a disk without room for the next one, last: CASK_NO_SPACE if there
+ * is none then either. */
 cask_status hash_merge_all(store_handle *store, merge_report *ret_report,
                            cask_error *err);
 

@@ -7,6 +7,7 @@
 #include "maintain/merge_pace.h"
 #include "store/store_merge.h"
 #include "store/store_settings.h"
+#include "store/store_shortage.h"
 
 /* A merge keeps all tombstones beside it, see merge_check_part(). */
 static bool is_obscure(const region_row *row)
@@ -135,14 +136,15 @@ cask_status hash_plan(store_handle *store, merge_wish wish,
         .below_id = wish.below_id,
         .is_in_window = wish.is_asked ||
                         store_window_is_open_for(store, thread->jitter_ms)};
+    uint64_t free = store_free_bytes(store);
     cask_status status;
-    os_space space;
 
     *ret_plan = (merger_plan){.count = 0};
     store_expiry_now(store, wish.is_asked, &ret_plan->expiry);
     moment.clock_disagrees = ret_plan->expiry.disagrees;
-    if (store->os->ops->space(store->dir, &space) == 0) {
-        moment.free_disk_bytes = space.free + wish.spare_bytes;
+    if (free != UINT64_MAX) {
+        moment.free_disk_bytes = free + wish.spare_bytes;
+        moment.lent_bytes = manifest_spare_bytes(store->dir);
     }
     store_settings_get(store, &kept);
     settings = settings_for_merge(&kept, store->options.segment_max_bytes);

@@ -281,16 +281,62 @@ cask_status hash_merge_wished(store_handle *store, merge_wish wish,
     return status == CASK_NOT_FOUND ? CASK_OK : status;
 }
 
+static uint64_t active_id(const store_handle *store)
+{
+    uint32_t active = atomic_load(&store->region.header->active_row);
+
+    return atomic_load(&store->region.rows[active].file_id);
+}
+
+cask_status hash_seal_for_all(store_handle *store, uint64_t *ret_below_id,
+                              cask_error *err)
+{
+    uint64_t id = active_id(store);
+    cask_error local = {CASK_OK, 0, ""};
+    cask_status status;
+
+    err = err == NULL ? &local : err;
+    status = store_rotate(store, err);
+    *ret_below_id = atomic_load(&store->region.header->next_id);
+    if (status == CASK_NO_SPACE && store_is_disk_full(err)) {
+        *ret_below_id = id;
+        status = CASK_OK;
+    }
+    return status;
+}
+
+/* What is sealed has made room to seal the segment `id`, which was active; it
+ * is merged alone. */
+static cask_status merge_sealed_last(store_handle *store, merge_wish wish,
+                                     uint64_t id, merge_report *report,
+                                     cask_error *err)
+{
+    merge_report last = {.inputs = 0};
+    cask_status status =
+        active_id(store) == id ? store_rotate(store, err) : CASK_OK;
+
+    if (status == CASK_OK) {
+        wish.all_below_id = id + 1;
+        status = hash_merge_wished(store, wish, &last, err);
+    }
+    add_report(report, &last);
+    return status;
+}
+
 cask_status hash_merge_all(store_handle *store, merge_report *ret_report,
                            cask_error *err)
 {
-    cask_status status = store_rotate(store, err);
+    uint64_t id = active_id(store);
     merge_wish wish = {.is_asked = true,
-                       .patience_ms = store->options.lock_timeout_ms,
-                       .all_below_id =
-                           atomic_load(&store->region.header->next_id)};
+                       .patience_ms = store->options.lock_timeout_ms};
+    cask_status status = hash_seal_for_all(store, &wish.all_below_id, err);
 
     *ret_report = (merge_report){.inputs = 0};
-    return status == CASK_OK ? hash_merge_wished(store, wish, ret_report, err)
-                             : status;
+    if (status == CASK_OK) {
+        status = hash_merge_wished(store, wish, ret_report, err);
+    }
+    if (status == CASK_OK && wish.all_below_id == id) {
+        status = merge_sealed_last(store, wish, id, ret_report, err);
+    }
+    return status;
 }

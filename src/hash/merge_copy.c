@@ -10,6 +10,7 @@
 #include "hash/keydir.h"
 #include "log/segment.h"
 #include "store/store_recover.h"
+#include "store/store_shortage.h"
 
 /* ---- Outputs ---- */
 
@@ -41,7 +42,7 @@ static cask_status finish_output(merge *m, cask_error *err)
     }
     store->os->ops->close(m->copier.file);
     record_copier_free(&m->copier);
-    if (status == CASK_OK) {
+    if (status == CASK_OK && store_has_room_for_hint(store, m->output)) {
         status = store_write_hint(store, m->output, err);
     }
     hash_pace_resume(&m->pace);

@@ -10,6 +10,7 @@
 
 #include "hash/merge_turn.h"
 #include "store/store_merge.h"
+#include "store/store_shortage.h"
 
 /* How soon another thread takes over from one that died. */
 enum { ASK_MS = 1000 };
@@ -66,19 +67,11 @@ static uint64_t key_count(const store_handle *store)
     return atomic_load(&store->region.header->key_count);
 }
 
-/* 0 if nobody can tell. */
-static uint64_t free_bytes(store_handle *store)
-{
-    os_space space;
-
-    return store->os->ops->space(store->dir, &space) == 0 ? space.free : 0;
-}
-
 static void note_room(merger *m, cask_status status)
 {
     m->is_short = status == CASK_NO_SPACE;
     m->short_keys = key_count(m->store);
-    m->short_free = free_bytes(m->store);
+    m->short_free = store_free_bytes(m->store);
 }
 
 /* Whether what the last merge failed for has changed: a segment may be dead by
@@ -86,8 +79,11 @@ static void note_room(merger *m, cask_status status)
  * next failure makes one as long as if it had not been. */
 static bool has_room_come(merger *m)
 {
-    if (!m->is_short || (key_count(m->store) >= m->short_keys &&
-                         free_bytes(m->store) < m->short_free + ROOM_BYTES)) {
+    uint64_t free = store_free_bytes(m->store);
+
+    if (!m->is_short ||
+        (key_count(m->store) >= m->short_keys &&
+         (free < m->short_free || free - m->short_free < ROOM_BYTES))) {
         return false;
     }
     m->is_short = false;

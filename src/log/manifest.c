@@ -336,6 +336,87 @@ done:
     return status;
 }
 
+/* ---- Room behind the end ---- */
+
+/*
+ * So much that edits can double a MANIFEST, as they do before it is written
+ * anew, that it can be written anew then; and a segment with some records.
+ */
+enum {
+    SPARE_TIMES = 3,
+    SPARE_BYTES = 32 << 10,
+    SPARE_STEP = 4096 /* not each time for less than that */
+};
+
+static void keep_spare(os_file *file, uint64_t tail, uint64_t allocated)
+{
+    uint64_t wanted = tail * SPARE_TIMES + SPARE_BYTES;
+    int os_errno = ENOSPC;
+
+    if (allocated + SPARE_STEP > wanted) {
+        return;
+    }
+    /* A nearly full disk may have half of it. */
+    for (uint64_t bytes = wanted - tail;
+         bytes >= SPARE_STEP && (os_errno == ENOSPC || os_errno == EDQUOT);
+         bytes /= 2) {
+        os_errno = file->os->ops->reserve(file, tail, bytes);
+    }
+}
+
+void manifest_keep_spare(os_file *dir)
+{
+    os_file *file;
+    os_stat stat;
+
+    if (file_open(dir, MANIFEST_NAME, OS_WRITE, &file, &stat, NULL) ==
+        CASK_OK) {
+        keep_spare(file, stat.size, stat.allocated);
+        dir->os->ops->close(file);
+    }
+}
+
+uint64_t manifest_spare_bytes(os_file *dir)
+{
+    os_stat stat;
+
+    return dir->os->ops->stat_name(dir, MANIFEST_NAME, &stat) == 0 &&
+                   stat.allocated > stat.size
+               ? stat.allocated - stat.size
+               : 0;
+}
+
+bool manifest_give_up_spare(os_file *dir)
+{
+    bool is_given = false;
+    os_file *file;
+    os_stat stat;
+
+    if (file_open(dir, MANIFEST_NAME, OS_WRITE, &file, &stat, NULL) ==
+        CASK_OK) {
+        is_given = stat.allocated >= stat.size + SPARE_STEP &&
+                   dir->os->ops->truncate(file, stat.size) == 0;
+        dir->os->ops->close(file);
+    }
+    return is_given;
+}
+
+void manifest_take_back(os_file *dir, uint64_t tail)
+{
+    os_file *file;
+    os_stat stat;
+
+    if (file_open(dir, MANIFEST_NAME, OS_WRITE, &file, &stat, NULL) !=
+        CASK_OK) {
+        return;
+    }
+    if (stat.size > tail && dir->os->ops->truncate(file, tail) == 0) {
+        (void)dir->os->ops->sync(file);
+    }
+    dir->os->ops->close(file);
+    manifest_keep_spare(dir);
+}
+
 /* ---- Write ---- */
 
 cask_status manifest_append(os_file *dir, uint64_t *tail, uint64_t *number,
@@ -371,6 +452,7 @@ cask_status manifest_append(os_file *dir, uint64_t *tail, uint64_t *number,
     }
     edit->number = *number + 1;
     manifest_edit_encode(edit, (manifest_seed){header.nonce, *tail}, bytes);
+    keep_spare(file, *tail + sizeof(bytes), stat.allocated);
     os_errno = ops->write_at(file, &span, 1, *tail);
     if (os_errno != 0) {
         status = fail_os(err, os_errno, "cannot append to " MANIFEST_NAME);
@@ -457,6 +539,23 @@ static cask_status encode_all(manifest_state *manifest, cask_buffer *bytes,
     return status;
 }
 
+static cask_status prepare(os_file *dir, const cask_buffer *bytes,
+                           uint32_t mode, cask_error *err)
+{
+    cask_error local = {CASK_OK, 0, ""};
+    cask_status status;
+
+    err = err == NULL ? &local : err;
+    status =
+        file_prepare(dir, MANIFEST_NAME, bytes->data, bytes->size, mode, err);
+    if (status == CASK_NO_SPACE && err->os_errno != EFBIG &&
+        manifest_give_up_spare(dir)) {
+        status = file_prepare(dir, MANIFEST_NAME, bytes->data, bytes->size,
+                              mode, err);
+    }
+    return status;
+}
+
 cask_status manifest_rewrite(os_file *dir, manifest_state *manifest,
                              uint32_t mode, cask_error *err)
 {
@@ -471,10 +570,13 @@ cask_status manifest_rewrite(os_file *dir, manifest_state *manifest,
     manifest->number = 0;
     status = encode_all(manifest, &bytes, err);
     if (status == CASK_OK) {
-        status =
-            file_publish(dir, MANIFEST_NAME, bytes.data, bytes.size, mode, err);
+        status = prepare(dir, &bytes, mode, err);
+    }
+    if (status == CASK_OK) {
+        status = file_replace(dir, MANIFEST_NAME, err);
     }
     manifest->tail = bytes.size;
     cask_buffer_free(&bytes);
+    manifest_keep_spare(dir);
     return status;
 }

@@ -62,7 +62,8 @@ cask_status manifest_bring_back(manifest_state *manifest,
 
 /*
  * Write the whole state anew, in a file that replaces the old one at once:
- * also sets header.nonce, tail and number. Durable on return.
+ * also sets header.nonce, tail and number. Durable on return. On a full disk
+ * the room kept behind the old one is used for it.
  */
 cask_status manifest_rewrite(os_file *dir, manifest_state *manifest,
                              uint32_t mode, cask_error *err);
@@ -76,5 +77,23 @@ cask_status manifest_rewrite(os_file *dir, manifest_state *manifest,
  */
 cask_status manifest_append(os_file *dir, uint64_t *tail, uint64_t *number,
                             manifest_edit *edit, cask_error *err);
+
+/*
+ * Behind its end MANIFEST has room of its own, so that on a full disk it takes
+ * edits, and gives up what an open needs, a small segment and MANIFEST anew, or
+ * a merge for its first copies. Best effort; made again by every append and
+ * rewrite.
+ *
+ * manifest_keep_spare() takes as much of it as the disk has, and
+ * manifest_spare_bytes() tells how much that is; manifest_give_up_spare() lets
+ * go of all, while nobody appends: false if there is none.
+ */
+void manifest_keep_spare(os_file *dir);
+uint64_t manifest_spare_bytes(os_file *dir);
+bool manifest_give_up_spare(os_file *dir);
+
+/* Take back the edits from `tail` on, which nothing has come of. Nobody else
+ * uses the store; best effort. */
+void manifest_take_back(os_file *dir, uint64_t tail);
 
 #endif

@@ -41,52 +41,70 @@ cask_status file_open(os_file *dir, const char *name, uint32_t flags,
     return CASK_OK;
 }
 
-cask_status file_publish(os_file *dir, const char *name, const void *data,
+enum { ASIDE_NAME_SIZE = 64 };
+
+static void aside_of(const char *name, char aside[ASIDE_NAME_SIZE])
+{
+    (void)snprintf(aside, ASIDE_NAME_SIZE, "%s.new", name);
+}
+
+cask_status file_prepare(os_file *dir, const char *name, const void *data,
                          size_t size, uint32_t mode, cask_error *err)
 {
     const os_ops *ops = dir->os->ops;
     const os_span span = {data, size};
-    const char *step = "create";
+    const char *step = "write";
     os_file *file = NULL;
-    char aside[64];
+    char aside[ASIDE_NAME_SIZE];
     int os_errno;
 
-    (void)snprintf(aside, sizeof(aside), "%s.new", name);
+    aside_of(name, aside);
     (void)ops->remove(dir, aside);
     os_errno =
         ops->open(dir, aside, OS_WRITE | OS_CREATE | OS_EXCL, mode, &file);
     if (os_errno != 0) {
-        file = NULL;
-        goto fail;
+        return fail_os(err, os_errno, "cannot create %s", aside);
     }
-    step = "write";
     os_errno = ops->write_at(file, &span, 1, 0);
-    if (os_errno != 0) {
-        goto fail;
-    }
-    step = "sync";
-    os_errno = ops->sync(file);
-    if (os_errno != 0) {
-        goto fail;
-    }
-    step = "rename";
-    os_errno = ops->rename(dir, aside, name);
-    if (os_errno != 0) {
-        goto fail;
-    }
-    step = "sync the directory of";
-    os_errno = ops->sync_dir(dir);
-    if (os_errno != 0) {
-        goto fail;
+    if (os_errno == 0) {
+        step = "sync";
+        os_errno = ops->sync(file);
     }
     ops->close(file);
+    if (os_errno != 0) {
+        /* Best effort: recovery also deletes every "*.new" it meets. */
+        (void)ops->remove(dir, aside);
+        return fail_os(err, os_errno, "cannot %s %s", step, aside);
+    }
     return CASK_OK;
+}
 
-fail:
-    ops->close(file);
-    /* Best effort: recovery also deletes every "*.new" it meets. */
-    (void)ops->remove(dir, aside);
-    return fail_os(err, os_errno, "cannot %s %s", step, aside);
+cask_status file_replace(os_file *dir, const char *name, cask_error *err)
+{
+    const os_ops *ops = dir->os->ops;
+    const char *step = "rename";
+    char aside[ASIDE_NAME_SIZE];
+    int os_errno;
+
+    aside_of(name, aside);
+    os_errno = ops->rename(dir, aside, name);
+    if (os_errno == 0) {
+        step = "sync the directory of";
+        os_errno = ops->sync_dir(dir);
+    }
+    if (os_errno != 0) {
+        (void)ops->remove(dir, aside);
+        return fail_os(err, os_errno, "cannot %s %s", step, aside);
+    }
+    return CASK_OK;
+}
+
+cask_status file_publish(os_file *dir, const char *name, const void *data,
+                         size_t size, uint32_t mode, cask_error *err)
+{
+    cask_status status = file_prepare(dir, name, data, size, mode, err);
+
+    return status == CASK_OK ? file_replace(dir, name, err) : status;
 }
 
 cask_status segment_create(os_file *dir, const segment_header *header,

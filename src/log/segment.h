@@ -46,8 +46,15 @@ cask_status file_fail_open(cask_error *err, int os_errno, const char *directory,
 cask_status file_open(os_file *dir, const char *name, uint32_t flags,
                       os_file **ret_file, os_stat *ret_stat, cask_error *err);
 
+/* Write `data` to "<name>.new" and sync it; it is removed if that fails. */
+cask_status file_prepare(os_file *dir, const char *name, const void *data,
+                         size_t size, uint32_t mode, cask_error *err);
+
+/* Let what was prepared so take the place of `name`, durably. */
+cask_status file_replace(os_file *dir, const char *name, cask_error *err);
+
 /* Write `data` to a new file `name` in one go, so that after any crash it is
- * whole or absent: "<name>.new", sync, rename, sync of the directory. */
+ * whole or absent: the two above. */
 cask_status file_publish(os_file *dir, const char *name, const void *data,
                          size_t size, uint32_t mode, cask_error *err);
 

@@ -81,6 +81,15 @@ static bool is_one_step(const merge_settings *settings, uint64_t data_bytes)
            data_bytes <= settings->segment_max_bytes;
 }
 
+/* Whether the disk has so much, and as much again. */
+static bool has_room(const merge_policy *p, uint64_t bytes)
+{
+    const merge_moment *moment = p->moment;
+
+    return moment->free_disk_bytes == UINT64_MAX ||
+           bytes <= (moment->free_disk_bytes + moment->lent_bytes) / DISK_SHARE;
+}
+
 /* Whether one more fits; the first always does if the disk has room. */
 static bool fits(merge_policy *p, const merge_choice *choice)
 {
@@ -90,8 +99,7 @@ static bool fits(merge_policy *p, const merge_choice *choice)
     uint64_t reads = merge_segment_of(p, choice)->bytes + plan->read_bytes;
     uint64_t headers = (plan->count + 1) * SEGMENT_HEADER_SIZE;
 
-    if (writes + p->kept_bytes + choice->kept_bytes >
-        p->moment->free_disk_bytes / DISK_SHARE) {
+    if (!has_room(p, writes + p->kept_bytes + choice->kept_bytes)) {
         p->no_room++;
         return false;
     }

@@ -69,6 +69,7 @@ typedef struct merge_moment {
                                  active one, quarantined ones */
     uint64_t live_bytes;      /* of the same */
     uint64_t free_disk_bytes; /* UINT64_MAX: not known */
+    uint64_t lent_bytes;      /* besides, for copies only */
     uint64_t open_ms;         /* since the store was opened; UINT64_MAX for a
                                  merge that somebody asked for */
     uint64_t jitter_ms;    /* random, once per open: stores of one machine must

@@ -85,6 +85,30 @@ static uint64_t kept_bytes(store_handle *store, uint64_t tail, bool is_low)
     return wanted < capacity ? wanted : capacity;
 }
 
+/* Cut what is allocated behind the end of the active segment, `tail`. Readers
+ * that have it mapped look at nothing there. */
+static void cut_active(store_handle *store, uint64_t tail, bool is_low)
+{
+    uint32_t index = atomic_load(&store->region.header->active_row);
+    region_row *row = &store->region.rows[index];
+    segment_header expected = store_row_header(store, row);
+    uint64_t kept = kept_bytes(store, tail, is_low);
+    os_file *file = NULL;
+    os_stat stat;
+
+    if (atomic_load(&row->reserved_tail) != tail ||
+        kept >= atomic_load(&row->capacity) ||
+        segment_open(store->dir, &expected, OS_READ | OS_WRITE, &file, NULL,
+                     &stat, NULL) != CASK_OK) {
+        return;
+    }
+    /* First the number, then the file: who joins after a death in between must
+     * not take for room what is gone. */
+    atomic_store(&row->capacity, kept);
+    (void)store->os->ops->truncate(file, kept);
+    store->os->ops->close(file);
+}
+
 /* A large segment is sealed, a small one goes on with the next open; on a full
  * disk any: that open may find no room for another. */
 static cask_status settle_active(store_handle *store, bool last,
@@ -103,19 +127,25 @@ static cask_status settle_active(store_handle *store, bool last,
         atomic_store(&row->state, ROW_SEALED);
         return store_seal_row(store, index, err);
     }
-    if (store->active != NULL && atomic_load(&row->reserved_tail) == tail) {
-        uint64_t kept = kept_bytes(store, tail, is_low);
-
-        /* First the number, then the file: who joins after a death in between
-         * must not take for room what is gone. */
-        atomic_store(&row->capacity, kept);
-        (void)store->os->ops->truncate(store->active->file, kept);
-    }
+    cut_active(store, tail, is_low);
     /* Marks tell how far a file was synced, unless it is cut before them. */
     synced.seal.segment_id = atomic_load(&row->file_id);
     synced.seal.length = tail;
     synced.seal.last_sequence = row->last_sequence;
     return edit(store, &synced, err);
+}
+
+/* Nothing was put into the active segment since it was made, by a merge of
+ * everything or by a recovery. */
+static void cut_unused(store_handle *store)
+{
+    region_header *header = store->region.header;
+    uint64_t tail = region_tail_offset(atomic_load(&header->applied_tail));
+    uint32_t index = atomic_load(&header->active_row);
+
+    if (atomic_load(&store->region.rows[index].state) == ROW_ACTIVE) {
+        cut_active(store, tail, store_is_disk_low(store));
+    }
 }
 
 /* The prepared segment has taken no record: it goes, listed or not. */
@@ -212,6 +242,7 @@ static cask_status finish_log(store_handle *store, cask_error *err)
         if (is_last(store) && !store->options.linger) {
             status = drop_next(store, err);
             status = status == CASK_OK ? store_merge_leave(store, err) : status;
+            cut_unused(store);
         }
         write_missing_hints(store);
         if (status == CASK_OK) {

@@ -409,10 +409,12 @@ static scan_result examine(store_tail *tail, const manifest_segment *segment)
                SEGMENT_HEADER_SIZE);
     scan.trusted_end = tail->trusted_end;
     tail->clean = true;
+    tail->is_sound = true;
     while ((result = scan_next(&scan, &item)) == SCAN_RECORD ||
            result == SCAN_DAMAGE) {
         if (result == SCAN_DAMAGE) {
             tail->clean = false;
+            tail->is_sound = false;
             continue;
         }
         if (tail->first_sequence == 0) {

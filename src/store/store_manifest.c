@@ -3,10 +3,11 @@
  * written anew, without those that say nothing any more.
  */
 #include "store/store.h"
+#include "store/store_shortage.h"
 #include "store/store_write.h"
 
 /* A MANIFEST with so many edits more than it needs is written anew. */
-enum { EDITS_SPARE = 1024 };
+enum { EDITS_SPARE = 1024, EDITS_SPARE_LOW = 64 /* on a disk that is low */ };
 
 /* Whoever wrote it anew may have died before it noted its length. */
 static cask_status know_tail(store_handle *store, cask_error *err)
@@ -86,19 +87,24 @@ cask_status store_rewrite_manifest(store_handle *store,
 cask_status store_shorten_manifest(store_handle *store, cask_error *err)
 {
     region_header *header = store->region.header;
+    uint64_t spare = store_is_disk_low(store) ? EDITS_SPARE_LOW : EDITS_SPARE;
     manifest_state manifest;
+    cask_error local = {CASK_OK, 0, ""};
     cask_status status = know_tail(store, err);
 
     if (status != CASK_OK ||
         header->manifest_number <
-            4 * (uint64_t)atomic_load(&header->row_count) + EDITS_SPARE) {
+            4 * (uint64_t)atomic_load(&header->row_count) + spare) {
         return status;
     }
+    err = err == NULL ? &local : err;
     status = manifest_load(store->dir, store->identity.uuid, &manifest, err);
     if (status == CASK_OK) {
         manifest.next_sequence = atomic_load(&header->next_sequence);
         status = store_rewrite_manifest(store, &manifest, err);
     }
     manifest_free(&manifest);
-    return status;
+    /* There is another time. */
+    return status == CASK_NO_SPACE && store_is_disk_full(err) ? CASK_OK
+                                                              : status;
 }

@@ -15,6 +15,7 @@
 #include "store/store_expiry.h"
 #include "store/store_merge.h"
 #include "store/store_recover.h"
+#include "store/store_recovery.h"
 #include "store/store_settings.h"
 #include "store/store_shortage.h"
 #include "store/store_write.h"
@@ -23,26 +24,8 @@
  * been lost with the bytes that bore them, and must not come again. */
 #define SEQUENCE_GAP (UINT64_C(1) << 24)
 
-/* Room that a new or moved segment has to begin with. */
-enum { FIRST_CAPACITY = 1 << 20 };
-
-/* The least, for some deletes. */
-enum { LEAST_ROOM = 4096 };
-
 /* A MANIFEST with this many edits more than it needs is written anew. */
 enum { EDITS_SPARE = 64 };
-
-typedef struct recovery {
-    store_handle *store;
-    manifest_state manifest;
-    bool rewrite;            /* the MANIFEST no longer says what is */
-    bool unclean;            /* the last writer did not close the store */
-    uint64_t highest;        /* sequence seen */
-    uint32_t rows;           /* set up so far */
-    size_t listed;           /* segments in the MANIFEST as it was */
-    size_t taken_up;         /* 1: it is known which the log ends with */
-    const store_tail *tails; /* of the segments listed; owned by recover() */
-} recovery;
 
 static bool is_segment(void *context, const char *name)
 {
@@ -171,150 +154,6 @@ static size_t next_used(const recovery *r, const store_tail *tails, size_t i)
     return i;
 }
 
-static void copied(store_handle *store, const scan_item *item,
-                   uint64_t from_place, uint64_t to_place, uint64_t to_tail)
-{
-    (void)from_place;
-    store_note_times(&store->region.rows[place_row(to_place)], &item->header,
-                     item->expires_at_ms);
-    store->engine->apply_locked(store, store_hash_of(store, item),
-                                &item->header, to_place, to_tail);
-}
-
-static void activate(store_handle *store, uint32_t row, uint64_t end)
-{
-    region_header *header = store->region.header;
-    uint64_t capacity = atomic_load(&store->region.rows[row].capacity);
-
-    atomic_store(&store->region.rows[row].state, ROW_ACTIVE);
-    /* What was cut off the file cannot be touched. */
-    atomic_store(&store->region.rows[row].reserved_tail,
-                 end < capacity ? end : capacity);
-    atomic_store(&header->active_row, row);
-    atomic_store(&header->applied_tail, region_tail_make(row, end));
-    header->commit.durable_offset = end;
-}
-
-/* Cut what was allocated behind the end of a log whose writer died; by what is
- * left of it nobody can tell the difference. */
-static void cut_blank(store_handle *store, const store_tail *tail)
-{
-    segment_header expected = store_listed_header(store, &tail->segment);
-    os_file *file = NULL;
-    os_stat stat;
-
-    if (tail->is_blank && tail->bytes.size > tail->end &&
-        segment_open(store->dir, &expected, OS_READ | OS_WRITE, &file, NULL,
-                     &stat, NULL) == CASK_OK) {
-        (void)store->os->ops->truncate(file, tail->end);
-        store->os->ops->close(file);
-    }
-}
-
-/* On a full disk: what writers had allocated and not used when they died. */
-static void cut_all_blank(const recovery *r)
-{
-    for (size_t i = 0; i < r->listed; i++) {
-        if (r->tails[i].file != NULL && !r->tails[i].segment.sealed) {
-            cut_blank(r->store, &r->tails[i]);
-        }
-    }
-}
-
-/*
- * Create the segment that the log goes on in. On a full disk it is made as
- * small as deletes can do with, and hints go for it: who cannot write cannot
- * delete either.
- */
-static cask_status create_segment(recovery *r, const store_tail *from,
-                                  row_plan *plan, uint32_t *ret_row,
-                                  cask_error *err)
-{
-    store_handle *store = r->store;
-    uint64_t least = SEGMENT_HEADER_SIZE + LEAST_ROOM +
-                     (from == NULL ? 0 : from->end - from->trusted_end);
-    uint64_t modest = least + store_delete_reserve(store);
-    cask_status status = CASK_OK;
-
-    if (plan->capacity <= store_spare_bytes(store)) {
-        status = store_create_row(store, plan, ret_row, err);
-    } else {
-        status = store_fail_low(store, plan->capacity, err);
-    }
-    if (status == CASK_NO_SPACE && store_is_disk_full(err)) {
-        cut_all_blank(r);
-        plan->capacity = modest < plan->capacity ? modest : plan->capacity;
-        status = store_create_row(store, plan, ret_row, err);
-    }
-    while (status == CASK_NO_SPACE && store_is_disk_full(err)) {
-        if (!store_give_up_hint(store)) {
-            if (plan->capacity <= least) {
-                break;
-            }
-            plan->capacity = least;
-        }
-        status = store_create_row(store, plan, ret_row, err);
-    }
-    return status;
-}
-
-/* Create a segment, put copies of [from.trusted_end, from.end) into it, and
- * make it the active one. `from` may be NULL. */
-static cask_status begin_segment(recovery *r, const store_tail *from,
-                                 const manifest_segment *source,
-                                 cask_error *err)
-{
-    store_handle *store = r->store;
-    store_copy copy = {.from = r->rows - 1, .copied = copied};
-    segment_header expected;
-    manifest_segment segment;
-    uint64_t end = SEGMENT_HEADER_SIZE;
-    row_plan plan = {
-        .kind = SEGMENT_LOG, .state = ROW_PREPARED, .capacity = FIRST_CAPACITY};
-    cask_status status;
-    os_stat stat;
-
-    if (plan.capacity > store->options.segment_max_bytes) {
-        plan.capacity = store->options.segment_max_bytes;
-    }
-    if (from != NULL) {
-        plan.capacity += from->end - from->trusted_end;
-        plan.born = from->last_sequence + 1;
-    }
-    status = create_segment(r, from, &plan, &copy.to, err);
-    if (status != CASK_OK) {
-        return status;
-    }
-    expected = store_row_header(store, &store->region.rows[copy.to]);
-    if (from != NULL) {
-        status = segment_open(store->dir, &expected, OS_READ | OS_WRITE,
-                              &copy.file, NULL, &stat, err);
-        if (status == CASK_OK) {
-            scan_begin(&copy.scan, from->bytes.data, from->end, source->nonce,
-                       from->trusted_end);
-            status = store->engine->reserve(store, from->unsynced + 1, err);
-        }
-        if (status == CASK_OK) {
-            status = store_copy_records(store, &copy, &end, err);
-        }
-        store->os->ops->close(copy.file);
-    }
-    segment = (manifest_segment){.id = expected.id,
-                                 .nonce = expected.nonce,
-                                 .kind = SEGMENT_LOG,
-                                 .synced = end};
-    if (status == CASK_OK) {
-        status = manifest_add(&r->manifest, &segment, err);
-    }
-    if (status == CASK_OK) {
-        activate(store, copy.to, end);
-        r->rows = copy.to + 1;
-        r->rewrite = true;
-    }
-
-    return status;
-}
-
 /* The last segment with records: go on behind its mark, or move its tail. */
 static cask_status take_up(recovery *r, size_t i, store_tail *tail,
                            cask_error *err)
@@ -322,6 +161,7 @@ static cask_status take_up(recovery *r, size_t i, store_tail *tail,
     manifest_segment segment = r->manifest.segments[i];
     store_handle *store = r->store;
     cask_status status;
+    bool goes_on = tail->clean || store->private_index;
 
     r->highest =
         tail->last_sequence > r->highest ? tail->last_sequence : r->highest;
@@ -334,14 +174,20 @@ static cask_status take_up(recovery *r, size_t i, store_tail *tail,
                     "failed, or they are damaged",
                     segment.id, tail->end, tail->lost);
     }
-    segment.length =
-        tail->clean || store->private_index ? tail->end : tail->trusted_end;
+    if (!goes_on) {
+        status = recovery_try_to_stay(r, &r->manifest.segments[i], tail, err);
+        if (status != CASK_OK) {
+            return status;
+        }
+        goes_on = r->stayed;
+    }
+    segment.length = goes_on ? tail->end : tail->trusted_end;
     status = load(r, &segment, err);
     if (status != CASK_OK) {
         return status;
     }
-    if (tail->clean || store->private_index) {
-        activate(store, r->rows - 1, tail->end);
+    if (goes_on) {
+        recovery_activate(store, r->rows - 1, tail->end);
         return CASK_OK;
     }
     segment.sealed = true;
@@ -353,7 +199,7 @@ static cask_status take_up(recovery *r, size_t i, store_tail *tail,
         atomic_store(&store->region.rows[r->rows - 1].file_id, 0);
         atomic_store(&store->region.rows[r->rows - 1].state, ROW_FREE);
     }
-    return begin_segment(r, tail, &segment, err);
+    return recovery_begin(r, tail, &segment, err);
 }
 
 /* What becomes of a listed segment. */
@@ -631,6 +477,45 @@ static uint32_t newest_put(const recovery *r)
     return newest_s;
 }
 
+/* Sequences that may have been given out and lost do not come again, should
+ * this process die before it gives out others. */
+static cask_status note_next(recovery *r, uint64_t next, cask_error *err)
+{
+    manifest_edit edit = {.type = MANIFEST_NEXT};
+
+    edit.next.segment_id = r->store->region.header->reserved_id;
+    edit.next.sequence = next;
+    return store_edit(r->store, &edit, err);
+}
+
+/* Write the MANIFEST anew, if it has to be or has become long; for the latter
+ * there is another time if the disk is full. */
+static cask_status write_manifest(recovery *r, uint64_t next, cask_error *err)
+{
+    store_handle *store = r->store;
+    manifest_state *manifest = &r->manifest;
+    bool must = r->rewrite || manifest->torn || (r->unclean && !r->stayed);
+    cask_error local = {CASK_OK, 0, ""};
+    cask_status status;
+
+    if (!must &&
+        manifest->number <= 4 * (uint64_t)manifest->count + EDITS_SPARE) {
+        return r->stayed ? note_next(r, next, err) : CASK_OK;
+    }
+    err = err == NULL ? &local : err;
+    manifest->next_id = store->region.header->reserved_id;
+    manifest->next_sequence = next;
+    do {
+        status = store_rewrite_manifest(store, manifest, err);
+    } while (must && store_makes_room(store, status, err));
+    if (status == CASK_OK) {
+        status = store_sweep_leftovers(store, manifest, err);
+    } else if (!must && status == CASK_NO_SPACE && store_is_disk_full(err)) {
+        status = r->stayed ? note_next(r, next, err) : CASK_OK;
+    }
+    return status;
+}
+
 static cask_status finish(recovery *r, cask_error *err)
 {
     store_handle *store = r->store;
@@ -651,23 +536,9 @@ static cask_status finish(recovery *r, cask_error *err)
     if (store->private_index) {
         return CASK_OK;
     }
-    if (r->rewrite || manifest->torn || r->unclean ||
-        manifest->number > 4 * (uint64_t)manifest->count + EDITS_SPARE) {
-        manifest->next_id = header->reserved_id;
-        manifest->next_sequence = next;
-        do {
-            status = manifest_rewrite(store->dir, manifest,
-                                      store->options.file_mode, err);
-        } while (store_makes_room(store, status, err));
-        if (status != CASK_OK) {
-            return status;
-        }
-        header->manifest_tail = manifest->tail;
-        header->manifest_number = manifest->number;
-        status = store_sweep_leftovers(r->store, &r->manifest, err);
-        if (status != CASK_OK) {
-            return status;
-        }
+    status = write_manifest(r, next, err);
+    if (status != CASK_OK) {
+        return status;
     }
     store_event(store, CASK_EVENT_RECOVERED, CASK_OK,
                 "%s: index rebuilt (keys: %" PRIu64 ", segments: %" PRIu32
@@ -689,6 +560,8 @@ static cask_status recover(recovery *r, cask_error *err)
     if (status != CASK_OK) {
         return status;
     }
+    r->listed_tail = r->manifest.tail;
+    r->listed_nonce = r->manifest.header.nonce;
     header->manifest_tail = r->manifest.tail;
     header->manifest_number = r->manifest.number;
     store_note_past_locked(r->store, &r->manifest.header);
@@ -704,7 +577,7 @@ static cask_status recover(recovery *r, cask_error *err)
     status = load_all(r, tails, err);
     if (status == CASK_OK && !r->store->private_index &&
         atomic_load(&header->applied_tail) == 0) {
-        status = begin_segment(r, NULL, NULL, err);
+        status = recovery_begin(r, NULL, NULL, err);
     }
     for (size_t i = 0; i < r->listed; i++) {
         store_tail_free(r->store, &tails[i]);
@@ -722,6 +595,31 @@ static cask_status recover(recovery *r, cask_error *err)
     return status == CASK_OK ? finish(r, err) : status;
 }
 
+/*
+ * A recovery that found no room leaves nothing behind, or a few of them would
+ * take what the last of them needs: no segment, and no ids promised. If the
+ * MANIFEST lists the segment, it is the new one, and stays.
+ */
+static void take_back(const recovery *r)
+{
+    store_handle *store = r->store;
+    char name[SEGMENT_NAME_SIZE];
+    manifest_state manifest;
+
+    if (r->listed_tail == 0 || store->private_index ||
+        manifest_load(store->dir, store->identity.uuid, &manifest, NULL) !=
+            CASK_OK) {
+        return;
+    }
+    segment_name_format(r->made, name);
+    if (manifest.header.nonce == r->listed_nonce &&
+        (r->made == 0 || store->os->ops->remove(store->dir, name) == 0) &&
+        store->os->ops->sync_dir(store->dir) == 0) {
+        manifest_take_back(store->dir, r->listed_tail);
+    }
+    manifest_free(&manifest);
+}
+
 cask_status store_recover(store_handle *store, cask_error *err)
 {
     recovery r = {.store = store};
@@ -729,6 +627,9 @@ cask_status store_recover(store_handle *store, cask_error *err)
 
     if (status == CASK_OK) {
         status = recover(&r, err);
+        if (status == CASK_NO_SPACE) {
+            take_back(&r);
+        }
     }
     if (status == CASK_OK) {
         store_settings_load(store);

@@ -56,6 +56,7 @@ typedef struct store_tail {
     bool used;     /* it holds records, or did */
     bool clean;    /* ends with a mark of everything before it */
     bool is_blank; /* only zeros behind `end` */
+    bool is_sound; /* nothing before `end` is damaged */
 } store_tail;
 
 /* Look at an unsealed segment and keep it open. */

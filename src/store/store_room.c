@@ -27,6 +27,15 @@ enum {
 
 /* ---- Growth ---- */
 
+/* What an open may need to give space back comes before deletes, too. */
+static uint64_t spare_bytes(store_handle *store, bool must)
+{
+    if (must && store_is_disk_low(store)) {
+        manifest_keep_spare(store->dir);
+    }
+    return store_spare_bytes(store);
+}
+
 /* By how much a segment grows that has `capacity`: `least`, or more if the disk
  * has it to spare. Deletes may have what is kept for them; others have not. */
 static cask_status growth(store_handle *store, uint64_t capacity,
@@ -35,7 +44,7 @@ static cask_status growth(store_handle *store, uint64_t capacity,
 {
     uint64_t step = capacity < GROW_FIRST ? GROW_FIRST : capacity;
     uint64_t most = store->options.segment_max_bytes;
-    uint64_t spare = store_spare_bytes(store);
+    uint64_t spare = spare_bytes(store, must);
 
     if (least > spare && !must) {
         return store_fail_low(store, least, err);
@@ -324,7 +333,7 @@ static cask_status unlisted_row(store_handle *store, uint64_t bytes, bool must,
         plan.capacity = store->options.segment_max_bytes;
     }
     err = err == NULL ? &local : err;
-    if ((must && bytes == 0) || plan.capacity <= store_spare_bytes(store)) {
+    if (plan.capacity <= spare_bytes(store, must) || (must && bytes == 0)) {
         status = store_create_row(store, &plan, ret_row, err);
     } else {
         status = store_fail_low(store, plan.capacity, err);

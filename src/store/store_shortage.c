@@ -25,8 +25,7 @@ bool store_is_disk_full(const cask_error *err)
            (err->os_errno == ENOSPC || err->os_errno == EDQUOT);
 }
 
-/* If nobody can tell, there is room. */
-static uint64_t free_bytes(store_handle *store)
+uint64_t store_free_bytes(store_handle *store)
 {
     os_space space;
 
@@ -36,7 +35,7 @@ static uint64_t free_bytes(store_handle *store)
 
 bool store_is_disk_low(store_handle *store)
 {
-    return free_bytes(store) < SPARE_BYTES;
+    return store_free_bytes(store) < SPARE_BYTES;
 }
 
 uint64_t store_spare_bytes(store_handle *store)
@@ -74,7 +73,7 @@ bool store_has_room_for_hint(store_handle *store, uint32_t row)
 {
     uint64_t length = atomic_load(&store->region.rows[row].reserved_tail);
 
-    return free_bytes(store) >= SPARE_BYTES + length / HINT_SHARE;
+    return store_free_bytes(store) >= SPARE_BYTES + length / HINT_SHARE;
 }
 
 bool store_release_space(store_handle *store)
@@ -186,6 +185,29 @@ bool store_makes_room(store_handle *store, cask_status status,
 {
     return status == CASK_NO_SPACE && store_is_disk_full(err) &&
            store_give_up_hint(store);
+}
+
+/* ---- What is kept behind MANIFEST ---- */
+
+bool store_give_up_spare(store_handle *store)
+{
+    bool is_given;
+
+    if (store_maintain_begin(store, NULL) != CASK_OK) {
+        return false;
+    }
+    is_given = manifest_give_up_spare(store->dir);
+    store_maintain_end(store);
+    return is_given;
+}
+
+void store_keep_spare(store_handle *store)
+{
+    if (store_is_disk_low(store) &&
+        store_maintain_begin(store, NULL) == CASK_OK) {
+        manifest_keep_spare(store->dir);
+        store_maintain_end(store);
+    }
 }
 
 uint64_t store_hint_bytes(const store_handle *store)

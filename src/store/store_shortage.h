@@ -11,6 +11,10 @@
  * memory, nor for the size of a file. */
 bool store_is_disk_full(const cask_error *err);
 
+/* Bytes of the disk that this user may still take; if nobody can tell, there is
+ * room: UINT64_MAX. */
+uint64_t store_free_bytes(store_handle *store);
+
 /* Whether so little is free that nothing is taken that can wait: what has been
  * allocated is kept at a close, and no hint is written. */
 bool store_is_disk_low(store_handle *store);
@@ -48,5 +52,11 @@ bool store_makes_room(store_handle *store, cask_status status,
 
 /* About how many bytes that gives back in all. */
 uint64_t store_hint_bytes(const store_handle *store);
+
+/* Let go of the room that is kept behind MANIFEST, for a merge, which gives
+ * more back: false if there is none. And take it again, on a disk that is low;
+ * else the next edit does. */
+bool store_give_up_spare(store_handle *store);
+void store_keep_spare(store_handle *store);
 
 #endif

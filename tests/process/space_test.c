@@ -17,6 +17,7 @@
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -442,7 +443,7 @@ static void create_on_full_disk(scene *s)
 {
     cask_db *db = NULL;
 
-    mount_small(s->mount, "32k");
+    mount_small(s->mount, "16k");
     (void)snprintf(s->store, sizeof(s->store), "%s/store", s->mount);
     must(cask_open(s->store, &s->options, &db, &s->err) == CASK_NO_SPACE, s,
          "created");
@@ -617,6 +618,118 @@ test_store_that_was_killed_on_a_full_disk_can_be_merged(void **state)
     assert_int_equal(run_in_child(state, use_full_disk_killed), 0);
 }
 
+/* A process that opens the store, deletes a key and is killed; whether the
+ * delete was acknowledged. */
+static bool delete_and_die(scene *s, unsigned number)
+{
+    int status = 1;
+    int answer[2];
+    char is_deleted = 0;
+    pid_t child;
+
+    must(pipe(answer) == 0, s, "pipe");
+    child = fork();
+    if (child == 0) {
+        cask_db *db = open_store(s);
+        char text[32];
+
+        is_deleted =
+            cask_delete(db, key_of(text, number), NULL, &s->err) == CASK_OK;
+        must(is_deleted || s->err.status == CASK_NO_SPACE, s, "delete");
+        must(write(answer[1], &is_deleted, 1) == 1, s, "write");
+        (void)raise(SIGKILL);
+    }
+    must(close(answer[1]) == 0 && waitpid(child, &status, 0) == child &&
+             WIFSIGNALED(status) && read(answer[0], &is_deleted, 1) == 1 &&
+             close(answer[0]) == 0,
+         s, "an open after deaths");
+    return is_deleted != 0;
+}
+
+/* Writers die again and again while nothing is free: deletes end, opens do
+ * not, and then merges give space back. */
+static void die_on_full_disk(scene *s)
+{
+    enum { DEATHS = 200, DELETED = 100 };
+    char filler[SCRATCH_PATH + 32];
+    cask_verify_report verified;
+    cask_merge_report report;
+    uint64_t found = 0;
+    unsigned count;
+    unsigned deleted = 0;
+    cask_db *db;
+
+    mount_small(s->mount, "3m");
+    (void)snprintf(s->store, sizeof(s->store), "%s/store", s->mount);
+    (void)snprintf(filler, sizeof(filler), "%s/filler", s->mount);
+    s->options.segment_max_bytes = 64 << 10;
+    s->options.sync = CASK_SYNC_COMMIT;
+    s->options.auto_merge = false;
+    db = open_store(s);
+    count = put_until_full(s, db, 1000, 0);
+    close_store(s, db);
+    leave_room(s, filler, 0);
+    for (unsigned i = 0; i < DEATHS; i++) {
+        deleted += delete_and_die(s, deleted) ? 1 : 0;
+    }
+    db = open_store(s);
+    for (unsigned i = deleted; i < DELETED; i++) {
+        char text[32];
+
+        must(cask_delete(db, key_of(text, i), NULL, &s->err) == CASK_OK, s,
+             "a delete after deaths");
+    }
+    deleted = deleted < DELETED ? DELETED : deleted;
+    must(cask_merge(db, NULL, &report, &s->err) == CASK_OK && report.inputs > 0,
+         s, "a merge after deaths");
+    must(cask_count(db, &found, &s->err) == CASK_OK && found == count - deleted,
+         s, "count");
+    close_store(s, db);
+    must(cask_verify(s->store, NULL, &verified, &s->err) == CASK_OK, s,
+         "verify");
+}
+
+static void test_deaths_on_a_full_disk_end_no_opens(void **state)
+{
+    assert_int_equal(run_in_child(state, die_on_full_disk), 0);
+}
+
+/* What a dead writer had allocated goes when its segment is sealed. */
+static void die_with_room(scene *s)
+{
+    enum { DEATHS = 12 };
+    struct statvfs disk;
+    cask_db *db;
+
+    mount_small(s->mount, "64m");
+    (void)snprintf(s->store, sizeof(s->store), "%s/store", s->mount);
+    s->options.segment_max_bytes = 256 << 20;
+    for (unsigned i = 0; i < DEATHS; i++) {
+        pid_t child = fork();
+        int status = 1;
+
+        if (child == 0) {
+            db = open_store(s);
+            put_some(s, db, i + 1, i + 1);
+            must(cask_sync(db, &s->err) == CASK_OK, s, "sync");
+            (void)raise(SIGKILL);
+        }
+        must(waitpid(child, &status, 0) == child && WIFSIGNALED(status), s,
+             "write");
+    }
+    db = open_store(s);
+    close_store(s, db);
+    must(statvfs(s->mount, &disk) == 0 &&
+             (disk.f_blocks - disk.f_bfree) * disk.f_frsize <
+                 DEATHS * (VALUE_BYTES + (16 << 10)) + (128 << 10),
+         s, "space that dead writers had allocated");
+}
+
+static void test_dead_writers_leave_no_room_allocated(void **state)
+{
+    assert_int_equal(run_in_child(state, die_with_room), 0);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -631,6 +744,8 @@ int main(void)
         TEST(test_full_disk_fails_committed_puts_until_there_is_room),
         TEST(test_full_disk_in_a_merge_changes_nothing),
         TEST(test_closed_store_on_a_full_disk_can_be_merged),
+        TEST(test_deaths_on_a_full_disk_end_no_opens),
+        TEST(test_dead_writers_leave_no_room_allocated),
         TEST(test_store_that_was_killed_on_a_full_disk_can_be_merged),
         TEST(test_store_is_created_when_there_is_room_again),
     };

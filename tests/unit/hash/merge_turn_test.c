@@ -12,6 +12,7 @@
 #include "db/db.h"
 #include "hash/merge_turn.h"
 #include "os/os_fault.h"
+#include "store/store_shortage.h"
 
 /* Something of each segment stays: who merges it has to write. */
 static void put_lasting(handle *h, int round, unsigned number)
@@ -114,7 +115,8 @@ static int space_of_before(os_file *dir, os_space *ret_space)
     return 0;
 }
 
-/* Take all that is free; 0 bytes: give it back. */
+/* Take all that is free, and what a merge could borrow; 0 bytes: give it back.
+ */
 static void fill_disk(handle *h, bool is_full)
 {
     os *kernel = os_sim_os(h->sim);
@@ -123,6 +125,9 @@ static void fill_disk(handle *h, bool is_full)
     os_file *dir;
     os_file *file;
 
+    if (is_full) {
+        (void)store_give_up_spare(h->db->store);
+    }
     assert_int_equal(ops->open_dir(kernel, "/", &dir), 0);
     assert_int_equal(
         ops->open(dir, "filler", OS_READ | OS_WRITE | OS_CREATE, 0600, &file),
