@@ -48,11 +48,15 @@ static void add_damage(const cask_stats *stats, text *out)
                         units_format_bytes(bytes, stats->quarantined_bytes));
         text_add_format(out,
                         LABEL "'caskade verify' tells where, 'caskade repair' "
-                              "which keys are lost; it stays\n",
+                              "which keys are lost; it goes\n",
                         "");
         text_add_format(out,
-                        LABEL "until these are overwritten or deleted, and a "
-                              "merge takes it\n",
+                        LABEL "with a merge when these are overwritten or "
+                              "deleted, if it has a hint\n",
+                        "");
+        text_add_format(out,
+                        LABEL "(--segments), or with 'caskade merge --all' "
+                              "when its file is restored\n",
                         "");
     }
 }

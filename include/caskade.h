@@ -518,7 +518,8 @@ typedef struct cask_stats {
     uint64_t damaged_bytes; /* that an open found; see quarantined_count */
     /* Segments in which a merge found damage: what can be read of them is
      * elsewhere, too; keys in the rest answer CASK_CORRUPT. cask_verify() tells
-     * where. They go when these keys are overwritten or deleted. */
+     * where. They go when these keys are overwritten or deleted, or their files
+     * restored and all is merged. */
     uint64_t quarantined_count;
     uint64_t quarantined_bytes;         /* records in them, damaged or not */
     uint64_t index_bytes, region_bytes; /* memory in use; allocated */

@@ -40,7 +40,8 @@ typedef struct cask_merge_report {
  * what is written is left to the next merge. Each step of about 1 GiB of input
  * is done for good: a merge that is cancelled or killed loses the one that it
  * has in hand. Of a damaged segment what can be read is moved; it stays,
- * quarantined, as long as anything else in it is needed.
+ * quarantined, as long as anything else in it is needed. With `all` one whose
+ * file has been restored is merged like any other; that costs a reading of it.
  *
  *   options     NULL: the defaults
  *   ret_report  NULL allowed; also filled if the merge failed; zeros for

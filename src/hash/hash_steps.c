@@ -251,6 +251,15 @@ static cask_status merge_passes(store_handle *store, merge_wish wish,
     return status;
 }
 
+/* Who asks for all may have restored what was damaged. */
+static void lift_quarantine(store_handle *store)
+{
+    if (store_merge_lock(store, NULL) == CASK_OK) {
+        store_merge_lift(store);
+        store_merge_unlock(store);
+    }
+}
+
 cask_status hash_merge_wished(store_handle *store, merge_wish wish,
                               merge_report *ret_report, cask_error *err)
 {
@@ -263,6 +272,9 @@ cask_status hash_merge_wished(store_handle *store, merge_wish wish,
     err = err == NULL ? &local : err;
     store_watch_clock(store);
     *ret_report = (merge_report){.inputs = 0};
+    if (wish.all_below_id > 0) {
+        lift_quarantine(store);
+    }
     status = merge_passes(store, wish, &pass, err);
     if (status == CASK_NOT_FOUND && store_merge_has_rubbish(store)) {
         (void)hash_merge_complete(store, NULL); /* of earlier merges */

@@ -40,43 +40,6 @@ bool store_row_counts(const store_handle *store, uint32_t index)
     }
 }
 
-/* ---- Damage ---- */
-
-bool store_row_is_kept(const store_handle *store, uint32_t index)
-{
-    uint32_t damage = atomic_load(&store->region.rows[index].damage);
-
-    return damage == ROW_DAMAGED || damage == ROW_QUARANTINED;
-}
-
-static bool may_be_released_locked(const store_handle *store, uint32_t index)
-{
-    const region_row *row = &store->region.rows[index];
-
-    return row->live_records == 0 &&
-           atomic_load(&row->has_hint) == HINT_WRITTEN &&
-           row->kept_after != atomic_load(&merge_of(store)->number) + 1;
-}
-
-bool store_row_is_quarantined_locked(const store_handle *store, uint32_t index)
-{
-    const region_row *row = &store->region.rows[index];
-
-    /* Of one only found damaged nothing was moved yet. */
-    return atomic_load(&row->damage) != ROW_SOUND &&
-           (row->live_records == 0 ||
-            atomic_load(&row->damage) != ROW_DAMAGED) &&
-           !may_be_released_locked(store, index);
-}
-
-void store_row_hold(store_handle *store, uint32_t index)
-{
-    region_row *row = &store->region.rows[index];
-
-    row->kept_after = atomic_load(&merge_of(store)->number) + 1;
-    atomic_store(&row->damage, ROW_QUARANTINED);
-}
-
 /* ---- Pins ----------------------------------------------------------------
  */
 
@@ -339,7 +302,7 @@ static bool take_input_locked(store_handle *store, uint32_t index)
         return false;
     }
     if (atomic_load(&row->damage) != ROW_SOUND &&
-        may_be_released_locked(store, index)) {
+        store_row_may_go_locked(store, index)) {
         atomic_store(&row->damage, ROW_RELEASED);
     }
     atomic_store(&row->is_input, 1);
@@ -444,7 +407,10 @@ static void seal_listed(manifest_state *manifest, const region_row *row,
     if (segment == NULL) {
         return;
     }
-    segment->quarantined = segment->quarantined || is_quarantined;
+    /* Or not any more, by store_merge_lift(). */
+    segment->quarantined =
+        is_quarantined ||
+        (segment->quarantined && atomic_load(&row->damage) != ROW_SOUND);
     if (!segment->sealed) {
         segment->sealed = true;
         segment->length = row->tail;

@@ -30,7 +30,8 @@ bool store_row_counts(const store_handle *store, uint32_t row);
  *     hint can tell. A needed one that cannot be read keeps it: without it an
  *     older put of its key, elsewhere, would come back.
  *
- * Without a hint it stays.
+ * Without a hint it stays. If its file is restored it is a segment like any
+ * other: see store_merge_lift().
  */
 
 /* Whether an input stays after the merge under way; any other row: whether it
@@ -40,6 +41,9 @@ bool store_row_is_kept(const store_handle *store, uint32_t row);
 /* Whether a merge would find nothing to do in a damaged segment. Write lock
  * held. */
 bool store_row_is_quarantined_locked(const store_handle *store, uint32_t row);
+
+/* Whether it can be released, as far as is known. Write lock held. */
+bool store_row_may_go_locked(const store_handle *store, uint32_t row);
 
 /* An input cannot be released; abandon the merge, and begin it without it. */
 void store_row_hold(store_handle *store, uint32_t index);
@@ -94,6 +98,16 @@ cask_status store_merge_begin(store_handle *store, const uint32_t *rows,
 /* Create an output with room for `capacity` bytes. */
 cask_status store_merge_output(store_handle *store, uint64_t capacity,
                                uint32_t *ret_row, cask_error *err);
+
+/*
+ * End the quarantine of segments of which every byte verifies: the operator has
+ * restored the file. Only if the index was made with all of its records, from
+ * the hint or from the restored file: others would be lost. MANIFEST says so
+ * when it is written anew. Nothing if a merge that died is to be completed.
+ *
+ * Cost: reads all quarantined segments.
+ */
+void store_merge_lift(store_handle *store);
 
 /* Enter the outputs, which are whole and synced, into the MANIFEST in place of
  * the inputs. From then on the merge is to be completed. */

@@ -88,14 +88,15 @@ bool store_release_space(store_handle *store)
 
 /* ---- Giving up hints ---- */
 
-/* Whether every byte of a segment verifies. */
-static bool is_whole(store_handle *store, uint32_t index)
+bool store_row_is_whole(store_handle *store, uint32_t index,
+                        uint64_t *ret_records)
 {
     const region_row *row = &store->region.rows[index];
     store_bytes bytes = {NULL, 0, 0};
     const uint8_t *data = NULL;
     scan_result result = SCAN_END;
     segment_scan scan = {.offset = 0};
+    uint64_t records = 0;
     scan_item item;
 
     if (atomic_load(&row->reserved_tail) >= row->tail &&
@@ -106,9 +107,14 @@ static bool is_whole(store_handle *store, uint32_t index)
         scan.trusted_end = row->tail;
         do {
             result = scan_next(&scan, &item);
+            records += result == SCAN_RECORD &&
+                               record_kind(&item.header) != RECORD_MARK
+                           ? 1
+                           : 0;
         } while (result == SCAN_RECORD);
     }
     store_bytes_free(store, &bytes);
+    *ret_records = records;
     return result == SCAN_END && scan.offset == row->tail;
 }
 
@@ -168,11 +174,13 @@ static bool remove_hint(store_handle *store, uint32_t index)
 bool store_give_up_hint(store_handle *store)
 {
     uint32_t row = largest_behind(store, UINT32_MAX);
+    uint64_t records;
 
     while (row != UINT32_MAX) {
         uint32_t next = largest_behind(store, row);
 
-        if (is_whole(store, row) && remove_hint(store, row)) {
+        if (store_row_is_whole(store, row, &records) &&
+            remove_hint(store, row)) {
             return true;
         }
         row = next;

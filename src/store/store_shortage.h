@@ -34,6 +34,11 @@ cask_status store_fail_low(const store_handle *store, uint64_t bytes,
  * that is durable. False: it could not be synced, and the store is poisoned. */
 bool store_release_space(store_handle *store);
 
+/* Whether every byte of a sealed row verifies; how many puts and deletes that
+ * are, if it does. Cost: reads it. */
+bool store_row_is_whole(store_handle *store, uint32_t row,
+                        uint64_t *ret_records);
+
 /* Whether a hint of this row may be written: there is room besides. */
 bool store_has_room_for_hint(store_handle *store, uint32_t row);
 

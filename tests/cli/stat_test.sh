@@ -139,6 +139,7 @@ expect 0 merge --all hurt # seals it, so that there is a hint
 expect 0 stat hurt
 output_says '^damage  *none found$'
 grep -q QUARANTINED out && fail 'quarantined, and nothing is damaged'
+cp -R hurt sound
 python3 - hurt <<'END'
 import glob, os, sys
 logs = glob.glob(os.path.join(sys.argv[1], "*.log"))
@@ -166,6 +167,20 @@ timeout 1 "$caskade" stat --watch=500ms hurt >out 2>err
 output_says '^QUARANTINED  *1 segment'
 expect 0 stat --segments hurt
 output_says '^[0-9a-f]{16} .*, QUARANTINED$'
+# When its file is restored it is merged like any other.
+cp -R hurt restored
+for log in restored/*.log; do
+    [ ! -e "sound/${log##*/}" ] || cp "sound/${log##*/}" "$log"
+done
+expect 0 get restored 100
+expect 0 stat restored
+output_says '^QUARANTINED  *1 segment'
+expect 0 merge --all restored
+expect 0 stat restored
+output_says '^damage  *none found$'
+grep -q QUARANTINED out && fail 'quarantined, and its file is restored'
+expect 0 get restored 100
+expect 0 verify restored
 # When its keys are written again it goes.
 expect 0 put hurt 100 new
 seq 3000 | sed 's/$/\tagain/' >again.tsv

@@ -1,0 +1,153 @@
+/*
+ * Quarantined segments whose files were restored.
+ */
+#include <stdio.h>
+
+#include "db/db.h"
+#include "log/segment_format.h"
+#include "unit/hash/damaged.h"
+
+/* The operator has put the file of a quarantined segment back. */
+static void restore(handle *h, uint64_t id, bool without_hint)
+{
+    char name[SEGMENT_NAME_SIZE];
+    os_file *dir;
+
+    handle_close(h);
+    damage(h, id, DAMAGED_OFFSET); /* the bit is right again */
+    if (without_hint) {
+        hint_name_format(id, name);
+        assert_int_equal(h->kernel->ops->open_dir(h->kernel, HANDLE_PATH, &dir),
+                         0);
+        assert_int_equal(h->kernel->ops->remove(dir, name), 0);
+        h->kernel->ops->close(dir);
+    }
+    handle_open(h);
+}
+
+static void check_restored(handle *h, bool without_hint)
+{
+    cask_segment_stats segment;
+    cask_merge_report report;
+    unsigned key;
+    uint64_t id = begin_damaged(h, &key);
+
+    assert_int_equal(try_merge_all(h, &report), CASK_CORRUPT);
+    assert_int_equal(quarantined(h, &segment), 1);
+    restore(h, id, without_hint);
+    assert_int_equal(quarantined(h, &segment), 1);
+    expect_all(h, 'b', KEYS, 0);
+    assert_int_equal(try_merge_all(h, &report), CASK_OK);
+    assert_true(report.inputs > 0);
+    assert_int_equal(quarantined(h, &segment), 0);
+    assert_false(is_there(h, id));
+    expect_all(h, 'b', KEYS, 0);
+    handle_reopen(h);
+    assert_int_equal(quarantined(h, &segment), 0);
+    expect_all(h, 'b', KEYS, 0);
+}
+
+static void test_a_restored_file_is_merged_like_any_other(void **state)
+{
+    check_restored(*state, false);
+}
+
+static void test_one_without_a_hint_too(void **state)
+{
+    check_restored(*state, true);
+}
+
+/* The index has been made without what could not be read; then the file came
+ * back. Nothing of it is given up, and the next open knows it. */
+static void test_what_the_index_does_not_know_is_not_merged_away(void **state)
+{
+    handle *h = *state;
+    cask_segment_stats segment;
+    cask_merge_report report;
+    unsigned key;
+    uint64_t id = begin_damaged(h, &key);
+
+    assert_int_equal(try_merge_all(h, &report), CASK_CORRUPT);
+    damage(h, id, DAMAGED_OFFSET);
+    h->options.damage = CASK_DAMAGE_SERVE;
+    restore(h, id, true); /* damages it, without a hint */
+    damage(h, id, DAMAGED_OFFSET);
+    (void)try_merge_all(h, &report);
+    assert_int_equal(quarantined(h, &segment), 1);
+    assert_true(is_there(h, id));
+    h->options.damage = CASK_DAMAGE_FAIL;
+    handle_reopen(h);
+    expect_all(h, 'b', KEYS, 0);
+    assert_int_equal(try_merge_all(h, &report), CASK_OK);
+    assert_int_equal(quarantined(h, &segment), 0);
+    expect_all(h, 'b', KEYS, 0);
+}
+
+static uint64_t rotate(handle *h)
+{
+    store_handle *store = h->db->store;
+    uint32_t row = atomic_load(&store->region.header->active_row);
+
+    assert_int_equal(store_rotate(store, NULL), CASK_OK);
+    return atomic_load(&store->region.rows[row].file_id);
+}
+
+/* A segment is missing, with its hint, while all else is merged: what it holds
+ * and others have deleted since does not come back with it. */
+static void test_a_missing_segment_brings_nothing_back(void **state)
+{
+    handle *h = *state;
+    cask_merge_report report;
+    char name[SEGMENT_NAME_SIZE];
+    char hint[SEGMENT_NAME_SIZE];
+    os_file *dir;
+    uint64_t id;
+
+    put_key(h->db, 1, 'a');
+    put_key(h->db, 2, 'a');
+    id = rotate(h);
+    put_key(h->db, 3, 'a');
+    (void)rotate(h);
+    delete_key(h, 1);
+    put_key(h->db, 4, 'a');
+    (void)rotate(h);
+    handle_close(h);
+    segment_name_format(id, name);
+    hint_name_format(id, hint);
+    assert_int_equal(h->kernel->ops->open_dir(h->kernel, HANDLE_PATH, &dir), 0);
+    (void)h->kernel->ops->remove(dir, hint);
+    assert_int_equal(h->kernel->ops->rename(dir, name, "away"), 0);
+    h->options.damage = CASK_DAMAGE_SERVE;
+    handle_open(h);
+    for (int i = 0; i < 2; i++) {
+        (void)try_merge_all(h, &report);
+        handle_reopen(h);
+    }
+    handle_close(h);
+    assert_int_equal(h->kernel->ops->rename(dir, "away", name), 0);
+    h->kernel->ops->close(dir);
+    h->options.damage = CASK_DAMAGE_FAIL;
+    handle_open(h);
+    assert_int_equal(fill_of(h, 1), 0);
+    assert_int_equal(fill_of(h, 2), 'a');
+    assert_int_equal(fill_of(h, 3), 'a');
+    assert_int_equal(fill_of(h, 4), 'a');
+    assert_int_equal(try_merge_all(h, &report), CASK_OK);
+    assert_int_equal(fill_of(h, 1), 0);
+    assert_int_equal(fill_of(h, 2), 'a');
+}
+
+#define TEST(name)                                                             \
+    cmocka_unit_test_setup_teardown(name, small_segments, handle_teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_a_restored_file_is_merged_like_any_other),
+        TEST(test_one_without_a_hint_too),
+        TEST(test_a_missing_segment_brings_nothing_back),
+        TEST(test_what_the_index_does_not_know_is_not_merged_away),
+    };
+
+    return cmocka_run_group_tests_name("restored", tests, NULL, NULL);
+}
