@@ -154,6 +154,7 @@ static cask_status copy_and_replace(merge *m, merge_wanted wanted,
     } else if (atomic_load(&m->store->region.header->merge.phase) !=
                MERGE_MOVING) {
         (void)store_merge_inherit(m->store, NULL);
+        m->report->outputs = 0; /* dropped */
     }
     return status;
 }

@@ -255,6 +255,8 @@ test_a_full_disk_is_tried_later_and_later_and_loses_nothing(void **state)
     assert_true(now.past_count >= 2);
     assert_int_equal(now.past[0].result, CASK_NO_SPACE);
     assert_int_equal(now.past[0].did.bytes_freed, 0);
+    assert_int_equal(now.past[0].did.inputs, 0);
+    assert_int_equal(now.past[0].did.outputs, 0);
     /* What the failed ones wrote is gone, and nothing else. */
     assert_int_equal(files_of(h), files);
     assert_int_equal(stats_of(h).dead_bytes, before.dead_bytes);
