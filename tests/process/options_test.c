@@ -682,6 +682,20 @@ static void test_huge_pages_are_asked_for(void **state)
     assert_true(calls.collapses > 0);
 }
 
+/* Where there is room for twice as much they are there before the rest. */
+static void test_an_index_made_ready_is_in_huge_pages(void **state)
+{
+    scene *s = *state;
+    cask_db *db = open_store(s);
+    unsigned before = calls.collapses;
+
+    require(s, cask_reserve(db, 500000, &s->err));
+    assert_true(calls.collapses >= before + 2);
+    put(s, db, "key", 100);
+    assert_true(exists(s, db, "key"));
+    close_store(s, db);
+}
+
 /* The key that is there is read and compared before it is overwritten. Two
  * keys of one hash cannot be found to show more. */
 static void test_verify_overwrite_reads_what_is_there(void **state)
@@ -767,6 +781,7 @@ int main(void)
         TEST(test_region_dir_is_where_the_region_is),
         TEST(test_linger_keeps_the_region),
         TEST(test_huge_pages_are_asked_for),
+        TEST(test_an_index_made_ready_is_in_huge_pages),
         TEST(test_verify_overwrite_reads_what_is_there),
         TEST(test_expiry_seconds_hides_what_is_older),
         TEST(test_on_event_is_called_with_event_context),
