@@ -140,25 +140,9 @@ static bool move_window(bitcask_file *file, uint64_t offset, size_t size)
     return true;
 }
 
-const uint8_t *bitcask_file_peek(const bitcask_file *file, uint64_t offset,
+const uint8_t *bitcask_file_load(bitcask_file *file, uint64_t offset,
                                  size_t size)
 {
-    uint64_t skipped = offset - file->window_offset;
-
-    if (offset < file->window_offset || skipped > file->window_size ||
-        size > file->window_size - (size_t)skipped) {
-        return NULL;
-    }
-    return file->window + skipped;
-}
-
-const uint8_t *bitcask_file_at(bitcask_file *file, uint64_t offset, size_t size)
-{
-    const uint8_t *bytes = bitcask_file_peek(file, offset, size);
-
-    if (bytes != NULL) {
-        return bytes;
-    }
     return move_window(file, offset, size) ? file->window : NULL;
 }
 

@@ -41,16 +41,36 @@ int bitcask_file_open(bitcask_file *file, const char *path);
 /* Release everything and make it {0}. */
 void bitcask_file_close(bitcask_file *file);
 
+/* The bytes of a range inside the file if they are at hand; NULL if they would
+ * have to be read. */
+static inline const uint8_t *bitcask_file_peek(const bitcask_file *file,
+                                               uint64_t offset, size_t size)
+{
+    uint64_t skipped = offset - file->window_offset;
+
+    if (offset < file->window_offset || skipped > file->window_size ||
+        size > file->window_size - (size_t)skipped) {
+        return NULL;
+    }
+    return file->window + skipped;
+}
+
+/* The same, but they are read if they are not. */
+const uint8_t *bitcask_file_load(bitcask_file *file, uint64_t offset,
+                                 size_t size);
+
 /*
  * The bytes of a range inside the file, valid until the next call. NULL if
- * there is no memory for them.
+ * there is no memory for them. In line, since it is asked for several times in
+ * each record.
  */
-const uint8_t *bitcask_file_at(bitcask_file *file, uint64_t offset,
-                               size_t size);
+static inline const uint8_t *bitcask_file_at(bitcask_file *file,
+                                             uint64_t offset, size_t size)
+{
+    const uint8_t *bytes = bitcask_file_peek(file, offset, size);
 
-/* The same if the bytes are at hand; NULL if they would have to be read. */
-const uint8_t *bitcask_file_peek(const bitcask_file *file, uint64_t offset,
-                                 size_t size);
+    return bytes != NULL ? bytes : bitcask_file_load(file, offset, size);
+}
 
 /*
  * The crc32 of a range inside the file, without holding it in memory; false if

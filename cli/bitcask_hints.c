@@ -44,42 +44,55 @@ bool bitcask_hints_next(bitcask_hints *hints, bitcask_hint *ret_hint,
     return true;
 }
 
-/* Whether each row begins where the one before it ends, and the last one ends
- * with both files. */
-static bool covers(bitcask_hints *hints, uint64_t data_size)
+/* What is known of the rows so far. */
+typedef struct rows_check {
+    uint32_t crc;
+    uint64_t data_end; /* of the record that the last row names */
+    bool covers;       /* each row begins where the one before it ends */
+} rows_check;
+
+/* Check the rows that begin before `end`. */
+static void check_covering(bitcask_hints *hints, uint64_t end,
+                           uint64_t data_size, rows_check *rows)
 {
-    uint64_t data_end = 0;
     bitcask_hint hint;
     cask_slice key;
 
-    while (bitcask_hints_next(hints, &hint, &key)) {
-        if (hint.offset != data_end ||
-            hint.record_size < (uint32_t)BITCASK_HEADER_SIZE + hint.key_size ||
-            hint.record_size > data_size - data_end) {
-            return false;
-        }
-        data_end += hint.record_size;
+    while (rows->covers && hints->next < end) {
+        rows->covers =
+            bitcask_hints_next(hints, &hint, &key) &&
+            hint.offset == rows->data_end &&
+            hint.record_size >= (uint32_t)BITCASK_HEADER_SIZE + hint.key_size &&
+            hint.record_size <= data_size - rows->data_end;
+        rows->data_end += rows->covers ? hint.record_size : 0;
     }
-    return hints->next == hints->end && data_end == data_size;
 }
 
-static uint32_t crc_of_rows(bitcask_hints *hints)
+/* Both checks go through the rows together, so that they are read once: half a
+ * window holds what they look at, and the other half the end of the last row.
+ */
+static rows_check check_rows(bitcask_hints *hints, uint64_t data_size)
 {
-    uint32_t crc = 0;
+    rows_check rows = {.covers = true};
 
     for (uint64_t at = 0; at < hints->end;) {
         uint64_t left = hints->end - at;
-        size_t size =
-            left < BITCASK_WINDOW_BYTES ? (size_t)left : BITCASK_WINDOW_BYTES;
+        size_t size = left < BITCASK_WINDOW_BYTES / 2
+                          ? (size_t)left
+                          : BITCASK_WINDOW_BYTES / 2;
 
-        crc = bitcask_crc(crc, bitcask_file_at(&hints->file, at, size), size);
+        rows.crc = bitcask_crc(rows.crc,
+                               bitcask_file_at(&hints->file, at, size), size);
         at += size;
+        check_covering(hints, at, data_size, &rows);
     }
-    return crc;
+    rows.covers = rows.covers && rows.data_end == data_size;
+    return rows;
 }
 
 static bitcask_hints_state check(bitcask_hints *hints, uint64_t data_size)
 {
+    rows_check rows;
     uint32_t crc;
 
     if (hints->file.size < BITCASK_HINT_SIZE) {
@@ -91,10 +104,11 @@ static bitcask_hints_state check(bitcask_hints *hints, uint64_t data_size)
             &crc)) {
         return BITCASK_HINTS_UNFINISHED;
     }
-    if (crc_of_rows(hints) != crc) {
+    rows = check_rows(hints, data_size);
+    if (rows.crc != crc) {
         return BITCASK_HINTS_DAMAGED;
     }
-    if (!covers(hints, data_size)) {
+    if (!rows.covers) {
         return BITCASK_HINTS_MISFIT;
     }
     hints->next = 0;
