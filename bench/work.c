@@ -58,9 +58,16 @@ static const work_id snapshot_works[] = {
     WORK_BARE_GET,
     WORK_SNAPSHOT_GET,
 };
+static const work_id freed_works[] = {
+    WORK_NEVER_PUT,
+    WORK_FREED_PUT,
+    WORK_NEVER_GET,
+    WORK_FREED_GET,
+};
 static const work_id import_works[] = {
-    WORK_DISK_100,  WORK_IMPORT_100, WORK_DISK_1K,
-    WORK_IMPORT_1K, WORK_DISK_64K,   WORK_IMPORT_64K,
+    WORK_DISK_100, WORK_IMPORT_100, WORK_DISK_200, WORK_IMPORT_200,
+    WORK_DISK_400, WORK_IMPORT_400, WORK_DISK_1K,  WORK_IMPORT_1K,
+    WORK_DISK_64K, WORK_IMPORT_64K,
 };
 
 #define WORKS(array) (array), sizeof(array) / sizeof((array)[0])
@@ -78,6 +85,7 @@ const run_kind bench_runs[] = {
     {"merge-steady", run_merge_steady, WORKS(steady_works), false, true},
     {"folds", run_fold, WORKS(fold_works), false, true},
     {"snapshots", run_snapshots, WORKS(snapshot_works), false, true},
+    {"no-snapshot", run_freed, WORKS(freed_works), false, true},
     {"import", run_import, WORKS(import_works), false, true},
 };
 

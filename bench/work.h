@@ -69,8 +69,16 @@ enum { WORK_MANY = 16, WORK_BATCH = 100 };
     X(SNAPSHOT_PUT, "snapshot-put", RATE, "overwrite: there is one")           \
     X(BARE_GET, "bare-get", RATE, "get: there is no snapshot")                 \
     X(SNAPSHOT_GET, "snapshot-get", RATE, "get: there is one")                 \
+    X(NEVER_PUT, "never-put", RATE, "overwrite: there never was a snapshot")   \
+    X(FREED_PUT, "freed-put", RATE, "overwrite: one was made and freed")       \
+    X(NEVER_GET, "never-get", RATE, "get: there never was a snapshot")         \
+    X(FREED_GET, "freed-get", RATE, "get: one was made and freed")             \
     X(DISK_100, "disk-100", MB_S, "read a Bitcask, values of 100 bytes")       \
     X(IMPORT_100, "import-100", MB_S, "import it")                             \
+    X(DISK_200, "disk-200", MB_S, "the same, values of 200 bytes")             \
+    X(IMPORT_200, "import-200", MB_S, "import it")                             \
+    X(DISK_400, "disk-400", MB_S, "the same, values of 400 bytes")             \
+    X(IMPORT_400, "import-400", MB_S, "import it")                             \
     X(DISK_1K, "disk-1k", MB_S, "the same, values of 1 KiB")                   \
     X(IMPORT_1K, "import-1k", MB_S, "import it")                               \
     X(DISK_64K, "disk-64k", MB_S, "the same, values of 64 KiB")                \
@@ -177,6 +185,7 @@ void run_merge_speed(bench_run *run);
 void run_merge_steady(bench_run *run);
 void run_fold(bench_run *run);
 void run_snapshots(bench_run *run);
+void run_freed(bench_run *run);
 void run_import(bench_run *run);
 
 extern const run_kind bench_runs[];

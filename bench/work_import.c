@@ -33,6 +33,8 @@ typedef struct import_size {
 
 static const import_size sizes[] = {
     {100, 1, WORK_IMPORT_100, WORK_DISK_100},
+    {200, 1, WORK_IMPORT_200, WORK_DISK_200},
+    {400, 2, WORK_IMPORT_400, WORK_DISK_400},
     {1024, 3, WORK_IMPORT_1K, WORK_DISK_1K},
     {65536, 100, WORK_IMPORT_64K, WORK_DISK_64K},
 };

@@ -145,7 +145,9 @@ static void test_merging_measures_its_own_works_and_targets(void **state)
         "merging-get",     "slow-get",          "merge-input",    "space",
         "space-disk",      "write-factor",      "steady-put",     "fold",
         "fold-keys",       "bare-put",          "snapshot-put",   "bare-get",
-        "snapshot-get",    "disk-100",          "import-100",     "disk-1k",
+        "snapshot-get",    "never-put",         "freed-put",      "never-get",
+        "freed-get",       "disk-100",          "import-100",     "disk-200",
+        "import-200",      "disk-400",          "import-400",     "disk-1k",
         "import-1k",       "disk-64k",          "import-64k",
     };
     char *output = malloc(OUTPUT_MAX);
