@@ -68,6 +68,7 @@ extern const command command_merge;
 extern const command command_config;
 extern const command command_shell;
 extern const command command_region;
+extern const command command_run;
 extern const command command_import;
 extern const command command_export;
 

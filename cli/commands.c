@@ -6,12 +6,31 @@
 #include <string.h>
 
 static const command *const rows[] = {
-    &command_create, &command_put,    &command_get,    &command_delete,
-    &command_exists, &command_ttl,    &command_expire, &command_persist,
-    &command_count,  &command_load,   &command_dump,   &command_list,
-    &command_stat,   &command_verify, &command_backup, &command_repair,
-    &command_sync,   &command_merge,  &command_config, &command_shell,
-    &command_region, &command_import, &command_export, NULL,
+    &command_create,
+    &command_put,
+    &command_get,
+    &command_delete,
+    &command_exists,
+    &command_ttl,
+    &command_expire,
+    &command_persist,
+    &command_count,
+    &command_load,
+    &command_dump,
+    &command_list,
+    &command_stat,
+    &command_verify,
+    &command_backup,
+    &command_repair,
+    &command_sync,
+    &command_merge,
+    &command_config,
+    &command_shell,
+    &command_region,
+    &command_run,
+    &command_import,
+    &command_export,
+    NULL,
 };
 
 const command *const *command_table(void)

@@ -9,8 +9,8 @@ _caskade_write='--allow-remote --damage --exclusive --io --linger --region-dir
     --sync --timeout --verbose'
 
 _caskade_commands='backup config count create delete dump exists expire export
-    get help import list load merge persist put region repair shell stat sync ttl
-    verify'
+    get help import list load merge persist put region repair run shell stat sync
+    ttl verify'
 
 # The options of command $1.
 _caskade_options() {
@@ -38,6 +38,10 @@ _caskade_options() {
         ;;
     export) echo "--drop-expiry --max-file-size $_caskade_read" ;;
     region) echo "--json --orphans --region-dir" ;;
+    run)
+        echo "--escapes --format --from --json --keys --limit --no-filter
+            --prefix --prefix-bytes --records --reverse --to"
+        ;;
     esac
     echo "--help"
 }
@@ -68,7 +72,8 @@ _caskade_word_count() {
         case ${COMP_WORDS[i - 1]} in
         --engine | --mode | --ttl | --at | --batch | --format | --sync | --io | \
             --damage | --timeout | --region-dir | --incremental | \
-            --expiry-seconds | --max-file-size | --reset)
+            --expiry-seconds | --max-file-size | --reset | --from | --to | \
+            --prefix | --limit | --prefix-bytes)
             continue
             ;;
         esac
@@ -107,6 +112,13 @@ _caskade_arguments() {
             _caskade_words 'list drop' "$word"
         else
             _caskade_paths -f "${word:-/dev/shm/caskade-}"
+        fi
+        ;;
+    run)
+        if [ "$count" -eq 0 ]; then
+            _caskade_words 'build dump info' "$word"
+        else
+            _caskade_paths -f "$word"
         fi
         ;;
     import | export)
@@ -168,7 +180,9 @@ _caskade() {
         return
         ;;
     --ttl | --at | --timeout | --batch | --mode | --expiry-seconds | \
-        --max-file-size) return ;;
+        --max-file-size | --from | --to | --prefix | --limit | --prefix-bytes)
+        return
+        ;;
     esac
     case $word in
     -*) _caskade_words "$(_caskade_options "$command")" "$word" ;;

@@ -26,24 +26,27 @@ static cask_status open_parent(const char *path, os_file **ret_dir,
 
     if (name == NULL || name[0] == '\0' || strcmp(name, ".") == 0 ||
         strcmp(name, "..") == 0) {
-        return fail(err, CASK_INVALID, 0, "%s: give the path of a file",
-                    path != NULL ? path : "NULL");
+        (void)fail(err, CASK_INVALID, 0, "%s: give the path of a file",
+                   path != NULL ? path : "NULL");
+        return CASK_INVALID;
     }
     if (slash != NULL) {
         size_t size = (size_t)(slash - path) + 1;
 
         if (size >= sizeof(parent)) {
-            return fail(err, CASK_INVALID, 0,
-                        "the path has %zu bytes; give a shorter one",
-                        strlen(path));
+            (void)fail(err, CASK_INVALID, 0,
+                       "the path has %zu bytes; give a shorter one",
+                       strlen(path));
+            return CASK_INVALID;
         }
         memcpy(parent, path, size);
         parent[size] = '\0';
     }
     os_errno = kernel->ops->open_dir(kernel, parent, ret_dir);
     if (os_errno != 0) {
-        return fail(err, CASK_INVALID, os_errno, "cannot open the directory %s",
-                    parent);
+        (void)fail(err, CASK_INVALID, os_errno, "cannot open the directory %s",
+                   parent);
+        return CASK_INVALID;
     }
     *ret_name = name;
     return CASK_OK;

@@ -18,9 +18,10 @@ static record_seed seed_at(const cask_run *run, uint64_t offset)
 static cask_status fail_record(const cask_run *run, uint64_t offset,
                                const char *what, cask_error *err)
 {
-    return fail(err, CASK_CORRUPT, 0,
-                "%s: offset %" PRIu64 ": the record does not verify: %s",
-                run->name, offset, what);
+    (void)fail(err, CASK_CORRUPT, 0,
+               "%s: offset %" PRIu64 ": the record does not verify: %s",
+               run->name, offset, what);
+    return CASK_CORRUPT;
 }
 
 cask_status run_read_header(const cask_run *run, uint64_t offset,
@@ -42,10 +43,11 @@ cask_status run_read_header(const cask_run *run, uint64_t offset,
         return fail_record(run, offset, "it ends behind the records", err);
     }
     if (!run_record_is_known(&record.header)) {
-        return fail(err, CASK_UNSUPPORTED, 0,
-                    "%s: offset %" PRIu64 ": type of the record is %02x, which "
-                    "this program does not know; use a newer Caskade",
-                    run->name, offset, record.header.type);
+        (void)fail(err, CASK_UNSUPPORTED, 0,
+                   "%s: offset %" PRIu64 ": type of the record is %02x, which "
+                   "this program does not know; use a newer Caskade",
+                   run->name, offset, record.header.type);
+        return CASK_UNSUPPORTED;
     }
     record.body = bytes + RECORD_HEADER_SIZE;
     record.next = offset + record_size(&record.header);

@@ -21,7 +21,7 @@ output_is "caskade $version\n"
 
 # The commands that the overview lists.
 commands=$(sed -n 's/^  \([a-z]*\)  .*/\1/p' overview | grep -v '^caskade$')
-is "$(echo "$commands" | wc -l)" 24 'number of commands'
+is "$(echo "$commands" | wc -l)" 25 'number of commands'
 
 # What the completion offers for the words "$@".
 complete_words() {
@@ -96,6 +96,9 @@ is "$(complete_words export bitcask here/)" here/store \
     'completion of export bitcask'
 is "$(complete_words region '')" "$(printf 'drop\nlist')" \
     'completion of region'
+is "$(complete_words run '')" "$(printf 'build\ndump\ninfo')" \
+    'completion of run'
+is "$(complete_words run info here/f)" here/file.tsv 'completed run'
 
 # Every page is well-formed, and every function has its place.
 for page in "$man"/*.[13]; do

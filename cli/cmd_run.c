@@ -1,0 +1,242 @@
+/*
+ * caskade run: make and read runs, sorted segments in files of their own.
+ */
+#include <string.h>
+
+#include "command.h"
+#include "option_format.h"
+#include "run_command.h"
+#include "units.h"
+#include "word.h"
+
+enum {
+    OPTION_FROM = 0x2001,
+    OPTION_TO,
+    OPTION_PREFIX,
+    OPTION_REVERSE,
+    OPTION_LIMIT,
+    OPTION_KEYS,
+    OPTION_RECORDS,
+    OPTION_PREFIX_BYTES,
+    OPTION_NO_FILTER
+};
+
+static const struct argp_option options[] = {
+    OPTION_FORMAT,
+    WORD_OPTION_ESCAPES("the keys of options"),
+    {"from", OPTION_FROM, "KEY", 0, "dump: keys from KEY on", 1},
+    {"to", OPTION_TO, "KEY", 0, "dump: keys before KEY", 1},
+    {"prefix", OPTION_PREFIX, "P", 0, "dump: keys that begin with P", 1},
+    {"reverse", OPTION_REVERSE, NULL, 0, "dump: from the last key to the first",
+     1},
+    {"limit", OPTION_LIMIT, "N", 0, "dump: at most N lines", 1},
+    {"keys", OPTION_KEYS, NULL, 0, "dump: without the values", 1},
+    {"records", OPTION_RECORDS, NULL, 0,
+     "dump: all records, deletes and older versions too, as JSON with kind and "
+     "sequence",
+     1},
+    {"json", 'j', NULL, 0, "info: print a JSON object", 1},
+    {"no-filter", OPTION_NO_FILTER, NULL, 0,
+     "build: without the filter of keys", 1},
+    {"prefix-bytes", OPTION_PREFIX_BYTES, "N", 0,
+     "build: with a filter of the first N bytes of keys", 1},
+    {0},
+};
+
+/* The options, what sets each, and with which action it goes. */
+enum { ACTION_BUILD = 1, ACTION_INFO = 2, ACTION_DUMP = 4 };
+
+static const struct {
+    int key;
+    const char *name;
+    int actions;
+} uses[] = {
+    {'f', "--format", ACTION_BUILD | ACTION_DUMP},
+    {'e', "--escapes", ACTION_DUMP},
+    {OPTION_FROM, "--from", ACTION_DUMP},
+    {OPTION_TO, "--to", ACTION_DUMP},
+    {OPTION_PREFIX, "--prefix", ACTION_DUMP},
+    {OPTION_REVERSE, "--reverse", ACTION_DUMP},
+    {OPTION_LIMIT, "--limit", ACTION_DUMP},
+    {OPTION_KEYS, "--keys", ACTION_DUMP},
+    {OPTION_RECORDS, "--records", ACTION_DUMP},
+    {'j', "--json", ACTION_INFO},
+    {OPTION_NO_FILTER, "--no-filter", ACTION_BUILD},
+    {OPTION_PREFIX_BYTES, "--prefix-bytes", ACTION_BUILD},
+};
+
+enum { USES = sizeof(uses) / sizeof(uses[0]) };
+
+static void note_use(run_settings *settings, int key)
+{
+    for (unsigned i = 0; i < USES; i++) {
+        if (uses[i].key == key) {
+            settings->given |= 1u << i;
+        }
+    }
+}
+
+static error_t take_count(struct argp_state *state, const char *name,
+                          const char *argument, uint64_t max,
+                          uint64_t *ret_count)
+{
+    if (!units_parse_count(argument, 1, max, ret_count)) {
+        return option_reject(state, "%s: '%s' is no number between 1 and %llu",
+                             name, argument, (unsigned long long)max);
+    }
+    return 0;
+}
+
+/* Options with a word or a number. */
+static error_t parse_argument(int key, char *argument, struct argp_state *state)
+{
+    run_settings *settings = state->input;
+
+    switch (key) {
+    case 'f':
+        return option_take_format(state, argument, &settings->format);
+    case OPTION_FROM:
+        settings->from = argument;
+        return 0;
+    case OPTION_TO:
+        settings->to = argument;
+        return 0;
+    case OPTION_PREFIX:
+        settings->prefix = argument;
+        return 0;
+    case OPTION_LIMIT:
+        return take_count(state, "--limit", argument, UINT64_MAX,
+                          &settings->limit);
+    case OPTION_PREFIX_BYTES:
+        return take_count(state, "--prefix-bytes", argument, CASK_KEY_MAX_BYTES,
+                          &settings->prefix_bytes);
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
+static error_t parse(int key, char *argument, struct argp_state *state)
+{
+    run_settings *settings = state->input;
+
+    note_use(settings, key);
+    switch (key) {
+    case 'e':
+        settings->escapes = true;
+        return 0;
+    case 'j':
+        settings->json = true;
+        return 0;
+    case OPTION_REVERSE:
+        settings->reverse = true;
+        return 0;
+    case OPTION_KEYS:
+        settings->keys_only = true;
+        return 0;
+    case OPTION_RECORDS:
+        settings->records = true;
+        return 0;
+    case OPTION_NO_FILTER:
+        settings->no_filter = true;
+        return 0;
+    default:
+        return parse_argument(key, argument, state);
+    }
+}
+
+exit_status run_report(const char *path, const cask_error *err)
+{
+    /* 'caskade verify' knows stores only. */
+    if (err->status == CASK_CORRUPT) {
+        return report(EXIT_DAMAGED,
+                      "%s: %s; make it again, or take a copy of it", path,
+                      err->message);
+    }
+    return report_failure(path, err);
+}
+
+static exit_status check_uses(const run_settings *settings, const char *what,
+                              int action)
+{
+    for (unsigned i = 0; i < USES; i++) {
+        if ((settings->given >> i & 1) != 0 &&
+            (uses[i].actions & action) == 0) {
+            return report(EXIT_USAGE,
+                          "run: %s does not go with '%s'; 'caskade run --help' "
+                          "tells what does",
+                          uses[i].name, what);
+        }
+    }
+    if (settings->records && settings->format != NULL) {
+        return report(EXIT_USAGE, "run: --records prints JSON; leave --format "
+                                  "out");
+    }
+    return EXIT_DONE;
+}
+
+static int find_action(const char *what, int word_count)
+{
+    if (strcmp(what, "build") == 0 && (word_count == 2 || word_count == 3)) {
+        return ACTION_BUILD;
+    }
+    if (strcmp(what, "info") == 0 && word_count == 2) {
+        return ACTION_INFO;
+    }
+    return strcmp(what, "dump") == 0 && word_count == 2 ? ACTION_DUMP : 0;
+}
+
+static exit_status run(const arguments *args)
+{
+    const run_settings *settings = args->settings;
+    const char *what = args->word_count > 0 ? args->words[0] : "";
+    int action = find_action(what, args->word_count);
+    exit_status status;
+
+    if (action == 0) {
+        return report(EXIT_USAGE, "run: give 'build OUT [FILE]', 'info RUN' or "
+                                  "'dump RUN'");
+    }
+    status = check_uses(settings, what, action);
+    if (status != EXIT_DONE) {
+        return status;
+    }
+    switch (action) {
+    case ACTION_BUILD:
+        return run_build(settings, args->words[1],
+                         args->word_count > 2 ? args->words[2] : "-");
+    case ACTION_INFO:
+        return run_info(settings, args->words[1]);
+    default:
+        return run_dump(settings, args->words[1]);
+    }
+}
+
+const command command_run = {
+    .name = "run",
+    .summary = "Make and read sorted files of records",
+    .words = "build OUT [FILE]\ninfo RUN\ndump RUN",
+    .word_min = 0, /* run() says what is missing */
+    .word_max = COMMAND_MANY,
+    .text =
+        "A run is a file of records that are sorted by key, with an index: "
+        "the sorted segment of the tree engine, of which no store has any "
+        "yet. All of it but the records is verified when it is opened, each "
+        "record when it is read.\n\n"
+        "build makes OUT, which must not exist, of the lines of FILE or "
+        "standard input, in the formats of 'caskade load'; each key once, "
+        "sorted by its bytes. Where a line is out of order nothing is made. "
+        "info tells counts, bounds and sizes. dump prints the newest value of "
+        "each key, in the formats of 'caskade dump'; what is deleted is left "
+        "out, what has expired is not.\v"
+        "Examples:\n"
+        "  caskade dump -f hex /tmp/store | LC_ALL=C sort > sorted.hex\n"
+        "  caskade run build -f hex users.run sorted.hex\n"
+        "  caskade run info --json users.run\n"
+        "  caskade run dump --prefix user: --limit 10 users.run\n"
+        "  caskade run dump --from a --to c --reverse --keys users.run\n",
+    .options = options,
+    .parse = parse,
+    .settings_size = sizeof(run_settings),
+    .store = STORE_UNUSED,
+    .run = run,
+};

@@ -1,0 +1,196 @@
+#!/bin/bash
+# run: what is built is what is dumped, in order and in parts; what is wrong
+# makes nothing; damage is told.
+. "$(dirname "$0")/cli.sh"
+golden=${CASK_SOURCE_DIR:?give the source directory}/tests/fuzz/corpus/run/golden
+
+# Sorted, of any bytes; every format gives the same.
+for ((i = 0; i < 3000; i++)); do
+    printf 'key-%04d\tvalue %d\n' $i $((i * 7))
+done >many.tsv
+expect 0 run build many.run many.tsv
+output_is '3,000 records written to many.run\n'
+expect 0 run dump many.run
+same out many.tsv
+for format in jsonl hex; do
+    expect 0 run dump -f $format many.run
+    cp out "many.$format"
+    "$caskade" run build -f $format "$format.run" <"many.$format" >/dev/null ||
+        fail "build of $format from standard input"
+    expect 0 run dump "$format.run"
+    same out many.tsv
+done
+printf 'a\\x00\t\\xff\na\\x00b\t\n\\xc3\\xa9\t\\t\n\\xff\\xff\tend\n' >bytes.tsv
+expect 0 run build bytes.run bytes.tsv
+expect 0 run dump bytes.run
+output_is 'a\\x00\t\\xff\na\\x00b\t\n\xc3\xa9\t\\t\n\\xff\\xff\tend\n'
+expect 0 run build empty.run /dev/null
+output_is '0 records written to empty.run\n'
+expect 0 run dump empty.run
+output_is ''
+
+# From a store, by way of sort.
+expect 0 load store many.tsv
+"$caskade" dump -f hex store | LC_ALL=C sort |
+    "$caskade" run build -f hex store.run >/dev/null || fail 'build of a store'
+expect 0 run dump store.run
+same out many.tsv
+
+# Parts of it.
+lines() {
+    expect 0 run dump "$@" many.run
+    cut -f 1 out | paste -sd ' ' >joined
+}
+lines --from key-0005 --to key-0008
+is "$(cat joined)" 'key-0005 key-0006 key-0007' 'dump --from --to'
+lines --from key-0005 --to key-0008 --reverse
+is "$(cat joined)" 'key-0007 key-0006 key-0005' 'dump --from --to --reverse'
+lines --prefix key-299 --limit 3
+is "$(cat joined)" 'key-2990 key-2991 key-2992' 'dump --prefix --limit'
+lines --prefix key-299 --limit 3 --reverse
+is "$(cat joined)" 'key-2999 key-2998 key-2997' 'dump --prefix --reverse'
+lines --prefix key-29 --from key-2998x
+is "$(cat joined)" 'key-2999' 'dump --prefix --from'
+lines --from x
+is "$(cat joined)" '' 'dump behind the end'
+lines --to a --reverse
+is "$(cat joined)" '' 'dump before the start'
+lines --from 'key-0005x' --to 'key-0007x' --keys
+output_is 'key-0006\nkey-0007\n'
+expect 0 run dump --reverse many.run
+tac many.tsv >reversed
+same out reversed
+expect 0 run dump -e --prefix '\xff' bytes.run
+output_is '\\xff\\xff\tend\n'
+expect 0 run dump -e --prefix '\xff' --reverse bytes.run
+output_is '\\xff\\xff\tend\n'
+expect 0 run dump -e --from 'a\x00' --to 'a\x00b' bytes.run
+output_is 'a\\x00\t\\xff\n'
+
+# Deletes, versions, ranges, pointers.
+expect 0 run info "$golden"
+output_says '^records +5$'
+output_says '^keys +3$'
+output_says '^sequences +1000 to 1004$'
+output_says '^points into +000000000000002a.log, 40 B$'
+expect 0 run info --json "$golden"
+python3 - <<'END' || fail 'run info --json'
+import json
+info = json.load(open("out"))
+assert info["records"] == 5 and info["keys"] == 3, info
+assert info["tombstones"] == info["ranges"] == info["pointers"] == 1, info
+assert info["smallest_key"] == "apple" and info["largest_key"] == "fig", info
+assert info["largest_end"] == "date" and info["file_bytes"] == 960, info
+assert info["segments"] == [{"id": 42, "bytes": 40}], info
+END
+"$caskade" run dump "$golden" >out 2>err || fail 'dump of the golden run'
+output_is 'apple\tred\n'
+error_says 'note: .*golden: 1 value is in log segments, left out; --records'
+expect 0 run dump --keys "$golden"
+output_is 'apple\nfig\n'
+expect 0 run dump --records "$golden"
+python3 - <<'END' || fail 'run dump --records'
+import json
+rows = [json.loads(line) for line in open("out")]
+assert [row["kind"] for row in rows] == \
+    ["put", "put", "delete", "delete-range", "pointer"], rows
+assert [row["sequence"] for row in rows] == [1003, 1000, 1001, 1004, 1002]
+assert rows[0]["expires_at_ms"] == 1800000000000, rows
+assert rows[3]["key"] == "cherry" and rows[3]["to"] == "date", rows
+assert (rows[4]["segment"], rows[4]["offset"], rows[4]["size_bytes"]) == \
+    (42, 64, 40), rows
+END
+
+# Wrong lines and wrong order: named, and nothing is made.
+nothing_made() {
+    [ ! -e wrong.run ] && [ ! -e wrong.run.new ] || fail "$1 left a file"
+}
+printf 'b\t1\na\t2\n' >wrong.tsv
+expect 2 run build wrong.run wrong.tsv
+error_says 'wrong.tsv: line 2: wrong.run: the key of record 2 sorts before'
+error_says "sorted by its bytes, as .*; wrong.run was not made|not made"
+nothing_made 'a line out of order'
+printf 'a\t1\na\t2\n' >wrong.tsv
+expect 2 run build wrong.run wrong.tsv
+error_says 'line 2: .* has the key of record 1'
+nothing_made 'a key that comes twice'
+printf 'a\t1\nb\n' >wrong.tsv
+expect 2 run build wrong.run wrong.tsv
+error_says 'wrong.tsv: line 2: not tsv: no TAB .*; wrong.run was not made'
+nothing_made 'a line without TAB'
+expect 2 run build many.run many.tsv
+error_says 'many.run: exists already; give another name, or remove it'
+expect 5 run build wrong.run none.tsv
+expect 2 run build none/wrong.run many.tsv
+error_says 'cannot open the directory none/'
+
+# Interrupted: nothing is left. Two at once: one is refused.
+mkfifo pipe
+"$caskade" run build wrong.run <pipe 2>/dev/null &
+pid=$!
+exec 3<>pipe
+printf 'a\tb\n' >&3
+for ((i = 0; i < 100; i++)); do
+    [ -e wrong.run.new ] && break
+    sleep 0.05
+done
+expect 4 run build wrong.run many.tsv
+error_says 'wrong.run.new: another writer is writing it; wait for it'
+kill -TERM $pid
+{ wait $pid; } 2>/dev/null
+exec 3>&-
+nothing_made 'an interrupted build'
+# Killed: the next one writes over what it left.
+"$caskade" run build wrong.run <pipe 2>/dev/null &
+pid=$!
+exec 3<>pipe
+for ((i = 0; i < 100; i++)); do
+    [ -e wrong.run.new ] && break
+    sleep 0.05
+done
+kill -KILL $pid
+{ wait $pid; } 2>/dev/null
+exec 3>&-
+[ -e wrong.run.new ] || fail 'the killed build left nothing'
+expect 0 run build wrong.run many.tsv
+expect 0 run dump wrong.run
+same out many.tsv
+[ ! -e wrong.run.new ] || fail 'wrong.run.new is still there'
+
+# Damage in a record: what is before it is printed. In the footer: nothing.
+cp many.run damaged.run
+printf 'X' | dd of=damaged.run bs=1 seek=50000 conv=notrunc 2>/dev/null
+expect 0 run info damaged.run
+expect 3 run dump damaged.run
+error_says 'damaged.run: offset [0-9]*: the record does not verify: .*; make it'
+[ "$(wc -l <out)" -gt 100 ] || fail 'nothing before the damage'
+head -n "$(wc -l <out)" many.tsv | cmp -s - out || fail 'a wrong line'
+cp many.run cut.run
+truncate -s -8 cut.run
+expect 3 run info cut.run
+expect 3 run dump cut.run
+error_says 'is not a footer of a Caskade run'
+expect 3 run dump many.tsv
+expect 1 run info none.run
+error_says 'none.run: there is no such file'
+
+# Wrong usage.
+for words in '' 'info' 'dump' 'build' 'show many.run' 'info a b' \
+    'build a b c'; do
+    # shellcheck disable=SC2086 # words
+    expect 2 run $words
+    error_says "give 'build OUT \[FILE\]', 'info RUN' or 'dump RUN'"
+done
+expect 2 run info --limit 3 many.run
+error_says "run: --limit does not go with 'info'"
+expect 2 run build --json x.run many.tsv
+expect 2 run dump --no-filter many.run
+expect 2 run dump --limit 0 many.run
+expect 2 run dump --records --format hex many.run
+expect 2 run build --prefix-bytes 70000 x.run many.tsv
+expect 0 run build --prefix-bytes 4 --no-filter x.run many.tsv
+expect 0 run info x.run
+output_says '^prefixes +of 4 bytes$'
+output_says '^filter +0 B$'
+
+finish
