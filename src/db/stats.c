@@ -97,7 +97,7 @@ static void add_processes(store_handle *store, cask_stats *stats)
 
         stats->gets += atomic_load(&process->gets);
         stats->get_misses += atomic_load(&process->get_misses);
-        if (process->in_use != 0 && !store->private_index &&
+        if (atomic_load(&process->in_use) != 0 && !store->private_index &&
             store_slot_is_alive(store, i)) {
             stats->handle_count++;
         }

@@ -98,7 +98,7 @@ static bool find_thread(store_handle *store, uint32_t slot,
     uint64_t opened = atomic_load(&process->opened_ns);
     uint64_t now = now_of(store);
 
-    if (process->in_use == 0 || merges == 0 ||
+    if (atomic_load(&process->in_use) == 0 || merges == 0 ||
         !store_slot_is_alive(store, slot)) {
         return false;
     }

@@ -112,7 +112,7 @@ typedef struct region_row {
 /* One open handle. Its byte in LOCK says whether it is alive. */
 typedef struct region_process {
     alignas(REGION_LINE) _Atomic uint64_t generation; /* grows at each claim */
-    uint32_t in_use;         /* claimed and not yet released */
+    _Atomic uint32_t in_use; /* claimed and not yet released */
     uint32_t pid;            /* information only */
     uint32_t writer;         /* may write */
     _Atomic uint32_t merges; /* 0, or a thread of it merges: 1 + its jitter,

@@ -68,7 +68,7 @@ static void leave_slot(store_handle *store, uint32_t slot)
                      atomic_load(&process->get_misses));
     atomic_store(&process->gets, 0);
     atomic_store(&process->get_misses, 0);
-    process->in_use = 0;
+    atomic_store(&process->in_use, 0);
 }
 
 /* The handle died: hints that it was writing are for others to write. `in_use`
@@ -95,13 +95,13 @@ void store_bury_dead(store_handle *store)
     const os_ops *ops = store->os->ops;
 
     for (uint32_t slot = 0; slot < REGION_PROCESSES; slot++) {
-        if (store->region.processes[slot].in_use == 0 ||
+        if (atomic_load(&store->region.processes[slot].in_use) == 0 ||
             store_slot_is_alive(store, slot) ||
             ops->lock(store->lock_file, LOCK_PROCESSES + slot, 1,
                       OS_EXCLUSIVE) != 0) {
             continue;
         }
-        if (store->region.processes[slot].in_use != 0) {
+        if (atomic_load(&store->region.processes[slot].in_use) != 0) {
             bury(store, slot); /* nobody has meanwhile */
         }
         store_unlock_byte(store, LOCK_PROCESSES + slot);
@@ -112,7 +112,7 @@ static void fill_slot(store_handle *store, uint32_t slot)
 {
     region_process *process = &store->region.processes[slot];
 
-    if (process->in_use != 0) {
+    if (atomic_load(&process->in_use) != 0) {
         bury(store, slot);
     }
     store->generation = atomic_fetch_add(&process->generation, 1) + 1;
@@ -122,7 +122,7 @@ static void fill_slot(store_handle *store, uint32_t slot)
     atomic_store(&process->pinned, 0);
     atomic_store(&process->merges, 0);
     atomic_store(&process->opened_ns, store->opened_ns);
-    process->in_use = 1;
+    atomic_store(&process->in_use, 1);
     store->process_slot = slot;
     store->has_slot = true;
 }
@@ -173,7 +173,7 @@ bool store_has_other_writer(store_handle *store)
     for (uint32_t slot = 0; slot < REGION_PROCESSES; slot++) {
         const region_process *process = &store->region.processes[slot];
 
-        if (process->in_use != 0 && process->writer != 0 &&
+        if (atomic_load(&process->in_use) != 0 && process->writer != 0 &&
             slot != store->process_slot && store_slot_is_alive(store, slot)) {
             return true;
         }
@@ -188,7 +188,7 @@ cask_status store_fail_busy(store_handle *store, cask_error *err)
     for (uint32_t slot = 0; slot < REGION_PROCESSES; slot++) {
         const region_process *process = &store->region.processes[slot];
 
-        if (process->in_use != 0 && process->writer != 0 &&
+        if (atomic_load(&process->in_use) != 0 && process->writer != 0 &&
             store_slot_is_alive(store, slot)) {
             return fail(err, CASK_BUSY, 0,
                         "%s: process %" PRIu32 " has been writing to it for "
