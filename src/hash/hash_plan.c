@@ -144,7 +144,7 @@ cask_status hash_plan(store_handle *store, merge_wish wish,
     moment.clock_disagrees = ret_plan->expiry.disagrees;
     if (free != UINT64_MAX) {
         moment.free_disk_bytes = free + wish.spare_bytes;
-        moment.lent_bytes = manifest_spare_bytes(store->dir);
+        moment.lent_bytes = manifest_lent_bytes(store->dir);
     }
     store_settings_get(store, &kept);
     settings = settings_for_merge(&kept, store->options.segment_max_bytes);

@@ -351,16 +351,23 @@ enum {
 static void keep_spare(os_file *file, uint64_t tail, uint64_t allocated)
 {
     uint64_t wanted = tail * SPARE_TIMES + SPARE_BYTES;
+    uint64_t step = wanted - tail;
     int os_errno = ENOSPC;
 
     if (allocated + SPARE_STEP > wanted) {
         return;
     }
-    /* A nearly full disk may have half of it. */
-    for (uint64_t bytes = wanted - tail;
-         bytes >= SPARE_STEP && (os_errno == ENOSPC || os_errno == EDQUOT);
-         bytes /= 2) {
-        os_errno = file->os->ops->reserve(file, tail, bytes);
+    /* All that a nearly full disk has. */
+    for (uint64_t at = tail; at < wanted && step >= SPARE_STEP;) {
+        os_errno = file->os->ops->reserve(file, at, step);
+        if (os_errno == 0) {
+            at += step;
+            step = wanted - at < step ? wanted - at : step;
+        } else if (os_errno == ENOSPC || os_errno == EDQUOT) {
+            step /= 2;
+        } else {
+            return;
+        }
     }
 }
 
@@ -376,14 +383,16 @@ void manifest_keep_spare(os_file *dir)
     }
 }
 
-uint64_t manifest_spare_bytes(os_file *dir)
+uint64_t manifest_lent_bytes(os_file *dir)
 {
     os_stat stat;
+    uint64_t kept;
 
-    return dir->os->ops->stat_name(dir, MANIFEST_NAME, &stat) == 0 &&
-                   stat.allocated > stat.size
-               ? stat.allocated - stat.size
-               : 0;
+    if (dir->os->ops->stat_name(dir, MANIFEST_NAME, &stat) != 0) {
+        return 0;
+    }
+    kept = 2 * (stat.size + SPARE_STEP); /* it and the next one */
+    return stat.allocated > kept ? stat.allocated - kept : 0;
 }
 
 bool manifest_give_up_spare(os_file *dir)

@@ -85,11 +85,12 @@ cask_status manifest_append(os_file *dir, uint64_t *tail, uint64_t *number,
  * rewrite.
  *
  * manifest_keep_spare() takes as much of it as the disk has, and
- * manifest_spare_bytes() tells how much that is; manifest_give_up_spare() lets
- * go of all, while nobody appends: false if there is none.
+ * manifest_lent_bytes() tells how much of that MANIFEST itself would not need;
+ * manifest_give_up_spare() lets go of all, while nobody appends: false if there
+ * is none.
  */
 void manifest_keep_spare(os_file *dir);
-uint64_t manifest_spare_bytes(os_file *dir);
+uint64_t manifest_lent_bytes(os_file *dir);
 bool manifest_give_up_spare(os_file *dir);
 
 /* Take back the edits from `tail` on, which nothing has come of. Nobody else

@@ -6,8 +6,9 @@
 #include "store/store_shortage.h"
 #include "store/store_write.h"
 
-/* A MANIFEST with so many edits more than it needs is written anew. */
-enum { EDITS_SPARE = 1024, EDITS_SPARE_LOW = 64 /* on a disk that is low */ };
+/* A MANIFEST with so many edits more than it needs is written anew; on a disk
+ * that is low with fewer. */
+enum { EDITS_SPARE = 1024, EDITS_SPARE_LOW = 64 };
 
 /* Whoever wrote it anew may have died before it noted its length. */
 static cask_status know_tail(store_handle *store, cask_error *err)
@@ -84,17 +85,23 @@ cask_status store_rewrite_manifest(store_handle *store,
     return status;
 }
 
+bool store_manifest_is_long(store_handle *store, uint64_t edits,
+                            uint64_t segments, uint64_t spare)
+{
+    return edits > (store_is_disk_low(store) ? 2 * segments + EDITS_SPARE_LOW
+                                             : 4 * segments + spare);
+}
+
 cask_status store_shorten_manifest(store_handle *store, cask_error *err)
 {
     region_header *header = store->region.header;
-    uint64_t spare = store_is_disk_low(store) ? EDITS_SPARE_LOW : EDITS_SPARE;
     manifest_state manifest;
     cask_error local = {CASK_OK, 0, ""};
     cask_status status = know_tail(store, err);
 
     if (status != CASK_OK ||
-        header->manifest_number <
-            4 * (uint64_t)atomic_load(&header->row_count) + spare) {
+        !store_manifest_is_long(store, header->manifest_number,
+                                atomic_load(&header->row_count), EDITS_SPARE)) {
         return status;
     }
     err = err == NULL ? &local : err;

@@ -498,8 +498,8 @@ static cask_status write_manifest(recovery *r, uint64_t next, cask_error *err)
     cask_error local = {CASK_OK, 0, ""};
     cask_status status;
 
-    if (!must &&
-        manifest->number <= 4 * (uint64_t)manifest->count + EDITS_SPARE) {
+    if (!must && !store_manifest_is_long(store, manifest->number,
+                                         manifest->count, EDITS_SPARE)) {
         return r->stayed ? note_next(r, next, err) : CASK_OK;
     }
     err = err == NULL ? &local : err;

@@ -103,6 +103,11 @@ cask_status store_edit(store_handle *store, manifest_edit *edit,
 cask_status store_rewrite_manifest(store_handle *store,
                                    manifest_state *manifest, cask_error *err);
 
+/* Whether so many edits for so many segments are many more than are needed:
+ * twice the two for each, and `spare`; fewer on a disk that is low. */
+bool store_manifest_is_long(store_handle *store, uint64_t edits,
+                            uint64_t segments, uint64_t spare);
+
 /* Write it anew if it has become long; maintenance lock held. */
 cask_status store_shorten_manifest(store_handle *store, cask_error *err);
 
