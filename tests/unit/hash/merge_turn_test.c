@@ -5,6 +5,7 @@
  */
 #include "unit/hash/numbered.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -113,6 +114,13 @@ static int space_of_before(os_file *dir, os_space *ret_space)
     (void)dir;
     *ret_space = (os_space){.free = UINT64_C(1) << 40};
     return 0;
+}
+
+static int space_of_nobody(os_file *dir, os_space *ret_space)
+{
+    (void)dir;
+    (void)ret_space;
+    return EOPNOTSUPP;
 }
 
 /* Take all that is free, and what a merge could borrow; 0 bytes: give it back.
@@ -296,6 +304,29 @@ static void test_a_pause_for_want_of_room_ends_when_keys_go(void **state)
     fill_disk(h, false);
 }
 
+/* Nobody can tell what is free: that is no room that has come. */
+static void test_a_pause_lasts_if_free_space_is_not_known(void **state)
+{
+    handle *h = *state;
+
+    disk.ops.space = space_of_nobody;
+    assert_int_equal(store_free_bytes(h->db->store), UINT64_MAX);
+    assert_false(store_is_disk_low(h->db->store));
+    put_all(h, 5);
+    fill_disk(h, true);
+    stop_clock();
+    advance_clock(1000);
+    merge_turn_renew(h->db->store);
+    wait_for_pause(h, 1000);
+    advance_clock(999);
+    for (int i = 0; i < 120; i++) { /* the thread looks once a second */
+        wait_a_little();
+    }
+    assert_int_equal(failures_of(h), 1);
+    start_clock();
+    fill_disk(h, false);
+}
+
 static void test_a_started_merge_that_fails_is_dropped(void **state)
 {
     handle *h = *state;
@@ -436,6 +467,9 @@ int main(void)
             small_disk, handle_teardown),
         cmocka_unit_test_setup_teardown(
             test_a_pause_for_want_of_room_ends_when_keys_go, small_disk,
+            handle_teardown),
+        cmocka_unit_test_setup_teardown(
+            test_a_pause_lasts_if_free_space_is_not_known, small_disk,
             handle_teardown),
         cmocka_unit_test_setup_teardown(
             test_a_started_merge_that_fails_is_dropped, small_disk,
