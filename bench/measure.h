@@ -9,6 +9,9 @@
 /* Monotonic nanoseconds. */
 uint64_t now_ns(void);
 
+/* Nanoseconds of processor time that this thread has used. */
+uint64_t thread_ns(void);
+
 /*
  * Touch `bytes` of fresh memory (at most half of what is available) and give
  * it back. A virtual machine hands memory that it has not used for two seconds
