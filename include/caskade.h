@@ -202,7 +202,11 @@ typedef struct cask_options {
     cask_damage damage;       /* default CASK_DAMAGE_FAIL */
 
     /* Files. */
-    uint64_t segment_max_bytes;          /* default 256 MiB; 64 KiB .. 1 GiB */
+    uint64_t segment_max_bytes;          /* default 256 MiB; 64 KiB .. 1 GiB;
+                                            of a file, and of a batch; where
+                                            merges are due files are smaller: a
+                                            32nd of the live bytes, at least
+                                            16 MiB */
     uint64_t small_file_threshold_bytes; /* default 10 MiB; 0 .. 1 GiB; a
                                             segment at most this large is not
                                             sealed by close */

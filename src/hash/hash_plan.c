@@ -8,6 +8,7 @@
 #include "store/store_merge.h"
 #include "store/store_settings.h"
 #include "store/store_shortage.h"
+#include "store/store_size.h"
 
 /* A merge keeps all tombstones beside it, see merge_check_part(). */
 static bool is_obscure(const region_row *row)
@@ -51,6 +52,7 @@ static bool collect_locked(const store_handle *store, merge_wish wish,
     if (count > room) {
         return false;
     }
+    store_note_size_locked(store);
     space = store_space_locked(store);
     moment->live_bytes = space.live_bytes;
     moment->total_bytes = space.total_bytes;
@@ -151,6 +153,7 @@ cask_status hash_plan(store_handle *store, merge_wish wish,
     settings.step_bytes = step_bytes(store, &kept);
     status = collect(store, wish, ret_plan, &moment, err);
     if (status == CASK_OK) {
+        settings.segment_bytes = store_merged_bytes(store);
         merge_policy_choose(&settings, &moment, ret_plan->segments,
                             ret_plan->count, ret_plan->choices,
                             &ret_plan->plan);

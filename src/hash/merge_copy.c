@@ -11,6 +11,7 @@
 #include "log/segment.h"
 #include "store/store_recover.h"
 #include "store/store_shortage.h"
+#include "store/store_size.h"
 
 /* ---- Outputs ---- */
 
@@ -96,7 +97,7 @@ static uint64_t place_of(const walk_part *part)
 
 static cask_status copy(merge *m, const scan_item *item, cask_error *err)
 {
-    uint64_t most = m->store->options.segment_max_bytes;
+    uint64_t most = store_merged_bytes(m->store);
     cask_status status = CASK_OK;
 
     if (m->output != UINT32_MAX &&

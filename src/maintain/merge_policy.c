@@ -47,9 +47,8 @@ static uint64_t bite_bytes(const merge_policy *p)
 {
     uint64_t share = p->moment->total_bytes / BITE_SHARE;
 
-    return share > p->settings->segment_max_bytes
-               ? share
-               : p->settings->segment_max_bytes;
+    return share > p->settings->segment_bytes ? share
+                                              : p->settings->segment_bytes;
 }
 
 /* Reasons that what was chosen so far has not done away with. */
@@ -60,8 +59,8 @@ static uint32_t still_due(const merge_policy *p, const merge_choice *choice)
 
     /* A little below the limit: single segments, each as soon as one is due,
      * become fragments of files, which are then merged once more. */
-    if (spare > p->settings->segment_max_bytes) {
-        spare = p->settings->segment_max_bytes;
+    if (spare > p->settings->segment_bytes) {
+        spare = p->settings->segment_bytes;
     }
     if (!merge_is_amplified(p, spare)) {
         reasons &= ~MERGE_BIT(AMPLIFICATION);
@@ -78,7 +77,7 @@ static uint32_t still_due(const merge_policy *p, const merge_choice *choice)
 static bool is_one_step(const merge_settings *settings, uint64_t data_bytes)
 {
     return settings->step_bytes == 0 || data_bytes <= settings->step_bytes ||
-           data_bytes <= settings->segment_max_bytes;
+           data_bytes <= settings->segment_bytes;
 }
 
 /* Whether the disk has so much, and as much again. */
@@ -219,7 +218,7 @@ static bool is_active_due(const merge_policy *p)
         bytes = less(bytes, p->segments[i].bytes);
         live_bytes = less(live_bytes, p->segments[i].live_bytes);
     }
-    return bytes > merge_small_bytes(p) &&
+    return bytes > merge_tiny_bytes(p) &&
            (double)less(bytes, live_bytes) * 100 >=
                (double)bytes * p->settings->frag_threshold;
 }
@@ -314,7 +313,8 @@ void merge_policy_choose(const merge_settings *settings,
                       .live_bytes = moment->live_bytes,
                       .free_bytes = moment->free_disk_bytes};
 
-    assert(settings->segment_max_bytes > 0);
+    assert(settings->segment_bytes > 0);
+    assert(settings->segment_bytes <= settings->segment_max_bytes);
     *ret_plan = (merge_plan){.reason = MERGE_REASON_NONE};
     merge_gains(settings, moment, segments, count, choices);
     merge_qualify(&p);

@@ -61,6 +61,8 @@ typedef struct merge_settings {
     uint64_t disk_reserve_bytes; /* less is free: "disk space is low"; 0: four
                                     segments */
     uint64_t segment_max_bytes;  /* of the store's files; never 0 */
+    uint64_t segment_bytes;      /* of those made by now; never 0, at most
+                                    segment_max_bytes */
 } merge_settings;
 
 /* Facts of the moment. */

@@ -31,19 +31,30 @@ static uint64_t less(uint64_t from, uint64_t what)
 
 /* ---- Triggers ---- */
 
-uint64_t merge_small_bytes(const merge_policy *p)
+/* small_file_threshold, for files of that size. */
+static uint64_t small_of(const merge_policy *p, uint64_t segment_bytes)
 {
-    uint64_t most = p->settings->segment_max_bytes / SMALL_SHARE;
+    uint64_t most = segment_bytes / SMALL_SHARE;
     uint64_t threshold = p->settings->small_file_threshold;
 
     return threshold < most ? threshold : most;
+}
+
+uint64_t merge_small_bytes(const merge_policy *p)
+{
+    return small_of(p, p->settings->segment_bytes);
+}
+
+uint64_t merge_tiny_bytes(const merge_policy *p)
+{
+    return small_of(p, p->settings->segment_max_bytes);
 }
 
 /* Whether so many bytes are more than `factor` times what lives in them. */
 static bool is_above(const merge_policy *p, uint64_t bytes, double factor)
 {
     return p->settings->max_space_amplification > 0 &&
-           p->moment->total_bytes > merge_small_bytes(p) &&
+           p->moment->total_bytes > merge_tiny_bytes(p) &&
            (double)bytes > factor * (double)p->live_bytes;
 }
 
@@ -257,7 +268,7 @@ static void qualify_small(merge_policy *p)
 /* Fewer files: any two of at most half a file become one. */
 static void qualify_count(merge_policy *p)
 {
-    size_t count = sort_small(p, p->settings->segment_max_bytes / 2);
+    size_t count = sort_small(p, p->settings->segment_bytes / 2);
 
     for (size_t i = 0; i < count; i++) {
         p->choices[i].reasons |= MERGE_BIT(SEGMENT_COUNT);

@@ -46,8 +46,11 @@ bool merge_is_disk_low(const merge_policy *p);
 /* What is left of the first minute, in milliseconds. */
 uint64_t merge_patience_ms(const merge_policy *p);
 
-/* Below this a file is small, and a store not worth a thought; bytes. */
+/* Below this a file is small; bytes. */
 uint64_t merge_small_bytes(const merge_policy *p);
+
+/* Below this a store, or its active segment, is not worth a thought; bytes. */
+uint64_t merge_tiny_bytes(const merge_policy *p);
 
 /* Bytes that a merge of it writes. */
 uint64_t merge_write_bytes(const merge_policy *p, const merge_choice *choice);

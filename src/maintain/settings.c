@@ -363,6 +363,7 @@ merge_settings settings_for_merge(const store_settings *settings,
         .min_gain_percent = 5,
         .disk_reserve_bytes = 0,
         .segment_max_bytes = segment_max_bytes,
+        .segment_bytes = segment_max_bytes,
     };
 }
 

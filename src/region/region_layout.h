@@ -172,11 +172,14 @@ typedef struct region_header {
     _Atomic uint32_t snapshots; /* 0: none, nothing need be saved */
     uint64_t move_offset;       /* where that tail begins */
     _Atomic uint32_t row_count; /* rows ever used */
-    _Atomic uint32_t lock_holder; /* process slot + 1 of the last owner */
-    _Atomic uint64_t next_id;     /* of the next segment file */
-    uint64_t reserved_id;         /* ids below it are promised by MANIFEST */
-    uint64_t manifest_tail;       /* bytes; maintenance lock */
-    uint64_t manifest_number;     /* of the last edit; maintenance lock */
+    _Atomic uint32_t lock_holder;   /* process slot + 1 of the last owner */
+    _Atomic uint64_t next_id;       /* of the next segment file */
+    uint64_t reserved_id;           /* ids below it are promised by MANIFEST */
+    uint64_t manifest_tail;         /* bytes; maintenance lock */
+    uint64_t manifest_number;       /* of the last edit; maintenance lock */
+    _Atomic uint64_t segment_bytes; /* of one that a merge makes, at most; 0:
+                                       not known */
+    _Atomic uint32_t is_merged;     /* 1: of one that is written, too */
 
     region_apply_intent apply;
     region_keydir_intent keydir;

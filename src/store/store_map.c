@@ -11,6 +11,7 @@
 #include "log/segment.h"
 #include "store/store.h"
 #include "store/store_read.h"
+#include "store/store_size.h"
 
 segment_header store_row_header(const store_handle *store,
                                 const region_row *row)
@@ -41,8 +42,8 @@ static uint64_t map_size_of(const store_handle *store, const region_row *row)
         size = tail;
     }
     if (atomic_load(&row->state) != ROW_SEALED &&
-        size < store->options.segment_max_bytes) {
-        size = store->options.segment_max_bytes;
+        size < store_segment_bytes(store)) {
+        size = store_segment_bytes(store);
     }
     return size;
 }

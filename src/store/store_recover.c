@@ -18,6 +18,7 @@
 #include "store/store_recovery.h"
 #include "store/store_settings.h"
 #include "store/store_shortage.h"
+#include "store/store_size.h"
 #include "store/store_write.h"
 
 /* Sequences skipped after an unclean end: some that were given out may have
@@ -633,6 +634,7 @@ cask_status store_recover(store_handle *store, cask_error *err)
     }
     if (status == CASK_OK) {
         store_settings_load(store);
+        store_note_size_locked(store);
     }
     manifest_free(&r.manifest);
     return status;

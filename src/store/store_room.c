@@ -14,6 +14,7 @@
 #include "store/store_merge.h"
 #include "store/store_recover.h"
 #include "store/store_shortage.h"
+#include "store/store_size.h"
 #include "store/store_write.h"
 
 enum {
@@ -43,7 +44,7 @@ static cask_status growth(store_handle *store, uint64_t capacity,
                           cask_error *err)
 {
     uint64_t step = capacity < GROW_FIRST ? GROW_FIRST : capacity;
-    uint64_t most = store->options.segment_max_bytes;
+    uint64_t most = store_segment_bytes(store);
     uint64_t spare = spare_bytes(store, must);
 
     if (least > spare && !must) {
@@ -382,7 +383,7 @@ bool store_wants_next(const store_handle *store)
     uint64_t tail = region_tail_offset(atomic_load(&header->applied_tail));
 
     return atomic_load(&header->next_row) == 0 &&
-           tail > store->options.segment_max_bytes / 2;
+           tail > store_segment_bytes(store) / 2;
 }
 
 cask_status store_prepare_next(store_handle *store, cask_error *err)
@@ -574,7 +575,7 @@ static bool may_grow(const store_handle *store, uint64_t bytes)
         region_tail_offset(atomic_load(&store->region.header->applied_tail));
 
     return (offset == SEGMENT_HEADER_SIZE ||
-            offset + bytes <= store->options.segment_max_bytes) &&
+            offset + bytes <= store_segment_bytes(store)) &&
            offset < PLACE_OFFSET_LIMIT;
 }
 
@@ -594,13 +595,32 @@ static cask_status make_room(store_handle *store, uint64_t bytes, bool leads,
     return leads ? rotate(store, bytes, must, err) : CASK_OK;
 }
 
+/* Whether a segment is full is looked at when it would grow. */
+static cask_status note_size(store_handle *store, uint64_t bytes,
+                             cask_error *err)
+{
+    cask_status status = CASK_OK;
+
+    if (!store_fits_locked(store, bytes)) {
+        status = store_lock(store, err);
+        if (status == CASK_OK) {
+            store_note_size_locked(store);
+            store_unlock(store);
+        }
+    }
+    return status;
+}
+
 cask_status store_make_room(store_handle *store, uint64_t bytes, bool must,
                             cask_error *err)
 {
     cask_error local = {CASK_OK, 0, ""};
+    cask_status status = note_size(store, bytes, err);
     bool leads = !may_grow(store, bytes);
-    cask_status status = leads ? store_lead_begin(store, err) : CASK_OK;
 
+    if (status == CASK_OK && leads) {
+        status = store_lead_begin(store, err);
+    }
     err = err == NULL ? &local : err;
     if (status != CASK_OK) {
         return status;
