@@ -46,6 +46,8 @@ const bench_target bench_targets[] = {
     FIGURE("merge, MB/s of input", AT_LEAST, MERGE_RATE, 200),
     FIGURE("space / live bytes, steady", AT_MOST, SPACE, 1.55),
     FIGURE("bytes written / put, steady", AT_MOST, WRITES, 2.0),
+    FIGURE("space / live, default segments", AT_MOST, DEFAULT_SPACE, 1.55),
+    FIGURE("bytes written / put, the same", AT_MOST, DEFAULT_WRITES, 2.0),
     FIGURE("fold, records/s", AT_LEAST, FOLD, 4e6),
     OF_SELF("put, after a snapshot / never one", AGAINST_SELF, FREED_PUT,
             NEVER_PUT, 0.95),

@@ -51,6 +51,12 @@ static const work_id steady_works[] = {
     WORK_WRITES,
     WORK_STEADY_PUT,
 };
+static const work_id default_works[] = {
+    WORK_DEFAULT_SPACE,
+    WORK_DEFAULT_DISK,
+    WORK_DEFAULT_WRITES,
+    WORK_DEFAULT_PUT,
+};
 static const work_id fold_works[] = {WORK_FOLD, WORK_FOLD_KEYS};
 static const work_id snapshot_works[] = {
     WORK_BARE_PUT,
@@ -83,6 +89,7 @@ const run_kind bench_runs[] = {
     {"merge-load", run_merge_load, WORKS(load_works), false, true},
     {"merge-speed", run_merge_speed, WORKS(speed_works), false, true},
     {"merge-steady", run_merge_steady, WORKS(steady_works), false, true},
+    {"merge-default", run_merge_default, WORKS(default_works), false, true},
     {"folds", run_fold, WORKS(fold_works), false, true},
     {"snapshots", run_snapshots, WORKS(snapshot_works), false, true},
     {"no-snapshot", run_freed, WORKS(freed_works), false, true},

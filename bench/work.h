@@ -63,6 +63,10 @@ enum { WORK_MANY = 16, WORK_BATCH = 100 };
     X(SPACE_DISK, "space-disk", FACTOR, "highest of disk / live bytes")        \
     X(WRITES, "write-factor", FACTOR, "written by puts and merges / by puts")  \
     X(STEADY_PUT, "steady-put", RATE, "overwrite 20 times, merging by itself") \
+    X(DEFAULT_SPACE, "default-space", FACTOR, "space, default segment size")   \
+    X(DEFAULT_DISK, "default-disk", FACTOR, "space-disk, default segments")    \
+    X(DEFAULT_WRITES, "default-writes", FACTOR, "write-factor, the same")      \
+    X(DEFAULT_PUT, "default-put", RATE, "steady-put, the same")                \
     X(FOLD, "fold", RATE, "fold, keys and values")                             \
     X(FOLD_KEYS, "fold-keys", RATE, "fold, keys only")                         \
     X(BARE_PUT, "bare-put", RATE, "overwrite: there is no snapshot")           \
@@ -183,6 +187,7 @@ void run_scale(bench_run *run);
 void run_merge_load(bench_run *run);
 void run_merge_speed(bench_run *run);
 void run_merge_steady(bench_run *run);
+void run_merge_default(bench_run *run);
 void run_fold(bench_run *run);
 void run_snapshots(bench_run *run);
 void run_freed(bench_run *run);

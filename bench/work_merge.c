@@ -49,7 +49,8 @@ static uint64_t segment_bytes(const bench_run *run)
     return bytes > (256u << 20) ? 256u << 20 : bytes;
 }
 
-static cask_db *open_store(const bench_run *run, bool auto_merge)
+/* `most` 0: segments of the default size. */
+static cask_db *open_sized(const bench_run *run, bool auto_merge, uint64_t most)
 {
     cask_options options;
     cask_error err = {0};
@@ -58,10 +59,17 @@ static cask_db *open_store(const bench_run *run, bool auto_merge)
     options.create_if_missing = true;
     options.sync =
         run->settings->sync_interval ? CASK_SYNC_INTERVAL : CASK_SYNC_NONE;
-    options.segment_max_bytes = segment_bytes(run);
+    if (most != 0) {
+        options.segment_max_bytes = most;
+    }
     options.auto_merge = auto_merge;
     check(cask_open(run->path, &options, &db, &err), "open", &err);
     return db;
+}
+
+static cask_db *open_store(const bench_run *run, bool auto_merge)
+{
+    return open_sized(run, auto_merge, segment_bytes(run));
 }
 
 static void close_store(cask_db *db)
@@ -300,6 +308,11 @@ typedef struct steady {
     double disk;
 } steady;
 
+/* What the figures of one run are called. */
+typedef struct steady_works {
+    work_id space, disk, writes, put;
+} steady_works;
+
 static void look_at_space(cask_db *db, steady *highest)
 {
     cask_stats stats;
@@ -336,7 +349,8 @@ static uint64_t put_bytes(cask_db *db)
     return stats.bytes_written;
 }
 
-void run_merge_steady(bench_run *run)
+static void measure_steady(bench_run *run, uint64_t most,
+                           const steady_works *works)
 {
     const uint64_t pause = run->keys / SAMPLES + 1;
     uint64_t seed = 88172645463325252u;
@@ -345,7 +359,7 @@ void run_merge_steady(bench_run *run)
     /* A thread that asks the policy, as the one of auto_merge does but for
      * the first minute, in which that one waits longer. */
     merging beside = {.all = false};
-    cask_db *db = open_store(run, false);
+    cask_db *db = open_sized(run, false, most);
     put_all(run, db, 1);
     merging_start(&beside, db, true);
     uint64_t put_before = put_bytes(db);
@@ -362,11 +376,26 @@ void run_merge_steady(bench_run *run)
     double put = (double)(put_bytes(db) - put_before);
     double merged = (double)(merged_bytes(db) - merged_before);
     close_store(db);
-    run_report(run, WORK_SPACE, highest.space);
-    run_report(run, WORK_SPACE_DISK, highest.disk);
-    run_report(run, WORK_WRITES, (put + merged) / put);
-    run_report_rate(run, WORK_STEADY_PUT, run->keys * STEADY_ROUNDS,
-                    elapsed_ns);
+    run_report(run, works->space, highest.space);
+    run_report(run, works->disk, highest.disk);
+    run_report(run, works->writes, (put + merged) / put);
+    run_report_rate(run, works->put, run->keys * STEADY_ROUNDS, elapsed_ns);
+}
+
+void run_merge_steady(bench_run *run)
+{
+    const steady_works works = {WORK_SPACE, WORK_SPACE_DISK, WORK_WRITES,
+                                WORK_STEADY_PUT};
+
+    measure_steady(run, segment_bytes(run), &works);
+}
+
+void run_merge_default(bench_run *run)
+{
+    const steady_works works = {WORK_DEFAULT_SPACE, WORK_DEFAULT_DISK,
+                                WORK_DEFAULT_WRITES, WORK_DEFAULT_PUT};
+
+    measure_steady(run, 0, &works);
 }
 
 /* ---- Folds -------------------------------------------------------------- */

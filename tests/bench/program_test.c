@@ -141,14 +141,24 @@ static void test_json_has_every_figure_of_every_work(void **state)
 static void test_merging_measures_its_own_works_and_targets(void **state)
 {
     static const char *const merging[] = {
-        "alone-put-p99.9", "merging-put-p99.9", "slow-put-p99.9", "alone-get",
-        "merging-get",     "slow-get",          "merge-input",    "space",
-        "space-disk",      "write-factor",      "steady-put",     "fold",
-        "fold-keys",       "bare-put",          "snapshot-put",   "bare-get",
-        "snapshot-get",    "never-put",         "freed-put",      "never-get",
-        "freed-get",       "disk-100",          "import-100",     "disk-200",
-        "import-200",      "disk-400",          "import-400",     "disk-1k",
-        "import-1k",       "disk-64k",          "import-64k",
+        "alone-put-p99.9", "merging-put-p99.9",
+        "slow-put-p99.9",  "alone-get",
+        "merging-get",     "slow-get",
+        "merge-input",     "space",
+        "space-disk",      "write-factor",
+        "steady-put",      "default-space",
+        "default-disk",    "default-writes",
+        "default-put",     "fold",
+        "fold-keys",       "bare-put",
+        "snapshot-put",    "bare-get",
+        "snapshot-get",    "never-put",
+        "freed-put",       "never-get",
+        "freed-get",       "disk-100",
+        "import-100",      "disk-200",
+        "import-200",      "disk-400",
+        "import-400",      "disk-1k",
+        "import-1k",       "disk-64k",
+        "import-64k",
     };
     char *output = malloc(OUTPUT_MAX);
     (void)state;
