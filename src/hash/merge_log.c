@@ -93,5 +93,5 @@ uint32_t merge_log_worker(store_handle *store)
         !store_slot_is_alive(store, worker - 1)) {
         return 0;
     }
-    return store->region.processes[worker - 1].pid;
+    return atomic_load(&store->region.processes[worker - 1].pid);
 }

@@ -112,12 +112,12 @@ typedef struct region_row {
 /* One open handle. Its byte in LOCK says whether it is alive. */
 typedef struct region_process {
     alignas(REGION_LINE) _Atomic uint64_t generation; /* grows at each claim */
-    _Atomic uint32_t in_use; /* claimed and not yet released */
-    uint32_t pid;            /* information only */
-    uint32_t writer;         /* may write */
-    _Atomic uint32_t merges; /* 0, or a thread of it merges: 1 + its jitter,
-                                milliseconds */
-    uint64_t start_ms;       /* wall clock of the claim */
+    _Atomic uint32_t in_use;   /* claimed and not yet released */
+    _Atomic uint32_t pid;      /* information only */
+    _Atomic uint32_t writer;   /* may write */
+    _Atomic uint32_t merges;   /* 0, or a thread of it merges: 1 + its jitter,
+                                  milliseconds */
+    _Atomic uint64_t start_ms; /* wall clock of the claim */
     /* Written by the owner without a lock, once a second. */
     _Atomic uint64_t gets, get_misses;
     /* Merges from this one on take no segment away from it; 0: any may. */

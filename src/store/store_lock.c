@@ -42,7 +42,7 @@ static cask_status timed_out(store_handle *store, cask_error *err)
     uint32_t holder = atomic_load(&store->region.header->lock_holder);
     uint32_t pid = holder == 0 || holder > REGION_PROCESSES
                        ? 0
-                       : store->region.processes[holder - 1].pid;
+                       : atomic_load(&store->region.processes[holder - 1].pid);
 
     return fail(err, CASK_TIMEOUT, 0,
                 "%s: waited %" PRIu32 " ms for the write lock, last taken by "

@@ -78,7 +78,7 @@ static void bury(store_handle *store, uint32_t slot)
 {
     uint32_t count = atomic_load(&store->region.header->row_count);
 
-    if (store->region.processes[slot].writer != 0) {
+    if (atomic_load(&store->region.processes[slot].writer) != 0) {
         for (uint32_t i = 0; i < count; i++) {
             uint32_t claim = HINT_CLAIMED + slot;
 
@@ -95,13 +95,15 @@ void store_bury_dead(store_handle *store)
     const os_ops *ops = store->os->ops;
 
     for (uint32_t slot = 0; slot < REGION_PROCESSES; slot++) {
-        if (atomic_load(&store->region.processes[slot].in_use) == 0 ||
+        const region_process *process = &store->region.processes[slot];
+
+        if (atomic_load(&process->in_use) == 0 ||
             store_slot_is_alive(store, slot) ||
             ops->lock(store->lock_file, LOCK_PROCESSES + slot, 1,
                       OS_EXCLUSIVE) != 0) {
             continue;
         }
-        if (atomic_load(&store->region.processes[slot].in_use) != 0) {
+        if (atomic_load(&process->in_use) != 0) {
             bury(store, slot); /* nobody has meanwhile */
         }
         store_unlock_byte(store, LOCK_PROCESSES + slot);
@@ -116,9 +118,9 @@ static void fill_slot(store_handle *store, uint32_t slot)
         bury(store, slot);
     }
     store->generation = atomic_fetch_add(&process->generation, 1) + 1;
-    process->pid = store->os->ops->pid(store->os);
-    process->start_ms = store->os->ops->wall_ms(store->os);
-    process->writer = store->writer ? 1 : 0;
+    atomic_store(&process->pid, store->os->ops->pid(store->os));
+    atomic_store(&process->start_ms, store->os->ops->wall_ms(store->os));
+    atomic_store(&process->writer, store->writer ? 1 : 0);
     atomic_store(&process->pinned, 0);
     atomic_store(&process->merges, 0);
     atomic_store(&process->opened_ns, store->opened_ns);
@@ -173,8 +175,9 @@ bool store_has_other_writer(store_handle *store)
     for (uint32_t slot = 0; slot < REGION_PROCESSES; slot++) {
         const region_process *process = &store->region.processes[slot];
 
-        if (atomic_load(&process->in_use) != 0 && process->writer != 0 &&
-            slot != store->process_slot && store_slot_is_alive(store, slot)) {
+        if (atomic_load(&process->in_use) != 0 &&
+            atomic_load(&process->writer) != 0 && slot != store->process_slot &&
+            store_slot_is_alive(store, slot)) {
             return true;
         }
     }
@@ -188,13 +191,14 @@ cask_status store_fail_busy(store_handle *store, cask_error *err)
     for (uint32_t slot = 0; slot < REGION_PROCESSES; slot++) {
         const region_process *process = &store->region.processes[slot];
 
-        if (atomic_load(&process->in_use) != 0 && process->writer != 0 &&
+        if (atomic_load(&process->in_use) != 0 &&
+            atomic_load(&process->writer) != 0 &&
             store_slot_is_alive(store, slot)) {
             return fail(err, CASK_BUSY, 0,
                         "%s: process %" PRIu32 " has been writing to it for "
                         "%" PRIu64 " s; %s",
-                        store->path, process->pid,
-                        (now - process->start_ms) / 1000,
+                        store->path, atomic_load(&process->pid),
+                        (now - atomic_load(&process->start_ms)) / 1000,
                         store->options.exclusive
                             ? "open it without exclusive, or wait"
                             : "it holds the store exclusively: wait");

@@ -49,7 +49,9 @@ static uint32_t pid_of_leader(const store_handle *store)
     uint64_t word = atomic_load(&store->region.header->commit.leader);
     uint32_t slot = (uint32_t)(word & UINT16_MAX) - 1;
 
-    return slot < REGION_PROCESSES ? store->region.processes[slot].pid : 0;
+    return slot < REGION_PROCESSES
+               ? atomic_load(&store->region.processes[slot].pid)
+               : 0;
 }
 
 /* Become the leader, unless one lives. */

@@ -380,7 +380,7 @@ static void test_the_policy_is_asked_only_if_something_changed(void **state)
 static void put_thread(region_process *process, handle *h, uint64_t open_ms,
                        uint32_t jitter_ms)
 {
-    process->in_use = 1;
+    atomic_store(&process->in_use, 1);
     atomic_store(&process->merges, 1 + jitter_ms);
     atomic_store(&process->opened_ns,
                  h->kernel->ops->now_ns(h->kernel) - open_ms * 1000000);
@@ -400,7 +400,7 @@ static void test_the_first_that_may_merge_answers_for_all(void **state)
     assert_int_equal(merge_turn_first(store, &first), 1);
     assert_int_equal(first.jitter_ms, 300);
     assert_in_range(first.open_ms, 7000, 60000);
-    own[1].in_use = 0;
+    atomic_store(&own[1].in_use, 0);
     atomic_store(&own[1].merges, 0);
     atomic_store(&own->merges, 0);
 }
