@@ -207,6 +207,10 @@ static cask_status find_boundary(const cask_run *run, const boundary *where,
     }
     /* The boundary is among the records of the last of these fences. */
     offset = count > 0 ? run_fence_offset(run, count - 1) : offset;
+    /* All at once: one after the other each line would be waited for. */
+    for (uint64_t i = 0; i < RUN_FENCE_BYTES; i += PREFETCH_LINE) {
+        __builtin_prefetch(run->bytes + offset + i);
+    }
     while (offset < run->footer.length) {
         status = run_read_record(run, offset, &record, err);
         if (status != CASK_OK) {

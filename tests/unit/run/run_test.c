@@ -286,6 +286,38 @@ static void test_many_keys_are_found_and_no_others(void **state)
     run_close(run);
 }
 
+/* 24 bytes each: as many as can be between two fences are. */
+static void test_the_smallest_records_are_walked_over_backward(void **state)
+{
+    enum { VERSIONS = 2000 };
+    run_place *place = *state;
+    cask_run_iterator it = {0};
+    cask_run_writer *writer;
+    cask_run_entry got;
+    cask_status status;
+    cask_run *run;
+
+    assert_int_equal(run_place_begin(place, NULL, &writer, NULL), CASK_OK);
+    for (uint64_t i = VERSIONS; i > 0; i--) {
+        const cask_run_entry entry = delete_of("", i);
+
+        assert_int_equal(run_writer_add(writer, &entry, NULL), CASK_OK);
+    }
+    assert_int_equal(run_writer_finish(writer, NULL), CASK_OK);
+    run = open_run(place);
+    it.run = run;
+    assert_int_equal(run->footer.fences,
+                     (VERSIONS + RUN_FENCE_RECORDS - 1) / RUN_FENCE_RECORDS);
+    status = run_iterator_seek(&it, CASK_RUN_LAST, (cask_slice){0}, &got, NULL);
+    for (uint64_t i = 1; i <= VERSIONS; i++) {
+        assert_int_equal(status, CASK_OK);
+        assert_int_equal(got.info.sequence, i);
+        status = run_iterator_previous(&it, &got, NULL);
+    }
+    assert_int_equal(status, CASK_NOT_FOUND);
+    run_close(run);
+}
+
 static void test_filters_are_optional_and_prefixes_are_known(void **state)
 {
     run_place *place = *state;
@@ -426,6 +458,7 @@ int main(void)
         WITH_PLACE(test_what_a_killed_writer_left_is_written_over),
         WITH_PLACE(test_a_name_that_appears_meanwhile_is_not_replaced),
         WITH_PLACE(test_many_keys_are_found_and_no_others),
+        WITH_PLACE(test_the_smallest_records_are_walked_over_backward),
         WITH_PLACE(test_filters_are_optional_and_prefixes_are_known),
         WITH_PLACE(test_segments_that_are_pointed_into_are_listed),
         WITH_PLACE(test_values_larger_than_a_piece_are_whole),
