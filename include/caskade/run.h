@@ -98,7 +98,7 @@ CASK_API void cask_run_writer_abort(cask_run_writer *take_writer);
  * Returns CASK_OK; CASK_INVALID (a file `path` has come into being meanwhile);
  * CASK_NO_SPACE; CASK_NO_MEMORY; CASK_IO; what an earlier call gave.
  *
- * Cost: about 50 ns for each key, and two syncs.
+ * Cost: about 70 ns for each key, and two syncs.
  */
 CASK_API CASK_CHECKED cask_status
 cask_run_writer_finish(cask_run_writer *take_writer, cask_error *err);
@@ -114,8 +114,9 @@ typedef struct cask_run cask_run;
  *
  *   ret_run  close it with cask_run_close()
  *
- * Returns CASK_OK; CASK_NOT_FOUND; CASK_CORRUPT (damaged, or no run);
- * CASK_UNSUPPORTED (a newer version); CASK_NO_MEMORY; CASK_IO.
+ * Returns CASK_OK; CASK_NOT_FOUND; CASK_INVALID (no such directory);
+ * CASK_CORRUPT (damaged, or no run); CASK_UNSUPPORTED (a newer version);
+ * CASK_NO_MEMORY; CASK_IO.
  *
  * Cost: reads about 6.5 bytes for each key, and 12 for each KiB of records.
  */

@@ -166,6 +166,7 @@ static const char *what_disagrees(const run_footer *footer)
         return "more records of some kind than records";
     }
     if ((footer->records == 0) != (footer->fences == 0) ||
+        (footer->records == 0) != (footer->length == SEGMENT_HEADER_SIZE) ||
         footer->fences > footer->records) {
         return "fences and records disagree";
     }
