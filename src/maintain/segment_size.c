@@ -1,5 +1,5 @@
 /*
- * The size of segments. docs/decisions/0015-size-of-segments.md has the
+ * The size of segments. docs/decisions/0017-size-of-segments.md has the
  * measurements that these numbers come from.
  */
 #include "maintain/segment_size.h"
