@@ -141,7 +141,8 @@ typedef enum cask_damage {
 
 typedef enum cask_event_kind {
     CASK_EVENT_RECOVERED = 1,  /* an open rebuilt the index */
-    CASK_EVENT_DAMAGE = 2,     /* damaged bytes were met */
+    CASK_EVENT_DAMAGE = 2,     /* damaged bytes were met; with CASK_OK: a file
+                                  that was damaged has been restored */
     CASK_EVENT_ROTATED = 3,    /* a segment is full, the next one is in use */
     CASK_EVENT_TAKEOVER = 4,   /* a process died while it wrote; redone */
     CASK_EVENT_POISONED = 5,   /* a sync failed: read-only until reopened */
@@ -579,7 +580,8 @@ CASK_API void cask_free(void *memory);
 /*
  * Settings belong to the store, not to a handle: kept in its directory, the
  * same for every process, changed while the store is open. A change takes
- * effect at once everywhere. They say when and what to merge and when records
+ * effect at once everywhere but in a private index, which takes it with its
+ * next cask_refresh(). They say when and what to merge and when records
  * expire; cask_config_list() tells names and meanings.
  */
 

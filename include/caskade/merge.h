@@ -147,7 +147,8 @@ typedef struct cask_merge_summary {
 /*
  * Tell what cask_merge() with the same options would do first, and why. A
  * merge is done in steps, each with a plan of its own. Changes nothing, and
- * may be asked of any handle.
+ * may be asked of any handle. Reads no segment: one that is quarantined is not
+ * chosen, though `all` would take it if its file has been restored.
  *
  *   options      NULL: the defaults
  *   ret_items    best first; free with cask_free()

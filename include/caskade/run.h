@@ -43,7 +43,7 @@ typedef struct cask_run_entry {
 
 /* Start with {0}. */
 typedef struct cask_run_options {
-    uint32_t file_mode;    /* 0: 0600 */
+    uint32_t file_mode;    /* 0: 0600; up to 0777, 0600 always set */
     bool no_filter;        /* default false: 10 bits per key make look-ups of
                               keys that are not there cheap */
     uint32_t prefix_bytes; /* 0: none; else a second filter tells whether any

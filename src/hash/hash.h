@@ -93,7 +93,8 @@ cask_status hash_write_if(store_handle *store, store_record *record,
                           cask_error *err);
 
 /* Make the index ready for about `count` keys if it never had one. CASK_OK,
- * also if it is left as it is; CASK_NO_SPACE; what store_lock() returns. */
+ * also if it is left as it is; CASK_NO_SPACE; CASK_NO_MEMORY; what store_lock()
+ * returns. */
 cask_status hash_reserve(store_handle *store, uint64_t count, cask_error *err);
 
 /* Wait, without any lock, if writers have to make way for a merge; called after

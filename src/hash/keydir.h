@@ -87,8 +87,7 @@ uint64_t keydir_presize_lines(const region_handle *region, uint64_t count);
  */
 void keydir_presize_locked(region_handle *region, uint64_t count);
 
-/* Both, in a region that nobody else uses yet. Returns CASK_OK or
- * CASK_NO_SPACE. */
+/* Both, in a region that nobody else uses yet. Statuses of region_reserve(). */
 cask_status keydir_presize(region_handle *region, uint64_t count,
                            cask_error *err);
 

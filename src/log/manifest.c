@@ -339,8 +339,8 @@ done:
 /* ---- Room behind the end ---- */
 
 /*
- * So much that edits can double a MANIFEST, as they do before it is written
- * anew, that it can be written anew then; and a segment with some records.
+ * Room for three things: the edits that double a MANIFEST before it is written
+ * anew, the new one that is written beside it, and a segment with some records.
  */
 enum {
     SPARE_TIMES = 3,

@@ -86,8 +86,9 @@ static uint64_t older_dead_puts(const merge_segment *segments,
     return choices[low - 1].order - (self < low ? dead_puts(own) : 0);
 }
 
-/* What the tombstones that may stay take of what is to go: as much as records
- * that are dead on the average, but with values these are larger. */
+/* How many of the dead bytes may be tombstones that have to stay. Each takes as
+ * much as the segment's dead records do on the average, but TOMBSTONE_BYTES at
+ * most: records with values are larger than tombstones. */
 static uint64_t kept_of(const merge_segment *segment, uint64_t older_dead)
 {
     uint64_t needed =

@@ -38,7 +38,8 @@ static const setting table[] = {
         "with max_space_amplification 0 a merge also takes segments with so "
         "many dead bytes; 0: not for that"),
     ROW(small_file_threshold, BYTES, 10 * MIB, 0, GIB,
-        "segments below it are small, and put together"),
+        "segments below it, or below a quarter of a full segment if that is "
+        "less, are small, and put together"),
     ROW(max_merge_size, BYTES, 100 * GIB, MIB, 1024 * TIB,
         "what one step of a merge reads at most, if that is less than 1 GiB; "
         "0: no limit but that"),

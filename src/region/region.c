@@ -451,9 +451,9 @@ static uint64_t grow_step(uint64_t heap_bytes, uint64_t needed_bytes)
 /*
  * Let the huge pages that lie wholly in a range be there before the rest of it
  * is allocated. One small page in each is enough for that, and the others need
- * neither be cleared nor be copied, which takes ten times as long. The last
- * one: the file must reach as far. If it fails, they are made of small ones
- * later.
+ * neither be cleared nor be copied, which takes ten times as long. It is the
+ * last one, so that the file is as long as the huge page. If it fails, they are
+ * made of small ones later.
  */
 static void allocate_huge(region_handle *region, uint64_t start, uint64_t size)
 {

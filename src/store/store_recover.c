@@ -1,7 +1,9 @@
 /*
  * Recovery: fill a new region from MANIFEST, hints and segments. May be killed
  * at any point and begun again: nothing that was there is changed before the
- * new MANIFEST replaces the old one, and all that it adds is synced by then.
+ * new MANIFEST replaces the old one, and all that it adds is synced by then. On
+ * a disk that is low there is no new one: the end of the log is written again
+ * where it is, the same bytes, and edits are appended once it is synced.
  */
 #include <errno.h>
 #include <inttypes.h>

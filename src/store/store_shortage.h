@@ -20,9 +20,9 @@ uint64_t store_free_bytes(store_handle *store);
 bool store_is_disk_low(store_handle *store);
 
 /*
- * Bytes of the disk that may be taken for puts: what is left of it, up to 4 MiB
- * and a 16th, is for deletes, merges and the MANIFEST, without which no space
- * would ever come back. UINT64_MAX: nobody can tell.
+ * Bytes of the disk that may be taken for puts: the rest, 4 MiB or a 16th of
+ * the disk, whichever is less, is for deletes, merges and the MANIFEST, without
+ * which no space would ever come back. UINT64_MAX: nobody can tell.
  */
 uint64_t store_spare_bytes(store_handle *store);
 

@@ -103,8 +103,9 @@ cask_status store_edit(store_handle *store, manifest_edit *edit,
 cask_status store_rewrite_manifest(store_handle *store,
                                    manifest_state *manifest, cask_error *err);
 
-/* Whether so many edits for so many segments are many more than are needed:
- * twice the two for each, and `spare`; fewer on a disk that is low. */
+/* Whether so many edits for so many segments are many more than the two for
+ * each that are needed: more than twice that and `spare`. On a disk that is low
+ * `spare` does not count: more than two for each and some. */
 bool store_manifest_is_long(store_handle *store, uint64_t edits,
                             uint64_t segments, uint64_t spare);
 
