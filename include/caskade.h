@@ -401,8 +401,8 @@ CASK_API CASK_CHECKED cask_status cask_write(cask_db *db,
  * new: room for them is made in the index now, which need not grow step by step
  * then: puts in batches take half the processor time. A hint: with fewer keys
  * memory is wasted, about 20 bytes each until all handles are closed, with more
- * it grows as usual, and a store that had a key since it was opened is left as
- * it is.
+ * it grows as usual, and a store that had a key since it was opened, or was
+ * reserved for before, is left as it is.
  *
  * Returns CASK_OK; CASK_NO_SPACE if the memory is not there: nothing has
  * changed; else as cask_put().

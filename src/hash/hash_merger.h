@@ -58,6 +58,14 @@ cask_status hash_merge_wished(store_handle *store, merge_wish wish,
 cask_status hash_seal_for_all(store_handle *store, uint64_t *ret_below_id,
                               cask_error *err);
 
+/*
+ * hash_merge_wished() for a wish that is older, as hash_seal_for_all() made it:
+ * the segment that could not be sealed then is sealed and merged last, if it is
+ * the active one still.
+ */
+cask_status hash_merge_started(store_handle *store, merge_wish wish,
+                               merge_report *ret_report, cask_error *err);
+
 /* The same for all that is there now, the active segment too, which is sealed
  * first; on a disk without room for the next one, last: CASK_NO_SPACE if there
  * is none then either. */

@@ -171,6 +171,31 @@ static bool is_cancelled(const store_handle *store, uint32_t seen)
            atomic_load(&store->merger_stop);
 }
 
+/* Let whoever merges come to its end; false: it has been waited for enough. */
+static bool wait_for_other(store_handle *store, merge_wish wish,
+                           merge_pass *pass)
+{
+    if (pass->waited_ms >= wish.patience_ms) {
+        return false;
+    }
+    merge_wish_wait(store);
+    store->os->ops->sleep_ms(store->os, BUSY_MS);
+    pass->waited_ms += BUSY_MS;
+    return true;
+}
+
+/* CASK_OK, or CASK_TIMEOUT if no more is to be done. */
+static cask_status check_cancelled(const store_handle *store,
+                                   const merge_pass *pass, cask_error *err)
+{
+    return is_cancelled(store, pass->seen)
+               ? fail(err, CASK_TIMEOUT, 0,
+                      "%s: merging was cancelled; what was merged before is "
+                      "done",
+                      store->path)
+               : CASK_OK;
+}
+
 /* Whether there is more room than before. */
 static bool has_gained(const merge_report *now, const merge_report *before)
 {
@@ -200,18 +225,12 @@ static cask_status merge_steps(store_handle *store, merge_wish wish,
             /* An input is damaged, and will not be chosen again: the rest. */
             status = CASK_OK;
         }
-        if (status == CASK_BUSY && pass->waited_ms < wish.patience_ms) {
-            /* Somebody merges: some of what is wished for, probably. */
-            merge_wish_wait(store);
-            store->os->ops->sleep_ms(store->os, BUSY_MS);
-            pass->waited_ms += BUSY_MS;
+        if (status == CASK_BUSY && wait_for_other(store, wish, pass)) {
+            /* It merges some of what is wished for, probably. */
             status = CASK_OK;
         }
-        if (status == CASK_OK && is_cancelled(store, pass->seen)) {
-            status = fail(err, CASK_TIMEOUT, 0,
-                          "%s: merging was cancelled; what was merged before "
-                          "is done",
-                          store->path);
+        if (status == CASK_OK) {
+            status = check_cancelled(store, pass, err);
         }
     }
     return status;
@@ -251,13 +270,42 @@ static cask_status merge_passes(store_handle *store, merge_wish wish,
     return status;
 }
 
-/* Who asks for all may have restored what was damaged. */
-static void lift_quarantine(store_handle *store)
+static bool has_quarantined(const store_handle *store)
 {
-    if (store_merge_lock(store, NULL) == CASK_OK) {
+    uint32_t count = atomic_load(&store->region.header->row_count);
+
+    for (uint32_t i = 0; i < count; i++) {
+        if (store_row_is_kept(store, i)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Who asks for all may have restored what was damaged. While another merges it
+ * cannot be lifted, and merging the rest would seem to be all. */
+static cask_status lift_quarantine(store_handle *store, merge_wish wish,
+                                   merge_pass *pass, cask_error *err)
+{
+    cask_status status = CASK_OK;
+
+    if (!has_quarantined(store)) {
+        return CASK_OK;
+    }
+    do {
+        status = check_cancelled(store, pass, err);
+        if (status == CASK_OK) {
+            status = finish_begun(store, err);
+        }
+        if (status == CASK_OK) {
+            status = store_merge_lock(store, err);
+        }
+    } while (status == CASK_BUSY && wait_for_other(store, wish, pass));
+    if (status == CASK_OK) {
         store_merge_lift(store);
         store_merge_unlock(store);
     }
+    return status;
 }
 
 cask_status hash_merge_wished(store_handle *store, merge_wish wish,
@@ -272,10 +320,11 @@ cask_status hash_merge_wished(store_handle *store, merge_wish wish,
     err = err == NULL ? &local : err;
     store_watch_clock(store);
     *ret_report = (merge_report){.inputs = 0};
-    if (wish.all_below_id > 0) {
-        lift_quarantine(store);
+    status = wish.all_below_id > 0 ? lift_quarantine(store, wish, &pass, err)
+                                   : CASK_OK;
+    if (status == CASK_OK) {
+        status = merge_passes(store, wish, &pass, err);
     }
-    status = merge_passes(store, wish, &pass, err);
     if (status == CASK_NOT_FOUND && store_merge_has_rubbish(store)) {
         (void)hash_merge_complete(store, NULL); /* of earlier merges */
     }
@@ -329,10 +378,30 @@ static cask_status merge_sealed_last(store_handle *store, merge_wish wish,
 
     if (status == CASK_OK) {
         wish.all_below_id = id + 1;
+        /* Whoever asks again does not know of it any more. */
+        wish.patience_ms = store->options.lock_timeout_ms;
         status = hash_merge_wished(store, wish, &last, err);
     }
     add_report(report, &last);
     return status;
+}
+
+/* `id`: of the segment that was to be sealed for that. */
+static cask_status merge_with_last(store_handle *store, merge_wish wish,
+                                   uint64_t id, merge_report *ret_report,
+                                   cask_error *err)
+{
+    cask_status status = hash_merge_wished(store, wish, ret_report, err);
+
+    return status == CASK_OK && wish.all_below_id == id
+               ? merge_sealed_last(store, wish, id, ret_report, err)
+               : status;
+}
+
+cask_status hash_merge_started(store_handle *store, merge_wish wish,
+                               merge_report *ret_report, cask_error *err)
+{
+    return merge_with_last(store, wish, active_id(store), ret_report, err);
 }
 
 cask_status hash_merge_all(store_handle *store, merge_report *ret_report,
@@ -344,11 +413,6 @@ cask_status hash_merge_all(store_handle *store, merge_report *ret_report,
     cask_status status = hash_seal_for_all(store, &wish.all_below_id, err);
 
     *ret_report = (merge_report){.inputs = 0};
-    if (status == CASK_OK) {
-        status = hash_merge_wished(store, wish, ret_report, err);
-    }
-    if (status == CASK_OK && wish.all_below_id == id) {
-        status = merge_sealed_last(store, wish, id, ret_report, err);
-    }
-    return status;
+    return status == CASK_OK ? merge_with_last(store, wish, id, ret_report, err)
+                             : status;
 }

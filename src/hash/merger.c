@@ -99,7 +99,7 @@ static cask_status merge(merger *m, merge_wish wish)
     uint64_t state = merge_turn_state(store);
     merge_report merged;
     cask_error err = {CASK_OK, 0, ""};
-    cask_status status = hash_merge_wished(store, wish, &merged, &err);
+    cask_status status = hash_merge_started(store, wish, &merged, &err);
 
     tell(store, &merged);
     if (status == CASK_OK) {

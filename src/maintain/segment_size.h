@@ -26,7 +26,8 @@ typedef struct segment_needs {
 /*
  * Whether merges are due, or soon will be, or were not long ago: from when four
  * fifths of what may be dead are until less than a quarter is. Else there is
- * little to merge, and what is written may fill segments of any size.
+ * little to merge, and what is written may fill segments of any size. True of a
+ * store without any bytes, too: it is asked again when it grows.
  */
 bool segment_is_merged(const segment_needs *needs);
 

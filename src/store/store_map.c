@@ -1,7 +1,8 @@
 /*
  * Segments mapped for reading. A mapping is made when a place first leads to
  * its segment, published by one pointer, and stays until the handle is closed,
- * so that a reader never loses it under its hands.
+ * so that a reader never loses it under its hands. Of a segment that is gone
+ * the memory is given back when no view holds it; the addresses stay.
  */
 #include <errno.h>
 #include <inttypes.h>

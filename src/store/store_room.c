@@ -28,13 +28,13 @@ enum {
 
 /* ---- Growth ---- */
 
-/* What an open may need to give space back comes before deletes, too. */
-static uint64_t spare_bytes(store_handle *store, bool must)
+/* Before anything is taken of the disk: what an open may need to give space
+ * back comes before deletes, too, which are what must find room. */
+static void keep_spare(store_handle *store, bool must)
 {
     if (must && store_is_disk_low(store)) {
         manifest_keep_spare(store->dir);
     }
-    return store_spare_bytes(store);
 }
 
 /* By how much a segment grows that has `capacity`: `least`, or more if the disk
@@ -45,8 +45,10 @@ static cask_status growth(store_handle *store, uint64_t capacity,
 {
     uint64_t step = capacity < GROW_FIRST ? GROW_FIRST : capacity;
     uint64_t most = store_segment_bytes(store);
-    uint64_t spare = spare_bytes(store, must);
+    uint64_t spare;
 
+    keep_spare(store, must);
+    spare = store_spare_bytes(store);
     if (least > spare && !must) {
         return store_fail_low(store, least, err);
     }
@@ -334,7 +336,8 @@ static cask_status unlisted_row(store_handle *store, uint64_t bytes, bool must,
         plan.capacity = store->options.segment_max_bytes;
     }
     err = err == NULL ? &local : err;
-    if (plan.capacity <= spare_bytes(store, must) || (must && bytes == 0)) {
+    keep_spare(store, must);
+    if ((must && bytes == 0) || plan.capacity <= store_spare_bytes(store)) {
         status = store_create_row(store, &plan, ret_row, err);
     } else {
         status = store_fail_low(store, plan.capacity, err);

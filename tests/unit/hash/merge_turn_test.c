@@ -354,6 +354,31 @@ static void test_a_started_merge_that_fails_is_dropped(void **state)
     check_all(h, 5);
 }
 
+/* As it is started on a disk that has no room to seal the active segment: that
+ * is the first that is not below. */
+static void
+test_what_could_not_be_sealed_at_the_start_is_merged_last(void **state)
+{
+    handle *h = *state;
+    store_handle *store = h->db->store;
+    uint32_t active;
+    uint64_t id;
+
+    put_all(h, 3);
+    active = atomic_load(&store->region.header->active_row);
+    id = atomic_load(&store->region.rows[active].file_id);
+    assert_true(stats_of(h).dead_bytes > 0);
+    assert_int_equal(merge_wish_ask(store, id, NULL), CASK_OK);
+    while (state_of(h).asked) {
+        wait_a_little();
+    }
+    assert_int_equal(state_of(h).started, CASK_OK);
+    active = atomic_load(&store->region.header->active_row);
+    assert_true(atomic_load(&store->region.rows[active].file_id) > id);
+    assert_int_equal(stats_of(h).dead_bytes, 0);
+    check_all(h, 3);
+}
+
 /* ---- Turns --------------------------------------------------------------- */
 
 static void test_the_policy_is_asked_only_if_something_changed(void **state)
@@ -474,6 +499,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(
             test_a_started_merge_that_fails_is_dropped, small_disk,
             handle_teardown),
+        cmocka_unit_test_setup_teardown(
+            test_what_could_not_be_sealed_at_the_start_is_merged_last,
+            small_disk, handle_teardown),
         cmocka_unit_test_setup_teardown(
             test_the_policy_is_asked_only_if_something_changed, small_segments,
             handle_teardown),

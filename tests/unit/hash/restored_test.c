@@ -5,6 +5,7 @@
 
 #include "db/db.h"
 #include "log/segment_format.h"
+#include "store/store_merge.h"
 #include "unit/hash/damaged.h"
 
 /* The operator has put the file of a quarantined segment back. */
@@ -83,6 +84,43 @@ static void test_what_the_index_does_not_know_is_not_merged_away(void **state)
     expect_all(h, 'b', KEYS, 0);
 }
 
+/* Another merge ends while it is waited for. */
+static store_handle *merging;
+
+static void end_of_the_other(os *self, uint64_t ms)
+{
+    (void)self;
+    (void)ms;
+    if (merging != NULL) {
+        store_merge_unlock(merging);
+        merging = NULL;
+    }
+}
+
+static void test_a_restored_file_waits_for_another_merge(void **state)
+{
+    handle *h = *state;
+    const os_ops *ops = h->kernel->ops;
+    os_ops waiting = *ops;
+    cask_segment_stats segment;
+    cask_merge_report report;
+    unsigned key;
+    uint64_t id = begin_damaged(h, &key);
+
+    assert_int_equal(try_merge_all(h, &report), CASK_CORRUPT);
+    restore(h, id, false);
+    assert_int_equal(quarantined(h, &segment), 1);
+    merging = h->db->store;
+    assert_int_equal(store_merge_lock(merging, NULL), CASK_OK);
+    waiting.sleep_ms = end_of_the_other;
+    h->kernel->ops = &waiting;
+    assert_int_equal(try_merge_all(h, &report), CASK_OK);
+    h->kernel->ops = ops;
+    assert_null(merging);
+    assert_int_equal(quarantined(h, &segment), 0);
+    expect_all(h, 'b', KEYS, 0);
+}
+
 static uint64_t rotate(handle *h)
 {
     store_handle *store = h->db->store;
@@ -145,6 +183,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_a_restored_file_is_merged_like_any_other),
         TEST(test_one_without_a_hint_too),
+        TEST(test_a_restored_file_waits_for_another_merge),
         TEST(test_a_missing_segment_brings_nothing_back),
         TEST(test_what_the_index_does_not_know_is_not_merged_away),
     };
