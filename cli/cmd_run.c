@@ -1,6 +1,7 @@
 /*
  * caskade run: make and read runs, sorted segments in files of their own.
  */
+#include <stdio.h>
 #include <string.h>
 
 #include "command.h"
@@ -144,15 +145,31 @@ static error_t parse(int key, char *argument, struct argp_state *state)
     }
 }
 
+const char *run_what(const char *path, const cask_error *err)
+{
+    const char *slash = strrchr(path, '/');
+    const char *name = slash != NULL ? slash + 1 : path;
+    size_t size = strlen(name);
+
+    return strncmp(err->message, name, size) == 0 &&
+                   strncmp(err->message + size, ": ", 2) == 0
+               ? err->message + size + 2
+               : err->message;
+}
+
 exit_status run_report(const char *path, const cask_error *err)
 {
+    cask_error told = {.status = err->status, .os_errno = err->os_errno};
+
+    (void)snprintf(told.message, sizeof(told.message), "%s",
+                   run_what(path, err));
     /* 'caskade verify' knows stores only. */
     if (err->status == CASK_CORRUPT) {
         return report(EXIT_DAMAGED,
                       "%s: %s; make it again, or take a copy of it", path,
-                      err->message);
+                      told.message);
     }
-    return report_failure(path, err);
+    return report_failure(path, &told);
 }
 
 static exit_status check_uses(const run_settings *settings, const char *what,

@@ -21,18 +21,25 @@ typedef struct builder {
     text scratch; /* for the decoder */
 } builder;
 
-/* The order that a writer wants has a name in the shell. */
+/* Only what is wrong with the order is a message about the run. To what it says
+ * behind the semicolon, what to do, the shell has a way. */
 static exit_status report_line(const builder *build, const cask_error *err)
 {
-    if (err->status == CASK_INVALID) {
-        return report(EXIT_USAGE,
-                      "%s: line %" PRIu64 ": %s; each key once, sorted by its "
-                      "bytes, as 'caskade dump -f hex | LC_ALL=C sort' prints "
-                      "them. %s was not made",
-                      build->name, build->line_number, err->message,
-                      build->path);
+    const char *what = run_what(build->path, err);
+
+    if (err->status != CASK_INVALID) {
+        return run_report(build->path, err);
     }
-    return run_report(build->path, err);
+    if (what == err->message) {
+        return report(EXIT_USAGE, "%s: line %" PRIu64 ": %s. %s was not made",
+                      build->name, build->line_number, what, build->path);
+    }
+    return report(EXIT_USAGE,
+                  "%s: line %" PRIu64 ": %.*s; give each key once, sorted by "
+                  "its bytes, as 'caskade dump -f hex | LC_ALL=C sort' prints "
+                  "them. %s was not made",
+                  build->name, build->line_number, (int)strcspn(what, ";"),
+                  what, build->path);
 }
 
 static exit_status add_line(builder *build, const line *next)

@@ -24,6 +24,10 @@ typedef struct run_settings {
     unsigned given;           /* bits: which options, see cmd_run.c */
 } run_settings;
 
+/* The message without the name of the run `path`, which the library puts in
+ * front: its last component. */
+const char *run_what(const char *path, const cask_error *err);
+
 /* report_failure() about the run `path`. */
 exit_status run_report(const char *path, const cask_error *err);
 

@@ -43,7 +43,8 @@ typedef struct cask_run_entry {
 
 /* Start with {0}. */
 typedef struct cask_run_options {
-    uint32_t file_mode;    /* 0: 0600; up to 0777, 0600 always set */
+    uint32_t file_mode;    /* 0: 0600; up to 0777, 0600 always set; what the
+                              umask says does not count */
     bool no_filter;        /* default false: 10 bits per key make look-ups of
                               keys that are not there cheap */
     uint32_t prefix_bytes; /* 0: none; else a second filter tells whether any
@@ -56,15 +57,16 @@ typedef struct cask_run_writer cask_run_writer;
 
 /*
  * Begin the run `path`, which must not exist. It is written to "<path>.new" and
- * gets its name when it is complete; what a killed writer left there is written
- * over.
+ * gets its name when it is complete; what a killed writer left there is
+ * removed.
  *
  *   options     NULL: the defaults
  *   ret_writer  end it by cask_run_writer_finish() or cask_run_writer_abort()
  *
  * Returns CASK_OK; CASK_INVALID (options; there is a file `path`; no such
  * directory); CASK_BUSY (another process is writing it); CASK_NO_SPACE;
- * CASK_NO_MEMORY; CASK_READ_ONLY; CASK_IO.
+ * CASK_NO_MEMORY; CASK_READ_ONLY; CASK_IO (also a directory that is there and
+ * cannot be opened).
  */
 CASK_API CASK_CHECKED cask_status
 cask_run_writer_create(const char *path, const cask_run_options *options,
@@ -114,9 +116,9 @@ typedef struct cask_run cask_run;
  *
  *   ret_run  close it with cask_run_close()
  *
- * Returns CASK_OK; CASK_NOT_FOUND; CASK_INVALID (no such directory);
- * CASK_CORRUPT (damaged, or no run); CASK_UNSUPPORTED (a newer version);
- * CASK_NO_MEMORY; CASK_IO.
+ * Returns CASK_OK; CASK_NOT_FOUND; CASK_INVALID (no such directory; no plain
+ * file); CASK_CORRUPT (damaged, or no run); CASK_UNSUPPORTED (a newer version);
+ * CASK_NO_MEMORY; CASK_IO (also what is there and cannot be opened).
  *
  * Cost: reads about 6.5 bytes for each key, and 12 for each KiB of records.
  */
@@ -161,10 +163,12 @@ CASK_API cask_run_segment cask_run_get_segment(const cask_run *run,
  *
  *   max_sequence  0: the newest
  *   ret_value     the value of a put, or the end of a range, is copied there;
- *                 reused if it already holds memory; the caller frees it with
- *                 cask_buffer_free()
- *   ret_entry     its key and value are in place in `key` and `ret_value`; the
- *                 key of a range is its start, valid until the run is closed
+ *                 set on CASK_OK only; reused if it already holds memory, whose
+ *                 bytes may be overwritten in any case; the caller frees it
+ *                 with cask_buffer_free()
+ *   ret_entry     set on CASK_OK only; its key and value are in place in `key`
+ * and `ret_value`; the key of a range is its start, valid until the run is
+ * closed
  *
  * Returns CASK_OK, also for tombstones: look at ret_entry->kind;
  * CASK_NOT_FOUND: nothing; CASK_CORRUPT; CASK_UNSUPPORTED (a record of a newer

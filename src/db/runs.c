@@ -2,6 +2,7 @@
  * Runs: the functions of caskade/run.h. Arguments are checked here, the rest is
  * in src/run.
  */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,7 +15,21 @@ enum { PARENT_SIZE = 4096 };
 
 static const uint64_t memory_min = (uint64_t)4 << 20;
 
-/* Open the directory of `path`, and find the name in it. */
+/* The path may be wrong, or all is well with it and it cannot be followed. */
+static cask_status fail_parent(const char *parent, int os_errno,
+                               cask_error *err)
+{
+    bool is_wrong =
+        os_errno == ENOENT || os_errno == ENOTDIR || os_errno == ENAMETOOLONG;
+
+    return is_wrong
+               ? fail(err, CASK_INVALID, os_errno,
+                      "cannot open the directory %s", parent)
+               : fail_os(err, os_errno, "cannot open the directory %s", parent);
+}
+
+/* Open the directory of `path`, and find the name in it. A failure leaves
+ * *ret_dir as it is. */
 static cask_status open_parent(const char *path, os_file **ret_dir,
                                const char **ret_name, cask_error *err)
 {
@@ -44,9 +59,7 @@ static cask_status open_parent(const char *path, os_file **ret_dir,
     }
     os_errno = kernel->ops->open_dir(kernel, parent, ret_dir);
     if (os_errno != 0) {
-        (void)fail(err, CASK_INVALID, os_errno, "cannot open the directory %s",
-                   parent);
-        return CASK_INVALID;
+        return fail_parent(parent, os_errno, err);
     }
     *ret_name = name;
     return CASK_OK;
@@ -81,8 +94,8 @@ cask_status cask_run_writer_create(const char *path,
 {
     const cask_run_options defaults = {0};
     cask_run_options chosen = options != NULL ? *options : defaults;
-    const char *name;
-    os_file *dir;
+    const char *name = NULL;
+    os_file *dir = NULL;
     cask_status status = db_check_output(ret_writer, "ret_writer", err);
 
     if (status == CASK_OK) {
@@ -91,7 +104,7 @@ cask_status cask_run_writer_create(const char *path,
     if (status == CASK_OK) {
         status = open_parent(path, &dir, &name, err);
     }
-    if (status != CASK_OK) {
+    if (dir == NULL) {
         return status;
     }
     if (chosen.file_mode != 0) {
@@ -179,14 +192,14 @@ void cask_run_writer_abort(cask_run_writer *take_writer)
 
 cask_status cask_run_open(const char *path, cask_run **ret_run, cask_error *err)
 {
-    const char *name;
-    os_file *dir;
+    const char *name = NULL;
+    os_file *dir = NULL;
     cask_status status = db_check_output(ret_run, "ret_run", err);
 
     if (status == CASK_OK) {
         status = open_parent(path, &dir, &name, err);
     }
-    if (status == CASK_OK) {
+    if (dir != NULL) {
         status = run_open(dir, name, ret_run, err);
         dir->os->ops->close(dir);
     }

@@ -205,6 +205,24 @@ cask_status run_open_bytes(const uint8_t *bytes, uint64_t size,
     return CASK_OK;
 }
 
+/* What is wrong with the path of a file that is only to be read is the path. */
+static cask_status fail_open(const char *name, int os_errno, cask_error *err)
+{
+    switch (os_errno) {
+    case ENOENT:
+        return fail(err, CASK_NOT_FOUND, 0, "%s: there is no such file", name);
+    case EINVAL:
+        return fail(err, CASK_INVALID, 0,
+                    "%s: is no plain file; give the path of a run", name);
+    case ELOOP:
+        return fail(err, CASK_INVALID, 0,
+                    "%s: is a symbolic link; give the path of the run itself",
+                    name);
+    default:
+        return fail_os(err, os_errno, "%s: cannot open it", name);
+    }
+}
+
 static cask_status map_file(cask_run *run, os_file *dir, cask_error *err)
 {
     const os_ops *ops = dir->os->ops;
@@ -213,12 +231,8 @@ static cask_status map_file(cask_run *run, os_file *dir, cask_error *err)
     os_stat stat;
     int os_errno = ops->open(dir, run->name, OS_READ, 0, &file);
 
-    if (os_errno == ENOENT) {
-        return fail(err, CASK_NOT_FOUND, 0, "%s: there is no such file",
-                    run->name);
-    }
     if (os_errno != 0) {
-        return file_fail_open(err, os_errno, NULL, run->name);
+        return fail_open(run->name, os_errno, err);
     }
     os_errno = ops->stat(file, &stat);
     if (os_errno == 0 && stat.size > 0) {
@@ -228,7 +242,7 @@ static cask_status map_file(cask_run *run, os_file *dir, cask_error *err)
     ops->close(file);
     if (os_errno != 0) {
         run->memory = NULL;
-        return fail_os(err, os_errno, "cannot %s %s", step, run->name);
+        return fail_os(err, os_errno, "%s: cannot %s it", run->name, step);
     }
     run->kernel = dir->os;
     run->size = stat.size;

@@ -38,7 +38,12 @@ static int lock_aside(run_output *output)
                : ESTALE;
 }
 
-/* Open and lock the file aside, whoever made it. As lock_aside(). */
+/*
+ * Make and lock the file aside. As lock_aside(). What is there already, and no
+ * writer has locked, is removed, which takes another turn: made anew, the file
+ * has the mode that is asked for, and nobody who could read the old one has it
+ * open.
+ */
 static int open_once(run_output *output, uint32_t mode)
 {
     const uint32_t flags = OS_READ | OS_WRITE;
@@ -57,6 +62,10 @@ static int open_once(run_output *output, uint32_t mode)
         return os_errno;
     }
     os_errno = lock_aside(output);
+    if (os_errno == 0 && !is_new) {
+        os_errno = ops->remove(output->dir, output->aside);
+        os_errno = os_errno == 0 || os_errno == ENOENT ? ESTALE : os_errno;
+    }
     if (os_errno != 0) {
         if (is_new && os_errno != EAGAIN && os_errno != ESTALE) {
             (void)ops->remove(output->dir, output->aside);
@@ -88,11 +97,29 @@ static cask_status check_absent(const run_output *output, cask_error *err)
         return CASK_OK;
     }
     if (os_errno != 0) {
-        return fail_os(err, os_errno, "cannot look for %s", output->name);
+        return fail_os(err, os_errno, "%s: cannot look for it", output->name);
     }
     return fail(err, CASK_INVALID, 0,
                 "%s: exists already; give another name, or remove it",
                 output->name);
+}
+
+static cask_status fail_create(const run_output *output, int os_errno,
+                               cask_error *err)
+{
+    switch (os_errno) {
+    case EAGAIN:
+        return fail(err, CASK_BUSY, 0,
+                    "%s: another writer is writing it; wait for it",
+                    output->aside);
+    case EINVAL:
+        return fail(err, CASK_IO, 0,
+                    "cannot create %s: what is there is no plain file; move it "
+                    "away",
+                    output->aside);
+    default:
+        return fail_os(err, os_errno, "cannot create %s", output->aside);
+    }
 }
 
 cask_status run_output_open(run_output *output, os_file *dir, const char *name,
@@ -119,16 +146,9 @@ cask_status run_output_open(run_output *output, os_file *dir, const char *name,
         return fail_memory(err, RUN_OUTPUT_PIECE);
     }
     os_errno = open_aside(output, mode);
-    if (os_errno == 0) {
-        os_errno = dir->os->ops->truncate(output->file, 0);
-    }
     if (os_errno != 0) {
         run_output_discard(output);
-        return os_errno == EAGAIN
-                   ? fail(err, CASK_BUSY, 0,
-                          "%s: another writer is writing it; wait for it",
-                          output->aside)
-                   : fail_os(err, os_errno, "cannot create %s", output->aside);
+        return fail_create(output, os_errno, err);
     }
     return CASK_OK;
 }
@@ -217,7 +237,7 @@ cask_status run_output_publish(run_output *output, cask_error *err)
     }
     os_errno = ops->sync_dir(output->dir);
     if (os_errno != 0) {
-        status = fail_os(err, os_errno, "cannot sync the directory of %s",
+        status = fail_os(err, os_errno, "%s: cannot sync its directory",
                          output->name);
         (void)ops->remove(output->dir, output->name);
     }
@@ -228,7 +248,7 @@ cask_status run_output_publish(run_output *output, cask_error *err)
 void run_output_discard(run_output *output)
 {
     if (output->file != NULL) {
-        /* Best effort: the next writer of this name writes over it. Before the
+        /* Best effort: the next writer of this name removes it. Before the
          * lock goes with the file: then the name may be another's. */
         (void)output->dir->os->ops->remove(output->dir, output->aside);
     }

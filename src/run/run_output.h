@@ -25,8 +25,8 @@ typedef struct run_output {
 } run_output;
 
 /*
- * Begin the file `name` of `dir`, aside. What a dead writer left there is
- * written over.
+ * Begin the file `name` of `dir`, aside, with exactly `mode`. What a dead
+ * writer left there is removed.
  *
  * Returns CASK_OK; CASK_INVALID (there is a file of that name, or the name is
  * too long); CASK_BUSY (another one is writing it); CASK_NO_MEMORY; as

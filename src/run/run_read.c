@@ -242,9 +242,9 @@ static const run_range *find_range(const cask_run *run, cask_slice key,
 }
 
 /*
- * Copy the record's value and verify the copy, with the caller's key: what the
- * caller gets is what was put under this key, whatever has become of the file
- * since its header was read.
+ * Copy the record's value, whose size is the caller's to set, and verify the
+ * copy, with the caller's key: what the caller gets is what was put under this
+ * key, whatever has become of the file since its header was read.
  */
 static cask_status copy_value(const cask_run *run, const run_record *record,
                               cask_slice key, cask_buffer *ret_value,
@@ -265,7 +265,6 @@ static cask_status copy_value(const cask_run *run, const run_record *record,
     crc = crc32c(0, record->body, expiry_size);
     crc = crc32c(crc, key.data, key.size);
     crc = crc32c(crc, ret_value->data, size);
-    ret_value->size = size;
     return check_body(run, record, crc, err);
 }
 
@@ -282,7 +281,8 @@ static cask_status read_range(const cask_run *run, const run_range *range,
     }
     if (status == CASK_OK) {
         run_describe(&record, ret_entry);
-        ret_entry->value = (cask_slice){ret_value->data, ret_value->size};
+        ret_value->size = ret_entry->value.size;
+        ret_entry->value.data = ret_value->data;
     }
     return status;
 }

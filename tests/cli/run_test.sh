@@ -107,7 +107,7 @@ nothing_made() {
 }
 printf 'b\t1\na\t2\n' >wrong.tsv
 expect 2 run build wrong.run wrong.tsv
-error_says 'wrong.tsv: line 2: wrong.run: the key of record 2 sorts before'
+error_says '^caskade: wrong.tsv: line 2: the key of record 2 sorts before that of record 1; give each key once, sorted'
 error_says "sorted by its bytes, as .*; wrong.run was not made|not made"
 nothing_made 'a line out of order'
 printf 'a\t1\na\t2\n' >wrong.tsv
@@ -118,11 +118,33 @@ printf 'a\t1\nb\n' >wrong.tsv
 expect 2 run build wrong.run wrong.tsv
 error_says 'wrong.tsv: line 2: not tsv: no TAB .*; wrong.run was not made'
 nothing_made 'a line without TAB'
+printf '%070000d\t1\n' 0 >wrong.tsv
+expect 2 run build wrong.run wrong.tsv
+error_says '^caskade: wrong.tsv: line 1: key .*70000.*\. wrong.run was not made$'
+nothing_made 'a key that is too long'
 expect 2 run build many.run many.tsv
 error_says 'many.run: exists already; give another name, or remove it'
 expect 5 run build wrong.run none.tsv
 expect 2 run build none/wrong.run many.tsv
 error_says 'cannot open the directory none/'
+
+# A path is named once, as it was given, and what to do fits what is done.
+mkdir some some/full.run.new
+: >some/empty.run
+expect 3 run info some/empty.run
+error_says '^caskade: some/empty.run: offset 0: '
+expect 2 run info some
+error_says '^caskade: some: is no plain file; give the path of a run$'
+expect 2 run dump "$PWD/some"
+error_says '/some: is no plain file; give the path of a run$'
+expect 1 run info some/none.run
+error_says '^caskade: some/none.run: there is no such file'
+expect 2 run build some/empty.run many.tsv
+error_says '^caskade: some/empty.run: exists already; '
+expect 2 run info some/empty.run/x.run
+error_says '^caskade: some/empty.run/x.run: cannot open the directory some/emp'
+expect 5 run build some/full.run many.tsv
+error_says 'cannot create full.run.new: what is there is no plain file; move it'
 
 # Interrupted: nothing is left. Two at once: one is refused.
 mkfifo pipe

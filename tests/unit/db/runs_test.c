@@ -4,9 +4,12 @@
  */
 #include "cask_test.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -233,6 +236,88 @@ static void test_wrong_entries_are_refused_and_the_others_stay(void **state)
     cask_run_close(run);
 }
 
+static mode_t mode_of_run(void)
+{
+    struct stat what;
+
+    assert_int_equal(stat(path, &what), 0);
+    return what.st_mode & 0777;
+}
+
+static void test_the_mode_is_the_one_asked_for_whatever_was_left(void **state)
+{
+    const cask_run_options options = {.file_mode = 0444};
+    char aside[200];
+    int file;
+
+    (void)state;
+    (void)snprintf(aside, sizeof(aside), "%s.new", path);
+    file = open(aside, O_WRONLY | O_CREAT, 0600);
+    assert_true(file >= 0);
+    assert_int_equal(fchmod(file, 0666), 0);
+    (void)close(file);
+    write_all(NULL);
+    assert_int_equal(mode_of_run(), 0600);
+    assert_int_equal(unlink(path), 0);
+    write_all(&options);
+    assert_int_equal(mode_of_run(), 0644);
+}
+
+/* What open and create say of `where`. */
+static void both_fail(const char *where, cask_status expected, int os_errno)
+{
+    cask_run_writer *writer = NULL;
+    cask_run *run = NULL;
+    cask_error err = {0};
+
+    assert_int_equal(cask_run_open(where, &run, &err), expected);
+    assert_int_equal(err.os_errno, os_errno);
+    assert_non_null(strstr(err.message, "cannot open the directory"));
+    assert_int_equal(cask_run_writer_create(where, NULL, &writer, &err),
+                     expected);
+    assert_int_equal(err.os_errno, os_errno);
+    assert_null(writer);
+    assert_null(run);
+}
+
+static void test_a_wrong_directory_is_told_from_a_failing_system(void **state)
+{
+    struct rlimit before;
+    struct rlimit none;
+    char below[200];
+
+    (void)state;
+    write_all(NULL);
+    (void)snprintf(below, sizeof(below), "%s/y.run", path);
+    both_fail(below, CASK_INVALID, ENOTDIR);
+    (void)snprintf(below, sizeof(below), "%s/none/y.run", directory);
+    both_fail(below, CASK_INVALID, ENOENT);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    none = before;
+    none.rlim_cur = 0;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    both_fail(path, CASK_IO, EMFILE);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+}
+
+static void test_a_path_that_is_no_file_is_told_as_such(void **state)
+{
+    char link[200];
+    cask_run *run = NULL;
+    cask_error err = {0};
+
+    (void)state;
+    write_all(NULL);
+    assert_int_equal(cask_run_open(directory, &run, &err), CASK_INVALID);
+    assert_non_null(strstr(err.message, "is no plain file; give the path of"));
+    (void)snprintf(link, sizeof(link), "%s/link", directory);
+    assert_int_equal(symlink("x.run", link), 0);
+    assert_int_equal(cask_run_open(link, &run, &err), CASK_INVALID);
+    assert_string_equal(err.message, "link: is a symbolic link; give the path "
+                                     "of the run itself");
+    assert_int_equal(unlink(link), 0);
+}
+
 static void test_an_aborted_run_leaves_no_file(void **state)
 {
     cask_run_writer *writer = NULL;
@@ -254,6 +339,9 @@ int main(void)
         WITH_DIRECTORY(test_a_run_is_written_read_and_walked_over),
         WITH_DIRECTORY(test_wrong_options_and_paths_are_refused),
         WITH_DIRECTORY(test_wrong_entries_are_refused_and_the_others_stay),
+        WITH_DIRECTORY(test_the_mode_is_the_one_asked_for_whatever_was_left),
+        WITH_DIRECTORY(test_a_wrong_directory_is_told_from_a_failing_system),
+        WITH_DIRECTORY(test_a_path_that_is_no_file_is_told_as_such),
         WITH_DIRECTORY(test_an_aborted_run_leaves_no_file),
     };
 

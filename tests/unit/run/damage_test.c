@@ -93,6 +93,22 @@ static void check_answer(cask_status status, const cask_error *err,
     }
 }
 
+/* run_get(), which changes what it returns on success only. */
+static cask_status get(const cask_run *run, cask_slice key, uint64_t sequence,
+                       cask_buffer *value, cask_run_entry *got, cask_error *err)
+{
+    enum { UNTOUCHED = 77777 };
+    cask_status status;
+
+    value->size = UNTOUCHED;
+    got->info.sequence = UNTOUCHED;
+    status = run_get(run, key, sequence, value, got, err);
+    assert_int_equal(got->info.sequence == UNTOUCHED, status != CASK_OK);
+    assert_int_equal(value->size,
+                     status == CASK_OK ? got->value.size : UNTOUCHED);
+    return status;
+}
+
 /* Every key, an older version of it, and one that is not there. */
 static void check_gets(const sample *s, const cask_run *run)
 {
@@ -108,16 +124,15 @@ static void check_gets(const sample *s, const cask_run *run)
         if (i >= 21 && i <= 23) {
             expected = &s->entries[20];
         }
-        status = run_get(run, s->entries[i].key,
-                         i % 3 == 1 ? expected->info.sequence : 0, &value, &got,
-                         &err);
+        status =
+            get(run, s->entries[i].key,
+                i % 3 == 1 ? expected->info.sequence : 0, &value, &got, &err);
         check_answer(status, &err, &got, expected);
     }
     for (uint32_t i = 0; i < 20; i++) {
         char key[] = {'k', '9', (char)('a' + i), '\0'};
         cask_error err = {0};
-        cask_status status =
-            run_get(run, text_slice(key), 0, &value, &got, &err);
+        cask_status status = get(run, text_slice(key), 0, &value, &got, &err);
 
         check_answer(status, &err, &got, NULL);
     }

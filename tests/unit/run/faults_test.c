@@ -109,6 +109,57 @@ static void test_each_call_that_fails_leaves_nothing(void **state)
     fail_each_call(*state, ENOMEM, false);
 }
 
+/* As a killed writer does, which had another mode to make. */
+static void leave_aside(run_place *place)
+{
+    const os_ops *ops = place->dir->os->ops;
+    os_file *file;
+
+    assert_int_equal(ops->open(place->dir, RUN_NAME ".new",
+                               OS_READ | OS_WRITE | OS_CREATE, 0644, &file),
+                     0);
+    ops->close(file);
+}
+
+/* It may stay where it was; once nothing fails it is gone. */
+static void test_what_was_left_never_becomes_the_run(void **state)
+{
+    run_place *place = *state;
+    const os_ops *ops = place->dir->os->ops;
+    os_stat stat;
+
+    for (uint64_t n = 0;; n++) {
+        os_fault_plan plan = OS_FAULT_NOTHING;
+        cask_error err = {0};
+        cask_status status;
+        bool fired;
+
+        leave_aside(place);
+        plan.fail_at = n;
+        plan.error = EIO;
+        os_fault_arm(&place->fault, &plan);
+        status = write_run(place, &err);
+        fired = os_fault_fired(&place->fault) != 0;
+        os_fault_arm(&place->fault, &OS_FAULT_NOTHING);
+        if (fired) {
+            assert_int_equal(status, CASK_IO);
+            assert_string_not_equal(run_place_name(place), RUN_NAME);
+            assert_string_not_equal(run_place_name(place), "*");
+            assert_int_equal(write_run(place, &err), CASK_OK);
+        }
+        assert_string_equal(run_place_name(place), RUN_NAME);
+        assert_int_equal(ops->stat_name(place->dir, RUN_NAME, &stat), 0);
+        assert_int_equal(stat.mode, 0600);
+        assert_int_equal(read_run(place, NULL), CASK_OK);
+        assert_int_equal(ops->remove(place->dir, RUN_NAME), 0);
+        if (!fired) {
+            assert_int_equal(status, CASK_OK);
+            assert_in_range(n, 14, CALLS);
+            return;
+        }
+    }
+}
+
 static void test_each_call_of_an_open_that_fails_is_told(void **state)
 {
     run_place *place = *state;
@@ -159,6 +210,7 @@ static void test_after_a_power_failure_a_run_is_whole_or_absent(void **state)
 
         assert_int_equal(run_place_setup(&inner), 0);
         place = inner;
+        leave_aside(place); /* its removal is one more place for a cut */
         assert_int_equal(os_sim_sync_all(place->sim), 0);
         first = os_sim_operations(place->sim);
         os_sim_cut_at(place->sim, first + cut);
@@ -190,6 +242,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(
             test_each_call_that_fails_leaves_nothing, run_place_setup,
+            run_place_teardown),
+        cmocka_unit_test_setup_teardown(
+            test_what_was_left_never_becomes_the_run, run_place_setup,
             run_place_teardown),
         cmocka_unit_test_setup_teardown(
             test_each_call_of_an_open_that_fails_is_told, run_place_setup,

@@ -208,22 +208,29 @@ static void test_a_run_has_its_name_only_when_complete(void **state)
     assert_string_equal(run_place_name(place), RUN_NAME);
 }
 
-static void test_what_a_killed_writer_left_is_written_over(void **state)
+static void test_what_a_killed_writer_left_is_made_anew(void **state)
 {
     run_place *place = *state;
     const os_ops *ops = place->dir->os->ops;
     const os_span span = {"left behind", 11};
     const cask_run_entry entry = put_of("k", "v", 1);
     os_file *file;
+    os_stat stat;
     cask_run *run;
 
     assert_int_equal(ops->open(place->dir, RUN_NAME ".new",
-                               OS_READ | OS_WRITE | OS_CREATE, 0600, &file),
+                               OS_READ | OS_WRITE | OS_CREATE, 0644, &file),
                      0);
     assert_int_equal(ops->write_at(file, &span, 1, 1 << 20), 0);
-    ops->close(file);
     run_place_write(place, NULL, &entry, 1);
     assert_string_equal(run_place_name(place), RUN_NAME);
+    /* Not the file that somebody has open, nor its mode. */
+    assert_int_equal(ops->stat(file, &stat), 0);
+    assert_int_equal(stat.size, (1 << 20) + span.size);
+    assert_int_equal(stat.links, 0);
+    ops->close(file);
+    assert_int_equal(ops->stat_name(place->dir, RUN_NAME, &stat), 0);
+    assert_int_equal(stat.mode, 0600);
     run = open_run(place);
     assert_get(run, "k", 0, &entry);
     run_close(run);
@@ -455,7 +462,7 @@ int main(void)
         WITH_PLACE(test_an_empty_run_is_a_run),
         WITH_PLACE(test_out_of_order_is_refused_and_the_run_goes_on),
         WITH_PLACE(test_a_run_has_its_name_only_when_complete),
-        WITH_PLACE(test_what_a_killed_writer_left_is_written_over),
+        WITH_PLACE(test_what_a_killed_writer_left_is_made_anew),
         WITH_PLACE(test_a_name_that_appears_meanwhile_is_not_replaced),
         WITH_PLACE(test_many_keys_are_found_and_no_others),
         WITH_PLACE(test_the_smallest_records_are_walked_over_backward),
