@@ -44,7 +44,10 @@ static cask_status finish_output(merge *m, cask_error *err)
     store->os->ops->close(m->copier.file);
     record_copier_free(&m->copier);
     if (status == CASK_OK && store_has_room_for_hint(store, m->output)) {
-        status = store_write_hint(store, m->output, err);
+        const region_row *output = &store->region.rows[m->output];
+
+        status = store_write_hint(store, m->output,
+                                  atomic_load(&output->file_id), err);
     }
     hash_pace_resume(&m->pace);
     m->output = UINT32_MAX;

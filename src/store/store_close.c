@@ -183,10 +183,11 @@ static void write_missing_hints(store_handle *store)
     for (uint32_t i = 0; i < count; i++) {
         region_row *row = &store->region.rows[i];
         cask_error err = {CASK_OK, 0, ""};
+        uint64_t id = 0;
 
         if (atomic_load(&row->state) == ROW_SEALED && row->records > 0 &&
-            store_claim_hint(store, i) &&
-            store_write_hint(store, i, &err) != CASK_OK) {
+            store_claim_hint(store, i, &id) &&
+            store_write_hint(store, i, id, &err) != CASK_OK) {
             store_event(store, CASK_EVENT_HINT, err.status, "%s", err.message);
         }
     }

@@ -168,20 +168,23 @@ static cask_status write_file(store_handle *store, hint_writer *writer,
     return CASK_OK;
 }
 
-static void begin_header(const store_handle *store, const region_row *row,
-                         hint_header *ret_header)
+/* What is written about a segment. False: the row is not that one's any more.
+ */
+static bool begin_header(const store_handle *store, const region_row *row,
+                         uint64_t id, hint_header *ret_header)
 {
     *ret_header =
-        (hint_header){.segment_id = atomic_load(&row->file_id),
+        (hint_header){.segment_id = id,
                       .segment_nonce = atomic_load(&row->nonce),
                       .segment_length = row->tail,
                       .key_check = hint_key_check(store->identity.hash_key)};
     memcpy(ret_header->uuid, store->identity.uuid, 16);
+    return atomic_load(&row->file_id) == id;
 }
 
-/* The row may become another segment's while this looks, or the disk have no
- * room: then the claim is taken back. */
-bool store_claim_hint(store_handle *store, uint32_t row_index)
+/* The row may become another segment's while this looks: then the claim is
+ * taken back. */
+bool store_claim_hint(store_handle *store, uint32_t row_index, uint64_t *ret_id)
 {
     region_row *row = &store->region.rows[row_index];
     uint64_t id = atomic_load(&row->file_id);
@@ -189,13 +192,14 @@ bool store_claim_hint(store_handle *store, uint32_t row_index)
 
     if (atomic_load(&row->state) != ROW_SEALED || id == 0 ||
         atomic_load(&row->has_hint) != HINT_NONE ||
+        !store_has_room_for_hint(store, row_index) ||
         !atomic_compare_exchange_strong(&row->has_hint, &none,
                                         claim_of(store))) {
         return false;
     }
+    *ret_id = id;
     if (atomic_load(&row->state) == ROW_SEALED &&
-        atomic_load(&row->file_id) == id &&
-        store_has_room_for_hint(store, row_index)) {
+        atomic_load(&row->file_id) == id) {
         return true;
     }
     settle_claim(store, row, HINT_NONE);
@@ -220,12 +224,12 @@ bool store_remove_aside(store_handle *store, uint32_t row_index,
     return removed;
 }
 
-static cask_status write_hint(store_handle *store, uint32_t row_index,
-                              cask_error *err)
+static cask_status write_segment(store_handle *store, hint_writer *writer,
+                                 cask_error *err)
 {
-    region_row *row = &store->region.rows[row_index];
-    hint_writer *writer = malloc(sizeof(*writer));
-    segment_header expected = store_row_header(store, row);
+    segment_header expected = {.id = writer->header.segment_id,
+                               .nonce = writer->header.segment_nonce};
+    uint64_t length = writer->header.segment_length;
     char name[SEGMENT_NAME_SIZE];
     store_bytes bytes = {NULL, 0, 0};
     os_file *file = NULL;
@@ -233,51 +237,72 @@ static cask_status write_hint(store_handle *store, uint32_t row_index,
     cask_status status;
     os_stat stat;
 
-    if (writer == NULL) {
-        return fail_memory(err, sizeof(*writer));
-    }
-    begin_header(store, row, &writer->header);
-    writer->offset = HINT_HEADER_SIZE;
-    writer->rows = 0;
+    memcpy(expected.uuid, writer->header.uuid, sizeof(expected.uuid));
     segment_name_format(expected.id, name);
     status =
         segment_open(store->dir, &expected, OS_READ, &file, NULL, &stat, err);
     if (status != CASK_OK) {
-        free(writer);
         return status;
     }
     status = store_bytes_load(store, file, stat.size, name, false, &bytes, err);
     if (status == CASK_OK) {
-        uint64_t size = bytes.size < row->tail ? bytes.size : row->tail;
-
-        scan_begin(&scan, bytes.data, size, expected.nonce,
-                   SEGMENT_HEADER_SIZE);
-        scan.trusted_end = row->tail;
+        scan_begin(&scan, bytes.data, bytes.size < length ? bytes.size : length,
+                   expected.nonce, SEGMENT_HEADER_SIZE);
+        scan.trusted_end = length;
         status = write_file(store, writer, &scan, err);
-    }
-    if (atomic_load(&row->file_id) != expected.id) {
-        /* A merge has taken the segment away meanwhile; its name comes never
-         * again. */
-        hint_name_format(expected.id, name);
-        (void)store->os->ops->remove(store->dir, name);
-        status = CASK_OK;
     }
     store_bytes_free(store, &bytes);
     store->os->ops->close(file);
+    return status;
+}
+
+/*
+ *   ret_is_gone  the row is another segment's by now, and so is a claim on it,
+ *                perhaps of this handle, too
+ */
+static cask_status write_hint(store_handle *store, uint32_t row_index,
+                              uint64_t id, bool *ret_is_gone, cask_error *err)
+{
+    const region_row *row = &store->region.rows[row_index];
+    hint_writer *writer = malloc(sizeof(*writer));
+    char name[SEGMENT_NAME_SIZE];
+    cask_status status = CASK_OK;
+
+    if (writer == NULL) {
+        return fail_memory(err, sizeof(*writer));
+    }
+    writer->offset = HINT_HEADER_SIZE;
+    writer->rows = 0;
+    if (begin_header(store, row, id, &writer->header)) {
+        status = write_segment(store, writer, err);
+    }
+    *ret_is_gone = atomic_load(&row->file_id) != id;
+    if (*ret_is_gone) {
+        /* A merge has taken the segment away meanwhile; its name comes never
+         * again. */
+        hint_name_format(id, name);
+        (void)store->os->ops->remove(store->dir, name);
+        status = CASK_OK;
+    }
     free(writer);
     return status;
 }
 
 cask_status store_write_hint(store_handle *store, uint32_t row_index,
-                             cask_error *err)
+                             uint64_t id, cask_error *err)
 {
     region_row *row = &store->region.rows[row_index];
     uint32_t none = HINT_NONE;
+    bool is_gone = false;
     cask_status status;
 
-    (void)atomic_compare_exchange_strong(&row->has_hint, &none,
-                                         claim_of(store));
-    status = write_hint(store, row_index, err);
-    settle_claim(store, row, status == CASK_OK ? HINT_WRITTEN : HINT_NEVER);
+    if (atomic_load(&row->state) == ROW_OUTPUT) {
+        (void)atomic_compare_exchange_strong(&row->has_hint, &none,
+                                             claim_of(store));
+    }
+    status = write_hint(store, row_index, id, &is_gone, err);
+    if (!is_gone) {
+        settle_claim(store, row, status == CASK_OK ? HINT_WRITTEN : HINT_NEVER);
+    }
     return status;
 }

@@ -217,13 +217,14 @@ static bool sweep_name(void *context, const char *name)
     } else if (hint_name_parse(name, &id)) {
         leftover = !is_known(s->r, id);
     } else {
-        leftover = ends_with(name, ".hint.new") ||
+        leftover = aside_name_parse(name, &id) ||
                    strcmp(name, MANIFEST_NAME NEW) == 0 ||
                    strcmp(name, CONFIG_NAME NEW) == 0 ||
                    (!s->r->is_open && strcmp(name, IDENTITY_NAME NEW) == 0);
     }
-    if (s->r->is_open) {
-        s->status = CASK_OK; /* what cannot be judged stays */
+    if (s->r->is_open && s->status != CASK_OK) {
+        s->status = CASK_OK;
+        leftover = false; /* what cannot be judged stays */
     }
     /* With a private index all are judged and none is removed. */
     if (leftover && !s->r->store->private_index && !s->keep &&

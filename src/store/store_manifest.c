@@ -75,7 +75,9 @@ cask_status store_rewrite_manifest(store_handle *store,
     if (status == CASK_OK) {
         header->manifest_number = manifest->number;
         header->manifest_tail = manifest->tail;
-    } else if (!is_unchanged(store, nonce)) {
+    } else if (is_unchanged(store, nonce)) {
+        manifest->header.nonce = nonce; /* it may be tried once more */
+    } else {
         /* Its name is there and may not be durable. */
         store_poison(store, err->os_errno, MANIFEST_NAME);
         status = fail(err, CASK_POISONED, 0,

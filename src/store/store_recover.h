@@ -137,17 +137,21 @@ cask_status store_recover(store_handle *store, cask_error *err);
 /* ---- Hints (store_hint.c) ---- */
 
 /* Become the only one who writes the hint of a sealed row that has none. False:
- * it has one, gets none, another writes it, or the disk has no room. */
-bool store_claim_hint(store_handle *store, uint32_t row);
+ * it has one, gets none, another writes it, or the disk has no room.
+ *
+ *   ret_id  of the segment: the row may be another's soon
+ */
+bool store_claim_hint(store_handle *store, uint32_t row, uint64_t *ret_id);
 
 /* Remove what is left of a hint of the row, the file `name`, which was aside.
  * False: somebody writes it, or it is not there. */
 bool store_remove_aside(store_handle *store, uint32_t row, const char *name);
 
-/* Write the hint of a row that was claimed, or that others cannot claim as it
- * is not sealed yet. The claim ends; if it fails the row gets no hint until the
- * next recovery. */
-cask_status store_write_hint(store_handle *store, uint32_t row,
+/* Write the hint of a row that was claimed for segment `id`, or of an output of
+ * this handle's merge, which others cannot claim. The claim ends; if it fails
+ * the row gets no hint until the next recovery. CASK_OK also if the row is not
+ * that segment's any more. */
+cask_status store_write_hint(store_handle *store, uint32_t row, uint64_t id,
                              cask_error *err);
 
 /* ---- Worker (store_worker.c) ---- */

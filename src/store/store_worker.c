@@ -47,8 +47,10 @@ static void write_hints(store_handle *store, cask_error *err)
     uint32_t count = atomic_load(&store->region.header->row_count);
 
     for (uint32_t i = 0; i < count && !atomic_load(&store->worker_stop); i++) {
-        if (store_claim_hint(store, i)) {
-            report(store, CASK_EVENT_HINT, store_write_hint(store, i, err),
+        uint64_t id = 0;
+
+        if (store_claim_hint(store, i, &id)) {
+            report(store, CASK_EVENT_HINT, store_write_hint(store, i, id, err),
                    err);
         }
     }

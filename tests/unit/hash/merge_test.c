@@ -521,6 +521,7 @@ static void test_a_hint_that_comes_too_late_does_not_stay(void **state)
     handle *h = *state;
     store_handle *store;
     uint32_t row;
+    uint64_t id;
 
     handle_close(h);
     meddling.usual = h->kernel->ops;
@@ -531,11 +532,12 @@ static void test_a_hint_that_comes_too_late_does_not_stay(void **state)
     handle_open(h);
     store = h->db->store;
     row = atomic_load(&store->region.header->active_row);
+    id = atomic_load(&store->region.rows[row].file_id);
     for (unsigned i = 0; i < KEYS; i++) {
         put_key(h->db, i, 'a');
     }
     is_armed = true;
-    assert_int_equal(store_write_hint(store, row, NULL), CASK_OK);
+    assert_int_equal(store_write_hint(store, row, id, NULL), CASK_OK);
     assert_false(is_armed);
     assert_int_equal(h->kernel->ops->list(store->dir, is_known, h), 0);
     handle_close(h);

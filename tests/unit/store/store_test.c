@@ -477,7 +477,7 @@ enum { LEFTOVERS = 200 };
 
 static void leftover_name(int i, char ret_name[32])
 {
-    (void)snprintf(ret_name, 32, "%d.hint.new", i);
+    (void)snprintf(ret_name, 32, "%016x.hint.new", 0x1000 + (unsigned)i);
 }
 
 static void plant_file(handle *h, const char *name)
@@ -513,7 +513,7 @@ test_directories_named_like_leftovers_do_not_hold_up_an_open(void **state)
 
     put_text(h, "k", "v");
     handle_close(h);
-    plant_file(h, "before.hint.new");
+    plant_file(h, "0000000000000100.hint.new");
     for (int i = 0; i < LEFTOVERS; i++) {
         char path[64];
 
@@ -521,11 +521,11 @@ test_directories_named_like_leftovers_do_not_hold_up_an_open(void **state)
         (void)snprintf(path, sizeof(path), HANDLE_PATH "/%s", name);
         assert_int_equal(h->kernel->ops->make_dir(h->kernel, path, 0700), 0);
     }
-    plant_file(h, "zz.hint.new");
+    plant_file(h, "fffffffffffff000.hint.new");
     handle_open(h);
     check_text(h, "k", "v");
-    assert_false(is_there(h, "before.hint.new"));
-    assert_false(is_there(h, "zz.hint.new"));
+    assert_false(is_there(h, "0000000000000100.hint.new"));
+    assert_false(is_there(h, "fffffffffffff000.hint.new"));
     for (int i = 0; i < LEFTOVERS; i++) {
         leftover_name(i, name);
         assert_true(is_there(h, name));
