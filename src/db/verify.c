@@ -236,6 +236,39 @@ static const char *why_damaged(const mapped *file,
                : "no record verifies here";
 }
 
+static bool is_in_use(const verification *v)
+{
+    const os_ops *ops = v->kernel->ops;
+    os_file *lock = NULL;
+    bool locked = true;
+    int os_errno = ops->open(v->dir, LOCK_NAME, OS_READ, 0, &lock);
+
+    if (os_errno == ENOENT) {
+        return false;
+    }
+    if (os_errno == 0) {
+        (void)ops->is_locked(lock, LOCK_PROCESSES, REGION_PROCESSES, &locked);
+        ops->close(lock);
+    }
+    return locked;
+}
+
+/* Whether somebody writes, or has written, since this began to read. */
+static bool has_come_to_use(const verification *v)
+{
+    manifest_state now;
+    bool changed;
+
+    if (is_in_use(v)) {
+        return true;
+    }
+    changed = manifest_load(v->dir, v->identity.uuid, &now, NULL) != CASK_OK ||
+              now.header.nonce != v->manifest.header.nonce ||
+              now.number != v->manifest.number;
+    manifest_free(&now);
+    return changed;
+}
+
 /* `hint` is told of all that is found. */
 static void check_records(verification *v, const mapped *file,
                           const manifest_segment *segment, verify_hint *hint)
@@ -266,7 +299,7 @@ static void check_records(verification *v, const mapped *file,
         v->report.records++;
         v->report.bytes += item.size;
     }
-    if (!segment->sealed && !v->in_use) {
+    if (!segment->sealed && !v->in_use && !has_come_to_use(v)) {
         tell_lost(v, file, segment, &scan);
     }
 }
@@ -478,23 +511,6 @@ static cask_status summary(const verification *v, cask_error *err)
     }
     return fail(err, CASK_CORRUPT, 0, "%s: %" PRIu64 " problem%s; %s", v->path,
                 report->problems, report->problems == 1 ? "" : "s", advice);
-}
-
-static bool is_in_use(const verification *v)
-{
-    const os_ops *ops = v->kernel->ops;
-    os_file *lock = NULL;
-    bool locked = true;
-    int os_errno = ops->open(v->dir, LOCK_NAME, OS_READ, 0, &lock);
-
-    if (os_errno == ENOENT) {
-        return false;
-    }
-    if (os_errno == 0) {
-        (void)ops->is_locked(lock, LOCK_PROCESSES, REGION_PROCESSES, &locked);
-        ops->close(lock);
-    }
-    return locked;
 }
 
 cask_status db_verify_on(os *kernel, const char *path,
