@@ -235,8 +235,8 @@ static bool sweep_name(void *context, const char *name)
     return s->status == CASK_OK && s->count < SWEEP_MOST;
 }
 
-/* In an open store a hint may be being written; of a segment that is gone it
- * is of no use, and its writer knows. */
+/* In an open store a process may be writing this hint now. If its segment is
+ * gone nobody needs the hint, and its writer finds that out. */
 static bool remove_leftover(const recovered *r, const char *name)
 {
     store_handle *store = r->store;

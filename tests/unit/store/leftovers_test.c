@@ -6,6 +6,7 @@
 #include "unit/db/handle.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <string.h>
 
 #include "base/crc32c.h"
@@ -22,7 +23,7 @@ typedef struct meddler {
     char name[SEGMENT_NAME_SIZE];
     uint64_t cut_to; /* bytes; 0: it is removed */
     int opened;
-    bool is_full; /* for a new MANIFEST */
+    _Atomic bool is_full; /* for a new MANIFEST; other threads open, too */
 } meddler;
 
 static meddler disk; /* one test at a time */
@@ -155,7 +156,11 @@ static void sweep(handle *h)
 
     atomic_store(&store->region.header->merger.sweep, 1);
     store_sweep(store);
+    /* If the background thread came first, it has this lock until it is done.
+     */
+    assert_int_equal(store_maintain_begin(store, NULL), CASK_OK);
     assert_int_equal(atomic_load(&store->region.header->merger.sweep), 0);
+    store_maintain_end(store);
 }
 
 static void test_a_sweep_leaves_what_is_newer_than_manifest(void **state)
@@ -187,7 +192,7 @@ static void test_a_sweep_leaves_files_of_others(void **state)
 static int open_without_room(os_file *dir, const char *name, uint32_t flags,
                              uint32_t mode, os_file **ret_file)
 {
-    if (disk.is_full && strcmp(name, MANIFEST_NAME ".new") == 0) {
+    if (atomic_load(&disk.is_full) && strcmp(name, MANIFEST_NAME ".new") == 0) {
         return ENOSPC;
     }
     return disk.usual->open(dir, name, flags, mode, ret_file);
@@ -196,30 +201,35 @@ static int open_without_room(os_file *dir, const char *name, uint32_t flags,
 static void test_a_manifest_is_tried_again_as_often_as_it_takes(void **state)
 {
     handle *h = *state;
-    store_handle *store = h->db->store;
+    store_handle *store;
     manifest_state manifest;
 
-    put_text(h, "key", "value");
+    handle_close(h);
     disk.usual = h->kernel->ops;
     disk.ops = *disk.usual;
     disk.ops.open = open_without_room;
-    disk.is_full = true;
+    atomic_store(&disk.is_full, false);
+    h->kernel->ops = &disk.ops;
+    handle_open(h);
+    put_text(h, "key", "value");
+    store = h->db->store;
     assert_int_equal(store_maintain_begin(store, NULL), CASK_OK);
     assert_int_equal(
         manifest_load(store->dir, store->identity.uuid, &manifest, NULL),
         CASK_OK);
-    h->kernel->ops = &disk.ops;
+    atomic_store(&disk.is_full, true);
     for (int i = 0; i < 2; i++) {
         assert_int_equal(store_rewrite_manifest(store, &manifest, NULL),
                          CASK_NO_SPACE);
     }
-    disk.is_full = false;
+    atomic_store(&disk.is_full, false);
     assert_int_equal(store_rewrite_manifest(store, &manifest, NULL), CASK_OK);
-    h->kernel->ops = disk.usual;
     manifest_free(&manifest);
     store_maintain_end(store);
     put_text(h, "key", "other");
-    handle_reopen(h);
+    handle_close(h);
+    h->kernel->ops = disk.usual;
+    handle_open(h);
     check_text(h, "key", "other");
 }
 
