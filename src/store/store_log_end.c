@@ -171,8 +171,8 @@ cask_status recovery_begin(recovery *r, const store_tail *from,
 
 enum { AGAIN_BYTES = 64 << 10 };
 
-/* By way of a buffer: the kernel may leave a page as it is that is to be
- * written from its own mapping, and then a sync would not write it either. */
+/* By way of a buffer: the bytes may be a mapping of the very pages that are
+ * written. */
 static int write_again(const store_tail *tail, os_file *file,
                        uint8_t buffer[AGAIN_BYTES])
 {
