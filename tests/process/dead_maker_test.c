@@ -4,7 +4,6 @@
  * written are written by others.
  */
 #define _GNU_SOURCE
-#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -18,40 +17,14 @@
 #include "store/store_recover.h"
 #include "store/store_write.h"
 
-enum { NAME = 64, KEYS = 60, VALUE = 4000, PATIENCE = 20000 };
-
-static void path_in(const scene *s, const char *name,
-                    char ret_path[SCRATCH_PATH + NAME])
-{
-    (void)snprintf(ret_path, SCRATCH_PATH + NAME, "%s/%s", s->path, name);
-}
-
-static void plant(const scene *s, const char *name)
-{
-    char path[SCRATCH_PATH + NAME];
-    int file;
-
-    path_in(s, name, path);
-    file = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    assert_true(file >= 0);
-    assert_int_equal(ftruncate(file, 100), 0);
-    (void)close(file);
-}
-
-static bool is_there(const scene *s, const char *name)
-{
-    char path[SCRATCH_PATH + NAME];
-
-    path_in(s, name, path);
-    return access(path, F_OK) == 0;
-}
+enum { KEYS = 60, VALUE = 4000, PATIENCE = 20000 };
 
 static void wait_until(const scene *s, const char *name, bool there)
 {
-    for (int i = 0; i < PATIENCE && is_there(s, name) != there; i++) {
+    for (int i = 0; i < PATIENCE && scene_has(s, name) != there; i++) {
         (void)usleep(1000);
     }
-    if (is_there(s, name) != there) {
+    if (scene_has(s, name) != there) {
         fail_msg("%s is %s", name, there ? "missing" : "left behind");
     }
 }
@@ -100,9 +73,9 @@ static int leave_files_and_die(scene *s)
 
     put(s, db, "key", "value");
     next_name(db, name);
-    plant(s, name); /* made, and not noted yet */
+    scene_plant(s, name); /* made, and not noted yet */
     for (int i = 0; i < UNKNOWN; i++) {
-        plant(s, unknown[i]);
+        scene_plant(s, unknown[i]);
     }
     (void)raise(SIGKILL);
     return 1;
@@ -116,13 +89,13 @@ static void test_what_a_killed_writer_left_goes_while_others_work(void **state)
 
     put(s, db, "first", "1");
     next_name(db, name);
-    plant(s, "notes.txt");
+    scene_plant(s, "notes.txt");
     assert_int_equal(wait_for(start(leave_files_and_die, s)), 256 + SIGKILL);
     wait_until(s, name, false);
     for (int i = 0; i < UNKNOWN; i++) {
         wait_until(s, unknown[i], false);
     }
-    assert_true(is_there(s, "notes.txt"));
+    assert_true(scene_has(s, "notes.txt"));
     expect(s, db, "first", "1");
     expect(s, db, "key", "value");
     close_store(s, db);
@@ -193,13 +166,13 @@ static int die_writing_a_hint(scene *s)
     cask_db *db = open_store(s);
     region_row *row = &db->store->region.rows[wait_for_hint(db)];
     char name[SEGMENT_NAME_SIZE];
-    char text[NAME];
+    char text[SCENE_NAME];
 
     hint_name_format(atomic_load(&row->file_id), name);
     atomic_store(&row->has_hint, HINT_CLAIMED + db->store->process_slot);
     assert_int_equal(db->store->os->ops->remove(db->store->dir, name), 0);
     (void)snprintf(text, sizeof(text), "%s.new", name);
-    plant(s, text);
+    scene_plant(s, text);
     put(s, db, "hint", name);
     (void)raise(SIGKILL);
     return 1;
@@ -209,7 +182,7 @@ static void check_hint_comes(scene *s, cask_db *db)
 {
     cask_buffer value = {NULL, 0, 0};
     char name[SEGMENT_NAME_SIZE] = "";
-    char aside[NAME];
+    char aside[SCENE_NAME];
 
     require(s, cask_get(db, cask_slice_of("hint"), &value, &s->err));
     assert_true(value.size < sizeof(name));
@@ -285,7 +258,7 @@ static void test_the_last_close_removes_what_a_killed_merge_made(void **state)
     put_large(s, db);
     next_name(db, name);
     assert_int_equal(wait_for(start(die_merging, s)), 256 + SIGKILL);
-    assert_true(is_there(s, name));
+    assert_true(scene_has(s, name));
     close_store(s, db);
     check_files(s);
     db = open_store(s);

@@ -4,7 +4,6 @@
  */
 #define _GNU_SOURCE
 #include <dirent.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,7 +13,7 @@
 
 #include "scene.h"
 
-enum { NAME = 64, NOTES = 16, MESSAGE = 256 };
+enum { NOTES = 16, MESSAGE = 256 };
 
 /* ---- Events -------------------------------------------------------------- */
 
@@ -55,9 +54,10 @@ static int told(const notes *n, const char *text)
 /* ---- Regions of other stores --------------------------------------------- */
 
 /* The region that store `path` has in `dir`; false: none. */
-static bool find_region(const char *dir, const char *path, char ret_name[NAME])
+static bool find_region(const char *dir, const char *path,
+                        char ret_name[SCENE_NAME])
 {
-    char prefix[NAME];
+    char prefix[SCENE_NAME];
     struct dirent *entry;
     struct stat info;
     bool found = false;
@@ -71,7 +71,7 @@ static bool find_region(const char *dir, const char *path, char ret_name[NAME])
     while (!found && (entry = readdir(stream)) != NULL) {
         found = strncmp(entry->d_name, prefix, strlen(prefix)) == 0;
         if (found) {
-            (void)snprintf(ret_name, NAME, "%.63s", entry->d_name);
+            (void)snprintf(ret_name, SCENE_NAME, "%.63s", entry->d_name);
         }
     }
     (void)closedir(stream);
@@ -94,8 +94,8 @@ static void test_an_open_removes_orphans_and_nothing_else(void **state)
     scene kept = *s;
     scene killed = *s;
     char regions[SCRATCH_PATH];
-    char orphan[NAME] = "";
-    char name[NAME];
+    char orphan[SCENE_NAME] = "";
+    char name[SCENE_NAME];
     cask_db *holder;
     cask_db *db;
     notes n;
@@ -142,33 +142,6 @@ static void test_an_open_removes_orphans_and_nothing_else(void **state)
 
 /* ---- Files --------------------------------------------------------------- */
 
-static void path_in(const scene *s, const char *name,
-                    char ret_path[SCRATCH_PATH + NAME])
-{
-    (void)snprintf(ret_path, SCRATCH_PATH + NAME, "%s/%s", s->path, name);
-}
-
-/* A file of zeros, as it is when its creator dies before it writes. */
-static void plant(const scene *s, const char *name)
-{
-    char path[SCRATCH_PATH + NAME];
-    int file;
-
-    path_in(s, name, path);
-    file = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    assert_true(file >= 0);
-    assert_int_equal(ftruncate(file, 100), 0);
-    (void)close(file);
-}
-
-static bool is_there(const scene *s, const char *name)
-{
-    char path[SCRATCH_PATH + NAME];
-
-    path_in(s, name, path);
-    return access(path, F_OK) == 0;
-}
-
 static void test_an_open_tells_of_each_leftover_that_it_removes(void **state)
 {
     static const char *const leftovers[] = {
@@ -186,9 +159,9 @@ static void test_an_open_tells_of_each_leftover_that_it_removes(void **state)
     put(s, db, "key", "value");
     close_store(s, db);
     for (int i = 0; i < COUNT; i++) {
-        plant(s, leftovers[i]);
+        scene_plant(s, leftovers[i]);
     }
-    plant(s, "notes.txt");
+    scene_plant(s, "notes.txt");
     listen_for(s, &n, CASK_EVENT_LEFTOVER);
     db = open_store(s);
     assert_int_equal(n.count, COUNT);
@@ -197,9 +170,9 @@ static void test_an_open_tells_of_each_leftover_that_it_removes(void **state)
 
         (void)snprintf(words, sizeof(words), "removed %s,", leftovers[i]);
         assert_int_equal(told(&n, words), 1);
-        assert_false(is_there(s, leftovers[i]));
+        assert_false(scene_has(s, leftovers[i]));
     }
-    assert_true(is_there(s, "notes.txt"));
+    assert_true(scene_has(s, "notes.txt"));
     expect(s, db, "key", "value");
     close_store(s, db);
 }

@@ -4,7 +4,9 @@
 #define _GNU_SOURCE
 #include "scene.h"
 
+#include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -124,4 +126,32 @@ void wait_for_key(cask_db *db, const char *key)
         (void)usleep(1000);
     }
     assert_true(exists);
+}
+
+/* ---- Files of the store ---- */
+
+void scene_path(const scene *s, const char *name,
+                char ret_path[SCRATCH_PATH + SCENE_NAME])
+{
+    (void)snprintf(ret_path, SCRATCH_PATH + SCENE_NAME, "%s/%s", s->path, name);
+}
+
+void scene_plant(const scene *s, const char *name)
+{
+    char path[SCRATCH_PATH + SCENE_NAME];
+    int file;
+
+    scene_path(s, name, path);
+    file = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    assert_true(file >= 0);
+    assert_int_equal(ftruncate(file, 100), 0);
+    (void)close(file);
+}
+
+bool scene_has(const scene *s, const char *name)
+{
+    char path[SCRATCH_PATH + SCENE_NAME];
+
+    scene_path(s, name, path);
+    return access(path, F_OK) == 0;
 }

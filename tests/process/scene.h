@@ -11,6 +11,9 @@
 #include "caskade.h"
 #include "support/scratch.h"
 
+/* Of a file's name in a store. */
+enum { SCENE_NAME = 64 };
+
 typedef struct scene {
     char path[SCRATCH_PATH];
     cask_options options;
@@ -46,5 +49,15 @@ void end(pid_t pid);
 
 /* Wait until another process has written `key`. */
 void wait_for_key(cask_db *db, const char *key);
+
+/* ---- Files of the store ---- */
+
+void scene_path(const scene *s, const char *name,
+                char ret_path[SCRATCH_PATH + SCENE_NAME]);
+
+/* Make a file of zeros, as it is when its creator dies before it writes. */
+void scene_plant(const scene *s, const char *name);
+
+bool scene_has(const scene *s, const char *name);
 
 #endif
