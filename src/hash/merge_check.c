@@ -67,9 +67,14 @@ static cask_status keep_input(merge *m, const walk_part *part, cask_error *err)
 
 cask_status merge_check_part(merge *m, const walk_part *part, cask_error *err)
 {
-    uint32_t damage = atomic_load(&m->store->region.rows[part->row].damage);
+    const region_row *row = &m->store->region.rows[part->row];
+    uint32_t damage = atomic_load(&row->damage);
+    /* Restored since the index was made without what could not be read: that
+     * looks dead, and is not. */
+    bool is_unknown =
+        m->is_copying && damage == ROW_SOUND && row->damaged_bytes > 0;
 
-    if (part->result == SCAN_RECORD) {
+    if (part->result == SCAN_RECORD && !is_unknown) {
         return merge_check_cancel(m, err);
     }
     if (m->is_copying) {

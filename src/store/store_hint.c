@@ -90,8 +90,16 @@ static void count(hint_header *header, const scan_item *item)
     }
 }
 
-/* All rows, then the header. A segment with damage gets no hint: the next open
- * must see the damage again. */
+/* A segment with damage gets no hint: the next open must see it again. Nor if
+ * it was restored since the index was made without what could not be read:
+ * merges take a hint to say that the index knows all of it. */
+static cask_status fail_damaged(uint64_t id, cask_error *err)
+{
+    return fail(err, CASK_CORRUPT, 0,
+                "%016" PRIx64 ".log: damaged, so it gets no hint file", id);
+}
+
+/* All rows, then the header. */
 static int write_rows(hint_writer *writer, const store_handle *store,
                       segment_scan *scan, bool *ret_damaged)
 {
@@ -158,9 +166,7 @@ static cask_status write_file(store_handle *store, hint_writer *writer,
         (void)ops->remove(store->dir, aside);
     }
     if (damaged) {
-        return fail(err, CASK_CORRUPT, 0,
-                    "%016" PRIx64 ".log: damaged, so it gets no hint file",
-                    writer->header.segment_id);
+        return fail_damaged(writer->header.segment_id, err);
     }
     if (os_errno != 0) {
         return fail_os(err, os_errno, "cannot write %s", aside);
@@ -274,7 +280,8 @@ static cask_status write_hint(store_handle *store, uint32_t row_index,
     writer->offset = HINT_HEADER_SIZE;
     writer->rows = 0;
     if (begin_header(store, row, id, &writer->header)) {
-        status = write_segment(store, writer, err);
+        status = row->damaged_bytes == 0 ? write_segment(store, writer, err)
+                                         : fail_damaged(id, err);
     }
     *ret_is_gone = atomic_load(&row->file_id) != id;
     if (*ret_is_gone) {

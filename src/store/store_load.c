@@ -181,12 +181,17 @@ void store_count_keys(store_handle *store, const manifest_segment *segment,
 
 /* ---- By scan ---- */
 
+static uint32_t damaged_sum(const region_row *row, uint64_t more)
+{
+    uint64_t total = row->damaged_bytes + more;
+
+    return total > UINT32_MAX ? UINT32_MAX : (uint32_t)total;
+}
+
 static void note_damage(store_handle *store, region_row *row,
                         const scan_item *item)
 {
-    uint64_t total = row->damaged_bytes + item->size;
-
-    row->damaged_bytes = total > UINT32_MAX ? UINT32_MAX : (uint32_t)total;
+    row->damaged_bytes = damaged_sum(row, item->size);
     store->region.header->damaged_bytes += item->size;
     store_event(store, CASK_EVENT_DAMAGE, CASK_CORRUPT,
                 "%016" PRIx64 ".log: offset %" PRIu64 ": %" PRIu64
@@ -329,8 +334,8 @@ static cask_status open_missing(store_handle *store, load_source *source,
     store->region.header->damaged_bytes += segment->length;
     fill_row(row, segment, &stat);
     source->last_sequence = segment->last_sequence;
-    if (segment->sealed) {
-        (void)open_hint(store, source, segment, err);
+    if (!segment->sealed || open_hint(store, source, segment, err) != CASK_OK) {
+        row->damaged_bytes = damaged_sum(row, segment->length);
     }
     return CASK_OK;
 }

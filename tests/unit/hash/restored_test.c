@@ -6,6 +6,7 @@
 #include "db/db.h"
 #include "log/segment_format.h"
 #include "store/store_merge.h"
+#include "store/store_recover.h"
 #include "unit/hash/damaged.h"
 
 /* The operator has put the file of a quarantined segment back. */
@@ -58,12 +59,49 @@ static void test_one_without_a_hint_too(void **state)
     check_restored(*state, true);
 }
 
+/* Somebody writes the hint of a segment that he finds without one. */
+static cask_status write_hint(store_handle *store, uint64_t id)
+{
+    uint32_t count = atomic_load(&store->region.header->row_count);
+
+    for (uint32_t i = 0; i < count; i++) {
+        region_row *row = &store->region.rows[i];
+
+        if (atomic_load(&row->file_id) != id) {
+            continue;
+        }
+        while (atomic_load(&row->has_hint) >= HINT_CLAIMED) {
+            store->os->ops->sleep_ms(store->os, 1); /* the background does */
+        }
+        atomic_store(&row->has_hint, HINT_NONE);
+        return store_claim_hint(store, i, &id)
+                   ? store_write_hint(store, i, id, NULL)
+                   : CASK_BUSY;
+    }
+    return CASK_NOT_FOUND;
+}
+
+/* Merges keep what the index does not know, and the next open knows it. */
+static void check_unknown_is_kept(handle *h, uint64_t id)
+{
+    cask_segment_stats segment;
+    cask_merge_report report;
+
+    (void)try_merge_all(h, &report);
+    assert_true(is_there(h, id));
+    h->options.damage = CASK_DAMAGE_FAIL;
+    handle_reopen(h);
+    expect_all(h, 'b', KEYS, 0);
+    assert_int_equal(try_merge_all(h, &report), CASK_OK);
+    assert_int_equal(quarantined(h, &segment), 0);
+    expect_all(h, 'b', KEYS, 0);
+}
+
 /* The index has been made without what could not be read; then the file came
- * back. Nothing of it is given up, and the next open knows it. */
+ * back. */
 static void test_what_the_index_does_not_know_is_not_merged_away(void **state)
 {
     handle *h = *state;
-    cask_segment_stats segment;
     cask_merge_report report;
     unsigned key;
     uint64_t id = begin_damaged(h, &key);
@@ -73,15 +111,48 @@ static void test_what_the_index_does_not_know_is_not_merged_away(void **state)
     h->options.damage = CASK_DAMAGE_SERVE;
     restore(h, id, true); /* damages it, without a hint */
     damage(h, id, DAMAGED_OFFSET);
-    (void)try_merge_all(h, &report);
-    assert_int_equal(quarantined(h, &segment), 1);
-    assert_true(is_there(h, id));
-    h->options.damage = CASK_DAMAGE_FAIL;
-    handle_reopen(h);
-    expect_all(h, 'b', KEYS, 0);
-    assert_int_equal(try_merge_all(h, &report), CASK_OK);
-    assert_int_equal(quarantined(h, &segment), 0);
-    expect_all(h, 'b', KEYS, 0);
+    assert_int_equal(write_hint(h->db->store, id), CASK_CORRUPT);
+    check_unknown_is_kept(h, id);
+}
+
+/* No merge has met the damage. */
+static void test_nor_by_the_first_merge(void **state)
+{
+    handle *h = *state;
+    unsigned key;
+    uint64_t id = begin_damaged(h, &key);
+
+    damage(h, id, DAMAGED_OFFSET);
+    h->options.damage = CASK_DAMAGE_SERVE;
+    restore(h, id, true); /* damages it, without a hint */
+    damage(h, id, DAMAGED_OFFSET);
+    assert_int_equal(write_hint(h->db->store, id), CASK_CORRUPT);
+    check_unknown_is_kept(h, id);
+}
+
+/* The whole file was away when the index was made. */
+static void test_nor_if_the_file_was_missing(void **state)
+{
+    handle *h = *state;
+    char name[SEGMENT_NAME_SIZE];
+    char hint[SEGMENT_NAME_SIZE];
+    os_file *dir;
+    unsigned key;
+    uint64_t id = begin_damaged(h, &key);
+
+    damage(h, id, DAMAGED_OFFSET);
+    handle_close(h);
+    segment_name_format(id, name);
+    hint_name_format(id, hint);
+    assert_int_equal(h->kernel->ops->open_dir(h->kernel, HANDLE_PATH, &dir), 0);
+    assert_int_equal(h->kernel->ops->remove(dir, hint), 0);
+    assert_int_equal(h->kernel->ops->rename(dir, name, "away"), 0);
+    h->options.damage = CASK_DAMAGE_SERVE;
+    handle_open(h);
+    assert_int_equal(h->kernel->ops->rename(dir, "away", name), 0);
+    h->kernel->ops->close(dir);
+    assert_int_equal(write_hint(h->db->store, id), CASK_CORRUPT);
+    check_unknown_is_kept(h, id);
 }
 
 /* Another merge, which ends while this thread waits for it. */
@@ -188,6 +259,8 @@ int main(void)
         TEST(test_a_restored_file_waits_for_another_merge),
         TEST(test_a_missing_segment_brings_nothing_back),
         TEST(test_what_the_index_does_not_know_is_not_merged_away),
+        TEST(test_nor_by_the_first_merge),
+        TEST(test_nor_if_the_file_was_missing),
     };
 
     return cmocka_run_group_tests_name("restored", tests, NULL, NULL);
