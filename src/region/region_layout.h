@@ -156,7 +156,8 @@ typedef struct region_header {
     _Atomic uint32_t state;    /* region_state */
     _Atomic uint32_t poisoned; /* a sync failed: nobody writes any more */
     _Atomic uint64_t key_count;
-    _Atomic uint64_t removed; /* segments taken away: maps of them may go */
+    _Atomic uint64_t removed;   /* segments taken away: maps of them may go */
+    _Atomic uint64_t memtables; /* line of theirs; 0: the engine has none */
 
     alignas(REGION_LINE) os_mutex write_lock;
 

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """The offsets in docs/format/region.md are those of the compiler.
 
-Every table whose first heading is the name of a struct in region_layout.h is
-compared: its first column with offsetof() of the field that the row names.
+Every table whose first heading is the name of a struct in region_layout.h, or
+in memtable_layout.h, is compared: its first column with offsetof() of the field
+that the row names.
 """
 
 import os
@@ -11,15 +12,16 @@ import subprocess
 import sys
 
 SOURCE = os.environ["CASK_SOURCE_DIR"]
-TABLE = re.compile(r"^\| `(region_\w+)` \|.*\n\|[-|]+\|\n((?:\|.*\n)+)", re.M)
-ROW = re.compile(r"^\| (\d+) \|[^`]*`(\w+)`")
+TABLE = re.compile(r"^\| `((?:region_|memtable)\w*)` \|.*\n\|[-|]+\|\n((?:\|.*\n)+)", re.M)
+ROW = re.compile(r"^\| (\d+) \|[^`]*`([\w.]+)`")
 
 
 def main():
     path = os.path.join(SOURCE, "docs", "format", "region.md")
     with open(path, encoding="utf-8") as file:
         text = file.read()
-    program = ['#include <stddef.h>', '#include "region/region_layout.h"']
+    program = ['#include <stddef.h>', '#include "region/region_layout.h"',
+               '#include "tree/memtable_layout.h"']
     fields = 0
     for struct, rows in TABLE.findall(text):
         for row in rows.splitlines():
