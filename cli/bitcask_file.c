@@ -25,6 +25,18 @@ enum {
     GAP_MAX = 1024 * 1024 /* between ranges that are asked for */
 };
 
+static bool is_time(struct timespec a, struct timespec b)
+{
+    return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec;
+}
+
+bool bitcask_stamp_is(const bitcask_stamp *a, const bitcask_stamp *b)
+{
+    return a->device == b->device && a->inode == b->inode &&
+           a->size == b->size && is_time(a->modified, b->modified) &&
+           is_time(a->changed, b->changed);
+}
+
 static int check_file(bitcask_file *file)
 {
     struct stat what;
@@ -36,6 +48,11 @@ static int check_file(bitcask_file *file)
         return EINVAL;
     }
     file->size = (uint64_t)what.st_size;
+    file->stamp = (bitcask_stamp){.device = what.st_dev,
+                                  .inode = what.st_ino,
+                                  .size = file->size,
+                                  .modified = what.st_mtim,
+                                  .changed = what.st_ctim};
     file->window = malloc(BITCASK_WINDOW_BYTES);
     if (file->window == NULL) {
         return ENOMEM;

@@ -11,14 +11,28 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <time.h>
 
 /* A range of this size is always given: there is memory for it. */
 #define BITCASK_WINDOW_BYTES (256u * 1024)
+
+/* Which file it is, and in which state; two of the same are of the same bytes
+ * (as exactly as the file system takes the time). */
+typedef struct bitcask_stamp {
+    uint64_t device;
+    uint64_t inode;
+    uint64_t size; /* bytes */
+    struct timespec modified;
+    struct timespec changed;
+} bitcask_stamp;
+
+bool bitcask_stamp_is(const bitcask_stamp *a, const bitcask_stamp *b);
 
 /* Start with {0}. */
 typedef struct bitcask_file {
     int fd;
     uint64_t size; /* bytes, when it was opened */
+    bitcask_stamp stamp;
 
     /* The bytes that were read last. */
     uint8_t *window;

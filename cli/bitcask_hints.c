@@ -44,11 +44,14 @@ bool bitcask_hints_next(bitcask_hints *hints, bitcask_hint *ret_hint,
     return true;
 }
 
-/* What is known of the rows so far. */
+/* What is known of the rows so far, and who else is told of them. */
 typedef struct rows_check {
     uint32_t crc;
-    uint64_t data_end; /* of the record that the last row names */
-    bool covers;       /* each row begins where the one before it ends */
+    uint64_t data_end;      /* of the record that the last row names */
+    bool covers;            /* each row begins where the one before it ends */
+    bool stopped;           /* by on_row */
+    bitcask_hint_fn on_row; /* or NULL */
+    void *context;
 } rows_check;
 
 /* Check the rows that begin before `end`. */
@@ -58,76 +61,113 @@ static void check_covering(bitcask_hints *hints, uint64_t end,
     bitcask_hint hint;
     cask_slice key;
 
-    while (rows->covers && hints->next < end) {
+    while (rows->covers && !rows->stopped && hints->next < end) {
         rows->covers =
             bitcask_hints_next(hints, &hint, &key) &&
             hint.offset == rows->data_end &&
             hint.record_size >= (uint32_t)BITCASK_HEADER_SIZE + hint.key_size &&
             hint.record_size <= data_size - rows->data_end;
         rows->data_end += rows->covers ? hint.record_size : 0;
+        rows->stopped = rows->covers && rows->on_row != NULL &&
+                        !rows->on_row(rows->context, &hint, key);
     }
 }
 
-/* Both checks go through the rows together, so that they are read once: half a
+/* All checks go through the rows together, so that they are read once: half a
  * window holds what they look at, and the other half the end of the last row.
  */
-static rows_check check_rows(bitcask_hints *hints, uint64_t data_size)
+static void check_rows(bitcask_hints *hints, uint64_t data_size,
+                       rows_check *rows)
 {
-    rows_check rows = {.covers = true};
-
-    for (uint64_t at = 0; at < hints->end;) {
+    for (uint64_t at = 0; at < hints->end && !rows->stopped;) {
         uint64_t left = hints->end - at;
         size_t size = left < BITCASK_WINDOW_BYTES / 2
                           ? (size_t)left
                           : BITCASK_WINDOW_BYTES / 2;
 
-        rows.crc = bitcask_crc(rows.crc,
-                               bitcask_file_at(&hints->file, at, size), size);
+        rows->crc = bitcask_crc(rows->crc,
+                                bitcask_file_at(&hints->file, at, size), size);
         at += size;
-        check_covering(hints, at, data_size, &rows);
+        check_covering(hints, at, data_size, rows);
     }
-    rows.covers = rows.covers && rows.data_end == data_size;
-    return rows;
+    rows->covers = rows->covers && rows->data_end == data_size;
 }
 
-static bitcask_hints_state check(bitcask_hints *hints, uint64_t data_size)
+/* Where the rows end, and the checksum that they should have. */
+static bool find_end(bitcask_hints *hints, uint32_t *ret_crc)
 {
-    rows_check rows;
+    if (hints->file.size < BITCASK_HINT_SIZE) {
+        return false;
+    }
+    hints->next = 0;
+    hints->end = hints->file.size - BITCASK_HINT_SIZE;
+    return bitcask_decode_trailer(
+        bitcask_file_at(&hints->file, hints->end, BITCASK_HINT_SIZE), ret_crc);
+}
+
+static bitcask_hints_state check(bitcask_hints *hints, uint64_t data_size,
+                                 rows_check *rows)
+{
     uint32_t crc;
 
-    if (hints->file.size < BITCASK_HINT_SIZE) {
+    if (!find_end(hints, &crc)) {
         return BITCASK_HINTS_UNFINISHED;
     }
-    hints->end = hints->file.size - BITCASK_HINT_SIZE;
-    if (!bitcask_decode_trailer(
-            bitcask_file_at(&hints->file, hints->end, BITCASK_HINT_SIZE),
-            &crc)) {
-        return BITCASK_HINTS_UNFINISHED;
-    }
-    rows = check_rows(hints, data_size);
-    if (rows.crc != crc) {
+    check_rows(hints, data_size, rows);
+    if (rows->crc != crc) {
         return BITCASK_HINTS_DAMAGED;
     }
-    if (!rows.covers) {
+    if (!rows->covers) {
         return BITCASK_HINTS_MISFIT;
     }
     hints->next = 0;
     return BITCASK_HINTS_SOUND;
 }
 
-bitcask_hints_state bitcask_hints_open(bitcask_hints *hints, const char *path,
-                                       uint64_t data_size)
+static bitcask_hints_state open_file(bitcask_hints *hints, const char *path)
 {
-    bitcask_hints_state state;
     int os_errno;
 
     *hints = (bitcask_hints){.next = 0};
     os_errno = bitcask_file_open(&hints->file, path);
-    if (os_errno != 0) {
-        return os_errno == ENOENT ? BITCASK_HINTS_MISSING
-                                  : BITCASK_HINTS_UNREADABLE;
+    if (os_errno == 0) {
+        return BITCASK_HINTS_SOUND;
     }
-    state = check(hints, data_size);
+    return os_errno == ENOENT ? BITCASK_HINTS_MISSING
+                              : BITCASK_HINTS_UNREADABLE;
+}
+
+bitcask_hints_state bitcask_hints_check(const char *path, uint64_t data_size,
+                                        bitcask_hint_fn on_row, void *context,
+                                        bitcask_stamp *ret_stamp)
+{
+    rows_check rows = {.covers = true, .on_row = on_row, .context = context};
+    bitcask_hints hints;
+    bitcask_hints_state state = open_file(&hints, path);
+
+    if (state == BITCASK_HINTS_SOUND) {
+        state = check(&hints, data_size, &rows);
+    }
+    if (state == BITCASK_HINTS_SOUND) {
+        *ret_stamp = hints.file.stamp;
+    }
+    bitcask_hints_close(&hints);
+    return state;
+}
+
+bitcask_hints_state bitcask_hints_open(bitcask_hints *hints, const char *path,
+                                       uint64_t data_size,
+                                       const bitcask_stamp *stamp)
+{
+    rows_check rows = {.covers = true};
+    bitcask_hints_state state = open_file(hints, path);
+    uint32_t crc;
+
+    if (state == BITCASK_HINTS_SOUND &&
+        (!bitcask_stamp_is(&hints->file.stamp, stamp) ||
+         !find_end(hints, &crc))) {
+        state = check(hints, data_size, &rows);
+    }
     if (state != BITCASK_HINTS_SOUND) {
         bitcask_hints_close(hints);
     }

@@ -26,13 +26,30 @@ typedef struct bitcask_hints {
     uint64_t end;  /* offset of the trailer */
 } bitcask_hints;
 
+/* What is done with a row, its key valid during the call; false: read no
+ * further. */
+typedef bool (*bitcask_hint_fn)(void *context, const bitcask_hint *hint,
+                                cask_slice key);
+
 /*
- * Open a hint file and read all of it. It is sound if its trailer is right and
- * its rows cover a data file of `data_size` bytes from its first byte to its
- * last; then the rows can be read, and it is to be closed.
+ * Read all of a hint file. It is sound if its trailer is right and its rows
+ * cover a data file of `data_size` bytes from its first byte to its last.
+ *
+ *   on_row     told of each row, before it is known whether the file is sound
+ *   ret_stamp  of the file, if it is sound
+ */
+bitcask_hints_state bitcask_hints_check(const char *path, uint64_t data_size,
+                                        bitcask_hint_fn on_row, void *context,
+                                        bitcask_stamp *ret_stamp);
+
+/*
+ * Open a hint file. If it is sound the rows can be read, and it is to be
+ * closed. It is read and checked first, unless `stamp` tells that it is the one
+ * that was found sound, unchanged.
  */
 bitcask_hints_state bitcask_hints_open(bitcask_hints *hints, const char *path,
-                                       uint64_t data_size);
+                                       uint64_t data_size,
+                                       const bitcask_stamp *stamp);
 
 /* The next row, its key valid until the call after; false: there is none. */
 bool bitcask_hints_next(bitcask_hints *hints, bitcask_hint *ret_hint,

@@ -21,50 +21,45 @@
 
 enum {
     HINTS_AT_ONCE = 32,
+    ROWS_UNASKED = 1024,     /* between two looks for signals */
     UNHINTED_TENTHS_MOST = 1 /* of the data, to be put in order */
 };
 
 /* ---- Looking at the hints --------------------------------------------- */
 
-static bool survey_hints(importer *import, bitcask_hints *hints)
+static bool survey_row(void *context, const bitcask_hint *hint, cask_slice key)
 {
-    bitcask_hint hint;
-    cask_slice key;
+    importer *import = context;
 
-    while (bitcask_hints_next(hints, &hint, &key)) {
-        if (!bitcask_survey_add(&import->survey, &hint, key)) {
-            return importer_fail_memory(import);
-        }
-        if (!importer_advance(import, 0)) {
-            return false;
-        }
+    if (!bitcask_survey_add(&import->survey, hint, key)) {
+        return importer_fail_memory(import);
     }
-    return true;
+    return import->survey.rows % ROWS_UNASKED != 0 ||
+           importer_advance(import, 0);
 }
 
 static bool survey_member(importer *import)
 {
     bitcask_member *member = importer_member(import);
-    bitcask_hints hints;
     bitcask_hints_state state =
-        bitcask_hints_open(&hints, member->hint_path, member->data_bytes);
-    bool goes_on;
+        bitcask_hints_check(member->hint_path, member->data_bytes, survey_row,
+                            import, &member->hint_stamp);
 
+    if (import->status != EXIT_DONE || signals_arrived() != 0) {
+        return false;
+    }
     member->has_hints = state == BITCASK_HINTS_SOUND;
     if (!member->has_hints) {
         import->unhinted_bytes += member->data_bytes;
-        if (bitcask_hints_problem(state) != NULL) {
-            progress_wipe(&import->progress);
-            (void)report(EXIT_DONE,
-                         "note: %s: not used: %s; the data is "
-                         "searched instead",
-                         member->hint_path, bitcask_hints_problem(state));
-        }
-        return true;
     }
-    goes_on = survey_hints(import, &hints);
-    bitcask_hints_close(&hints);
-    return goes_on;
+    if (!member->has_hints && bitcask_hints_problem(state) != NULL) {
+        progress_wipe(&import->progress);
+        (void)report(EXIT_DONE,
+                     "note: %s: not used: %s; the data is "
+                     "searched instead",
+                     member->hint_path, bitcask_hints_problem(state));
+    }
+    return true;
 }
 
 /* ---- Looking for the newest versions ----------------------------------- */
@@ -157,8 +152,8 @@ static bool note_member(importer *import)
 
     member->has_hints =
         member->has_hints &&
-        bitcask_hints_open(&hints, member->hint_path, member->data_bytes) ==
-            BITCASK_HINTS_SOUND;
+        bitcask_hints_open(&hints, member->hint_path, member->data_bytes,
+                           &member->hint_stamp) == BITCASK_HINTS_SOUND;
     if (!member->has_hints) {
         return note_data(import);
     }

@@ -59,18 +59,19 @@ static void look_ahead(void *context, cask_slice key)
 {
     importer *import = context;
 
-    if (import->index.count > 0) {
-        bitcask_index_prefetch(&import->index,
-                               bitcask_index_hash(&import->index, key));
-    }
+    bitcask_index_prefetch(&import->index,
+                           bitcask_index_hash(&import->index, key));
 }
 
 bool importer_walk(importer *import, importer_record_fn on_record,
                    importer_damage_fn on_damage, bool wants_values)
 {
     bitcask_member *member = importer_member(import);
-    const bitcask_visitor visitor = {wants_values, look_ahead, on_record,
-                                     on_damage, import};
+    const bitcask_stamp unknown = {.size = 0};
+    /* Without an index nothing is looked up. */
+    const bitcask_visitor visitor = {
+        wants_values, import->index.count > 0 ? look_ahead : NULL, on_record,
+        on_damage, import};
     bitcask_walk_result result;
     bitcask_hints hints = {.next = 0};
     bitcask_file data = {0};
@@ -81,9 +82,12 @@ bool importer_walk(importer *import, importer_record_fn on_record,
         return fail_with(import, report_errno(os_errno, "%s: cannot read it",
                                               member->data_path));
     }
-    member->has_hints = member->has_hints &&
-                        bitcask_hints_open(&hints, member->hint_path,
-                                           data.size) == BITCASK_HINTS_SOUND;
+    member->has_hints =
+        member->has_hints &&
+        bitcask_hints_open(&hints, member->hint_path, data.size,
+                           data.size == member->data_bytes
+                               ? &member->hint_stamp
+                               : &unknown) == BITCASK_HINTS_SOUND;
     result = bitcask_walk(&data, member->has_hints ? &hints : NULL, &visitor);
     if (result == BITCASK_WALK_HINTS_WRONG) {
         member->has_hints = false;

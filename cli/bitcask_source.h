@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "bitcask_file.h"
 #include "report.h"
 
 typedef struct bitcask_member {
@@ -19,9 +20,11 @@ typedef struct bitcask_member {
     bool pending; /* carries Bitcask's mark for files to be deleted */
 
     /* The importer's: whether the hints are used, and whether they were till it
-     * showed that they are of other data. */
+     * showed that they are of other data; and of which file they were found
+     * sound. */
     bool has_hints;
     bool hints_wrong;
+    bitcask_stamp hint_stamp;
 } bitcask_member;
 
 typedef struct bitcask_source {

@@ -107,8 +107,8 @@ static bool delete_all_damaged(importer *import)
     cask_slice key;
     bool goes_on = true;
 
-    if (bitcask_hints_open(&hints, member->hint_path, member->data_bytes) !=
-        BITCASK_HINTS_SOUND) {
+    if (bitcask_hints_open(&hints, member->hint_path, member->data_bytes,
+                           &member->hint_stamp) != BITCASK_HINTS_SOUND) {
         return true; /* somebody is writing to the source */
     }
     while (goes_on && bitcask_hints_next(&hints, &hint, &key)) {

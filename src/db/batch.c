@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/buffer.h"
+#include "base/crc32c.h"
 #include "db/db.h"
 #include "hash/hash.h"
 
@@ -14,7 +15,8 @@ typedef struct batch_entry {
     uint32_t key_size;
     uint32_t value_size;
     uint64_t expires_at_ms;
-    uint32_t time_s; /* 0: of the write */
+    uint32_t time_s;   /* 0: of the write */
+    uint32_t body_crc; /* of expiry, key and value */
     uint8_t kind;
 } batch_entry;
 
@@ -90,6 +92,10 @@ static cask_status add(cask_batch *batch, batch_entry entry, cask_slice key,
         return status;
     }
     before = batch->arena.size;
+    /* Of the caller's bytes: those just copied are slow to load again. */
+    entry.body_crc =
+        crc32c(hash_crc_before_key(entry.expires_at_ms), key.data, key.size);
+    entry.body_crc = crc32c(entry.body_crc, value.data, value.size);
     entry.offset = before;
     entry.key_size = (uint32_t)key.size;
     entry.value_size = (uint32_t)value.size;
@@ -152,20 +158,29 @@ static void prepare(const store_handle *store, const cask_batch *batch,
     const batch_entry *entries = batch->entries.data;
     const char *arena = batch->arena.data;
     size_t count = count_of(batch);
+    uint32_t now_s = (uint32_t)(store->os->ops->wall_ms(store->os) / 1000);
 
     for (size_t i = 0; i < count; i++) {
         const batch_entry *entry = &entries[i];
-        cask_slice key = {arena + entry->offset, entry->key_size};
-        cask_slice value = {arena + entry->offset + entry->key_size,
-                            entry->value_size};
+        const char *key = arena + entry->offset;
 
-        hash_prepare(store, entry->kind, key, value, entry->expires_at_ms,
-                     &records[i]);
-        db_set_time(&records[i], entry->time_s);
+        records[i] = (store_record){
+            .header = {.time_s = entry->time_s != 0 ? entry->time_s : now_s,
+                       .value_size = entry->value_size,
+                       .key_size = (uint16_t)entry->key_size,
+                       .type = entry->kind},
+            .key = {key, entry->key_size},
+            .value = {key + entry->key_size, entry->value_size},
+            .expires_at_ms = entry->expires_at_ms,
+            .body_crc = entry->body_crc};
+        if (entry->expires_at_ms != 0) {
+            records[i].header.type |= RECORD_EXPIRES;
+        }
         if (i + 1 < count) {
             records[i].header.type |= RECORD_MEMBER;
         }
     }
+    hash_prepare_many(store, records, count);
 }
 
 cask_status cask_reserve(cask_db *db, uint64_t count, cask_error *err)
@@ -200,7 +215,7 @@ cask_status cask_write(cask_db *db, const cask_batch *batch, cask_error *err)
                     count_of(batch));
     }
     count = count_of(batch);
-    records = calloc(count, sizeof(*records));
+    records = malloc(count * sizeof(*records));
     if (records == NULL) {
         return fail_memory(err, count * sizeof(*records));
     }

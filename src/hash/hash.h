@@ -80,6 +80,14 @@ void hash_prepare(const store_handle *store, uint8_t kind, cask_slice key,
                   cask_slice value, uint64_t expires_at_ms,
                   store_record *ret_record);
 
+/* The checksum of what a record's body has before its key; that of the body is
+ * this one, continued with key and value. */
+uint32_t hash_crc_before_key(uint64_t expires_at_ms);
+
+/* Complete records that have all but their hash and their sequence. */
+void hash_prepare_many(const store_handle *store, store_record *records,
+                       size_t count);
+
 /* Write records as one operation. ret_sequence: of the last. */
 cask_status hash_write(store_handle *store, store_record *records, size_t count,
                        uint64_t *ret_sequence, cask_error *err);

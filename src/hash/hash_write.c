@@ -15,11 +15,22 @@
 /* How often room is made before somebody else's use of it is an error. */
 enum { ROOM_ATTEMPTS = 1000 };
 
+uint32_t hash_crc_before_key(uint64_t expires_at_ms)
+{
+    uint8_t bytes[RECORD_EXPIRY_SIZE];
+
+    if (expires_at_ms == 0) {
+        return 0;
+    }
+    store_u64(bytes, expires_at_ms);
+    return crc32c(0, bytes, sizeof(bytes));
+}
+
 void hash_prepare(const store_handle *store, uint8_t kind, cask_slice key,
                   cask_slice value, uint64_t expires_at_ms,
                   store_record *ret_record)
 {
-    uint32_t crc = 0;
+    uint32_t crc = hash_crc_before_key(expires_at_ms);
 
     ret_record->header = (record_header){
         .time_s = (uint32_t)(store->os->ops->wall_ms(store->os) / 1000),
@@ -30,16 +41,27 @@ void hash_prepare(const store_handle *store, uint8_t kind, cask_slice key,
     ret_record->value = value;
     ret_record->expires_at_ms = expires_at_ms;
     if (expires_at_ms != 0) {
-        uint8_t bytes[RECORD_EXPIRY_SIZE];
-
         ret_record->header.type |= RECORD_EXPIRES;
-        store_u64(bytes, expires_at_ms);
-        crc = crc32c(crc, bytes, sizeof(bytes));
     }
     crc = crc32c(crc, key.data, key.size);
     ret_record->body_crc = crc32c(crc, value.data, value.size);
     ret_record->hash = siphash(store->identity.hash_key, key.data, key.size);
     keydir_prefetch(&store->region, keydir_hash_of(ret_record->hash));
+}
+
+void hash_prepare_many(const store_handle *store, store_record *records,
+                       size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        cask_slice key = records[i].key;
+
+        records[i].hash = siphash(store->identity.hash_key, key.data, key.size);
+    }
+    /* Apart: a processor waits for several misses at once only if there is
+     * little work between them. */
+    for (size_t i = 0; i < count; i++) {
+        keydir_prefetch(&store->region, keydir_hash_of(records[i].hash));
+    }
 }
 
 /* Room in the segment that operations need. */
@@ -191,6 +213,7 @@ cask_status hash_write(store_handle *store, store_record *records, size_t count,
                        uint64_t *ret_sequence, cask_error *err)
 {
     const write_room room = room_for(store, records, count);
+    store_writeback writeback;
     cask_status status = CASK_OK;
 
     for (size_t i = 0; i < count && status == CASK_OK; i++) {
@@ -203,7 +226,9 @@ cask_status hash_write(store_handle *store, store_record *records, size_t count,
         return status;
     }
     status = append(store, records, count, ret_sequence, err);
+    writeback = store_writeback_take_locked(store);
     store_unlock(store);
+    store_writeback_begin(store, writeback);
     return status == CASK_OK ? settle(store, *ret_sequence, err) : status;
 }
 

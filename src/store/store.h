@@ -65,10 +65,12 @@ typedef struct store_active {
     uint64_t file_id;
     uint64_t nonce;
     os_file *file;
-    uint8_t *data;       /* writable mapping; NULL if by pwrite only */
-    size_t size;         /* of the mapping */
-    uint64_t sync_epoch; /* of the region before `file` was opened */
-    uint64_t prefaulted; /* bytes */
+    uint8_t *data;         /* writable mapping; NULL if by pwrite only */
+    size_t size;           /* of the mapping */
+    uint64_t sync_epoch;   /* of the region before `file` was opened */
+    uint64_t prefaulted;   /* bytes */
+    uint64_t gathered;     /* bytes of batches since the last store_writeback */
+    uint64_t written_back; /* offset of the next; write lock for both */
 } store_active;
 
 /* What merge_window is to a merge of this handle; see store_window.c. */

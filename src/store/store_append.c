@@ -25,6 +25,9 @@ enum {
      * that takes half the time of making the pages present to copy to them. */
     GATHER_LEAST = 64 << 10,
     GATHER_BYTES = 256 << 10,
+    /* They are written back early in pieces of so much. */
+    WRITEBACK_BYTES = 4 << 20,
+    WRITEBACK_PAGES = 64 << 10, /* ends at a multiple of so many bytes */
     /* Records whose index lines are fetched while one is applied: those of a
      * large batch have left the cache since they were prepared. */
     APPLY_AHEAD = 8
@@ -74,6 +77,8 @@ static cask_status open_active(store_handle *store, uint32_t row_index,
     active->row = row_index;
     active->file_id = expected.id;
     active->nonce = expected.nonce;
+    active->written_back =
+        region_tail_offset(atomic_load(&store->region.header->applied_tail));
     /* Read before the open: a sync that fails after it is told to this
      * descriptor too. */
     active->sync_epoch = atomic_load(&store->region.header->commit.sync_epoch);
@@ -367,6 +372,7 @@ static void gather(store_handle *store, store_record *record, uint64_t offset,
 static int write_batch(store_handle *store, store_record *records, size_t count,
                        uint64_t *offset)
 {
+    const uint64_t start = *offset;
     uint64_t gathered = 0;
     int os_errno = 0;
 
@@ -385,7 +391,37 @@ static int write_batch(store_handle *store, store_record *records, size_t count,
             *offset += size;
         }
     }
+    store->active->gathered += *offset - start;
     return os_errno == 0 ? write_gathered(store, *offset, gathered) : os_errno;
+}
+
+store_writeback store_writeback_take_locked(store_handle *store)
+{
+    store_writeback writeback = {.active = NULL};
+    store_active *active = store->active;
+    uint64_t tail = region_tail_offset(atomic_load_explicit(
+        &store->region.header->applied_tail, memory_order_relaxed));
+    /* The page that the next record goes to would be written twice. */
+    uint64_t end = tail - tail % WRITEBACK_PAGES;
+
+    if (active->gathered < WRITEBACK_BYTES || end <= active->written_back) {
+        return writeback;
+    }
+    writeback.active = store_active_acquire_locked(store);
+    writeback.offset = active->written_back;
+    writeback.size = end - active->written_back;
+    active->written_back = end;
+    active->gathered = 0;
+    return writeback;
+}
+
+void store_writeback_begin(store_handle *store, store_writeback writeback)
+{
+    if (writeback.active != NULL) {
+        store->os->ops->flush_hint(writeback.active->file, writeback.offset,
+                                   writeback.size);
+        store_active_release(store, writeback.active);
+    }
 }
 
 static int write_all(store_handle *store, store_record *records, size_t count,

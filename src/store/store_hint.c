@@ -55,6 +55,8 @@ static int flush_rows(hint_writer *writer)
 
     writer->header.rows_crc =
         crc32c(writer->header.rows_crc, span.data, span.size);
+    /* Else all is left for the sync, and everybody's syncs wait behind it. */
+    writer->file->os->ops->flush_hint(writer->file, writer->offset, span.size);
     writer->offset += span.size;
     writer->rows = 0;
     return os_errno;

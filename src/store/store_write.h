@@ -42,6 +42,24 @@ cask_status store_append_locked(store_handle *store, store_record *records,
                                 size_t count, uint64_t *ret_sequence,
                                 cask_error *err);
 
+/* What is to be written back early; nothing if `active` is NULL. */
+typedef struct store_writeback {
+    store_active *active; /* a reference */
+    uint64_t offset;
+    uint64_t size; /* bytes */
+} store_writeback;
+
+/*
+ * What this handle wrote by large batches is to reach the device while more is
+ * written: else all of a segment is left for the sync before the next one,
+ * which writers wait for. Rarely more than nothing.
+ *
+ * take: with the write lock held, after an append. begin: without it, since the
+ * call may wait for a device that is behind.
+ */
+store_writeback store_writeback_take_locked(store_handle *store);
+void store_writeback_begin(store_handle *store, store_writeback writeback);
+
 /* Zero a range of the active segment; an errno value. */
 int store_zero_active(store_handle *store, uint64_t offset, uint64_t size);
 

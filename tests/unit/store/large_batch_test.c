@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "db/db.h"
 #include "os/os_fault.h"
 
 enum { RECORDS = 120, SIZES = 6 };
@@ -131,6 +132,78 @@ static void test_a_batch_of_which_a_write_fails_is_not_there(void **state)
     handle_open(h);
 }
 
+/* ---- Written back early ---- */
+
+enum { BATCHES = 2, RANGES_MOST = 8 };
+
+static os_ops watched;
+static uint64_t begun_from[RANGES_MOST];
+static uint64_t begun_to[RANGES_MOST];
+static size_t begun_count;
+
+static void watched_flush_hint(os_file *file, uint64_t offset, uint64_t size)
+{
+    (void)file;
+    assert_true(begun_count < RANGES_MOST);
+    begun_from[begun_count] = offset;
+    begun_to[begun_count] = offset + size;
+    begun_count++;
+}
+
+static uint64_t tail_of(const handle *h)
+{
+    return region_tail_offset(
+        atomic_load(&h->db->store->region.header->applied_tail));
+}
+
+/* Of five megabytes each, in one segment. */
+static void test_batches_reach_the_device_while_more_are_written(void **state)
+{
+    handle *h = *state;
+    const os_ops *unwatched = h->kernel->ops;
+    uint64_t start;
+
+    h->options.segment_max_bytes = 256 << 20;
+    h->options.auto_merge = false; /* it writes hints, and smaller segments */
+    handle_reopen(h);
+    put_text(h, "first", "of the segment");
+    start = tail_of(h);
+    begun_count = 0;
+    watched = *unwatched;
+    watched.flush_hint = watched_flush_hint;
+    h->kernel->ops = &watched;
+    for (uint64_t seed = 1; seed <= BATCHES; seed++) {
+        assert_int_equal(write_batch(h, seed), CASK_OK);
+        put_text(h, "small", "is not gathered");
+    }
+    h->kernel->ops = unwatched;
+    assert_int_equal(begun_count, BATCHES);
+    assert_true(begun_from[0] <= start);
+    assert_true(begun_to[0] > begun_from[0]);
+    assert_int_equal(begun_from[1], begun_to[0]);
+    assert_true(begun_to[1] > begun_from[1]);
+    assert_in_range(begun_to[1], tail_of(h) - (128 << 10), tail_of(h));
+    check_batch(h, BATCHES);
+}
+
+static void test_single_puts_are_left_to_the_sync(void **state)
+{
+    handle *h = *state;
+    const os_ops *unwatched = h->kernel->ops;
+    uint8_t *bytes = make_bytes(sizes[4], 1);
+
+    begun_count = 0;
+    watched = *unwatched;
+    watched.flush_hint = watched_flush_hint;
+    h->kernel->ops = &watched;
+    for (int i = 0; i < 50; i++) { /* 6.5 MB of a segment of 8 MiB */
+        put_bytes(h, "key", bytes, sizes[4]);
+    }
+    h->kernel->ops = unwatched;
+    assert_int_equal(begun_count, 0);
+    free(bytes);
+}
+
 int main(void)
 {
 #define WITH_STORE(test)                                                       \
@@ -138,6 +211,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         WITH_STORE(test_a_large_batch_is_read_as_it_was_written),
         WITH_STORE(test_a_batch_of_which_a_write_fails_is_not_there),
+        WITH_STORE(test_batches_reach_the_device_while_more_are_written),
+        WITH_STORE(test_single_puts_are_left_to_the_sync),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
