@@ -289,7 +289,8 @@ static cask_status look(store_handle *store, cask_slice key, siphash_value hash,
     uint64_t nonce = 0;
 
     *ret_found = (hash_found){.place = 0};
-    if (store_has_removed(store)) {
+    /* With a background thread, that one has the time for it. */
+    if (store_has_removed(store) && store->worker == NULL) {
         store_release_removed(store);
     }
     for (int i = 0; i < LOOKS; i++) {

@@ -281,11 +281,8 @@ static int write_record(store_handle *store, store_record *record,
     uint8_t header[RECORD_HEADER_SIZE];
 
     record_encode_header(&record->header, record->body_crc, seed, header);
-    /* While a sync runs a page that is made present is soon read-only again. */
     if (store->active->data == NULL || size >= STORE_LARGE_RECORD ||
-        offset + size > store->active->size ||
-        atomic_load_explicit(&store->region.header->commit.sync_running,
-                             memory_order_relaxed) != 0) {
+        offset + size > store->active->size) {
         return write_file(store, offset, header, record);
     }
     prefault(store, offset, offset + size);

@@ -168,6 +168,34 @@ static bool let_go(store_handle *store, store_map *map)
     return true;
 }
 
+/* False: some is lent out, or somebody else is at it. The lock is held for one
+ * row only: the last to let go of a file waits until its pages are freed, and
+ * meanwhile others may want to map another. */
+static bool release_row(store_handle *store, uint32_t row)
+{
+    const os_ops *ops = store->os->ops;
+    const _Atomic uint64_t *file_id = &store->region.rows[row].file_id;
+    store_map *map = atomic_load(&store->maps[row]);
+    bool all = true;
+    uint64_t id;
+
+    if (map == NULL ||
+        (map->file_id == atomic_load(file_id) && map->older == NULL)) {
+        return true;
+    }
+    if (ops->mutex_lock(store->os, &store->map_mutex, 0) != 0) {
+        return false;
+    }
+    id = atomic_load(file_id); /* no later segment of the row is mapped now */
+    for (map = atomic_load(&store->maps[row]); map != NULL; map = map->older) {
+        if (map->file_id != id) {
+            all = let_go(store, map) && all;
+        }
+    }
+    ops->mutex_unlock(store->os, &store->map_mutex);
+    return all;
+}
+
 void store_release_removed(store_handle *store)
 {
     const os_ops *ops = store->os->ops;
@@ -175,18 +203,11 @@ void store_release_removed(store_handle *store)
     uint32_t count = atomic_load(&store->region.header->row_count);
     bool all = true;
 
+    for (uint32_t row = 0; row < count && row < REGION_SEGMENTS; row++) {
+        all = release_row(store, row) && all;
+    }
     if (ops->mutex_lock(store->os, &store->map_mutex, 0) != 0) {
         return; /* whoever has it now, or comes next, does it */
-    }
-    for (uint32_t row = 0; row < count && row < REGION_SEGMENTS; row++) {
-        store_map *map = atomic_load(&store->maps[row]);
-        uint64_t id = atomic_load(&store->region.rows[row].file_id);
-
-        for (; map != NULL; map = map->older) {
-            if (map->file_id != id) {
-                all = let_go(store, map) && all;
-            }
-        }
     }
     store_pread_close_removed(store);
     if (all) {

@@ -252,8 +252,10 @@ void store_merge_clean(store_handle *store)
         }
     }
     count_retired(store);
+    if (has_removed) {
+        store_release_removed(store); /* or the next to read would */
+    }
     if (has_removed && store_is_disk_low(store)) {
-        store_release_removed(store);
         (void)store_release_space(store);
     }
 }

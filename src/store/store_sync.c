@@ -110,7 +110,9 @@ static cask_status sample(store_handle *store, sync_target *ret_target,
             region_tail_offset(atomic_load(&header->applied_tail));
         atomic_store(&header->commit.sync_running,
                      atomic_fetch_add(&header->commit.sync_epoch, 1) + 1);
-        /* After little was written it costs more than it saves. */
+        /* A sync takes write access from each page that is mapped, and
+         * interrupts all processors of the process for it. After little was
+         * written that costs less than making pages present again. */
         if (ret_target->offset >=
             header->commit.durable_offset + STORE_PREFAULT_BYTES) {
             store_let_go_locked(store);
