@@ -247,20 +247,24 @@ cask_run_segment cask_run_get_segment(const cask_run *run, uint32_t index)
     return (cask_run_segment){load_u64(row), load_u64(row + 8)};
 }
 
+static cask_status refuse_get(cask_slice key, cask_error *err)
+{
+    cask_status status = db_check_key(key, err);
+
+    return status != CASK_OK ? status
+                             : fail(err, CASK_INVALID, 0,
+                                    "run, ret_value or ret_entry is NULL");
+}
+
 cask_status cask_run_get(const cask_run *run, cask_slice key,
                          uint64_t max_sequence, cask_buffer *ret_value,
                          cask_run_entry *ret_entry, cask_error *err)
 {
-    cask_status status;
-
-    if (run == NULL || ret_value == NULL || ret_entry == NULL) {
-        return fail(err, CASK_INVALID, 0,
-                    "run, ret_value or ret_entry is NULL");
+    if (run == NULL || ret_value == NULL || ret_entry == NULL ||
+        key.size > CASK_KEY_MAX_BYTES || (key.data == NULL && key.size > 0)) {
+        return refuse_get(key, err);
     }
-    status = db_check_key(key, err);
-    return status == CASK_OK
-               ? run_get(run, key, max_sequence, ret_value, ret_entry, err)
-               : status;
+    return run_get(run, key, max_sequence, ret_value, ret_entry, err);
 }
 
 bool cask_run_may_have_prefix(const cask_run *run, cask_slice prefix)

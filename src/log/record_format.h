@@ -107,4 +107,41 @@ bool record_decode_header(const uint8_t bytes[RECORD_HEADER_SIZE],
 bool record_verify(const uint8_t bytes[RECORD_HEADER_SIZE], uint32_t body_crc,
                    record_seed seed);
 
+/*
+ * Copy the value of a record and say whether the record, with the copy and a
+ * copy of the key, is exactly what was written.
+ *
+ *   bytes   the header, as decoded to `header`, and the body behind it
+ *   key     of the header's size
+ *   to      room for the header's value; it may be overwritten in any case
+ */
+bool record_copy_value(const uint8_t *bytes, const record_header *header,
+                       const void *key, record_seed seed, void *to);
+
+/*
+ * All of this at once for what is usual: whether the record is a put of this
+ * key without flags, whole and exactly what was written, with a value that has
+ * room, which is copied. false: it is not, or is not known to be.
+ */
+typedef struct record_wanted {
+    const void *key;
+    size_t key_size;
+    void *to;      /* may be overwritten in any case */
+    size_t room;   /* bytes */
+    uint64_t left; /* bytes that may be read, RECORD_HEADER_SIZE at least */
+} record_wanted;
+
+bool record_take(const uint8_t *bytes, record_seed seed,
+                 const record_wanted *wanted, record_header *ret_header);
+
+/*
+ * Decode the record at `bytes` and say whether all of it is there and exactly
+ * what was written: record_decode_header(), sizes, record_verify().
+ *
+ *   left        bytes that may be read, at least RECORD_HEADER_SIZE
+ *   ret_header  may be overwritten in any case
+ */
+bool record_read(const uint8_t *bytes, uint64_t left, record_seed seed,
+                 record_header *ret_header);
+
 #endif

@@ -137,6 +137,13 @@ cask_status run_footer_decode(const uint8_t in[RUN_FOOTER_SIZE],
 const char *run_record_problem(const record_header *header,
                                const uint8_t *body);
 
+/* A put, of which nothing is wrong if its checksums are right. */
+static inline bool run_record_is_plain(const record_header *header)
+{
+    return (header->type & ~(unsigned)RECORD_EXPIRES) == RECORD_PUT &&
+           header->sequence != 0;
+}
+
 /* Whether kind and flags are such as runs of this version have. */
 bool run_record_is_known(const record_header *header);
 
@@ -177,65 +184,6 @@ static inline size_t run_shared(cask_slice a, cask_slice b)
         shared++;
     }
     return shared;
-}
-
-/* ---- Index, filters, fences --------------------------------------------- */
-
-/* The hash by which index and filters know a key, or the start of one. */
-static inline uint64_t run_hash(siphash_key key, const void *data, size_t size)
-{
-    return siphash(key, data, size).word[0];
-}
-
-/* The line, of `lines`, where a hash belongs; lines > 0. */
-static inline uint32_t run_line(uint64_t hash, uint32_t lines)
-{
-    return (uint32_t)((hash >> 32) * lines >> 32);
-}
-
-/* How many bits a place takes in an entry of the index; 4 to 31. */
-static inline uint32_t run_place_bits(uint64_t length)
-{
-    return 64 - (uint32_t)__builtin_clzll(length / 8);
-}
-
-/* The entry of the index for the record at `offset`. Never 0. */
-static inline uint32_t run_index_entry(uint64_t hash, uint64_t offset,
-                                       uint32_t place_bits)
-{
-    return (uint32_t)hash << place_bits | (uint32_t)(offset / 8);
-}
-
-/* Whether an entry may be that of a key with this hash. */
-static inline bool run_index_matches(uint32_t entry, uint64_t hash,
-                                     uint32_t place_bits)
-{
-    return (entry ^ (uint32_t)hash << place_bits) >> place_bits == 0;
-}
-
-/* The offset that an entry names: to be compared with the file's. */
-static inline uint64_t run_index_offset(uint32_t entry, uint32_t place_bits)
-{
-    return (uint64_t)(entry & (((uint32_t)1 << place_bits) - 1)) * 8;
-}
-
-/* Set the bits of a hash in a filter. */
-void run_filter_add(uint8_t *filter, uint32_t lines, uint64_t hash);
-
-/* Whether all bits of a hash are set. */
-bool run_filter_has(const uint8_t *filter, uint32_t lines, uint64_t hash);
-
-/* Eight bytes of a key behind its first `skip`, zeros where it ends, as a
- * number that sorts as they do. */
-static inline uint64_t run_head(cask_slice key, size_t skip)
-{
-    uint8_t bytes[8] = {0};
-    size_t left = key.size > skip ? key.size - skip : 0;
-
-    if (left > 0) {
-        memcpy(bytes, (const uint8_t *)key.data + skip, left < 8 ? left : 8);
-    }
-    return __builtin_bswap64(load_u64(bytes));
 }
 
 #endif

@@ -5,7 +5,7 @@
 
 #include <inttypes.h>
 
-enum { PREFETCH_BYTES = 1024, PREFETCH_LINE = 64 };
+enum { PREFETCH_BYTES = 1024, PREFETCH_LINE = 64, HEADS_IN_LINE = 8 };
 
 /* ---- Steps -------------------------------------------------------------- */
 
@@ -16,17 +16,19 @@ static cask_status go_to(cask_run_iterator *it, uint64_t offset,
     run_record record;
     cask_status status;
 
-    it->offset = 0;
     if (offset >= it->run->footer.length) {
+        it->offset = 0;
         return CASK_NOT_FOUND;
     }
     status = run_read_record(it->run, offset, &record, err);
-    if (status == CASK_OK) {
-        it->offset = offset;
-        it->next = record.next;
-        run_describe(&record, ret_entry);
+    if (status != CASK_OK) {
+        it->offset = 0;
+        return status;
     }
-    return status;
+    it->offset = offset;
+    it->next = record.next;
+    run_describe(&record, ret_entry);
+    return CASK_OK;
 }
 
 cask_status run_iterator_next(cask_run_iterator *it, cask_run_entry *ret_entry,
@@ -131,21 +133,52 @@ static bool is_before(cask_slice key, const boundary *where)
     return order < 0 || (order == 0 && where->behind);
 }
 
-/* The first fence, from `low` on, whose head is at least `head`. */
-static uint32_t first_head(const cask_run *run, uint32_t low, uint64_t head)
+/*
+ * How many of `count` heads are less than `head`; they rise. Without a branch
+ * that could be guessed wrong.
+ */
+static inline uint32_t count_less(const uint8_t *heads, uint32_t count,
+                                  uint64_t head)
 {
-    uint32_t high = run->footer.fences;
+    const uint8_t *from = heads;
+    uint32_t left = count;
 
-    while (low < high) {
-        uint32_t middle = low + (high - low) / 2;
+    while (left > 1) {
+        uint32_t half = left / 2;
+        const uint8_t *middle = from + (uint64_t)half * sizeof(uint64_t);
 
-        if (run_fence_head(run, middle) < head) {
-            low = middle + 1;
-        } else {
-            high = middle;
-        }
+        from = load_u64(middle - sizeof(uint64_t)) < head ? middle : from;
+        left -= half;
     }
-    return low;
+    return (uint32_t)((uint64_t)(from - heads) / sizeof(uint64_t)) +
+           (left > 0 && load_u64(from) < head);
+}
+
+/* The first fence whose head is at least `head`: among all, then between two
+ * of those that are kept apart, which stay in the nearest cache. */
+static uint32_t first_head(const cask_run *run, uint64_t head)
+{
+    const uint8_t *heads = run->bytes + run->at[RUN_FENCES];
+    uint32_t tops =
+        count_less((const uint8_t *)run->tops, run->top_count, head);
+    uint32_t from = tops > 0 ? (tops - 1) * RUN_TOP_FENCES : 0;
+    uint32_t left = run->footer.fences - from;
+
+    heads += (uint64_t)from * sizeof(uint64_t);
+    left = left < RUN_TOP_FENCES ? left : RUN_TOP_FENCES;
+    for (uint32_t i = 0; i < RUN_TOP_FENCES; i += HEADS_IN_LINE) {
+        __builtin_prefetch(heads + (uint64_t)i * sizeof(uint64_t));
+    }
+    return from + count_less(heads, left, head);
+}
+
+/* The first fence, from `low` on, whose head is not `head`. */
+static uint32_t first_other(const cask_run *run, uint32_t low, uint64_t head)
+{
+    if (low >= run->footer.fences || run_fence_head(run, low) != head) {
+        return low;
+    }
+    return head < UINT64_MAX ? first_head(run, head + 1) : run->footer.fences;
 }
 
 /* How many fences are of keys in front of the boundary. Heads decide, where
@@ -154,9 +187,8 @@ static cask_status count_fences(const cask_run *run, const boundary *where,
                                 uint32_t *ret_count, cask_error *err)
 {
     uint64_t head = run_head(where->key, run->skip);
-    uint32_t low = first_head(run, 0, head);
-    uint32_t high =
-        head < UINT64_MAX ? first_head(run, low, head + 1) : run->footer.fences;
+    uint32_t low = first_head(run, head);
+    uint32_t high = first_other(run, low, head);
 
     while (low < high) {
         uint32_t middle = low + (high - low) / 2;

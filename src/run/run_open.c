@@ -55,6 +55,25 @@ static cask_status check_fences(const cask_run *run, cask_error *err)
     return CASK_OK;
 }
 
+static cask_status take_tops(cask_run *run, cask_error *err)
+{
+    uint32_t fences = run->footer.fences;
+    uint32_t count = fences / RUN_TOP_FENCES + (fences % RUN_TOP_FENCES > 0);
+
+    if (count == 0) {
+        return CASK_OK;
+    }
+    run->tops = malloc(count * sizeof(*run->tops));
+    if (run->tops == NULL) {
+        return fail_memory(err, count * sizeof(*run->tops));
+    }
+    run->top_count = count;
+    for (uint32_t i = 0; i < count; i++) {
+        run->tops[i] = run_fence_head(run, i * RUN_TOP_FENCES);
+    }
+    return CASK_OK;
+}
+
 static cask_status take_bounds(cask_run *run, cask_error *err)
 {
     const uint8_t *from = run->bytes + run->at[RUN_BOUNDS];
@@ -141,6 +160,7 @@ static cask_status take_ends(cask_run *run, cask_error *err)
     }
     run_layout(&run->footer, run->at);
     run->place_bits = run_place_bits(run->footer.length);
+    run->is_usual = run->footer.keys > 0 && run->footer.ranges == 0;
     return CASK_OK;
 }
 
@@ -162,6 +182,9 @@ static cask_status take_file(cask_run *run, cask_error *err)
     }
     if (status == CASK_OK) {
         status = check_fences(run, err);
+    }
+    if (status == CASK_OK) {
+        status = take_tops(run, err);
     }
     if (status == CASK_OK) {
         status = take_bounds(run, err);
@@ -280,6 +303,7 @@ void run_close(cask_run *run)
         run->kernel->ops->unmap(run->kernel, run->memory, (size_t)run->size);
     }
     free(run->ranges);
+    free(run->tops);
     free(run->name);
     free(run);
 }

@@ -14,7 +14,10 @@
 
 #include "base/error.h"
 #include "os/os.h"
-#include "run/run_format.h"
+#include "run/run_hash.h"
+
+/* A search among fences begins with one of so many. */
+enum { RUN_TOP_FENCES = 64 };
 
 /* A record that deletes a range, verified. */
 typedef struct run_range {
@@ -33,11 +36,14 @@ struct cask_run {
     run_footer footer;
     uint64_t at[RUN_SECTIONS + 1]; /* of the sections and the footer */
     uint32_t place_bits;
+    bool is_usual; /* it has records, and none deletes a range */
     cask_slice smallest;
     cask_slice largest;
     cask_slice end;
     size_t skip;       /* bytes in front of the heads of fences */
     run_range *ranges; /* footer.ranges of them */
+    uint64_t *tops;    /* heads of each RUN_TOP_FENCES-th fence */
+    uint32_t top_count;
 };
 
 /*
@@ -71,7 +77,8 @@ static inline cask_slice run_record_key(const run_record *record)
 
 /*
  * Read the record at `offset`, which may be anything, and verify its header
- * alone. Returns CASK_OK; CASK_CORRUPT; CASK_UNSUPPORTED (kind or flag).
+ * alone. Returns CASK_OK; CASK_CORRUPT; CASK_UNSUPPORTED (kind or flag). What
+ * is in *ret_record may be overwritten in any case.
  */
 cask_status run_read_header(const cask_run *run, uint64_t offset,
                             run_record *ret_record, cask_error *err);
@@ -80,8 +87,61 @@ cask_status run_read_header(const cask_run *run, uint64_t offset,
 cask_status run_read_record(const cask_run *run, uint64_t offset,
                             run_record *ret_record, cask_error *err);
 
-/* What a record says; the slices are those of the file. */
-void run_describe(const run_record *record, cask_run_entry *ret_entry);
+/* Whether a record may be at `offset`. */
+static inline bool run_is_place(const cask_run *run, uint64_t offset)
+{
+    /* No run is shorter than a header. */
+    return offset >= SEGMENT_HEADER_SIZE && offset % 8 == 0 &&
+           offset <= run->footer.length - RECORD_HEADER_SIZE;
+}
+
+/* What its checksums have as a seed. */
+static inline record_seed run_seed(const cask_run *run, uint64_t offset)
+{
+    return (record_seed){run->footer.nonce, offset};
+}
+
+/* What is wrong with a verified record besides: CASK_OK; CASK_CORRUPT. */
+cask_status run_check_kind(const cask_run *run, const run_record *record,
+                           cask_error *err);
+
+/* CASK_CORRUPT: the checksum of the record at `offset` is wrong. */
+cask_status run_fail_body(const cask_run *run, uint64_t offset,
+                          cask_error *err);
+
+/* Of an entry of kind CASK_RUN_POINTER, whose value is as in the file. */
+void run_describe_pointer(cask_run_entry *entry);
+
+/*
+ * What a record says, with these bytes, which are those of the file or copies.
+ */
+static inline void run_describe_as(const record_header *header,
+                                   const uint8_t *body, cask_slice key,
+                                   const void *value, cask_run_entry *ret_entry)
+{
+    *ret_entry = (cask_run_entry){.kind = (cask_run_kind)record_kind(header),
+                                  .key = key,
+                                  .value = {value, header->value_size},
+                                  .info = {.sequence = header->sequence,
+                                           .time_s = header->time_s,
+                                           .value_bytes = header->value_size}};
+    if ((header->type & RECORD_EXPIRES) != 0) {
+        ret_entry->info.expires_at_ms = load_u64(body);
+    }
+    if (ret_entry->kind == CASK_RUN_POINTER) {
+        run_describe_pointer(ret_entry);
+    }
+}
+
+/* The same; the slices are those of the file. */
+static inline void run_describe(const run_record *record,
+                                cask_run_entry *ret_entry)
+{
+    cask_slice key = run_record_key(record);
+
+    run_describe_as(&record->header, record->body, key,
+                    (const uint8_t *)key.data + key.size, ret_entry);
+}
 
 /* As cask_run_get(). */
 cask_status run_get(const cask_run *run, cask_slice key, uint64_t max_sequence,

@@ -6,7 +6,7 @@
 #define CASKADE_RUN_SECTIONS_H
 
 #include "base/buffer.h"
-#include "run/run_format.h"
+#include "run/run_hash.h"
 #include "run/run_output.h"
 
 typedef struct run_sections {

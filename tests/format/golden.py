@@ -195,8 +195,27 @@ def filled(section):
     return section + bytes(-len(section) % 64)
 
 
+def fold(a, b):
+    return (a * b >> 64) ^ (a * b & MASK)
+
+
 def run_hash(data):
-    return siphash128(HASH_KEY, data, 1, 3)[0]
+    k0, k1 = HASH_KEY
+    v = k1 ^ len(data)
+    while len(data) > 16:
+        w0, w1 = struct.unpack_from("<QQ", data)
+        v = fold(w0 ^ k0, w1 ^ v)
+        data = data[16:]
+    part = 8 if len(data) >= 8 else 4
+    if len(data) >= part:
+        f = int.from_bytes(data[:part], "little")
+        l = int.from_bytes(data[-part:], "little")
+    elif data:
+        f, l = data[0], data[-1] + 256 * data[len(data) // 2]
+    else:
+        f = l = 0
+    v = fold(f ^ k0, l ^ v)
+    return fold(v ^ k0, k1)
 
 
 def run_index(keys, length):

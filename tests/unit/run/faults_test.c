@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ENTRIES = 40, VALUE = 50000, CALLS = 40 };
+enum { ENTRIES = 80, VALUE = 50000, CALLS = 40 };
 
 static char value[VALUE];
 

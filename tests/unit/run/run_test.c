@@ -423,7 +423,7 @@ static void test_the_longest_keys_are_kept_apart(void **state)
 static void test_memory_is_bounded_and_the_run_can_be_finished(void **state)
 {
     run_place *place = *state;
-    const cask_run_options options = {.memory_bytes = 2 << 20};
+    const cask_run_options options = {.memory_bytes = 3 << 20};
     cask_run_writer *writer;
     cask_run_entry entry;
     cask_error err = {0};
