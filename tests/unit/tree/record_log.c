@@ -5,6 +5,7 @@
 #define _GNU_SOURCE
 #include "unit/tree/record_log.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -103,6 +104,28 @@ void record_log_region(region_handle *ret_region)
     assert_int_equal(region_create_private(ret_region, &identity, NULL),
                      CASK_OK);
     assert_int_equal(memtables_create(ret_region, NULL), CASK_OK);
+}
+
+void record_log_shared_region(region_handle *ret_region, const char *path)
+{
+    const region_identity identity = {.engine = CASK_ENGINE_HASH};
+
+    memset(ret_region, 0, sizeof(*ret_region));
+    ret_region->os = os_posix();
+    assert_int_equal(
+        ret_region->os->ops->open_dir(ret_region->os, path, &ret_region->dir),
+        0);
+    (void)snprintf(ret_region->name, sizeof(ret_region->name), "REGION");
+    assert_int_equal(region_create(ret_region, &identity, 256 << 10, NULL),
+                     CASK_OK);
+    assert_int_equal(memtables_create(ret_region, NULL), CASK_OK);
+}
+
+void record_log_close_region(region_handle *region)
+{
+    region_remove(region);
+    region_detach(region);
+    region->os->ops->close(region->dir);
 }
 
 uint64_t record_log_put(record_log *log, const memtable_view *view,

@@ -35,6 +35,11 @@ uint64_t record_log_hash(cask_slice key);
 /* A region in the memory of this process, with its memtables. */
 void record_log_region(region_handle *ret_region);
 
+/* A region in a file in the directory `path`, which children of this process
+ * share, and whose heap is small until memory is reserved. */
+void record_log_shared_region(region_handle *ret_region, const char *path);
+void record_log_close_region(region_handle *region);
+
 /* Append a record and put it into a memtable: its place, or 0 if it is full. */
 uint64_t record_log_put(record_log *log, const memtable_view *view,
                         memtable_put put, bool live);
