@@ -4,6 +4,7 @@
  */
 #include <inttypes.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -275,6 +276,7 @@ static void *take_snapshots(void *argument)
         (void)pthread_mutex_lock(&s->lock);
         s->snapshot = 0;
         (void)pthread_mutex_unlock(&s->lock);
+        (void)sched_yield(); /* a mutex is not fair */
     }
     free(was);
     return NULL;
