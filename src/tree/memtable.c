@@ -67,7 +67,7 @@ static uint64_t lines_of(uint32_t level)
 /* From the chunks; 0 if there is no memory. No node is in two chunks. */
 static uint64_t take_lines(region_handle *region, memtable *m, uint64_t lines)
 {
-    uint64_t at = m->bump;
+    uint64_t at = atomic_load_explicit(&m->bump, memory_order_relaxed);
 
     if (at % MEMTABLE_CHUNK_LINES + lines > MEMTABLE_CHUNK_LINES) {
         at = round_up(at, MEMTABLE_CHUNK_LINES);
@@ -76,7 +76,7 @@ static uint64_t take_lines(region_handle *region, memtable *m, uint64_t lines)
         !add_chunk(region, m)) {
         return 0;
     }
-    m->bump = at + lines;
+    memtable_set(&m->bump, at + lines);
     return memtable_line(m, at);
 }
 
@@ -153,7 +153,7 @@ static void clear(memtable *m)
 {
     atomic_store_explicit(&m->entries, 0, memory_order_release);
     atomic_store_explicit(&m->window_count, 0, memory_order_release);
-    m->bump = 0;
+    memtable_set(&m->bump, 0);
     m->free_leaf = 0;
     m->free_inner = 0;
     m->begun_sequence = 0;
@@ -176,7 +176,7 @@ static bool make_filter(region_handle *region, memtable *m, uint64_t lines)
         }
     }
     memtable_set(&m->filter_lines, lines);
-    m->bump = lines;
+    memtable_set(&m->bump, lines);
     return true;
 }
 

@@ -189,7 +189,8 @@ memtable_result memtable_previous(memtable_cursor *cursor);
 
 /* ---- Writing: the write lock is held ---- */
 
-/* Lines that `count` puts may take; pass it to region_reserve(). */
+/* Lines that `count` puts may take; pass it to region_reserve(). Needs no
+ * lock. */
 uint64_t memtable_reserve_lines(const memtable_view *view, uint64_t count);
 
 /* Whether the memtable itself can take `count` entries more, however much
@@ -197,7 +198,7 @@ uint64_t memtable_reserve_lines(const memtable_view *view, uint64_t count);
 bool memtable_has_room_locked(const memtable_view *view, uint64_t count);
 
 typedef struct memtable_put {
-    cask_slice key;
+    cask_slice key;    /* borrowed until the entry is stored */
     uint64_t hash;     /* of the key */
     uint64_t sequence; /* of the record */
     uint64_t place;    /* of the record; the log can read it */

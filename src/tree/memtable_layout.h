@@ -55,8 +55,8 @@ struct memtable {
 
     /* For the writer. */
     alignas(REGION_LINE) uint64_t generation; /* last one given to a node */
-    uint64_t bump;      /* lines used, counted through all chunks */
-    uint64_t free_leaf; /* lines of nodes, linked through `skip` */
+    _Atomic uint64_t bump; /* lines used, counted through all chunks */
+    uint64_t free_leaf;    /* lines of nodes, linked through `skip` */
     uint64_t free_inner;
     uint64_t begun_sequence; /* of the last entry that was added, and */
     uint64_t begun_entries;  /* `entries` before it was */
@@ -107,7 +107,7 @@ static inline void memtable_set(_Atomic uint64_t *word, uint64_t value)
     atomic_store_explicit(word, value, memory_order_release);
 }
 
-/* For the writer's eyes only. */
+/* Of a word whose value leads nowhere. */
 static inline uint32_t memtable_own(const _Atomic uint32_t *word)
 {
     return atomic_load_explicit(word, memory_order_relaxed);

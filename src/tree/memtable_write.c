@@ -23,7 +23,8 @@ enum { SPARE_WINDOWS = 64 };
  * that are made each 16th put can fill one. */
 static uint64_t lines_needed(const memtable *m, uint64_t count)
 {
-    uint64_t leaves = m->bump / MEMTABLE_LEAF_LINES;
+    uint64_t leaves = atomic_load_explicit(&m->bump, memory_order_relaxed) /
+                      MEMTABLE_LEAF_LINES;
     uint64_t splits =
         count < leaves ? count : leaves + (count - leaves) / 16 + 1;
 
@@ -36,7 +37,8 @@ static uint64_t lines_needed(const memtable *m, uint64_t count)
 static uint64_t chunks_needed(const memtable *m, uint64_t count)
 {
     uint64_t lines = lines_needed(m, count);
-    uint64_t used = m->bump % MEMTABLE_CHUNK_LINES;
+    uint64_t used = atomic_load_explicit(&m->bump, memory_order_relaxed) %
+                    MEMTABLE_CHUNK_LINES;
     uint64_t left = used == 0 ? 0 : MEMTABLE_CHUNK_LINES - used;
     const uint64_t each = MEMTABLE_CHUNK_LINES - MEMTABLE_INNER_LINES;
 

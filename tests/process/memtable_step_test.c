@@ -3,7 +3,8 @@
  * killed after n instructions, for many n. Who comes next finds everything, and
  * goes on.
  *
- *   CASK_TEST_POINTS  how many deaths of each kind (default 60)
+ *   CASK_TEST_POINTS  how many deaths of each kind (default 60), but for short
+ *                     ways, of which each instruction is one
  */
 #include "cask_test.h"
 
@@ -21,6 +22,7 @@ typedef struct plan {
     uint64_t hits;   /* one of the first so many calls */
     uint64_t window; /* instructions */
     unsigned puts;   /* that the child does, at most */
+    bool each;       /* after each of the instructions, in turn */
 } plan;
 
 typedef struct errand {
@@ -46,7 +48,8 @@ static int perform(void *prepared, void *context)
 
 static void sweep(const plan *wanted, uint64_t limit)
 {
-    uint64_t points = test_number("CASK_TEST_POINTS", 60);
+    uint64_t points =
+        wanted->each ? wanted->window : test_number("CASK_TEST_POINTS", 60);
     test_random random = test_random_make(test_seed(), 0);
     crew *c = crew_make(limit);
     errand e = {c, wanted->puts};
@@ -56,7 +59,8 @@ static void sweep(const plan *wanted, uint64_t limit)
 
     for (uint64_t i = 0; i < points; i++) {
         uint64_t hit = 1 + test_random_next(&random, wanted->hits);
-        uint64_t steps = 1 + test_random_next(&random, wanted->window);
+        uint64_t steps =
+            1 + (wanted->each ? i : test_random_next(&random, wanted->window));
         uint64_t done = 0;
         pid_t pid;
 
@@ -120,7 +124,8 @@ static bool has_full_root(crew *c)
 
 static void test_a_put_is_done_or_not(void **state)
 {
-    const plan p = {always, STEPPER_FUNCTION(memtable_aim_locked), 1, 1500, 1};
+    const plan p = {always, STEPPER_FUNCTION(memtable_aim_locked), 1, 1500, 1,
+                    false};
 
     (void)state;
     sweep(&p, 3000);
@@ -128,7 +133,8 @@ static void test_a_put_is_done_or_not(void **state)
 
 static void test_an_entry_is_added_or_not(void **state)
 {
-    const plan p = {always, STEPPER_FUNCTION(memtable_store_locked), 1, 200, 1};
+    const plan p = {always, STEPPER_FUNCTION(memtable_store_locked), 1, 450, 1,
+                    true};
 
     (void)state;
     sweep(&p, 3000);
@@ -136,8 +142,8 @@ static void test_an_entry_is_added_or_not(void **state)
 
 static void test_new_leaves_lose_nothing(void **state)
 {
-    const plan p = {has_leaves, STEPPER_FUNCTION(memtable_take_node), 3, 6000,
-                    400};
+    const plan p = {
+        has_leaves, STEPPER_FUNCTION(memtable_take_node), 3, 6000, 400, false};
 
     (void)state;
     sweep(&p, 5000);
@@ -145,8 +151,8 @@ static void test_new_leaves_lose_nothing(void **state)
 
 static void test_what_is_replaced_is_given_back_once(void **state)
 {
-    const plan p = {has_leaves, STEPPER_FUNCTION(memtable_give_node), 4, 60,
-                    400};
+    const plan p = {
+        has_leaves, STEPPER_FUNCTION(memtable_give_node), 4, 60, 400, true};
 
     (void)state;
     sweep(&p, 5000);
@@ -154,8 +160,9 @@ static void test_what_is_replaced_is_given_back_once(void **state)
 
 static void test_new_inner_nodes_lose_nothing(void **state)
 {
-    const plan p = {has_full_root, STEPPER_FUNCTION(memtable_take_node), 6,
-                    9000, 400};
+    const plan p = {
+        has_full_root, STEPPER_FUNCTION(memtable_take_node), 6, 9000, 400,
+        false};
 
     (void)state;
     sweep(&p, CREW_LIMIT);
@@ -163,8 +170,8 @@ static void test_new_inner_nodes_lose_nothing(void **state)
 
 static void test_a_memtable_begins_or_not(void **state)
 {
-    const plan p = {always, STEPPER_FUNCTION(memtable_begin_locked), 1, 9000,
-                    1200};
+    const plan p = {
+        always, STEPPER_FUNCTION(memtable_begin_locked), 1, 9000, 1200, false};
 
     (void)state;
     sweep(&p, 1000);
@@ -172,8 +179,8 @@ static void test_a_memtable_begins_or_not(void **state)
 
 static void test_a_memtable_is_freed_once(void **state)
 {
-    const plan p = {always, STEPPER_FUNCTION(memtable_free_locked), 1, 160,
-                    1200};
+    const plan p = {
+        always, STEPPER_FUNCTION(memtable_free_locked), 1, 160, 1200, false};
 
     (void)state;
     sweep(&p, 1000);
