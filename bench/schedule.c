@@ -56,7 +56,7 @@ static int remove_entry(const char *path, const struct stat *status, int type,
     return remove(path);
 }
 
-static void remove_tree(const char *path)
+void remove_tree(const char *path)
 {
     if (nftw(path, remove_entry, 16, FTW_DEPTH | FTW_PHYS) != 0 &&
         errno != ENOENT) {

@@ -16,4 +16,8 @@
  */
 bool schedule_all(const bench_settings *settings, bench_results *results);
 
+/* Remove a directory with all that is in it, if there is one; says what it
+ * could not remove. */
+void remove_tree(const char *path);
+
 #endif

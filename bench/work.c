@@ -71,9 +71,10 @@ static const work_id freed_works[] = {
     WORK_FREED_GET,
 };
 static const work_id import_works[] = {
-    WORK_DISK_100, WORK_IMPORT_100, WORK_DISK_200, WORK_IMPORT_200,
-    WORK_DISK_400, WORK_IMPORT_400, WORK_DISK_1K,  WORK_IMPORT_1K,
-    WORK_DISK_64K, WORK_IMPORT_64K,
+    WORK_DISK_100,   WORK_COPY_100,   WORK_IMPORT_100, WORK_DISK_200,
+    WORK_COPY_200,   WORK_IMPORT_200, WORK_DISK_400,   WORK_COPY_400,
+    WORK_IMPORT_400, WORK_DISK_1K,    WORK_COPY_1K,    WORK_IMPORT_1K,
+    WORK_DISK_64K,   WORK_COPY_64K,   WORK_IMPORT_64K,
 };
 
 #define WORKS(array) (array), sizeof(array) / sizeof((array)[0])

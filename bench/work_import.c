@@ -1,6 +1,9 @@
 /*
  * Importing a directory of Bitcask that is on the disk and not in memory, by
- * the command line program, against reading it.
+ * the command line program, against reading it; and against copying it, which
+ * tells what the disk permits to whoever writes as much as he reads. By turns,
+ * each with memory that was just used: disks of virtual machines have rates
+ * that change within minutes, and memory that was free for long is slow.
  */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -12,31 +15,34 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "measure.h"
+#include "schedule.h"
 #include "work.h"
 
 extern char **environ;
 
-enum { PATH_BYTES = 4096, READ_BYTES = 1 << 20, KEYS_LEAST = 64 };
+enum { PATH_BYTES = 4096, READ_BYTES = 1 << 20, KEYS_LEAST = 64, ROUNDS = 3 };
 
 /* One size of values; as many keys as make some hundred megabytes of the
  * default number. */
 typedef struct import_size {
     size_t value_bytes;
     uint64_t fewer; /* keys of the run / this */
-    work_id import;
     work_id disk;
+    work_id copy;
+    work_id import;
 } import_size;
 
 static const import_size sizes[] = {
-    {100, 1, WORK_IMPORT_100, WORK_DISK_100},
-    {200, 1, WORK_IMPORT_200, WORK_DISK_200},
-    {400, 2, WORK_IMPORT_400, WORK_DISK_400},
-    {1024, 3, WORK_IMPORT_1K, WORK_DISK_1K},
-    {65536, 100, WORK_IMPORT_64K, WORK_DISK_64K},
+    {100, 1, WORK_DISK_100, WORK_COPY_100, WORK_IMPORT_100},
+    {200, 1, WORK_DISK_200, WORK_COPY_200, WORK_IMPORT_200},
+    {400, 2, WORK_DISK_400, WORK_COPY_400, WORK_IMPORT_400},
+    {1024, 3, WORK_DISK_1K, WORK_COPY_1K, WORK_IMPORT_1K},
+    {65536, 100, WORK_DISK_64K, WORK_COPY_64K, WORK_IMPORT_64K},
 };
 
 /* Run the command line program; ends this one if it fails. */
@@ -69,11 +75,13 @@ static void run_caskade(const char *verb, const char *from, const char *to)
     }
 }
 
-/* What is done with each file of the source; returns bytes. */
-typedef uint64_t (*file_fn)(int fd, void *buffer);
+/* What is done with each file of the source, `copy` being where its copy goes;
+ * returns bytes. */
+typedef uint64_t (*file_fn)(int fd, const char *copy, void *buffer);
 
-static uint64_t forget(int fd, void *buffer)
+static uint64_t forget(int fd, const char *copy, void *buffer)
 {
+    (void)copy;
     (void)buffer;
     /* Pages that are to be written are not dropped. */
     if (fsync(fd) != 0) {
@@ -83,10 +91,11 @@ static uint64_t forget(int fd, void *buffer)
     return 0;
 }
 
-static uint64_t read_whole(int fd, void *buffer)
+static uint64_t read_whole(int fd, const char *copy, void *buffer)
 {
     uint64_t bytes = 0;
     ssize_t got;
+    (void)copy;
     posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL);
     while ((got = read(fd, buffer, READ_BYTES)) > 0) {
         bytes += (uint64_t)got;
@@ -94,7 +103,26 @@ static uint64_t read_whole(int fd, void *buffer)
     return bytes;
 }
 
-static uint64_t each_file(const char *path, file_fn visit)
+static uint64_t copy_whole(int fd, const char *copy, void *buffer)
+{
+    int to = open(copy, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    uint64_t bytes = 0;
+    ssize_t got;
+    posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL);
+    while ((got = read(fd, buffer, READ_BYTES)) > 0) {
+        if (write(to, buffer, (size_t)got) != got) {
+            bench_die("cannot write %s: %s", copy, strerror(errno));
+        }
+        bytes += (uint64_t)got;
+    }
+    if (fsync(to) != 0) {
+        bench_die("cannot sync %s: %s", copy, strerror(errno));
+    }
+    close(to);
+    return bytes;
+}
+
+static uint64_t each_file(const char *path, const char *copies, file_fn visit)
 {
     DIR *directory = opendir(path);
     const struct dirent *entry;
@@ -104,12 +132,14 @@ static uint64_t each_file(const char *path, file_fn visit)
         bench_die("cannot list %s", path);
     }
     while ((entry = readdir(directory)) != NULL) {
+        char copy[PATH_BYTES];
         int fd =
             strstr(entry->d_name, ".bitcask.") == NULL
                 ? -1
                 : openat(dirfd(directory), entry->d_name, O_RDONLY | O_CLOEXEC);
+        snprintf(copy, sizeof(copy), "%s/%s", copies, entry->d_name);
         if (fd >= 0) {
-            bytes += visit(fd, buffer);
+            bytes += visit(fd, copy, buffer);
             close(fd);
         }
     }
@@ -134,37 +164,91 @@ static void fill(const bench_run *run, const char *path, size_t value_bytes,
     stream_done(&values);
 }
 
+/* What is measured: each reads all of `source`. */
+typedef void (*source_fn)(const char *source, const char *target);
+
+static void read_source(const char *source, const char *target)
+{
+    each_file(source, target, read_whole);
+}
+
+static void copy_source(const char *source, const char *target)
+{
+    if (mkdir(target, 0700) != 0) {
+        bench_die("cannot make %s: %s", target, strerror(errno));
+    }
+    each_file(source, target, copy_whole);
+}
+
+static void import_source(const char *source, const char *target)
+{
+    run_caskade("import", source, target);
+}
+
+/* Nanoseconds, when the source is not in memory. */
+static uint64_t time_cold(source_fn run, const char *source, const char *target,
+                          uint64_t bytes)
+{
+    each_file(source, target, forget);
+    memory_warm(bytes * 3 + (UINT64_C(64) << 20));
+    uint64_t start = now_ns();
+    run(source, target);
+    uint64_t took_ns = now_ns() - start;
+    remove_tree(target);
+    return took_ns;
+}
+
+static int compare(const void *a, const void *b)
+{
+    uint64_t left = *(const uint64_t *)a;
+    uint64_t right = *(const uint64_t *)b;
+    return (left > right) - (left < right);
+}
+
+/* By turns; the median of each counts. */
+static void measure_source(const bench_run *run, const import_size *size,
+                           const char *source)
+{
+    static const source_fn ways[] = {read_source, copy_source, import_source};
+    const work_id works[] = {size->disk, size->copy, size->import};
+    uint64_t took_ns[3][ROUNDS];
+    char target[PATH_BYTES];
+    uint64_t bytes = each_file(source, "", read_whole);
+    snprintf(target, sizeof(target), "%s/%zu.target", run->path,
+             size->value_bytes);
+    for (int round = 0; round < ROUNDS; round++) {
+        for (int way = 0; way < 3; way++) {
+            took_ns[way][round] = time_cold(ways[way], source, target, bytes);
+        }
+    }
+    for (int way = 0; way < 3; way++) {
+        qsort(took_ns[way], ROUNDS, sizeof(took_ns[way][0]), compare);
+        run_report(run, works[way],
+                   (double)bytes * 1e3 / (double)took_ns[way][ROUNDS / 2]);
+    }
+}
+
 static void measure(const bench_run *run, const import_size *size)
 {
     char store[PATH_BYTES];
     char source[PATH_BYTES];
-    char target[PATH_BYTES];
     uint64_t keys = run->keys / size->fewer;
     keys = keys < KEYS_LEAST ? KEYS_LEAST : keys;
     snprintf(store, sizeof(store), "%s/%zu", run->path, size->value_bytes);
     snprintf(source, sizeof(source), "%s/%zu.source", run->path,
              size->value_bytes);
-    snprintf(target, sizeof(target), "%s/%zu.target", run->path,
-             size->value_bytes);
     fill(run, store, size->value_bytes, keys);
     run_caskade("export", store, source);
-    each_file(source, forget);
-    uint64_t start = now_ns();
-    uint64_t bytes = each_file(source, read_whole);
-    uint64_t disk_ns = now_ns() - start;
-    each_file(source, forget);
-    memory_warm(bytes * 3 + (UINT64_C(64) << 20));
-    start = now_ns();
-    run_caskade("import", source, target);
-    uint64_t import_ns = now_ns() - start;
-    run_report(run, size->disk, (double)bytes * 1e3 / (double)disk_ns);
-    run_report(run, size->import, (double)bytes * 1e3 / (double)import_ns);
+    remove_tree(store);
+    measure_source(run, size, source);
+    remove_tree(source);
 }
 
 void run_import(bench_run *run)
 {
     for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
-        if (run_wants(run, sizes[i].import) || run_wants(run, sizes[i].disk)) {
+        if (run_wants(run, sizes[i].import) || run_wants(run, sizes[i].disk) ||
+            run_wants(run, sizes[i].copy)) {
             measure(run, &sizes[i]);
         }
     }

@@ -154,11 +154,13 @@ static void test_merging_measures_its_own_works_and_targets(void **state)
         "snapshot-get",    "never-put",
         "freed-put",       "never-get",
         "freed-get",       "disk-100",
-        "import-100",      "disk-200",
+        "copy-100",        "import-100",
+        "disk-200",        "copy-200",
         "import-200",      "disk-400",
-        "import-400",      "disk-1k",
+        "copy-400",        "import-400",
+        "disk-1k",         "copy-1k",
         "import-1k",       "disk-64k",
-        "import-64k",
+        "copy-64k",        "import-64k",
     };
     char *output = malloc(OUTPUT_MAX);
     (void)state;
