@@ -174,6 +174,37 @@ test_the_same_version_twice_comes_in_the_order_of_inputs(void **state)
     table_set_free(set);
 }
 
+/* An input that is ahead has a record more when the merge turns: it lies behind
+ * where the merge is, in the old direction. */
+static void test_records_that_come_into_being_do_not_break_a_turn(void **state)
+{
+    const cask_run_entry ahead = {
+        .kind = CASK_RUN_PUT, .key = {"p", 1}, .info = {.sequence = 9}};
+    const cask_run_entry behind = {
+        .kind = CASK_RUN_PUT, .key = {"f", 1}, .info = {.sequence = 8}};
+    table_set *set = table_set_of("b1 z2 | m3");
+    iter_merge *merge = merge_of(set, 0);
+
+    (void)state;
+    assert_int_equal(
+        iter_merge_seek(merge, CASK_RUN_AT_LEAST, (cask_slice){"c", 1}, NULL),
+        CASK_OK);
+    assert_memory_equal(iter_merge_entry(merge)->key.data, "m", 1);
+    table_insert(&set->tables[0], &ahead);
+    assert_int_equal(iter_merge_previous(merge, NULL), CASK_OK);
+    assert_memory_equal(iter_merge_entry(merge)->key.data, "b", 1);
+
+    assert_int_equal(
+        iter_merge_seek(merge, CASK_RUN_AT_MOST, (cask_slice){"n", 1}, NULL),
+        CASK_OK);
+    assert_memory_equal(iter_merge_entry(merge)->key.data, "m", 1);
+    table_insert(&set->tables[0], &behind);
+    assert_int_equal(iter_merge_next(merge, NULL), CASK_OK);
+    assert_memory_equal(iter_merge_entry(merge)->key.data, "p", 1);
+    iter_merge_free(merge);
+    table_set_free(set);
+}
+
 /* ---- Failures ----------------------------------------------------------- */
 
 /* All there is, forward and back, and some turns. Returns the first status that
@@ -251,6 +282,7 @@ int main(void)
         cmocka_unit_test(test_random_merges_are_as_a_sorted_array),
         cmocka_unit_test(
             test_the_same_version_twice_comes_in_the_order_of_inputs),
+        cmocka_unit_test(test_records_that_come_into_being_do_not_break_a_turn),
         cmocka_unit_test(test_every_failure_of_an_input_is_passed_on),
     };
 
