@@ -174,8 +174,8 @@ CASK_API cask_run_segment cask_run_get_segment(const cask_run *run,
  * CASK_NOT_FOUND: nothing; CASK_CORRUPT; CASK_UNSUPPORTED (a record of a newer
  * version); CASK_INVALID; CASK_NO_MEMORY.
  *
- * Cost: about one cache miss each in filter, index and records. Each range of
- * the run that begins at or before the key is looked at.
+ * Cost: about one cache miss each in filter, index and records; with n ranges
+ * in the run O(log n) comparisons.
  */
 CASK_API CASK_CHECKED cask_status cask_run_get(
     const cask_run *run, cask_slice key, uint64_t max_sequence,

@@ -122,27 +122,6 @@ static cask_status find_version(const cask_run *run, cask_slice key,
     return status;
 }
 
-/* The newest range up to a sequence that deletes the key, or NULL. */
-static const run_range *find_range(const cask_run *run, cask_slice key,
-                                   uint64_t max_sequence)
-{
-    const run_range *best = NULL;
-
-    for (uint32_t i = 0; i < run->footer.ranges; i++) {
-        const run_range *range = &run->ranges[i];
-
-        if (run_compare(range->start, key) > 0) {
-            break;
-        }
-        if (run_compare(key, range->end) < 0 &&
-            range->sequence <= max_sequence &&
-            (best == NULL || range->sequence > best->sequence)) {
-            best = range;
-        }
-    }
-    return best;
-}
-
 /*
  * Copy the record's value, whose size is the caller's to set, and verify the
  * copy, with the caller's key: what the caller gets is what was put under this
@@ -199,7 +178,7 @@ get_any(const cask_run *run, cask_slice key, uint64_t max_sequence,
         return status;
     }
     if (run->footer.ranges > 0) {
-        range = find_range(run, key, limit);
+        range = run_ranges_find(&run->ranges, key, limit);
     }
     if (range != NULL && (status == CASK_NOT_FOUND ||
                           range->sequence > record.header.sequence)) {

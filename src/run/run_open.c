@@ -93,42 +93,58 @@ static cask_status take_bounds(cask_run *run, cask_error *err)
     return CASK_OK;
 }
 
+/* Read the record of row `index`, which is behind that of the row before. */
+static cask_status take_range(const cask_run *run, uint32_t index,
+                              run_range *ranges, cask_error *err)
+{
+    const uint8_t *row =
+        run->bytes + run->at[RUN_RANGES] + (uint64_t)index * RUN_RANGE_SIZE;
+    const run_range *before = index > 0 ? &ranges[index - 1] : NULL;
+    uint64_t offset = (uint64_t)load_u32(row) * 8;
+    run_record record;
+    cask_run_entry entry;
+    cask_status status = run_read_record(run, offset, &record, err);
+
+    if (status != CASK_OK) {
+        return status;
+    }
+    run_describe(&record, &entry);
+    if (entry.kind != CASK_RUN_DELETE_RANGE ||
+        (before != NULL && (offset <= before->offset ||
+                            run_compare(entry.key, before->start) < 0))) {
+        return fail(err, CASK_CORRUPT, 0,
+                    "%s: offset %" PRIu64 ": row %" PRIu32
+                    " of the ranges names offset %" PRIu64
+                    ", where the next range is not",
+                    run->name, run->at[RUN_RANGES], index, offset);
+    }
+    ranges[index] =
+        (run_range){entry.key, entry.value, entry.info.sequence, offset};
+    return CASK_OK;
+}
+
 /* These records are read now: every look-up has to know them. */
 static cask_status take_ranges(cask_run *run, cask_error *err)
 {
-    const uint8_t *rows = run->bytes + run->at[RUN_RANGES];
-    uint64_t count = run->footer.ranges;
-    run_record record;
-    cask_run_entry entry;
+    uint32_t count = run->footer.ranges;
+    cask_status status = CASK_OK;
+    run_range *ranges;
 
     if (count == 0) {
         return CASK_OK;
     }
-    run->ranges = malloc(count * sizeof(*run->ranges));
-    if (run->ranges == NULL) {
-        return fail_memory(err, count * sizeof(*run->ranges));
+    ranges = calloc(count, sizeof(*ranges));
+    if (ranges == NULL) {
+        return fail_memory(err, count * sizeof(*ranges));
     }
-    for (uint64_t i = 0; i < count; i++) {
-        uint64_t offset = (uint64_t)load_u32(rows + i * RUN_RANGE_SIZE) * 8;
-        cask_status status = run_read_record(run, offset, &record, err);
-
-        if (status != CASK_OK) {
-            return status;
-        }
-        run_describe(&record, &entry);
-        if (entry.kind != CASK_RUN_DELETE_RANGE ||
-            (i > 0 && offset <= run->ranges[i - 1].offset) ||
-            (i > 0 && run_compare(entry.key, run->ranges[i - 1].start) < 0)) {
-            return fail(err, CASK_CORRUPT, 0,
-                        "%s: offset %" PRIu64 ": row %" PRIu64
-                        " of the ranges names offset %" PRIu64
-                        ", where the next range is not",
-                        run->name, run->at[RUN_RANGES], i, offset);
-        }
-        run->ranges[i] =
-            (run_range){entry.key, entry.value, entry.info.sequence, offset};
+    for (uint32_t i = 0; i < count && status == CASK_OK; i++) {
+        status = take_range(run, i, ranges, err);
     }
-    return CASK_OK;
+    if (status != CASK_OK) {
+        free(ranges);
+        return status;
+    }
+    return run_ranges_build(&run->ranges, ranges, count, err);
 }
 
 /* Header and footer, and that they belong together. */
@@ -302,7 +318,7 @@ void run_close(cask_run *run)
     if (run->memory != NULL) {
         run->kernel->ops->unmap(run->kernel, run->memory, (size_t)run->size);
     }
-    free(run->ranges);
+    run_ranges_free(&run->ranges);
     free(run->tops);
     free(run->name);
     free(run);

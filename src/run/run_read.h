@@ -15,17 +15,10 @@
 #include "base/error.h"
 #include "os/os.h"
 #include "run/run_hash.h"
+#include "run/run_ranges.h"
 
 /* A search among fences begins with one of so many. */
 enum { RUN_TOP_FENCES = 64 };
-
-/* A record that deletes a range, verified. */
-typedef struct run_range {
-    cask_slice start; /* in the file, like all slices here */
-    cask_slice end;
-    uint64_t sequence;
-    uint64_t offset;
-} run_range;
 
 struct cask_run {
     os *kernel;   /* NULL: the bytes are the caller's */
@@ -41,7 +34,7 @@ struct cask_run {
     cask_slice largest;
     cask_slice end;
     size_t skip;       /* bytes in front of the heads of fences */
-    run_range *ranges; /* footer.ranges of them */
+    run_ranges ranges; /* footer.ranges of them */
     uint64_t *tops;    /* heads of each RUN_TOP_FENCES-th fence */
     uint32_t top_count;
 };
