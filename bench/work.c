@@ -76,6 +76,10 @@ static const work_id import_works[] = {
     WORK_IMPORT_400, WORK_DISK_1K,    WORK_COPY_1K,    WORK_IMPORT_1K,
     WORK_DISK_64K,   WORK_COPY_64K,   WORK_IMPORT_64K,
 };
+static const work_id sorted_works[] = {
+    WORK_RUN_WRITE, WORK_RUN_SCAN_FIRST,  WORK_RUN_SCAN, WORK_RUN_SCAN_BACK,
+    WORK_RUN_GET,   WORK_RUN_GET_MISSING, WORK_RUN_SEEK,
+};
 
 #define WORKS(array) (array), sizeof(array) / sizeof((array)[0])
 
@@ -95,6 +99,7 @@ const run_kind bench_runs[] = {
     {"snapshots", run_snapshots, WORKS(snapshot_works), false, true},
     {"no-snapshot", run_freed, WORKS(freed_works), false, true},
     {"import", run_import, WORKS(import_works), false, true},
+    {"sorted", run_sorted, WORKS(sorted_works), false, true},
 };
 
 const size_t bench_run_count = sizeof(bench_runs) / sizeof(bench_runs[0]);

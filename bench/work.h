@@ -91,7 +91,14 @@ enum { WORK_MANY = 16, WORK_BATCH = 100 };
     X(IMPORT_1K, "import-1k", MB_S, "import it")                               \
     X(DISK_64K, "disk-64k", MB_S, "the same, values of 64 KiB")                \
     X(COPY_64K, "copy-64k", MB_S, "copy its files and sync them")              \
-    X(IMPORT_64K, "import-64k", MB_S, "import it")
+    X(IMPORT_64K, "import-64k", MB_S, "import it")                             \
+    X(RUN_WRITE, "run-write", RATE, "write a sorted run, syncs included")      \
+    X(RUN_SCAN_FIRST, "run-scan-first", RATE, "walk over it, just opened")     \
+    X(RUN_SCAN, "run-scan", RATE, "walk over it once more")                    \
+    X(RUN_SCAN_BACK, "run-scan-back", RATE, "the same from its end")           \
+    X(RUN_GET, "run-get", RATE, "get its keys in random order")                \
+    X(RUN_GET_MISSING, "run-get-missing", RATE, "keys that are not there")     \
+    X(RUN_SEEK, "run-seek", RATE, "seek a key, and nine records more")
 
 typedef enum work_id {
 #define WORK_ENUM(name, text, unit, description) WORK_##name,
@@ -197,6 +204,7 @@ void run_fold(bench_run *run);
 void run_snapshots(bench_run *run);
 void run_freed(bench_run *run);
 void run_import(bench_run *run);
+void run_sorted(bench_run *run);
 
 extern const run_kind bench_runs[];
 extern const size_t bench_run_count;

@@ -161,6 +161,10 @@ static void test_merging_measures_its_own_works_and_targets(void **state)
         "disk-1k",         "copy-1k",
         "import-1k",       "disk-64k",
         "copy-64k",        "import-64k",
+        "run-write",       "run-scan-first",
+        "run-scan",        "run-scan-back",
+        "run-get",         "run-get-missing",
+        "run-seek",
     };
     char *output = malloc(OUTPUT_MAX);
     (void)state;
