@@ -207,7 +207,7 @@ typedef struct cask_options {
                                             of a file, and of a batch; where
                                             merges are due files are smaller: a
                                             32nd of the live bytes, at least
-                                            16 MiB */
+                                            8 MiB */
     uint64_t small_file_threshold_bytes; /* default 10 MiB; 0 .. 1 GiB; a
                                             segment at most this large is not
                                             sealed by close */

@@ -213,7 +213,7 @@ cask_status hash_write(store_handle *store, store_record *records, size_t count,
                        uint64_t *ret_sequence, cask_error *err)
 {
     const write_room room = room_for(store, records, count);
-    store_writeback writeback = {.active = NULL};
+    store_writeback writeback;
     cask_status status = CASK_OK;
 
     for (size_t i = 0; i < count && status == CASK_OK; i++) {
@@ -226,9 +226,7 @@ cask_status hash_write(store_handle *store, store_record *records, size_t count,
         return status;
     }
     status = append(store, records, count, ret_sequence, err);
-    if (count > 1) {
-        writeback = store_writeback_take_locked(store);
-    }
+    writeback = store_writeback_take_locked(store);
     store_unlock(store);
     store_writeback_begin(store, writeback);
     return status == CASK_OK ? settle(store, *ret_sequence, err) : status;

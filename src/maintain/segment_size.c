@@ -4,7 +4,7 @@
  */
 #include "maintain/segment_size.h"
 
-static const uint64_t LEAST_BYTES = 16 << 20;
+static const uint64_t LEAST_BYTES = 8 << 20;
 static const uint64_t SEGMENTS = 32;   /* that the live bytes fill */
 static const double BEGIN = 0.8;       /* of what may be dead is */
 static const double END = 0.25;        /* far below where merges keep it */

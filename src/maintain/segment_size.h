@@ -9,7 +9,7 @@
 
 /*
  * Bytes of the segments that merges need: the live bytes are to fill 32, for a
- * merge to have a choice, but none is smaller than 16 MiB, for each costs a few
+ * merge to have a choice, but none is smaller than 8 MiB, for each costs a few
  * syncs.
  */
 uint64_t segment_size_for(uint64_t live_bytes);

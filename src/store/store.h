@@ -46,8 +46,7 @@ typedef struct store_stripe {
     _Atomic uint64_t get_misses;
 } store_stripe;
 
-/* A segment mapped for reading. Lives until the handle is closed, its file
- * possibly not. */
+/* A segment mapped for reading until the handle is closed. Its file may go. */
 typedef struct store_map {
     uint64_t file_id;
     uint64_t nonce;
@@ -70,7 +69,8 @@ typedef struct store_active {
     uint64_t sync_epoch;   /* of the region before `file` was opened */
     uint64_t prefaulted;   /* bytes */
     uint64_t gathered;     /* bytes of batches since the last store_writeback */
-    uint64_t written_back; /* offset of the next; write lock for both */
+    uint64_t behind;       /* up to here what maps wrote is to be */
+    uint64_t written_back; /* offset of the next; write lock for all three */
 } store_active;
 
 /* What merge_window is to a merge of this handle; see store_window.c. */

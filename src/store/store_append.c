@@ -217,6 +217,7 @@ static void prefault(store_handle *store, uint64_t start, uint64_t end)
     if (piece >= 2 * PREFAULT_BYTES) {
         ops->unfault(store->os, active->data + piece - 2 * PREFAULT_BYTES,
                      PREFAULT_BYTES);
+        active->behind = piece - PREFAULT_BYTES;
     }
 }
 
@@ -392,16 +393,27 @@ static int write_batch(store_handle *store, store_record *records, size_t count,
     return os_errno == 0 ? write_gathered(store, *offset, gathered) : os_errno;
 }
 
+/* The page that the next record goes to would be written twice. */
+static uint64_t end_of_batches(const store_handle *store)
+{
+    uint64_t tail = region_tail_offset(atomic_load_explicit(
+        &store->region.header->applied_tail, memory_order_relaxed));
+
+    return tail - tail % WRITEBACK_PAGES;
+}
+
 store_writeback store_writeback_take_locked(store_handle *store)
 {
     store_writeback writeback = {.active = NULL};
     store_active *active = store->active;
-    uint64_t tail = region_tail_offset(atomic_load_explicit(
-        &store->region.header->applied_tail, memory_order_relaxed));
-    /* The page that the next record goes to would be written twice. */
-    uint64_t end = tail - tail % WRITEBACK_PAGES;
+    uint64_t end;
 
-    if (active->gathered < WRITEBACK_BYTES || end <= active->written_back) {
+    if (active == NULL) {
+        return writeback; /* it could not be opened */
+    }
+    end = active->gathered < WRITEBACK_BYTES ? active->behind
+                                             : end_of_batches(store);
+    if (end <= active->written_back) {
         return writeback;
     }
     writeback.active = store_active_acquire_locked(store);

@@ -50,9 +50,9 @@ typedef struct store_writeback {
 } store_writeback;
 
 /*
- * What this handle wrote by large batches is to reach the device while more is
- * written: else all of a segment is left for the sync before the next one,
- * which writers wait for. Rarely more than nothing.
+ * What this handle wrote is to reach the device while more is written: else all
+ * of a segment is left for the sync before the next one, which writers wait
+ * for. Rarely more than nothing.
  *
  * take: with the write lock held, after an append. begin: without it, since the
  * call may wait for a device that is behind.

@@ -8,7 +8,7 @@
 #define MIB ((uint64_t)1 << 20)
 #define GIB ((uint64_t)1 << 30)
 
-static void test_live_bytes_fill_32_segments_of_16_mib_or_more(void **state)
+static void test_live_bytes_fill_32_segments_of_8_mib_or_more(void **state)
 {
     static const struct {
         uint64_t live, want;
@@ -17,10 +17,10 @@ static void test_live_bytes_fill_32_segments_of_16_mib_or_more(void **state)
         {8 * GIB, 256 * MIB},
         {100 * GIB, 100 * GIB / 32},
         {UINT64_MAX, UINT64_MAX / 32},
-        {512 * MIB + 32, 16 * MIB + 1},
-        {512 * MIB, 16 * MIB},
-        {100 * MIB, 16 * MIB},
-        {0, 16 * MIB},
+        {256 * MIB + 32, 8 * MIB + 1},
+        {256 * MIB, 8 * MIB},
+        {100 * MIB, 8 * MIB},
+        {0, 8 * MIB},
     };
 
     (void)state;
@@ -88,7 +88,7 @@ static void test_they_are_until_less_than_a_quarter_is(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_live_bytes_fill_32_segments_of_16_mib_or_more),
+        cmocka_unit_test(test_live_bytes_fill_32_segments_of_8_mib_or_more),
         cmocka_unit_test(test_merges_are_near_when_four_fifths_are_dead),
         cmocka_unit_test(test_they_are_until_less_than_a_quarter_is),
     };

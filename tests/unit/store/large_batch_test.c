@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "db/db.h"
+#include "log/segment_format.h"
 #include "os/os_fault.h"
 
 enum { RECORDS = 120, SIZES = 6 };
@@ -210,8 +211,11 @@ static void test_batches_reach_the_device_while_more_are_written(void **state)
     reopen_unwatched(h, unwatched);
 }
 
-static void test_single_puts_are_left_to_the_sync(void **state)
+/* Whose pages are let go of first: what is still mapped would become read-only
+ * by it. */
+static void test_single_puts_do_so_a_mebibyte_behind(void **state)
 {
+    const uint64_t mebibyte = 1 << 20;
     handle *h = *state;
     uint8_t *bytes = make_bytes(sizes[4], 1);
     const os_ops *unwatched;
@@ -223,7 +227,13 @@ static void test_single_puts_are_left_to_the_sync(void **state)
         put_bytes(h, "key", bytes, sizes[4]);
     }
     watching = false;
-    assert_int_equal(begun_count, 0);
+    assert_in_range(begun_count, 4, 5);
+    assert_true(begun_from[0] <= SEGMENT_HEADER_SIZE);
+    for (size_t i = 1; i < begun_count; i++) {
+        assert_int_equal(begun_from[i], begun_to[i - 1]);
+    }
+    assert_in_range(begun_to[begun_count - 1], tail_of(h) - 3 * mebibyte,
+                    tail_of(h) - mebibyte);
     reopen_unwatched(h, unwatched);
     free(bytes);
 }
@@ -236,7 +246,7 @@ int main(void)
         WITH_STORE(test_a_large_batch_is_read_as_it_was_written),
         WITH_STORE(test_a_batch_of_which_a_write_fails_is_not_there),
         WITH_STORE(test_batches_reach_the_device_while_more_are_written),
-        WITH_STORE(test_single_puts_are_left_to_the_sync),
+        WITH_STORE(test_single_puts_do_so_a_mebibyte_behind),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

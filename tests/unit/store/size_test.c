@@ -11,9 +11,9 @@
 
 enum {
     VALUE_BYTES = 200 << 10,
-    KEYS = 50,                /* 10 MB */
-    SMALL_SEGMENT = 16 << 20, /* of a small store with dead records */
-    BATCH = 200               /* values: 40 MB */
+    KEYS = 25,               /* 5 MB */
+    SMALL_SEGMENT = 8 << 20, /* of a small store with dead records */
+    BATCH = 100              /* values: 20 MB */
 };
 
 typedef struct scene {
@@ -271,7 +271,7 @@ static void test_a_handle_keeps_to_its_own_maximum(void **state)
 
     options.segment_max_bytes = 2 << 20;
     open_other(s, &options);
-    for (unsigned i = 0; i < 4 * KEYS; i++) {
+    for (unsigned i = 0; i < 8 * KEYS; i++) {
         put(s, s->other, i % KEYS, 0);
     }
     assert_true(largest_since(s, &id, &count) <= options.segment_max_bytes);
