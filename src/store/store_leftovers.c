@@ -9,6 +9,7 @@
 
 #include "log/config_format.h"
 #include "log/segment.h"
+#include "store/store_open.h"
 #include "store/store_recover.h"
 
 /* The store, and what its MANIFEST says. */
@@ -293,11 +294,25 @@ cask_status store_sweep_leftovers(store_handle *store,
     return sweep_all(&r, err);
 }
 
+/* False: somebody has removed or replaced LOCK. Those who have the old file
+ * open and those who have the new one keep each other from nothing then, and
+ * seem dead to each other: what is being made looks like a leftover. */
+static bool lock_is_for_all(store_handle *store)
+{
+    bool is_named = false;
+
+    return store_lock_is_named(store->dir, store->lock_file, &is_named) == 0 &&
+           is_named &&
+           (store->region.header->stamp == 0 || store_stamp_fits(store));
+}
+
 void store_sweep_unknown(store_handle *store, const manifest_state *manifest)
 {
     const recovered r = {store, manifest, true};
 
-    (void)sweep_all(&r, NULL);
+    if (lock_is_for_all(store)) {
+        (void)sweep_all(&r, NULL);
+    }
 }
 
 void store_sweep(store_handle *store)

@@ -115,7 +115,8 @@ cask_status store_sweep_leftovers(store_handle *store,
  * The same in a store that is open, best effort: segments and hints of which
  * neither MANIFEST nor a row of the region knows, because who made them died
  * before it could say so; hints that nobody writes any more; `*.new`.
- * Maintenance lock held, so that nobody makes any.
+ * Maintenance lock held, so that nobody makes any; nothing is done if LOCK was
+ * replaced, so that it does not mean that.
  */
 void store_sweep_unknown(store_handle *store, const manifest_state *manifest);
 
