@@ -97,9 +97,9 @@ typedef struct region_row {
     uint32_t tombstones;
     _Atomic uint64_t first_sequence;
     uint64_t last_sequence;
-    uint32_t damaged_bytes;    /* the index was made without; at most
-                                  UINT32_MAX are counted */
-    _Atomic uint32_t has_hint; /* region_hint */
+    _Atomic uint32_t damaged_bytes; /* the index was made without; at most
+                                       UINT32_MAX are counted */
+    _Atomic uint32_t has_hint;      /* region_hint */
 
     /* Of its puts. They only grow, so a put may be noted twice. */
     alignas(REGION_LINE) uint64_t last_expiry_ms; /* 0: none has one */

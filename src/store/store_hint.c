@@ -275,15 +275,18 @@ static cask_status write_hint(store_handle *store, uint32_t row_index,
     hint_writer *writer = malloc(sizeof(*writer));
     char name[SEGMENT_NAME_SIZE];
     cask_status status = CASK_OK;
+    bool is_known; /* to the index, all of it */
 
     if (writer == NULL) {
         return fail_memory(err, sizeof(*writer));
     }
     writer->offset = HINT_HEADER_SIZE;
     writer->rows = 0;
+    /* Before the id is looked at. */
+    is_known = atomic_load(&row->damaged_bytes) == 0;
     if (begin_header(store, row, id, &writer->header)) {
-        status = row->damaged_bytes == 0 ? write_segment(store, writer, err)
-                                         : fail_damaged(id, err);
+        status = is_known ? write_segment(store, writer, err)
+                          : fail_damaged(id, err);
     }
     *ret_is_gone = atomic_load(&row->file_id) != id;
     if (*ret_is_gone) {
