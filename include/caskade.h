@@ -85,7 +85,8 @@ CASK_API const char *cask_version(void);
 
 /* ---- Bytes ------------------------------------------------------------- */
 
-/* Borrowed bytes. `data` may be NULL if `size` is 0. */
+/* Borrowed bytes, which nobody may change during a call that writes them: the
+ * record would read as damaged. `data` may be NULL if `size` is 0. */
 typedef struct cask_slice {
     const void *data;
     size_t size; /* bytes */

@@ -291,7 +291,7 @@ static cask_status look(store_handle *store, cask_slice key, siphash_value hash,
     *ret_found = (hash_found){.place = 0};
     /* With a background thread, that one has the time for it. */
     if (store_has_removed(store) && store->worker == NULL) {
-        store_release_removed(store);
+        store_release_removed(store, false);
     }
     for (int i = 0; i < LOOKS; i++) {
         uint64_t before = ret_found->place;

@@ -285,6 +285,7 @@ static cask_status write_at(store_handle *store, store_record *record,
 {
     cask_status status =
         lock_with_room(store, room_for(store, record, 1), 1, err);
+    store_writeback writeback;
 
     if (status != CASK_OK) {
         return status;
@@ -294,7 +295,9 @@ static cask_status write_at(store_handle *store, store_record *record,
     } else {
         status = append(store, record, 1, ret_sequence, err);
     }
+    writeback = store_writeback_take_locked(store);
     store_unlock(store);
+    store_writeback_begin(store, writeback);
     return status;
 }
 

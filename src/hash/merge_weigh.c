@@ -117,7 +117,9 @@ static cask_status is_old_enough(merge *m, uint32_t index, bool *ret_old,
     }
     status = store_lock(store, err); /* the active row's changes */
     if (status == CASK_OK) {
-        *ret_old = row->first_sequence <= m->tombstones.newest;
+        /* Of what could not be read nobody knows how old it is. */
+        *ret_old = atomic_load(&row->damaged_bytes) > 0 ||
+                   row->first_sequence <= m->tombstones.newest;
         store_unlock(store);
     }
     return status;

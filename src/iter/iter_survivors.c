@@ -9,6 +9,7 @@
 #include "iter/iter_survivors.h"
 
 #include <assert.h>
+#include <inttypes.h>
 #include <stdint.h>
 #include <stdlib.h>
 
@@ -121,6 +122,12 @@ static cask_status weigh(iter_survivors *it, cask_error *err)
     if (moment == it->moment) {
         it->counts.replaced++;
         return CASK_OK;
+    }
+    if (moment > it->moment) { /* the queue has room for one of each */
+        return fail(err, CASK_CORRUPT, 0,
+                    "input %zu is not sorted: sequence %" PRIu64
+                    " comes behind an older one of the same key",
+                    iter_merge_input(it->merge), entry->info.sequence);
     }
     it->moment = moment;
     if (is_hidden(it, entry)) {

@@ -18,8 +18,9 @@ static inline uint64_t run_fold(uint64_t a, uint64_t b)
 }
 
 /*
- * The hash by which index and filters know a key, or the start of one. Whoever
- * does not know the hash key cannot choose keys that collide, and it takes a
+ * The hash by which index and filters know a key, or the start of one. It is no
+ * defence: keys of different lengths can be chosen that collide whatever the
+ * hash key is. Then look-ups of them read more records than one. But it takes a
  * seventh of the instructions of SipHash: a look-up, which mostly waits for
  * memory, is short enough then for the processor to begin the next one.
  *

@@ -152,64 +152,74 @@ uint32_t store_pins(const store_handle *store)
     return pins;
 }
 
-/* False: lent out. A view pins first and looks at is_blank then; here it is the
- * other way round. */
-static bool let_go(store_handle *store, store_map *map)
+/* Not if it is lent out. A view pins first and looks at is_blank then; here it
+ * is the other way round. */
+static void let_go(store_handle *store, store_map *map)
 {
     if (atomic_load(&map->is_blank)) {
-        return true;
+        return;
     }
     atomic_store(&map->is_blank, true);
     if (atomic_load(&map->pins) != 0) {
         atomic_store(&map->is_blank, false);
-        return false;
+        return;
     }
     store->os->ops->blank(store->os, (void *)(uintptr_t)map->data, map->size);
-    return true;
 }
 
-/* False: some is lent out, or somebody else is at it. The lock is held for one
- * row only: the last to let go of a file waits until its pages are freed, and
- * meanwhile others may want to map another. */
-static bool release_row(store_handle *store, uint32_t row)
+/* Whether a map of a row is of an earlier segment of it, and not let go of. */
+static bool has_gone(const store_handle *store, uint32_t row)
+{
+    uint64_t id = atomic_load(&store->region.rows[row].file_id);
+    const store_map *map = atomic_load(&store->maps[row]);
+
+    while (map != NULL && (map->file_id == id || atomic_load(&map->is_blank))) {
+        map = map->older;
+    }
+    return map != NULL;
+}
+
+/* The lock is held for one row only: the last to let go of a file waits until
+ * its pages are freed, and meanwhile others may want to map another. */
+static void release_row(store_handle *store, uint32_t row, uint32_t wait_ms)
 {
     const os_ops *ops = store->os->ops;
-    const _Atomic uint64_t *file_id = &store->region.rows[row].file_id;
-    store_map *map = atomic_load(&store->maps[row]);
-    bool all = true;
+    store_map *map;
     uint64_t id;
 
-    if (map == NULL ||
-        (map->file_id == atomic_load(file_id) && map->older == NULL)) {
-        return true;
+    if (!has_gone(store, row) ||
+        ops->mutex_lock(store->os, &store->map_mutex, wait_ms) != 0) {
+        return;
     }
-    if (ops->mutex_lock(store->os, &store->map_mutex, 0) != 0) {
-        return false;
-    }
-    id = atomic_load(file_id); /* no later segment of the row is mapped now */
+    /* No later segment of the row is mapped now. */
+    id = atomic_load(&store->region.rows[row].file_id);
     for (map = atomic_load(&store->maps[row]); map != NULL; map = map->older) {
         if (map->file_id != id) {
-            all = let_go(store, map) && all;
+            let_go(store, map);
         }
     }
     ops->mutex_unlock(store->os, &store->map_mutex);
-    return all;
 }
 
-void store_release_removed(store_handle *store)
+void store_release_removed(store_handle *store, bool waits)
 {
     const os_ops *ops = store->os->ops;
     uint64_t removed = atomic_load(&store->region.header->removed);
     uint32_t count = atomic_load(&store->region.header->row_count);
-    bool all = true;
+    uint32_t wait_ms = waits ? UINT32_MAX : 0;
+    bool all;
 
     for (uint32_t row = 0; row < count && row < REGION_SEGMENTS; row++) {
-        all = release_row(store, row) && all;
+        release_row(store, row, wait_ms);
     }
-    if (ops->mutex_lock(store->os, &store->map_mutex, 0) != 0) {
-        return; /* whoever has it now, or comes next, does it */
+    if (ops->mutex_lock(store->os, &store->map_mutex, wait_ms) != 0) {
+        return; /* whoever comes next does it */
     }
-    store_pread_close_removed(store);
+    all = store_pread_close_removed(store);
+    /* Once more: one may have been mapped meanwhile, or is lent out. */
+    for (uint32_t row = 0; row < count && row < REGION_SEGMENTS; row++) {
+        all = all && !has_gone(store, row);
+    }
     if (all) {
         atomic_store(&store->removed, removed);
     }

@@ -253,7 +253,7 @@ void store_merge_clean(store_handle *store)
     }
     count_retired(store);
     if (has_removed) {
-        store_release_removed(store); /* or the next to read would */
+        store_release_removed(store, true);
     }
     if (has_removed && store_is_disk_low(store)) {
         (void)store_release_space(store);

@@ -131,20 +131,27 @@ cask_status store_pread(store_handle *store, uint32_t row, void *data,
     return status;
 }
 
-void store_pread_close_removed(store_handle *store)
+bool store_pread_close_removed(store_handle *store)
 {
     struct store_files *files = store->files;
+    bool all = true;
 
     for (uint32_t i = 0; files != NULL && i < files->count; i++) {
         open_file *slot = &files->slot[i];
 
-        if (slot->file != NULL && slot->users == 0 &&
-            atomic_load(&store->region.rows[slot->row].file_id) !=
+        if (slot->file == NULL ||
+            atomic_load(&store->region.rows[slot->row].file_id) ==
                 slot->file_id) {
-            store->os->ops->close(slot->file);
-            *slot = (open_file){.file = NULL};
+            continue;
         }
+        if (slot->users > 0) {
+            all = false;
+            continue;
+        }
+        store->os->ops->close(slot->file);
+        *slot = (open_file){.file = NULL};
     }
+    return all;
 }
 
 void store_pread_close_all(store_handle *store)

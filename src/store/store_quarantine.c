@@ -44,6 +44,7 @@ static bool is_restored(store_handle *store, uint32_t index)
 
     return atomic_load(&row->state) == ROW_SEALED &&
            atomic_load(&row->damage) == ROW_QUARANTINED &&
+           atomic_load(&row->damaged_bytes) == 0 &&
            store_row_is_whole(store, index, &records) &&
            records == row->records;
 }

@@ -38,8 +38,10 @@ static inline store_map *store_map_peek(const store_handle *store, uint32_t row)
  * Let go of files that a merge has taken away, so that their space comes back;
  * not of those lent out by views, which come next time. A reader that is in
  * such a map now finds zeros, no record, and looks up again.
+ *
+ *   waits  for the lock on maps; else nothing is done while another has it
  */
-void store_release_removed(store_handle *store);
+void store_release_removed(store_handle *store, bool waits);
 
 /* Whether there are such files; cheap. */
 static inline bool store_has_removed(const store_handle *store)
@@ -60,8 +62,8 @@ uint32_t store_pins(const store_handle *store);
  * the file is shorter. */
 cask_status store_pread(store_handle *store, uint32_t row, void *data,
                         size_t size, uint64_t offset, cask_error *err);
-/* Close what a merge has taken away; map_mutex held. */
-void store_pread_close_removed(store_handle *store);
+/* Close what a merge has taken away; map_mutex held. False: some is in use. */
+bool store_pread_close_removed(store_handle *store);
 void store_pread_close_all(store_handle *store);
 
 /*

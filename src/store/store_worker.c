@@ -41,6 +41,14 @@ static bool sync_is_due(store_handle *store)
            now - atomic_load(&commit->last_sync_ns) >= interval / 2;
 }
 
+/* Others wait for the space, so it goes before all that takes long. */
+static void release_removed(store_handle *store)
+{
+    if (store_has_removed(store)) {
+        store_release_removed(store, true);
+    }
+}
+
 /* Hints for segments that have none; nothing waits for it. */
 static void write_hints(store_handle *store, cask_error *err)
 {
@@ -49,6 +57,7 @@ static void write_hints(store_handle *store, cask_error *err)
     for (uint32_t i = 0; i < count && !atomic_load(&store->worker_stop); i++) {
         uint64_t id = 0;
 
+        release_removed(store);
         if (store_claim_hint(store, i, &id)) {
             report(store, CASK_EVENT_HINT, store_write_hint(store, i, id, err),
                    err);
@@ -79,6 +88,7 @@ static void tick(store_handle *store)
 {
     cask_error err = {CASK_OK, 0, ""};
 
+    release_removed(store);
     store_publish_counters(store);
     store_window_watch(store);
     if (atomic_load(&store->region.header->poisoned) == 0 &&
@@ -100,9 +110,6 @@ static void tick(store_handle *store)
     write_hints(store, &err);
     store_snapshot_reap(store);
     clean(store);
-    if (store_has_removed(store)) {
-        store_release_removed(store);
-    }
 }
 
 static void run(void *argument)

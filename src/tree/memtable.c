@@ -25,6 +25,13 @@ static memtable *memtable_at(const region_handle *region, unsigned index)
     return (memtable *)region_line(region, line) + index;
 }
 
+/* Whether the region has them, or who made it died before. */
+static bool has_memtables(const region_handle *region)
+{
+    return atomic_load_explicit(&region->header->memtables,
+                                memory_order_acquire) != 0;
+}
+
 /* ---- Chunks ---- */
 
 static bool add_chunk(region_handle *region, memtable *m)
@@ -219,7 +226,7 @@ void memtable_free_locked(region_handle *region, unsigned index)
 
 void memtables_finish_locked(region_handle *region)
 {
-    for (unsigned i = 0; i < MEMTABLES; i++) {
+    for (unsigned i = 0; has_memtables(region) && i < MEMTABLES; i++) {
         memtable *m = memtable_at(region, i);
 
         if ((atomic_load_explicit(&m->life, memory_order_relaxed) & 1) == 0) {
@@ -232,7 +239,7 @@ bool memtable_open(region_handle *region, unsigned index,
                    const memtable_log *log, memtable_view *ret_view)
 {
     memtable *m = memtable_at(region, index);
-    uint64_t life = memtable_load(&m->life);
+    uint64_t life = has_memtables(region) ? memtable_load(&m->life) : 0;
 
     if ((life & 1) == 0) {
         return false;

@@ -72,10 +72,11 @@ typedef struct memtable_entry {
  * How this process reads the log.
  *
  *   read      set key and sequence of the record at a place; false if it cannot
- *             be read. A reader may come with the place of any record that was
- *             ever put, so it keeps within the bounds of the log, and need not
- *             verify more: who takes a value verifies the record.
- *   prefetch  bring a record into the cache
+ *             be read. A reader that meets memory which is used anew may come
+ *             with any place: row, offset, and the sizes that stand there are
+ *             checked against what is mapped. What was read then is thrown
+ *             away; who takes a value verifies the record.
+ *   prefetch  bring a record into the cache; any place
  */
 typedef struct memtable_log {
     bool (*read)(void *context, uint64_t place, memtable_entry *ret_entry);

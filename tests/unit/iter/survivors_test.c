@@ -517,6 +517,30 @@ static void test_a_range_that_nobody_was_told_of_is_an_error(void **state)
     table_set_free(set);
 }
 
+/* More tombstones of a key than there are moments must not be queued. */
+static void test_an_input_that_is_not_sorted_is_an_error(void **state)
+{
+    table_set *set = table_set_of("a2- a5-");
+    const uint64_t at[] = {3, UINT64_MAX};
+    const iter_survivors_options options = {.moments = {at, 2}};
+    cask_run_entry *entries = set->tables[0].entries;
+    const cask_run_entry newest = entries[0];
+    const cask_run_entry *entry;
+    cask_error err = {0};
+    iter_survivors *it;
+
+    (void)state;
+    entries[0] = entries[1];
+    entries[1] = newest;
+    it = survivors_of(set, &options);
+    assert_int_equal(iter_survivors_next(it, &entry, &err), CASK_OK);
+    assert_int_equal(iter_survivors_next(it, &entry, &err), CASK_CORRUPT);
+    assert_string_equal(err.message, "input 0 is not sorted: sequence 5 comes "
+                                     "behind an older one of the same key");
+    iter_survivors_free(it);
+    table_set_free(set);
+}
+
 /* Fails call 0, then call 1, ... until a run in which none failed. Nothing is
  * given out behind a failure, and never "that was all". */
 static void test_every_failure_of_an_input_is_passed_on(void **state)
@@ -565,6 +589,7 @@ int main(void)
         cmocka_unit_test(test_the_rules_row_by_row),
         cmocka_unit_test(test_random_survivors_are_those_of_the_oracle),
         cmocka_unit_test(test_a_range_that_nobody_was_told_of_is_an_error),
+        cmocka_unit_test(test_an_input_that_is_not_sorted_is_an_error),
         cmocka_unit_test(test_every_failure_of_an_input_is_passed_on),
     };
 
