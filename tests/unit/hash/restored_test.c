@@ -97,6 +97,17 @@ static void check_unknown_is_kept(handle *h, uint64_t id)
     expect_all(h, 'b', KEYS, 0);
 }
 
+/* The index is made while the segment is damaged, without a hint. */
+static void check_restored_while_open(handle *h, uint64_t id)
+{
+    damage(h, id, DAMAGED_OFFSET);
+    h->options.damage = CASK_DAMAGE_SERVE;
+    restore(h, id, true); /* damages it */
+    damage(h, id, DAMAGED_OFFSET);
+    assert_int_equal(write_hint(h->db->store, id), CASK_CORRUPT);
+    check_unknown_is_kept(h, id);
+}
+
 /* The index has been made without what could not be read; then the file came
  * back. */
 static void test_what_the_index_does_not_know_is_not_merged_away(void **state)
@@ -107,12 +118,7 @@ static void test_what_the_index_does_not_know_is_not_merged_away(void **state)
     uint64_t id = begin_damaged(h, &key);
 
     assert_int_equal(try_merge_all(h, &report), CASK_CORRUPT);
-    damage(h, id, DAMAGED_OFFSET);
-    h->options.damage = CASK_DAMAGE_SERVE;
-    restore(h, id, true); /* damages it, without a hint */
-    damage(h, id, DAMAGED_OFFSET);
-    assert_int_equal(write_hint(h->db->store, id), CASK_CORRUPT);
-    check_unknown_is_kept(h, id);
+    check_restored_while_open(h, id);
 }
 
 /* No merge has met the damage. */
@@ -122,12 +128,7 @@ static void test_nor_by_the_first_merge(void **state)
     unsigned key;
     uint64_t id = begin_damaged(h, &key);
 
-    damage(h, id, DAMAGED_OFFSET);
-    h->options.damage = CASK_DAMAGE_SERVE;
-    restore(h, id, true); /* damages it, without a hint */
-    damage(h, id, DAMAGED_OFFSET);
-    assert_int_equal(write_hint(h->db->store, id), CASK_CORRUPT);
-    check_unknown_is_kept(h, id);
+    check_restored_while_open(h, id);
 }
 
 /* The whole file was away when the index was made. */

@@ -53,6 +53,17 @@ typedef struct choice_row {
 #define NONE COMPACTION_REASON_NONE
 #define ALL_KEYS 0, 99
 
+#define FOUR_RUNS(level, newest, size)                                         \
+    {level, newest, ALL_KEYS, .mib = (size)},                                  \
+        {level, (newest)-1, ALL_KEYS, .mib = (size)},                          \
+        {level, (newest)-2, ALL_KEYS, .mib = (size)},                          \
+    {                                                                          \
+        level, (newest)-3, ALL_KEYS, .mib = (size)                             \
+    }
+/* Eight of a size, one after the other, the newest first. */
+#define EIGHT_RUNS(level, newest, size)                                        \
+    FOUR_RUNS(level, newest, size), FOUR_RUNS(level, (newest)-4, size)
+
 /* By default: lazy joins 8 runs, sweeps above a fifth of the last level, at
  * least 128 MiB; leveled joins 4 runs, ratio 8; tiered joins 8. */
 static const choice_row rows[] = {
@@ -72,33 +83,11 @@ static const choice_row rows[] = {
                {LAST, 1, ALL_KEYS, .mib = 4000}}},
     {"lazy: eight runs of a level are one of the next", LAZY, "1 2 3 4 5 6 7 8",
      COMPACTION_REASON_RUNS, 1, "",
-     .facts = {{0, 18, ALL_KEYS, .mib = 64},
-               {0, 17, ALL_KEYS, .mib = 64},
-               {0, 16, ALL_KEYS, .mib = 64},
-               {0, 15, ALL_KEYS, .mib = 64},
-               {0, 14, ALL_KEYS, .mib = 64},
-               {0, 13, ALL_KEYS, .mib = 64},
-               {0, 12, ALL_KEYS, .mib = 64},
-               {0, 11, ALL_KEYS, .mib = 64},
-               {LAST, 1, ALL_KEYS, .mib = 40000}}},
+     .facts = {EIGHT_RUNS(0, 18, 64), {LAST, 1, ALL_KEYS, .mib = 40000}}},
     {"lazy: the shallower level first", LAZY, "1 2 3 4 5 6 7 8",
      COMPACTION_REASON_RUNS, 1, "",
-     .facts = {{0, 18, ALL_KEYS, .mib = 9},
-               {0, 17, ALL_KEYS, .mib = 9},
-               {0, 16, ALL_KEYS, .mib = 9},
-               {0, 15, ALL_KEYS, .mib = 9},
-               {0, 14, ALL_KEYS, .mib = 9},
-               {0, 13, ALL_KEYS, .mib = 9},
-               {0, 12, ALL_KEYS, .mib = 9},
-               {0, 11, ALL_KEYS, .mib = 9},
-               {1, 9, ALL_KEYS, .mib = 99},
-               {1, 8, ALL_KEYS, .mib = 99},
-               {1, 7, ALL_KEYS, .mib = 99},
-               {1, 6, ALL_KEYS, .mib = 99},
-               {1, 5, ALL_KEYS, .mib = 99},
-               {1, 4, ALL_KEYS, .mib = 99},
-               {1, 3, ALL_KEYS, .mib = 99},
-               {1, 2, ALL_KEYS, .mib = 99},
+     .facts = {EIGHT_RUNS(0, 18, 9),
+               EIGHT_RUNS(1, 9, 99),
                {LAST, 1, ALL_KEYS, .mib = 40000}}},
     {"lazy: runs without common keys are one as they are", LAZY,
      "1 2 3 4 5 6 7 8", COMPACTION_REASON_RUNS, 1, "m",
@@ -170,14 +159,7 @@ static const choice_row rows[] = {
      .facts = {{1, 4, ALL_KEYS, .mib = 450}, {LAST, 1, ALL_KEYS, .mib = 4000}}},
     {"lazy: while a sweep goes on nothing gets below it", LAZY,
      "1 2 3 4 5 6 7 8", COMPACTION_REASON_RUNS, 0, "",
-     .facts = {{0, 28, ALL_KEYS, .mib = 64},
-               {0, 27, ALL_KEYS, .mib = 64},
-               {0, 26, ALL_KEYS, .mib = 64},
-               {0, 25, ALL_KEYS, .mib = 64},
-               {0, 24, ALL_KEYS, .mib = 64},
-               {0, 23, ALL_KEYS, .mib = 64},
-               {0, 22, ALL_KEYS, .mib = 64},
-               {0, 21, ALL_KEYS, .mib = 64},
+     .facts = {EIGHT_RUNS(0, 28, 64),
                {0, 20, 50, 99, 32, .is_begun = true},
                {LAST, 1, ALL_KEYS, .mib = 40000}}},
     {"lazy: meanwhile a large run is not joined with few small ones", LAZY,
@@ -263,25 +245,9 @@ static const choice_row rows[] = {
 
     {"tiered: eight runs are one of the next level", TIERED, "1 2 3 4 5 6 7 8",
      COMPACTION_REASON_RUNS, 1, "",
-     .facts = {{0, 18, ALL_KEYS, .mib = 64},
-               {0, 17, ALL_KEYS, .mib = 64},
-               {0, 16, ALL_KEYS, .mib = 64},
-               {0, 15, ALL_KEYS, .mib = 64},
-               {0, 14, ALL_KEYS, .mib = 64},
-               {0, 13, ALL_KEYS, .mib = 64},
-               {0, 12, ALL_KEYS, .mib = 64},
-               {0, 11, ALL_KEYS, .mib = 64},
-               {1, 9, ALL_KEYS, .mib = 512}}},
+     .facts = {EIGHT_RUNS(0, 18, 64), {1, 9, ALL_KEYS, .mib = 512}}},
     {"tiered: the oldest runs' tombstones go", TIERED, "1 2 3 4 5 6 7 8",
-     COMPACTION_REASON_RUNS, 1, "d",
-     .facts = {{0, 18, ALL_KEYS, .mib = 64},
-               {0, 17, ALL_KEYS, .mib = 64},
-               {0, 16, ALL_KEYS, .mib = 64},
-               {0, 15, ALL_KEYS, .mib = 64},
-               {0, 14, ALL_KEYS, .mib = 64},
-               {0, 13, ALL_KEYS, .mib = 64},
-               {0, 12, ALL_KEYS, .mib = 64},
-               {0, 11, ALL_KEYS, .mib = 64}}},
+     COMPACTION_REASON_RUNS, 1, "d", .facts = {EIGHT_RUNS(0, 18, 64)}},
     {"tiered: no bound on space", TIERED, "", NONE, 0, "",
      .facts = {{1, 3, ALL_KEYS, .mib = 512},
                {1, 2, ALL_KEYS, .mib = 512},
