@@ -142,7 +142,7 @@ static cask_status check_kind(const cask_run_entry *entry, cask_error *err)
                           "a delete has no value, and does not expire");
     case CASK_RUN_DELETE_RANGE:
         return entry->value.size <= CASK_KEY_MAX_BYTES && !expires &&
-                       run_compare(entry->key, entry->value) < 0
+                       key_compare(entry->key, entry->value) < 0
                    ? CASK_OK
                    : fail(err, CASK_INVALID, 0,
                           "a range ends behind its start, at most %u bytes "

@@ -209,11 +209,19 @@ static cask_status check_same_key(store_handle *store,
     return found.other_key ? fail_same_hash(store, err) : CASK_OK;
 }
 
+/* After an append: what is to be written back early begins outside the lock. */
+static void unlock_written(store_handle *store)
+{
+    store_writeback writeback = store_writeback_take_locked(store);
+
+    store_unlock(store);
+    store_writeback_begin(store, writeback);
+}
+
 cask_status hash_write(store_handle *store, store_record *records, size_t count,
                        uint64_t *ret_sequence, cask_error *err)
 {
     const write_room room = room_for(store, records, count);
-    store_writeback writeback;
     cask_status status = CASK_OK;
 
     for (size_t i = 0; i < count && status == CASK_OK; i++) {
@@ -226,9 +234,7 @@ cask_status hash_write(store_handle *store, store_record *records, size_t count,
         return status;
     }
     status = append(store, records, count, ret_sequence, err);
-    writeback = store_writeback_take_locked(store);
-    store_unlock(store);
-    store_writeback_begin(store, writeback);
+    unlock_written(store);
     return status == CASK_OK ? settle(store, *ret_sequence, err) : status;
 }
 
@@ -285,7 +291,6 @@ static cask_status write_at(store_handle *store, store_record *record,
 {
     cask_status status =
         lock_with_room(store, room_for(store, record, 1), 1, err);
-    store_writeback writeback;
 
     if (status != CASK_OK) {
         return status;
@@ -295,9 +300,7 @@ static cask_status write_at(store_handle *store, store_record *record,
     } else {
         status = append(store, record, 1, ret_sequence, err);
     }
-    writeback = store_writeback_take_locked(store);
-    store_unlock(store);
-    store_writeback_begin(store, writeback);
+    unlock_written(store);
     return status;
 }
 

@@ -47,28 +47,14 @@ keydir_hash keydir_hash_of(siphash_value value)
     return hash;
 }
 
-/* Words come from shared memory that a damaged process may have written: a
- * reader must not be led outside the heap. */
-static bool is_inside(const region_handle *region, uint64_t line,
-                      uint64_t lines)
-{
-    uint64_t end =
-        atomic_load_explicit(&region->header->heap.end, memory_order_relaxed);
-
-    if (end > region->map_size / REGION_LINE) {
-        end = region->map_size / REGION_LINE; /* see region_is_covered() */
-    }
-    return line >= REGION_HEAP_OFFSET / REGION_LINE && line <= end &&
-           lines <= end - line;
-}
-
 static _Atomic uint64_t *word_of(const region_handle *region, uint64_t root,
                                  keydir_hash hash)
 {
     unsigned depth = root_depth(root);
     uint64_t lines = ((uint64_t)KEYDIR_SHARDS << depth) * 8 / REGION_LINE;
 
-    if (depth > DEPTH_MOST || !is_inside(region, root_line(root), lines)) {
+    if (depth > DEPTH_MOST ||
+        !region_has_lines(region, root_line(root), lines)) {
         return NULL;
     }
     return directory_word(region, root, directory_index(hash, depth));
@@ -84,7 +70,7 @@ static keydir_slot *search(const region_handle *region, uint64_t word,
     uint32_t probes = lines < PROBE_LINES ? lines : PROBE_LINES;
 
     *ret_free = NULL;
-    if (!is_inside(region, word_line(word), lines)) {
+    if (!region_has_lines(region, word_line(word), lines)) {
         return NULL;
     }
     for (uint32_t i = 0; i < probes; i++) {

@@ -9,8 +9,7 @@
 #ifndef CASKADE_ITER_INPUT_H
 #define CASKADE_ITER_INPUT_H
 
-#include <string.h>
-
+#include "base/key_order.h"
 #include "caskade.h"
 
 /*
@@ -35,18 +34,6 @@ typedef struct iter_input {
     bool is_stable; /* bytes that its entries lend stay valid as long as it is
                        used; else until it is moved */
 } iter_input;
-
-/* The order of keys: by bytes, a shorter one first. < 0, 0, > 0. */
-static inline int iter_compare(cask_slice a, cask_slice b)
-{
-    size_t size = a.size < b.size ? a.size : b.size;
-    int order = size > 0 ? memcmp(a.data, b.data, size) : 0;
-
-    if (order != 0) {
-        return order;
-    }
-    return a.size < b.size ? -1 : a.size > b.size;
-}
 
 /*
  * Sequences at which the store is looked at, ascending: those of snapshots, and
@@ -86,12 +73,12 @@ typedef struct iter_bounds {
 
 static inline bool iter_is_below(const iter_bounds *bounds, cask_slice key)
 {
-    return bounds->lower.data != NULL && iter_compare(key, bounds->lower) < 0;
+    return bounds->lower.data != NULL && key_compare(key, bounds->lower) < 0;
 }
 
 static inline bool iter_is_above(const iter_bounds *bounds, cask_slice key)
 {
-    return bounds->upper.data != NULL && iter_compare(key, bounds->upper) >= 0;
+    return bounds->upper.data != NULL && key_compare(key, bounds->upper) >= 0;
 }
 
 /* Whether a put or pointer has expired: it is a tombstone then. */

@@ -80,7 +80,7 @@ static merge_node node_of(const iter_merge *m, uint32_t input)
 static int compare_entries(const cask_run_entry *a, uint32_t input_a,
                            const cask_run_entry *b, uint32_t input_b)
 {
-    int order = iter_compare(a->key, b->key);
+    int order = key_compare(a->key, b->key);
 
     if (order != 0) {
         return order;

@@ -43,7 +43,7 @@ static int compare_starts(const void *a, const void *b)
     const iter_range *left = a;
     const iter_range *right = b;
 
-    return iter_compare(left->from, right->from);
+    return key_compare(left->from, right->from);
 }
 
 static int compare_slices(const void *a, const void *b)
@@ -51,14 +51,14 @@ static int compare_slices(const void *a, const void *b)
     const cask_slice *left = a;
     const cask_slice *right = b;
 
-    return iter_compare(*left, *right);
+    return key_compare(*left, *right);
 }
 
 static int compare_pieces(const void *a, const void *b)
 {
     const ranges_piece *left = a;
     const ranges_piece *right = b;
-    int order = iter_compare(left->range.from, right->range.from);
+    int order = key_compare(left->range.from, right->range.from);
 
     if (order != 0) {
         return order;
@@ -122,7 +122,7 @@ static void add_piece(iter_ranges *set, iter_range range, size_t moment)
         ranges_piece *before = &set->pieces[set->count - 1];
 
         if (before->range.sequence == range.sequence &&
-            iter_compare(before->range.to, range.from) == 0) {
+            key_compare(before->range.to, range.from) == 0) {
             before->range.to = range.to;
             return;
         }
@@ -146,16 +146,14 @@ static void sweep(iter_ranges *set, ranges_sweep *w, size_t moment)
     for (size_t i = 0; i < 2 * w->count; i++) {
         cask_slice end = w->ends[i];
 
-        while (next < w->count &&
-               iter_compare(w->ranges[next].from, end) <= 0) {
+        while (next < w->count && key_compare(w->ranges[next].from, end) <= 0) {
             push(w, next++);
         }
-        while (w->open > 0 &&
-               iter_compare(w->ranges[w->heap[0]].to, end) <= 0) {
+        while (w->open > 0 && key_compare(w->ranges[w->heap[0]].to, end) <= 0) {
             pop(w);
         }
         /* Behind the last end nothing is open. */
-        if (w->open > 0 && iter_compare(end, w->ends[i + 1]) < 0) {
+        if (w->open > 0 && key_compare(end, w->ends[i + 1]) < 0) {
             const iter_range piece = {end, w->ends[i + 1],
                                       w->ranges[w->heap[0]].sequence};
 
@@ -185,7 +183,7 @@ static void select_ranges(const iter_ranges *set, const iter_range *ranges,
         iter_range range = cut(ranges[i], bounds);
 
         if (iter_moment_of(set->moments, range.sequence) == moment &&
-            iter_compare(range.from, range.to) < 0) {
+            key_compare(range.from, range.to) < 0) {
             w->ranges[w->count++] = range;
         }
     }
@@ -263,9 +261,9 @@ void iter_ranges_free(iter_ranges *set)
 static bool is_place_of(const iter_ranges *set, size_t at, size_t end,
                         cask_slice key)
 {
-    return at < end && iter_compare(set->pieces[at].range.from, key) <= 0 &&
+    return at < end && key_compare(set->pieces[at].range.from, key) <= 0 &&
            (at + 1 == end ||
-            iter_compare(key, set->pieces[at + 1].range.from) < 0);
+            key_compare(key, set->pieces[at + 1].range.from) < 0);
 }
 
 uint64_t iter_ranges_newest(iter_ranges *set, size_t moment, cask_slice key)
@@ -285,7 +283,7 @@ uint64_t iter_ranges_newest(iter_ranges *set, size_t moment, cask_slice key)
         while (high - low > 1) {
             size_t middle = low + (high - low) / 2;
 
-            if (iter_compare(set->pieces[middle].range.from, key) <= 0) {
+            if (key_compare(set->pieces[middle].range.from, key) <= 0) {
                 low = middle;
             } else {
                 high = middle;
@@ -293,8 +291,8 @@ uint64_t iter_ranges_newest(iter_ranges *set, size_t moment, cask_slice key)
         }
         set->last[moment] = low;
     }
-    if (iter_compare(set->pieces[low].range.from, key) <= 0 &&
-        iter_compare(key, set->pieces[low].range.to) < 0) {
+    if (key_compare(set->pieces[low].range.from, key) <= 0 &&
+        key_compare(key, set->pieces[low].range.to) < 0) {
         return set->pieces[low].range.sequence;
     }
     return 0;
@@ -352,7 +350,7 @@ static size_t count_before(const iter_ranges *set, cask_slice key, bool with)
 
     while (low < high) {
         size_t middle = low + (high - low) / 2;
-        int order = iter_compare(set->ordered[middle].range.from, key);
+        int order = key_compare(set->ordered[middle].range.from, key);
 
         if (order < 0 || (order == 0 && with)) {
             low = middle + 1;

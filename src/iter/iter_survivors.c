@@ -198,7 +198,7 @@ static cask_status look(iter_survivors *it, cask_error *err)
         return status;
     }
     if (!it->has_key ||
-        iter_compare(iter_merge_entry(it->merge)->key, it->key) != 0) {
+        key_compare(iter_merge_entry(it->merge)->key, it->key) != 0) {
         prune_queue(it);
         if (it->given < it->ready) {
             return CASK_OK;

@@ -106,7 +106,7 @@ static cask_status pass_forward(iter_visible *it, cask_error *err)
     do {
         status = iter_merge_next(it->merge, err);
     } while (status == CASK_OK &&
-             iter_compare(iter_merge_entry(it->merge)->key, it->key) <= 0);
+             key_compare(iter_merge_entry(it->merge)->key, it->key) <= 0);
     return status;
 }
 
@@ -149,7 +149,7 @@ static cask_status pass_back(iter_visible *it, cask_slice key, cask_error *err)
     cask_status status = CASK_OK;
 
     while (status == CASK_OK &&
-           iter_compare(iter_merge_entry(it->merge)->key, key) >= 0) {
+           key_compare(iter_merge_entry(it->merge)->key, key) >= 0) {
         status = iter_merge_previous(it->merge, err);
     }
     return status;
@@ -180,7 +180,7 @@ static cask_status take_newest(iter_visible *it, bool *ret_any, cask_error *err)
             status = iter_merge_previous(it->merge, err);
         }
         if (status == CASK_OK &&
-            iter_compare(iter_merge_entry(it->merge)->key, it->key) != 0) {
+            key_compare(iter_merge_entry(it->merge)->key, it->key) != 0) {
             return CASK_OK;
         }
     }
@@ -228,7 +228,7 @@ static cask_status seek_forward(iter_visible *it, cask_run_seek how,
     cask_slice lower = it->options.bounds.lower;
 
     if (lower.data != NULL &&
-        (how == CASK_RUN_FIRST || iter_compare(key, lower) < 0)) {
+        (how == CASK_RUN_FIRST || key_compare(key, lower) < 0)) {
         how = CASK_RUN_AT_LEAST;
         key = lower;
     }
@@ -242,7 +242,7 @@ static cask_status seek_back(iter_visible *it, cask_run_seek how,
 {
     cask_slice upper = it->options.bounds.upper;
     bool is_bound = upper.data != NULL &&
-                    (how == CASK_RUN_LAST || iter_compare(key, upper) >= 0);
+                    (how == CASK_RUN_LAST || key_compare(key, upper) >= 0);
     cask_status status;
 
     if (is_bound) {

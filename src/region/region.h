@@ -54,6 +54,22 @@ static inline bool region_is_covered(const region_handle *region)
 /* The error for one that is not. */
 cask_status region_fail_uncovered(const region_handle *region, cask_error *err);
 
+/* Whether `lines` lines from `line` are in the heap, and mapped. Words of
+ * shared memory may be out of date, or written by a damaged process: they must
+ * lead nobody elsewhere. */
+static inline bool region_has_lines(const region_handle *region, uint64_t line,
+                                    uint64_t lines)
+{
+    uint64_t end =
+        atomic_load_explicit(&region->header->heap.end, memory_order_relaxed);
+
+    if (end > region->map_size / REGION_LINE) {
+        end = region->map_size / REGION_LINE; /* see region_is_covered() */
+    }
+    return line >= REGION_HEAP_OFFSET / REGION_LINE && line <= end &&
+           lines <= end - line;
+}
+
 /* The name of the store's region file in a directory of regions. */
 void region_name(const region_identity *identity,
                  char ret_name[REGION_NAME_SIZE]);

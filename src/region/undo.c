@@ -30,21 +30,6 @@ static void set(_Atomic uint64_t *word, uint64_t value)
     atomic_signal_fence(memory_order_seq_cst);
 }
 
-/* Shared memory that a damaged process may have written must not lead outside
- * of the heap. */
-static bool is_inside(const region_handle *region, uint64_t line,
-                      uint64_t lines)
-{
-    uint64_t end =
-        atomic_load_explicit(&region->header->heap.end, memory_order_relaxed);
-
-    if (end > region->map_size / REGION_LINE) {
-        end = region->map_size / REGION_LINE;
-    }
-    return line >= REGION_HEAP_OFFSET / REGION_LINE && line <= end &&
-           lines <= end - line;
-}
-
 /* ---- Buckets ---- */
 
 static uint64_t bucket_lines(unsigned log2)
@@ -61,7 +46,7 @@ static _Atomic uint64_t *bucket_of(const region_handle *region, undo_key key)
     uint64_t line = word >> BUCKET_LOG2_BITS;
 
     if (word == 0 || log2 > BUCKETS_MOST_LOG2 ||
-        !is_inside(region, line, bucket_lines(log2))) {
+        !region_has_lines(region, line, bucket_lines(log2))) {
         return NULL;
     }
     return (_Atomic uint64_t *)region_line(region, line) +
@@ -120,7 +105,7 @@ static region_undo_entry *entry_of(const region_handle *region, uint64_t number)
         chunk_of(region, number / UNDO_CHUNK_ENTRIES), memory_order_acquire);
     region_undo_entry *entries;
 
-    if (!is_inside(region, line, UNDO_CHUNK_LINES)) {
+    if (!region_has_lines(region, line, UNDO_CHUNK_LINES)) {
         return NULL;
     }
     entries = region_line(region, line);

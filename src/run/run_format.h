@@ -17,6 +17,7 @@
 #include <stdbool.h>
 
 #include "base/bytes.h"
+#include "base/key_order.h"
 #include "base/siphash.h"
 #include "log/file_format.h"
 #include "log/record_format.h"
@@ -158,18 +159,6 @@ static inline void run_pointer_encode(const run_pointer *pointer,
 static inline run_pointer run_pointer_decode(const uint8_t in[RUN_POINTER_SIZE])
 {
     return (run_pointer){load_u64(in), load_u64(in + 8), load_u64(in + 16)};
-}
-
-/* The order of keys: by bytes, a shorter one first. < 0, 0, > 0. */
-static inline int run_compare(cask_slice a, cask_slice b)
-{
-    size_t size = a.size < b.size ? a.size : b.size;
-    int order = size > 0 ? memcmp(a.data, b.data, size) : 0;
-
-    if (order != 0) {
-        return order;
-    }
-    return a.size < b.size ? -1 : a.size > b.size;
 }
 
 /* Leading bytes that two keys share. */

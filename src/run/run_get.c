@@ -115,7 +115,7 @@ static cask_status find_version(const cask_run *run, cask_slice key,
         }
         status = run_read_record(run, next, record, err);
         if (status == CASK_OK &&
-            run_compare(run_record_key(record), key) != 0) {
+            key_compare(run_record_key(record), key) != 0) {
             return CASK_NOT_FOUND;
         }
     }

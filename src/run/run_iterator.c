@@ -128,7 +128,7 @@ typedef struct boundary {
 /* Whether a key is in front of the boundary. */
 static bool is_before(cask_slice key, const boundary *where)
 {
-    int order = run_compare(key, where->key);
+    int order = key_compare(key, where->key);
 
     return order < 0 || (order == 0 && where->behind);
 }
@@ -216,7 +216,7 @@ static int compare_shared(const cask_run *run, cask_slice key)
     cask_slice shared = {run->smallest.data, run->skip};
     cask_slice start = {key.data, key.size < run->skip ? key.size : run->skip};
 
-    return run_compare(start, shared);
+    return key_compare(start, shared);
 }
 
 /* The offset of the first record behind the boundary, or of the end. */

@@ -84,7 +84,7 @@ static cask_status take_bounds(cask_run *run, cask_error *err)
     from += run->largest.size;
     run->end = (cask_slice){from, run->footer.end_bytes};
     run->skip = run_shared(run->smallest, run->largest);
-    if (run_compare(run->smallest, run->largest) > 0) {
+    if (key_compare(run->smallest, run->largest) > 0) {
         return fail(err, CASK_CORRUPT, 0,
                     "%s: offset %" PRIu64 ": the largest key is smaller than "
                     "the smallest",
@@ -111,7 +111,7 @@ static cask_status take_range(const cask_run *run, uint32_t index,
     run_describe(&record, &entry);
     if (entry.kind != CASK_RUN_DELETE_RANGE ||
         (before != NULL && (offset <= before->offset ||
-                            run_compare(entry.key, before->start) < 0))) {
+                            key_compare(entry.key, before->start) < 0))) {
         return fail(err, CASK_CORRUPT, 0,
                     "%s: offset %" PRIu64 ": row %" PRIu32
                     " of the ranges names offset %" PRIu64

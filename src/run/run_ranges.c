@@ -12,7 +12,7 @@ static int compare_bounds(const void *left, const void *right)
     const cask_slice *a = left;
     const cask_slice *b = right;
 
-    return run_compare(*a, *b);
+    return key_compare(*a, *b);
 }
 
 typedef struct age {
@@ -45,7 +45,7 @@ static cask_status collect_bounds(run_ranges *ranges, cask_error *err)
     qsort(ranges->bounds, all, sizeof(*ranges->bounds), compare_bounds);
     for (uint64_t i = 0; i < all; i++) {
         if (kept == 0 ||
-            run_compare(ranges->bounds[kept - 1], ranges->bounds[i]) != 0) {
+            key_compare(ranges->bounds[kept - 1], ranges->bounds[i]) != 0) {
             ranges->bounds[kept++] = ranges->bounds[i];
         }
     }
@@ -62,7 +62,7 @@ static uint32_t count_bounds(const run_ranges *ranges, cask_slice key)
     while (low < high) {
         uint32_t middle = low + (high - low) / 2;
 
-        if (run_compare(ranges->bounds[middle], key) <= 0) {
+        if (key_compare(ranges->bounds[middle], key) <= 0) {
             low = middle + 1;
         } else {
             high = middle;

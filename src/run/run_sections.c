@@ -169,7 +169,7 @@ static void note_range(run_sections *s, uint32_t place, cask_slice end)
 {
     add(&s->ranges, &place, sizeof(place));
     s->footer.ranges++;
-    if (s->footer.ranges == 1 || run_compare(end, slice_of(&s->end)) > 0) {
+    if (s->footer.ranges == 1 || key_compare(end, slice_of(&s->end)) > 0) {
         replace(&s->end, end);
     }
 }
@@ -189,7 +189,7 @@ cask_status run_sections_note(run_sections *s, uint64_t offset,
 {
     bool is_range = entry->kind == CASK_RUN_DELETE_RANGE;
     bool is_first = s->footer.records == 0;
-    bool is_new = is_first || run_compare(entry->key, slice_of(&s->last)) != 0;
+    bool is_new = is_first || key_compare(entry->key, slice_of(&s->last)) != 0;
     uint32_t place = (uint32_t)(offset / 8);
     cask_status status = reserve(s, entry, err);
 

@@ -90,7 +90,7 @@ static cask_status check_order(const cask_run_writer *writer,
     const run_sections *sections = &writer->sections;
     const cask_slice last = {sections->last.data, sections->last.size};
     uint64_t number = sections->footer.records + 1;
-    int order = number == 1 ? 1 : run_compare(entry->key, last);
+    int order = number == 1 ? 1 : key_compare(entry->key, last);
 
     if (order < 0) {
         return fail(err, CASK_INVALID, 0,

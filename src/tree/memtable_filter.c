@@ -14,7 +14,7 @@ static _Atomic uint64_t *line_of(const memtable_view *view, uint64_t hash)
     uint64_t number = ((hash >> 32) * memtable_load(&m->filter_lines)) >> 32;
     uint64_t line = memtable_line(m, number);
 
-    if (!memtable_is_inside(view->region, line, 1)) {
+    if (!region_has_lines(view->region, line, 1)) {
         return NULL;
     }
     return region_line(view->region, line);

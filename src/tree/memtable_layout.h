@@ -175,23 +175,8 @@ static inline uint64_t memtable_line(const memtable *m, uint64_t number)
            number % MEMTABLE_CHUNK_LINES;
 }
 
-/* Words come from shared memory that may be used for something else by now: a
- * reader must not be led outside the heap. */
-static inline bool memtable_is_inside(const region_handle *region,
-                                      uint64_t line, uint64_t lines)
-{
-    uint64_t end =
-        atomic_load_explicit(&region->header->heap.end, memory_order_relaxed);
-
-    if (end > region->map_size / REGION_LINE) {
-        end = region->map_size / REGION_LINE; /* see region_is_covered() */
-    }
-    return line >= REGION_HEAP_OFFSET / REGION_LINE && line <= end &&
-           lines <= end - line;
-}
-
-/* Take memory for a node of this level, with a generation of its own; its word
- * is 0. Returns a reference, 0 if there is no memory. (memtable.c) */
+/* Take memory for a node of this level, with a generation of its own. Returns a
+ * reference, 0 if there is no memory. (memtable.c) */
 uint64_t memtable_take_node(const memtable_view *view, uint32_t level);
 
 /* A node that no word leads to any more may be used again. (memtable.c) */

@@ -187,67 +187,65 @@ static memtable_result seek(memtable_cursor *cursor, memtable_search *s,
     return arrive(cursor);
 }
 
-memtable_result memtable_seek(memtable_cursor *cursor,
-                              const memtable_view *view, cask_slice key,
-                              uint64_t sequence)
+/* To the first entry from (key, sequence) on, or the last one before it. */
+static memtable_result seek_key(memtable_cursor *cursor,
+                                const memtable_view *view, cask_slice key,
+                                uint64_t sequence, bool after, bool back)
 {
     memtable_search s;
 
     s.view = view;
     s.key = key;
     s.sequence = sequence;
-    s.after = false;
-    return seek(cursor, &s, WAY_BY_KEY, false);
+    s.after = after;
+    return seek(cursor, &s, WAY_BY_KEY, back);
+}
+
+static memtable_result seek_end(memtable_cursor *cursor,
+                                const memtable_view *view, memtable_way way)
+{
+    bool is_last = way == WAY_LAST;
+    memtable_search s;
+
+    s.view = view;
+    s.key = (cask_slice){NULL, 0};
+    s.sequence = is_last ? 0 : UINT64_MAX;
+    s.after = is_last;
+    return seek(cursor, &s, way, is_last);
+}
+
+memtable_result memtable_seek(memtable_cursor *cursor,
+                              const memtable_view *view, cask_slice key,
+                              uint64_t sequence)
+{
+    return seek_key(cursor, view, key, sequence, false, false);
 }
 
 memtable_result memtable_seek_back(memtable_cursor *cursor,
                                    const memtable_view *view, cask_slice key,
                                    uint64_t sequence)
 {
-    memtable_search s;
-
-    s.view = view;
-    s.key = key;
-    s.sequence = sequence;
-    s.after = true;
-    return seek(cursor, &s, WAY_BY_KEY, true);
+    return seek_key(cursor, view, key, sequence, true, true);
 }
 
 memtable_result memtable_seek_first(memtable_cursor *cursor,
                                     const memtable_view *view)
 {
-    memtable_search s;
-
-    s.view = view;
-    s.key = (cask_slice){NULL, 0};
-    s.sequence = UINT64_MAX;
-    s.after = false;
-    return seek(cursor, &s, WAY_FIRST, false);
+    return seek_end(cursor, view, WAY_FIRST);
 }
 
 memtable_result memtable_seek_last(memtable_cursor *cursor,
                                    const memtable_view *view)
 {
-    memtable_search s;
-
-    s.view = view;
-    s.key = (cask_slice){NULL, 0};
-    s.sequence = 0;
-    s.after = true;
-    return seek(cursor, &s, WAY_LAST, true);
+    return seek_end(cursor, view, WAY_LAST);
 }
 
 /* The leaf that was copied is at its end: on from its last entry, or back from
  * its first, by key and sequence. */
 static memtable_result leave(memtable_cursor *cursor, bool back)
 {
-    memtable_search s;
-
-    s.view = cursor->view;
-    s.key = cursor->entry.key;
-    s.sequence = cursor->entry.sequence;
-    s.after = !back;
-    return seek(cursor, &s, WAY_BY_KEY, back);
+    return seek_key(cursor, cursor->view, cursor->entry.key,
+                    cursor->entry.sequence, !back, back);
 }
 
 memtable_result memtable_next(memtable_cursor *cursor)

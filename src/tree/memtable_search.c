@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "base/bytes.h"
+#include "base/key_order.h"
 
 bool memtable_read(const memtable_view *view, uint32_t stored,
                    memtable_entry *ret_entry)
@@ -31,14 +32,6 @@ bool memtable_read(const memtable_view *view, uint32_t stored,
 
 /* ---- Comparing ---- */
 
-static int compare_keys(cask_slice a, cask_slice b)
-{
-    size_t both = a.size < b.size ? a.size : b.size;
-    int order = both == 0 ? 0 : memcmp(a.data, b.data, both);
-
-    return order != 0 ? order : (a.size > b.size) - (a.size < b.size);
-}
-
 /* Whether the entry at a place counts as before what is looked for. */
 static bool is_before(memtable_search *s, uint32_t stored)
 {
@@ -50,7 +43,7 @@ static bool is_before(memtable_search *s, uint32_t stored)
         return false;
     }
     s->compared_place = stored;
-    order = compare_keys(entry->key, s->key);
+    order = key_compare(entry->key, s->key);
     if (order == 0) {
         /* The newer ones first. */
         order =
@@ -183,16 +176,15 @@ static uint64_t open_node(const memtable_view *view, uint64_t reference,
     memtable_node *node = region_line(view->region, line);
     uint64_t word;
 
-    if (!memtable_is_inside(view->region, line, MEMTABLE_LEAF_LINES)) {
+    if (!region_has_lines(view->region, line, MEMTABLE_LEAF_LINES)) {
         return 0;
     }
     word = memtable_load(&node->word);
     if (node_generation(word) != reference_generation(reference) ||
-        (node_level(word) == 0
-             ? node_count(word) > MEMTABLE_LEAF_SLOTS
-             : node_count(word) > MEMTABLE_FENCES ||
-                   !memtable_is_inside(view->region, line,
-                                       MEMTABLE_INNER_LINES))) {
+        (node_level(word) == 0 ? node_count(word) > MEMTABLE_LEAF_SLOTS
+                               : node_count(word) > MEMTABLE_FENCES ||
+                                     !region_has_lines(view->region, line,
+                                                       MEMTABLE_INNER_LINES))) {
         return 0;
     }
     *ret_node = node;
@@ -244,7 +236,7 @@ static void prefetch_leaf(const memtable_view *view, uint64_t reference)
 {
     uint64_t line = reference_line(reference);
 
-    if (memtable_is_inside(view->region, line, MEMTABLE_LEAF_LINES)) {
+    if (region_has_lines(view->region, line, MEMTABLE_LEAF_LINES)) {
         const uint8_t *bytes = region_line(view->region, line);
 
         for (unsigned i = 0; i < MEMTABLE_LEAF_LINES; i++) {

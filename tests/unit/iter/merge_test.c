@@ -75,27 +75,6 @@ static void check_whole(const table_set *set, iter_merge *merge)
     assert_int_equal(iter_merge_previous(merge, NULL), CASK_INVALID);
 }
 
-/* Where a seek leads; set->entries: nowhere. */
-static size_t sought(const table_set *set, cask_run_seek how, cask_slice key)
-{
-    size_t at = 0;
-
-    if (how == CASK_RUN_FIRST) {
-        return 0;
-    }
-    if (how == CASK_RUN_LAST) {
-        return set->entries > 0 ? set->entries - 1 : 0;
-    }
-    while (at < set->entries && iter_compare(set->all[at].key, key) <
-                                    (how == CASK_RUN_AT_MOST ? 1 : 0)) {
-        at++;
-    }
-    if (how == CASK_RUN_AT_LEAST) {
-        return at;
-    }
-    return at > 0 ? at - 1 : set->entries;
-}
-
 /* Seek, then go to and fro. */
 static void check_walk(const table_set *set, iter_merge *merge,
                        const table_mix *mix, test_random *random)
@@ -103,7 +82,7 @@ static void check_walk(const table_set *set, iter_merge *merge,
     cask_run_seek how = (cask_run_seek)(test_random_next(random, 4) + 1);
     char room[TABLE_KEY_MAX];
     cask_slice key = table_random_key(mix, random, room);
-    size_t index = sought(set, how, key);
+    size_t index = table_sought(set->all, set->entries, how, key);
     cask_status status = iter_merge_seek(merge, how, key, NULL);
 
     check_at(set, merge, status, index);

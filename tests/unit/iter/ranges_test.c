@@ -39,8 +39,8 @@ static uint64_t newest_of(const table_set *set, const moment_list *list,
         const iter_range *range = &set->ranges[i];
 
         if (range->sequence > after && range->sequence <= list->at[moment] &&
-            iter_compare(range->from, key) <= 0 &&
-            iter_compare(key, range->to) < 0 && range->sequence > newest) {
+            key_compare(range->from, key) <= 0 &&
+            key_compare(key, range->to) < 0 && range->sequence > newest) {
             newest = range->sequence;
         }
     }
@@ -64,7 +64,7 @@ static void check_pieces(iter_ranges *ranges, size_t first_moment)
 
         assert_int_equal(entry.kind, CASK_RUN_DELETE_RANGE);
         assert_true(moment >= first_moment && moment < moments.count);
-        assert_true(iter_compare(entry.key, entry.value) < 0);
+        assert_true(key_compare(entry.key, entry.value) < 0);
         assert_true(count == 0 || table_compare(&before, &entry) < 0);
         assert_int_equal(iter_ranges_newest(ranges, moment, entry.key),
                          entry.info.sequence);

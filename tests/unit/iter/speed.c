@@ -86,7 +86,7 @@ static int compare(const void *a, const void *b)
     const cask_run_entry *left = a;
     const cask_run_entry *right = b;
 
-    return iter_compare(left->key, right->key);
+    return key_compare(left->key, right->key);
 }
 
 static uint64_t scramble(uint64_t value)
@@ -235,7 +235,7 @@ static size_t survived(flat_set *set, size_t shared_bytes)
 /* The plain way: a binary heap of inputs that compares keys. */
 static bool heap_less(const cask_run_entry *entries, size_t a, size_t b)
 {
-    int order = iter_compare(entries[a].key, entries[b].key);
+    int order = key_compare(entries[a].key, entries[b].key);
 
     return order != 0 ? order < 0
                       : entries[a].info.sequence > entries[b].info.sequence;

@@ -292,7 +292,7 @@ static void check_order(const survivors_round *r)
         assert_false(iter_is_above(bounds, entry->key));
         if (entry->kind == CASK_RUN_DELETE_RANGE &&
             bounds->upper.data != NULL) {
-            assert_true(iter_compare(entry->value, bounds->upper) <= 0);
+            assert_true(key_compare(entry->value, bounds->upper) <= 0);
         }
     }
 }
@@ -316,9 +316,9 @@ static bool counts_at_its_moment(const survivors_round *r, size_t index)
     for (size_t i = 0; i < r->set->entries; i++) {
         const cask_run_entry *other = &r->set->all[i];
         bool concerns = other->kind == CASK_RUN_DELETE_RANGE
-                            ? iter_compare(other->key, entry->key) <= 0 &&
-                                  iter_compare(entry->key, other->value) < 0
-                            : iter_compare(other->key, entry->key) == 0;
+                            ? key_compare(other->key, entry->key) <= 0 &&
+                                  key_compare(entry->key, other->value) < 0
+                            : key_compare(other->key, entry->key) == 0;
 
         if (concerns && other->info.sequence > entry->info.sequence &&
             iter_moment_of(moments, other->info.sequence) == moment) {
@@ -340,7 +340,7 @@ static bool is_kept(const survivors_round *r, size_t index)
     }
     for (size_t i = index + 1;
          i < set->entries &&
-         iter_compare(set->all[i].key, set->all[index].key) == 0;
+         key_compare(set->all[i].key, set->all[index].key) == 0;
          i++) {
         if (set->all[i].kind != CASK_RUN_DELETE_RANGE &&
             !is_tombstone(r, &set->all[i]) && counts_at_its_moment(r, i)) {

@@ -65,7 +65,7 @@ static cask_status table_seek(void *self, cask_run_seek how, cask_slice key,
     if (how == CASK_RUN_LAST) {
         at = t->count;
     } else if (how != CASK_RUN_FIRST) {
-        while (at < t->count && iter_compare(t->entries[at].key, key) <
+        while (at < t->count && key_compare(t->entries[at].key, key) <
                                     (how == CASK_RUN_AT_MOST ? 1 : 0)) {
             at++;
         }
@@ -185,7 +185,7 @@ static cask_run_entry random_entry(table_set *set, const table_mix *mix,
     }
     entry.value = table_random_key(mix, random, set->ends[i]);
     if (test_random_chance(random, mix->range_percent) &&
-        iter_compare(entry.key, entry.value) < 0) {
+        key_compare(entry.key, entry.value) < 0) {
         entry.kind = CASK_RUN_DELETE_RANGE;
         return entry;
     }
@@ -337,7 +337,7 @@ int table_compare(const void *a, const void *b)
 {
     const cask_run_entry *left = a;
     const cask_run_entry *right = b;
-    int order = iter_compare(left->key, right->key);
+    int order = key_compare(left->key, right->key);
 
     if (order != 0) {
         return order;
@@ -350,9 +350,30 @@ void assert_same_entry(const cask_run_entry *got,
 {
     assert_int_equal(got->info.sequence, expected->info.sequence);
     assert_int_equal(got->kind, expected->kind);
-    assert_int_equal(iter_compare(got->key, expected->key), 0);
-    assert_int_equal(iter_compare(got->value, expected->value), 0);
+    assert_int_equal(key_compare(got->key, expected->key), 0);
+    assert_int_equal(key_compare(got->value, expected->value), 0);
     assert_int_equal(got->info.expires_at_ms, expected->info.expires_at_ms);
     assert_int_equal(got->info.time_s, expected->info.time_s);
     assert_int_equal(got->pointer.offset, expected->pointer.offset);
+}
+
+size_t table_sought(const cask_run_entry *entries, size_t count,
+                    cask_run_seek how, cask_slice key)
+{
+    size_t at = 0;
+
+    if (how == CASK_RUN_FIRST) {
+        return 0;
+    }
+    if (how == CASK_RUN_LAST) {
+        return count > 0 ? count - 1 : 0;
+    }
+    while (at < count && key_compare(entries[at].key, key) <
+                             (how == CASK_RUN_AT_MOST ? 1 : 0)) {
+        at++;
+    }
+    if (how == CASK_RUN_AT_LEAST) {
+        return at;
+    }
+    return at > 0 ? at - 1 : count;
 }

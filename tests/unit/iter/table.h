@@ -96,4 +96,8 @@ void assert_same_entry(const cask_run_entry *got,
 /* Add an entry to text as table_set_of() reads it; `text` has TABLE_TEXT. */
 void table_describe(char *text, const cask_run_entry *entry);
 
+/* Where a seek among sorted entries leads; `count`: nowhere. */
+size_t table_sought(const cask_run_entry *entries, size_t count,
+                    cask_run_seek how, cask_slice key);
+
 #endif

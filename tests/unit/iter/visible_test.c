@@ -25,8 +25,8 @@ static bool is_range_over(const table_set *set, uint64_t sequence,
 
         if (range->sequence <= sequence &&
             range->sequence > entry->info.sequence &&
-            iter_compare(range->from, entry->key) <= 0 &&
-            iter_compare(entry->key, range->to) < 0) {
+            key_compare(range->from, entry->key) <= 0 &&
+            key_compare(entry->key, range->to) < 0) {
             return true;
         }
     }
@@ -44,7 +44,7 @@ static void fill_oracle(oracle *o, const table_set *set,
 
         if (entry->kind == CASK_RUN_DELETE_RANGE ||
             entry->info.sequence > options->sequence ||
-            (last != NULL && iter_compare(last->key, entry->key) == 0)) {
+            (last != NULL && key_compare(last->key, entry->key) == 0)) {
             continue;
         }
         last = entry;
@@ -113,26 +113,6 @@ static void check_whole(const oracle *o, iter_visible *it)
     assert_int_equal(iter_visible_previous(it, &got, NULL), CASK_INVALID);
 }
 
-static size_t sought(const oracle *o, cask_run_seek how, cask_slice key)
-{
-    size_t at = 0;
-
-    if (how == CASK_RUN_FIRST) {
-        return 0;
-    }
-    if (how == CASK_RUN_LAST) {
-        return o->count > 0 ? o->count - 1 : 0;
-    }
-    while (at < o->count && iter_compare(o->seen[at].key, key) <
-                                (how == CASK_RUN_AT_MOST ? 1 : 0)) {
-        at++;
-    }
-    if (how == CASK_RUN_AT_LEAST) {
-        return at;
-    }
-    return at > 0 ? at - 1 : o->count;
-}
-
 /* Records newer than the moment come into being while it is read. */
 static void write_one(table_set *set, const table_mix *mix, size_t *left,
                       test_random *random)
@@ -158,7 +138,7 @@ static void check_walks(table_set *set, const oracle *o, iter_visible *it,
         cask_run_seek how = (cask_run_seek)(test_random_next(random, 4) + 1);
         char room[TABLE_KEY_MAX];
         cask_slice key = table_random_key(mix, random, room);
-        size_t index = sought(o, how, key);
+        size_t index = table_sought(o->seen, o->count, how, key);
         const cask_run_entry *got = NULL;
         cask_status status = iter_visible_seek(it, how, key, &got, NULL);
 

@@ -37,7 +37,7 @@ static int compare_entries(const void *a, const void *b)
 {
     const cask_run_entry *left = a;
     const cask_run_entry *right = b;
-    int order = run_compare(left->key, right->key);
+    int order = key_compare(left->key, right->key);
 
     if (order != 0) {
         return order;
@@ -64,7 +64,7 @@ static cask_run_entry random_entry(oracle *o, size_t i, uint32_t letters,
     case 2:
         entry.value.size = random_key(o->values[i], letters, front);
         entry.value.data = o->values[i];
-        if (i % 16 == 0 && run_compare(entry.key, entry.value) < 0) {
+        if (i % 16 == 0 && key_compare(entry.key, entry.value) < 0) {
             entry.kind = CASK_RUN_DELETE_RANGE;
         }
         return entry;
@@ -105,7 +105,7 @@ static size_t expected_index(const oracle *o, cask_run_seek how, cask_slice key)
     if (how == CASK_RUN_LAST) {
         return o->count > 0 ? o->count - 1 : 0;
     }
-    while (at < o->count && run_compare(o->entries[at].key, key) <
+    while (at < o->count && key_compare(o->entries[at].key, key) <
                                 (how == CASK_RUN_AT_MOST ? 1 : 0)) {
         at++;
     }
@@ -175,9 +175,9 @@ static const cask_run_entry *expected_entry(const oracle *o, cask_slice key,
     for (size_t i = 0; i < o->count; i++) {
         const cask_run_entry *entry = &o->entries[i];
         bool concerns = entry->kind == CASK_RUN_DELETE_RANGE
-                            ? run_compare(entry->key, key) <= 0 &&
-                                  run_compare(key, entry->value) < 0
-                            : run_compare(entry->key, key) == 0;
+                            ? key_compare(entry->key, key) <= 0 &&
+                                  key_compare(key, entry->value) < 0
+                            : key_compare(entry->key, key) == 0;
 
         if (concerns && entry->info.sequence <= limit &&
             (best == NULL || entry->info.sequence > best->info.sequence)) {

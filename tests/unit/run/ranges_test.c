@@ -31,8 +31,8 @@ static uint64_t newest(const run_range *range, uint32_t count, cask_slice key,
     uint64_t best = 0;
 
     for (uint32_t i = 0; i < count; i++) {
-        if (run_compare(range[i].start, key) <= 0 &&
-            run_compare(key, range[i].end) < 0 &&
+        if (key_compare(range[i].start, key) <= 0 &&
+            key_compare(key, range[i].end) < 0 &&
             range[i].sequence <= max_sequence && range[i].sequence > best) {
             best = range[i].sequence;
         }
@@ -52,8 +52,8 @@ static void check_all(const run_ranges *ranges, uint64_t last_sequence)
 
             assert_int_equal(found != NULL ? found->sequence : 0, expected);
             if (found != NULL) {
-                assert_true(run_compare(found->start, key_at(key)) <= 0);
-                assert_true(run_compare(key_at(key), found->end) < 0);
+                assert_true(key_compare(found->start, key_at(key)) <= 0);
+                assert_true(key_compare(key_at(key), found->end) < 0);
             }
         }
     }
@@ -64,7 +64,7 @@ static int by_start(const void *left, const void *right)
     const run_range *a = left;
     const run_range *b = right;
 
-    return run_compare(a->start, b->start);
+    return key_compare(a->start, b->start);
 }
 
 static void test_the_newest_range_around_a_key_is_found(void **state)
