@@ -18,7 +18,6 @@
 
 #include "base/bytes.h"
 #include "base/key_order.h"
-#include "base/siphash.h"
 #include "log/file_format.h"
 #include "log/record_format.h"
 #include "log/segment_format.h"
@@ -55,10 +54,15 @@ typedef enum run_section {
     RUN_SECTIONS /* how many there are */
 } run_section;
 
+/* What run_hash() mixes into all hashes; both words random. */
+typedef struct run_hash_key {
+    uint64_t word[2];
+} run_hash_key;
+
 typedef struct run_footer {
-    uint64_t nonce;       /* as in the header */
-    siphash_key hash_key; /* of index and filters */
-    uint64_t length;      /* bytes before the sections, header included */
+    uint64_t nonce;        /* as in the header */
+    run_hash_key hash_key; /* of index and filters */
+    uint64_t length;       /* bytes before the sections, header included */
 
     uint64_t records;        /* of all kinds */
     uint64_t keys;           /* different ones, of all kinds but ranges */

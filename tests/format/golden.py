@@ -201,7 +201,7 @@ def fold(a, b):
 
 def run_hash(data):
     k0, k1 = HASH_KEY
-    v = k1 ^ len(data)
+    n, v = len(data), k1
     while len(data) > 16:
         w0, w1 = struct.unpack_from("<QQ", data)
         v = fold(w0 ^ k0, w1 ^ v)
@@ -215,7 +215,7 @@ def run_hash(data):
     else:
         f = l = 0
     v = fold(f ^ k0, l ^ v)
-    return fold(v ^ k0, k1)
+    return fold(v ^ k0, k1 ^ n)
 
 
 def run_index(keys, length):
