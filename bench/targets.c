@@ -55,10 +55,16 @@ const bench_target bench_targets[] = {
             NEVER_GET, 0.95),
     OF_SELF("import of 100 B values / disk", AGAINST_SELF, IMPORT_100, DISK_100,
             0.5),
+    OF_SELF("the same / disk without page cache", AGAINST_SELF, IMPORT_100,
+            DIRECT_100, 0.5),
     OF_SELF("import of 1 KiB values / disk", AGAINST_SELF, IMPORT_1K, DISK_1K,
             0.5),
+    OF_SELF("the same / disk without page cache", AGAINST_SELF, IMPORT_1K,
+            DIRECT_1K, 0.5),
     OF_SELF("import of 64 KiB values / disk", AGAINST_SELF, IMPORT_64K,
             DISK_64K, 0.5),
+    OF_SELF("the same / disk without page cache", AGAINST_SELF, IMPORT_64K,
+            DIRECT_64K, 0.5),
 };
 
 const size_t bench_target_count =

@@ -78,18 +78,23 @@ enum { WORK_MANY = 16, WORK_BATCH = 100 };
     X(NEVER_GET, "never-get", RATE, "get: there never was a snapshot")         \
     X(FREED_GET, "freed-get", RATE, "get: one was made and freed")             \
     X(DISK_100, "disk-100", MB_S, "read a Bitcask, values of 100 bytes")       \
+    X(DIRECT_100, "direct-100", MB_S, "read it past the page cache")           \
     X(COPY_100, "copy-100", MB_S, "copy its files and sync them")              \
     X(IMPORT_100, "import-100", MB_S, "import it")                             \
     X(DISK_200, "disk-200", MB_S, "the same, values of 200 bytes")             \
+    X(DIRECT_200, "direct-200", MB_S, "read it past the page cache")           \
     X(COPY_200, "copy-200", MB_S, "copy its files and sync them")              \
     X(IMPORT_200, "import-200", MB_S, "import it")                             \
     X(DISK_400, "disk-400", MB_S, "the same, values of 400 bytes")             \
+    X(DIRECT_400, "direct-400", MB_S, "read it past the page cache")           \
     X(COPY_400, "copy-400", MB_S, "copy its files and sync them")              \
     X(IMPORT_400, "import-400", MB_S, "import it")                             \
     X(DISK_1K, "disk-1k", MB_S, "the same, values of 1 KiB")                   \
+    X(DIRECT_1K, "direct-1k", MB_S, "read it past the page cache")             \
     X(COPY_1K, "copy-1k", MB_S, "copy its files and sync them")                \
     X(IMPORT_1K, "import-1k", MB_S, "import it")                               \
     X(DISK_64K, "disk-64k", MB_S, "the same, values of 64 KiB")                \
+    X(DIRECT_64K, "direct-64k", MB_S, "read it past the page cache")           \
     X(COPY_64K, "copy-64k", MB_S, "copy its files and sync them")              \
     X(IMPORT_64K, "import-64k", MB_S, "import it")                             \
     X(RUN_WRITE, "run-write", RATE, "write a sorted run, syncs included")      \
