@@ -18,7 +18,11 @@
  * anew, as one or two, and published by one store of a child word. Between any
  * two stores the tree is whole, for readers and for the next writer: who dies
  * has put its entry or has not, and has lost some nodes' memory at most, until
- * the memtable is freed. To put the same record again changes nothing.
+ * the memtable is freed.
+ *
+ * Records are put in the order of their sequences. They may be put again in
+ * that order, from any of them on, whatever snapshots there are by then: that
+ * changes nothing.
  *
  * Readers take no lock and write nothing, in any process. Nodes that were
  * replaced are used again at once, under another generation, which each node
@@ -133,10 +137,12 @@ uint64_t memtable_bytes(const memtable_view *view);
 /* ---- Reading: any thread, any process, no lock ---- */
 
 /*
- * Find the newest entry of `key` that is not newer than `sequence` (UINT64_MAX:
- * the newest of all).
+ * Find the newest entry of `key` that is not newer than `sequence`.
  *
- *   hash  of the key, 64 good bits, as it was put
+ *   hash      of the key, 64 good bits, as it was put
+ *   sequence  UINT64_MAX, or that of a snapshot of which all newer puts knew
+ *             (memtable_put.snapshot not below it). As of other moments, which
+ *             cannot be told apart here, what is found may be older, or none
  *
  * Returns MEMTABLE_FOUND, also for a tombstone; MEMTABLE_NONE; MEMTABLE_GONE;
  * MEMTABLE_UNREADABLE. What was there when the call began is found.
@@ -211,6 +217,7 @@ typedef struct memtable_aim {
     uint64_t old_place; /* of the newest entry that the key has; 0: none. It may
                            be that of the same record, put before */
     bool replaces;      /* that entry goes; else it stays, for a snapshot */
+    bool is_past;       /* put before, and replaced: nothing will be stored */
 
     /* For memtable_store_locked(). */
     memtable_put put;
@@ -235,9 +242,8 @@ memtable_result memtable_aim_locked(const memtable_view *view,
 
 /*
  * Publish the entry, under the same lock, with no change to the memtable since.
- * Idempotent: who died here, or after it, aims again for the same record, and
- * then the entry is there once and counted once. Likewise an entry is led to
- * another place of the same record.
+ * Who died here, or after it, aims again for this record, or for some before
+ * and this: each is there and counted once. So one gets another place, too.
  */
 void memtable_store_locked(const memtable_view *view, const memtable_aim *aim);
 

@@ -15,8 +15,12 @@
  * used again: a reader that sees one of them sees, when it loads the node's
  * word afterwards, that the word is not the one it knew, since that was stored
  * before. Readers load with acquire order throughout, so that the word is
- * loaded last. Stores whose order matters only to the next owner of the write
- * lock are kept in order by compiler fences: it comes after the writer's death.
+ * loaded last. Of a memtable as a whole `life` is what the word is of a node:
+ * stored before any of its memory is given back, loaded after all else that
+ * was read. Whatever that memory becomes is stored with release order (heap.h),
+ * so that who sees it sees the other life. Stores whose order matters only to
+ * the next owner of the write lock are kept in order by compiler fences: it
+ * comes after the writer's death.
  */
 #ifndef CASKADE_MEMTABLE_LAYOUT_H
 #define CASKADE_MEMTABLE_LAYOUT_H

@@ -282,7 +282,8 @@ static memtable_result make_room(const memtable_search *s)
 
 /* ---- Aiming ---- */
 
-/* Whether a search has found an entry of the key; where it is, and whose. */
+/* Whether a search has found an entry of the key; where it is, and whose. What
+ * the aim says of it holds if the entry is not newer than the record. */
 static memtable_result find_old(memtable_search *s, memtable_aim *aim)
 {
     memtable_step_result step = STEP_OK;
@@ -316,6 +317,35 @@ static memtable_result find_old(memtable_search *s, memtable_aim *aim)
     return MEMTABLE_FOUND;
 }
 
+/*
+ * The key has an entry that is newer than the record: so that was put before.
+ * Its entry is among the older ones, which snapshots need, or was replaced;
+ * then there is nothing to do. `newest` has found the newer one.
+ */
+static memtable_result aim_at_past(const memtable_search *newest,
+                                   memtable_aim *aim)
+{
+    memtable_search s = *newest;
+    uint64_t newest_place = aim->old_place;
+    memtable_result found;
+
+    s.sequence = aim->put.sequence;
+    if (search_from_root(&s, WAY_BY_KEY) != STEP_OK || s.unreadable) {
+        return MEMTABLE_UNREADABLE;
+    }
+    found = find_old(&s, aim);
+    if (found == MEMTABLE_UNREADABLE) {
+        return found;
+    }
+    if (found == MEMTABLE_NONE || !aim->is_again) {
+        aim->old_place = newest_place;
+        aim->is_again = false;
+        aim->replaces = false;
+        aim->is_past = true;
+    }
+    return MEMTABLE_FOUND;
+}
+
 static void aim_at_new(const memtable_search *s, memtable_aim *aim)
 {
     aim->leaf = s->leaf;
@@ -342,7 +372,7 @@ memtable_result memtable_aim_locked(const memtable_view *view,
 
         s.view = view;
         s.key = put->key;
-        s.sequence = put->sequence;
+        s.sequence = UINT64_MAX; /* before all entries of the key */
         s.after = false;
         if (search_from_root(&s, WAY_BY_KEY) != STEP_OK || s.unreadable) {
             return MEMTABLE_UNREADABLE;
@@ -350,6 +380,11 @@ memtable_result memtable_aim_locked(const memtable_view *view,
         old = s;
         found = find_old(&old, &aim);
         if (found == MEMTABLE_UNREADABLE) {
+            return found;
+        }
+        if (found == MEMTABLE_FOUND && old.compared.sequence > put->sequence) {
+            found = aim_at_past(&s, &aim);
+            *ret_aim = aim;
             return found;
         }
         if (!aim.replaces) {
@@ -423,6 +458,9 @@ static void add(memtable *m, const memtable_aim *aim)
 
 void memtable_store_locked(const memtable_view *view, const memtable_aim *aim)
 {
+    if (aim->is_past) {
+        return;
+    }
     if (aim->replaces) {
         replace(view->memtable, aim);
     } else {

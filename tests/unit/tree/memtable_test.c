@@ -149,6 +149,62 @@ static void put(scene *s, key *k)
     s->entries++;
 }
 
+/* ---- Putting again ---- */
+
+/* What was put, in order. */
+typedef struct history {
+    struct {
+        key *k;
+        uint64_t sequence;
+        uint64_t place;
+    } * item;
+    size_t count;
+} history;
+
+static void put_noted(scene *s, key *k, history *h)
+{
+    put(s, k);
+    h->item[h->count].k = k;
+    h->item[h->count].sequence = s->sequence;
+    h->item[h->count].place = k->versions[k->count - 1].place;
+    h->count++;
+}
+
+/* Whether an entry of that record is there. */
+static bool has_version(const key *k, uint64_t sequence)
+{
+    for (size_t i = 0; i < k->count; i++) {
+        if (k->versions[i].sequence == sequence) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* As who recovers does, to whom it is all the same what is there. */
+static void put_again_from(scene *s, const history *h, size_t from)
+{
+    for (size_t i = from; i < h->count; i++) {
+        const cask_slice bytes = slice_of(h->item[i].k);
+        const memtable_put wanted = {.key = bytes,
+                                     .hash = record_log_hash(bytes),
+                                     .sequence = h->item[i].sequence,
+                                     .place = h->item[i].place,
+                                     .snapshot = s->snapshot};
+        memtable_aim aim;
+
+        assert_int_equal(region_reserve(&s->region,
+                                        memtable_reserve_lines(&s->view, 1),
+                                        NULL),
+                         CASK_OK);
+        assert_int_equal(memtable_aim_locked(&s->view, &wanted, &aim),
+                         MEMTABLE_FOUND);
+        assert_int_equal(aim.is_past,
+                         !has_version(h->item[i].k, wanted.sequence));
+        memtable_store_locked(&s->view, &aim);
+    }
+}
+
 /* ---- Comparing ---- */
 
 static void expect(const memtable_entry *entry, const key *k, const version *v)
@@ -416,6 +472,35 @@ static void test_thousands_of_versions_of_a_key_are_kept(void **state)
     end(s);
 }
 
+/* Snapshots come and go between putting and putting again, and more is put
+ * afterwards. */
+static void test_putting_again_from_any_record_on_changes_nothing(void **state)
+{
+    enum { ROUNDS = 60, PUTS = 200, KEYS = 40 };
+    scene *s = *state;
+    history h = {calloc((size_t)ROUNDS * PUTS, sizeof(*h.item)), 0};
+
+    assert_non_null(h.item);
+    begin(s, prefixes, KEYS);
+    for (int round = 0; round < ROUNDS; round++) {
+        for (int i = 0; i < PUTS; i++) {
+            if (test_random_chance(&s->random, 5)) {
+                s->snapshot =
+                    test_random_chance(&s->random, 60) ? s->sequence : 0;
+            }
+            put_noted(s, &s->keys[test_random_next(&s->random, s->key_count)],
+                      &h);
+        }
+        s->snapshot = test_random_chance(&s->random, 50) ? s->sequence : 0;
+        put_again_from(s, &h, test_random_next(&s->random, h.count));
+        compare_all(s);
+    }
+    put_again_from(s, &h, 0);
+    compare_all(s);
+    free(h.item);
+    end(s);
+}
+
 static void test_million_entries_are_found_in_order(void **state)
 {
     scene *s = *state;
@@ -574,6 +659,7 @@ int main(void)
         CLAIM(test_large_and_small_keys_are_what_was_put),
         CLAIM(test_paths_are_what_was_put),
         CLAIM(test_thousands_of_versions_of_a_key_are_kept),
+        CLAIM(test_putting_again_from_any_record_on_changes_nothing),
         CLAIM(test_million_entries_are_found_in_order),
         CLAIM(test_sorted_keys_fill_their_leaves),
         CLAIM(test_seek_between_keys_finds_the_next_and_the_one_before),
