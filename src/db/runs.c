@@ -92,14 +92,16 @@ cask_status cask_run_writer_create(const char *path,
                                    cask_run_writer **ret_writer,
                                    cask_error *err)
 {
-    const cask_run_options defaults = {0};
-    cask_run_options chosen = options != NULL ? *options : defaults;
+    run_writer_options chosen = {0};
     const char *name = NULL;
     os_file *dir = NULL;
     cask_status status = db_check_output(ret_writer, "ret_writer", err);
 
+    if (options != NULL) {
+        chosen.run = *options;
+    }
     if (status == CASK_OK) {
-        status = check_options(&chosen, err);
+        status = check_options(&chosen.run, err);
     }
     if (status == CASK_OK) {
         status = open_parent(path, &dir, &name, err);
@@ -107,8 +109,8 @@ cask_status cask_run_writer_create(const char *path,
     if (dir == NULL) {
         return status;
     }
-    if (chosen.file_mode != 0) {
-        chosen.file_mode |= 0600;
+    if (chosen.run.file_mode != 0) {
+        chosen.run.file_mode |= 0600;
     }
     return run_writer_create(dir, name, &chosen, ret_writer, err);
 }
@@ -200,7 +202,7 @@ cask_status cask_run_open(const char *path, cask_run **ret_run, cask_error *err)
         status = open_parent(path, &dir, &name, err);
     }
     if (dir != NULL) {
-        status = run_open(dir, name, ret_run, err);
+        status = run_open(dir, name, NULL, ret_run, err);
         dir->os->ops->close(dir);
     }
     return status;

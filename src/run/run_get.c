@@ -2,6 +2,8 @@
  * Looking a key up in a run, see run_read.h: filter, index, record, and the
  * ranges that may hide it.
  */
+#include <assert.h>
+
 #include "base/buffer.h"
 #include "run/run_line.h"
 #include "run/run_read.h"
@@ -53,10 +55,10 @@ static cask_status match(const cask_run *run, uint64_t offset, cask_slice key,
  * The processor works on several of these at once, as far as it can look ahead:
  * every instruction saved here counts twice.
  */
-static cask_status find(const cask_run *run, cask_slice key,
+static cask_status find(const cask_run *run, const run_wanted *wanted,
                         run_record *ret_record, cask_error *err)
 {
-    uint64_t hash = run_hash(run->footer.hash_key, key.data, key.size);
+    uint64_t hash = wanted->hash;
     uint32_t lines = run->footer.index_lines;
     const uint8_t *index = run->bytes + run->at[RUN_INDEX];
     uint64_t at = run_line(hash, lines);
@@ -78,8 +80,8 @@ static cask_status find(const cask_run *run, cask_slice key,
             if (entry == 0) {
                 return CASK_NOT_FOUND;
             }
-            status = match(run, run_index_offset(entry, run->place_bits), key,
-                           ret_record, err);
+            status = match(run, run_index_offset(entry, run->place_bits),
+                           wanted->key, ret_record, err);
             if (status != CASK_NOT_FOUND) {
                 return status;
             }
@@ -92,13 +94,13 @@ static cask_status find(const cask_run *run, cask_slice key,
     return CASK_NOT_FOUND;
 }
 
-/* Of the key's versions, which follow each other, the newest up to a sequence;
- * ranges between them are passed over. */
-static cask_status find_version(const cask_run *run, cask_slice key,
+/* Of the key's versions, which follow each other, the newest up to a sequence
+ * of the file; ranges between them are passed over. */
+static cask_status find_version(const cask_run *run, const run_wanted *wanted,
                                 uint64_t max_sequence, run_record *record,
                                 cask_error *err)
 {
-    cask_status status = find(run, key, record, err);
+    cask_status status = find(run, wanted, record, err);
 
     /* Its own check has told the header; to be passed over, it must be proven
      * that there is something to pass over. */
@@ -115,7 +117,7 @@ static cask_status find_version(const cask_run *run, cask_slice key,
         }
         status = run_read_record(run, next, record, err);
         if (status == CASK_OK &&
-            key_compare(run_record_key(record), key) != 0) {
+            key_compare(run_record_key(record), wanted->key) != 0) {
             return CASK_NOT_FOUND;
         }
     }
@@ -156,7 +158,7 @@ static cask_status read_range(const cask_run *run, const run_range *range,
             copy_value(run, &record, run_record_key(&record), ret_value, err);
     }
     if (status == CASK_OK) {
-        run_describe(&record, ret_entry);
+        run_describe(run, &record, ret_entry);
         ret_value->size = ret_entry->value.size;
         ret_entry->value.data = ret_value->data;
     }
@@ -166,12 +168,16 @@ static cask_status read_range(const cask_run *run, const run_range *range,
 /* Step by step: whatever it is, and whatever is wrong. Apart, so that what it
  * keeps in registers costs nobody else. */
 __attribute__((noinline)) static cask_status
-get_any(const cask_run *run, cask_slice key, uint64_t max_sequence,
-        cask_buffer *ret_value, cask_run_entry *ret_entry, cask_error *err)
+get_any(const cask_run *run, const run_wanted *wanted, cask_buffer *ret_value,
+        cask_run_entry *ret_entry, cask_error *err)
 {
-    uint64_t limit = max_sequence != 0 ? max_sequence : RECORD_SEQUENCE_MAX;
+    const uint64_t added = run->added_sequence;
+    const cask_slice key = wanted->key;
+    uint64_t limit =
+        wanted->max_sequence != 0 ? wanted->max_sequence : RECORD_SEQUENCE_MAX;
     run_record record;
-    cask_status status = find_version(run, key, limit, &record, err);
+    cask_status status = find_version(
+        run, wanted, limit > added ? limit - added : 0, &record, err);
     const run_range *range = NULL;
 
     if (status != CASK_OK && status != CASK_NOT_FOUND) {
@@ -181,14 +187,14 @@ get_any(const cask_run *run, cask_slice key, uint64_t max_sequence,
         range = run_ranges_find(&run->ranges, key, limit);
     }
     if (range != NULL && (status == CASK_NOT_FOUND ||
-                          range->sequence > record.header.sequence)) {
+                          range->sequence > record.header.sequence + added)) {
         return read_range(run, range, ret_value, ret_entry, err);
     }
     if (status == CASK_OK) {
         status = copy_value(run, &record, key, ret_value, err);
     }
     if (status == CASK_OK) {
-        run_describe_as(&record.header, record.body, key, ret_value->data,
+        run_describe_as(run, &record.header, record.body, key, ret_value->data,
                         ret_entry);
         ret_value->size = ret_entry->value.size;
     }
@@ -197,9 +203,8 @@ get_any(const cask_run *run, cask_slice key, uint64_t max_sequence,
 
 /* The offset of the first record that the index names for the key. 0: the
  * answer takes more. */
-static inline uint64_t first_place(const cask_run *run, cask_slice key)
+static inline uint64_t first_place(const cask_run *run, uint64_t hash)
 {
-    uint64_t hash = run_hash(run->footer.hash_key, key.data, key.size);
     uint64_t at = run_line(hash, run->footer.index_lines);
     const uint8_t *line = run->bytes + run->at[RUN_INDEX] + at * RUN_LINE_SIZE;
     uint32_t same;
@@ -222,10 +227,11 @@ static inline uint64_t first_place(const cask_run *run, cask_slice key)
  * next get while it waits for this one's record, so each instruction that is
  * left out here counts twice. false: nothing is known; get_any() tells.
  */
-static inline bool get_usual(const cask_run *run, cask_slice key,
+static inline bool get_usual(const cask_run *run, const run_wanted *look,
                              cask_buffer *ret_value, cask_run_entry *ret_entry)
 {
-    uint64_t offset = first_place(run, key);
+    uint64_t offset = first_place(run, look->hash);
+    const cask_slice key = look->key;
     const uint8_t *bytes = run->bytes + offset;
     const record_wanted wanted = {key.data, key.size, ret_value->data,
                                   ret_value->capacity,
@@ -236,21 +242,41 @@ static inline bool get_usual(const cask_run *run, cask_slice key,
         !record_take(bytes, run_seed(run, offset), &wanted, &header)) {
         return false;
     }
-    run_describe_as(&header, bytes + RECORD_HEADER_SIZE, key, ret_value->data,
-                    ret_entry);
+    run_describe_as(run, &header, bytes + RECORD_HEADER_SIZE, key,
+                    ret_value->data, ret_entry);
     ret_value->size = header.value_size;
     return true;
+}
+
+static inline cask_status get(const cask_run *run, const run_wanted *wanted,
+                              cask_buffer *ret_value, cask_run_entry *ret_entry,
+                              cask_error *err)
+{
+    if (run->is_usual && wanted->max_sequence == 0 && wanted->key.size > 0 &&
+        ret_value->capacity > 0 &&
+        get_usual(run, wanted, ret_value, ret_entry)) {
+        return CASK_OK;
+    }
+    return get_any(run, wanted, ret_value, ret_entry, err);
 }
 
 cask_status run_get(const cask_run *run, cask_slice key, uint64_t max_sequence,
                     cask_buffer *ret_value, cask_run_entry *ret_entry,
                     cask_error *err)
 {
-    if (run->is_usual && max_sequence == 0 && key.size > 0 &&
-        ret_value->capacity > 0 && get_usual(run, key, ret_value, ret_entry)) {
-        return CASK_OK;
-    }
-    return get_any(run, key, max_sequence, ret_value, ret_entry, err);
+    const run_wanted wanted = {
+        key, run_hash(run->footer.hash_key, key.data, key.size), max_sequence};
+
+    return get(run, &wanted, ret_value, ret_entry, err);
+}
+
+cask_status run_get_hashed(const cask_run *run, const run_wanted *wanted,
+                           cask_buffer *ret_value, cask_run_entry *ret_entry,
+                           cask_error *err)
+{
+    assert(wanted->hash ==
+           run_hash(run->footer.hash_key, wanted->key.data, wanted->key.size));
+    return get(run, wanted, ret_value, ret_entry, err);
 }
 
 bool run_may_have_prefix(const cask_run *run, cask_slice prefix)

@@ -27,7 +27,7 @@ static cask_status go_to(cask_run_iterator *it, uint64_t offset,
     }
     it->offset = offset;
     it->next = record.next;
-    run_describe(&record, ret_entry);
+    run_describe(it->run, &record, ret_entry);
     return CASK_OK;
 }
 

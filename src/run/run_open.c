@@ -108,7 +108,7 @@ static cask_status take_range(const cask_run *run, uint32_t index,
     if (status != CASK_OK) {
         return status;
     }
-    run_describe(&record, &entry);
+    run_describe(run, &record, &entry);
     if (entry.kind != CASK_RUN_DELETE_RANGE ||
         (before != NULL && (offset <= before->offset ||
                             key_compare(entry.key, before->start) < 0))) {
@@ -147,8 +147,45 @@ static cask_status take_ranges(cask_run *run, cask_error *err)
     return run_ranges_build(&run->ranges, ranges, count, err);
 }
 
+/* That it is the file that was meant: names may have been exchanged. */
+static cask_status check_expected(const cask_run *run,
+                                  const segment_header *header,
+                                  const segment_header *expected,
+                                  cask_error *err)
+{
+    if (header->id != expected->id ||
+        memcmp(header->uuid, expected->uuid, sizeof(header->uuid)) != 0) {
+        return fail(err, CASK_CORRUPT, 0,
+                    "%s: offset 16: belongs to another store or file (id "
+                    "%016" PRIx64 ", expected %016" PRIx64 ")",
+                    run->name, header->id, expected->id);
+    }
+    if (expected->nonce != 0 && header->nonce != expected->nonce) {
+        return fail(err, CASK_CORRUPT, 0,
+                    "%s: offset 40: nonce is %016" PRIx64
+                    ", expected %016" PRIx64,
+                    run->name, header->nonce, expected->nonce);
+    }
+    return CASK_OK;
+}
+
+/* What is told of its sequences stays in range. */
+static cask_status check_added(const cask_run *run, cask_error *err)
+{
+    uint64_t room = RECORD_SEQUENCE_MAX - run->footer.last_sequence;
+
+    return run->added_sequence <= room
+               ? CASK_OK
+               : fail(err, CASK_INVALID, 0,
+                      "%s: sequences up to %" PRIu64 " and %" PRIu64
+                      " are more than 2^56; build it with smaller ones",
+                      run->name, run->footer.last_sequence,
+                      run->added_sequence);
+}
+
 /* Header and footer, and that they belong together. */
-static cask_status take_ends(cask_run *run, cask_error *err)
+static cask_status take_ends(cask_run *run, const run_open_options *options,
+                             cask_error *err)
 {
     uint64_t offset = run->size - RUN_FOOTER_SIZE;
     segment_header header;
@@ -163,8 +200,13 @@ static cask_status take_ends(cask_run *run, cask_error *err)
                     "%s: offset 12: kind of segment is %d, expected %d (run)",
                     run->name, (int)header.kind, SEGMENT_RUN);
     }
-    status = run_footer_decode(run->bytes + offset, run->name, offset,
-                               &run->footer, err);
+    if (options->expected != NULL) {
+        status = check_expected(run, &header, options->expected, err);
+    }
+    if (status == CASK_OK) {
+        status = run_footer_decode(run->bytes + offset, run->name, offset,
+                                   &run->footer, err);
+    }
     if (status != CASK_OK) {
         return status;
     }
@@ -177,10 +219,12 @@ static cask_status take_ends(cask_run *run, cask_error *err)
     run_layout(&run->footer, run->at);
     run->place_bits = run_place_bits(run->footer.length);
     run->is_usual = run->footer.keys > 0 && run->footer.ranges == 0;
-    return CASK_OK;
+    run->added_sequence = options->added_sequence;
+    return check_added(run, err);
 }
 
-static cask_status take_file(cask_run *run, cask_error *err)
+static cask_status take_file(cask_run *run, const run_open_options *options,
+                             cask_error *err)
 {
     cask_status status;
 
@@ -192,7 +236,7 @@ static cask_status take_file(cask_run *run, cask_error *err)
                     run->name, run->size,
                     SEGMENT_HEADER_SIZE + RUN_FOOTER_SIZE);
     }
-    status = take_ends(run, err);
+    status = take_ends(run, options, err);
     if (status == CASK_OK) {
         status = check_sections(run, err);
     }
@@ -227,6 +271,7 @@ cask_status run_open_bytes(const uint8_t *bytes, uint64_t size,
                            const char *name, cask_run **ret_run,
                            cask_error *err)
 {
+    const run_open_options none = {0};
     cask_run *run = create(name, err);
     cask_status status;
 
@@ -235,7 +280,7 @@ cask_status run_open_bytes(const uint8_t *bytes, uint64_t size,
     }
     run->bytes = bytes;
     run->size = size;
-    status = take_file(run, err);
+    status = take_file(run, &none, err);
     if (status != CASK_OK) {
         run_close(run);
         return status;
@@ -289,9 +334,11 @@ static cask_status map_file(cask_run *run, os_file *dir, cask_error *err)
     return CASK_OK;
 }
 
-cask_status run_open(os_file *dir, const char *name, cask_run **ret_run,
+cask_status run_open(os_file *dir, const char *name,
+                     const run_open_options *options, cask_run **ret_run,
                      cask_error *err)
 {
+    const run_open_options none = {0};
     cask_run *run = create(name, err);
     cask_status status;
 
@@ -300,7 +347,7 @@ cask_status run_open(os_file *dir, const char *name, cask_run **ret_run,
     }
     status = map_file(run, dir, err);
     if (status == CASK_OK) {
-        status = take_file(run, err);
+        status = take_file(run, options != NULL ? options : &none, err);
     }
     if (status != CASK_OK) {
         run_close(run);

@@ -8,6 +8,10 @@
  * checksum, since a file may have been crafted. Each record is verified on each
  * read. But that crafted records are in order is not checked: out of order they
  * are not found, or found at another place.
+ *
+ * The file is as long as its footer says when it is mapped. Whoever cuts it
+ * afterwards, or media that fail, end the program by SIGBUS, as with segments
+ * (docs/GUARANTEES.md).
  */
 #ifndef CASKADE_RUN_READ_H
 #define CASKADE_RUN_READ_H
@@ -27,6 +31,7 @@ struct cask_run {
     uint64_t size; /* of the file */
     char *name;    /* for messages */
     run_footer footer;
+    uint64_t added_sequence; /* to those of the file, for all that is told */
     uint64_t at[RUN_SECTIONS + 1]; /* of the sections and the footer */
     uint32_t place_bits;
     bool is_usual; /* it has records, and none deletes a range */
@@ -47,9 +52,43 @@ cask_status run_open_bytes(const uint8_t *bytes, uint64_t size,
                            const char *name, cask_run **ret_run,
                            cask_error *err);
 
-/* Map and read the run `name`. As cask_run_open(). */
-cask_status run_open(os_file *dir, const char *name, cask_run **ret_run,
+/* How a store opens a run. Start with {0}: of no store. */
+typedef struct run_open_options {
+    /*
+     * Of a run that was made elsewhere and taken in. Its records count as if
+     * they had been put when it was taken in, in the order of their sequences:
+     * this, the store's last sequence at that time, is added to each, and
+     * limits are meant so, too. The file stays as it is.
+     */
+    uint64_t added_sequence;
+    const segment_header *expected; /* uuid, id and nonce (0: any) that it must
+                                       have; NULL: any. Borrowed for the call */
+} run_open_options;
+
+/*
+ * Map and read the run `name`. As cask_run_open(); also CASK_INVALID if
+ * sequences would become too large.
+ *
+ *   options  NULL: of no store
+ */
+cask_status run_open(os_file *dir, const char *name,
+                     const run_open_options *options, cask_run **ret_run,
                      cask_error *err);
+
+/* Sequences of its records as they are told; 0: there are none. */
+static inline uint64_t run_first_sequence(const cask_run *run)
+{
+    return run->footer.records == 0
+               ? 0
+               : run->footer.first_sequence + run->added_sequence;
+}
+
+static inline uint64_t run_last_sequence(const cask_run *run)
+{
+    return run->footer.records == 0
+               ? 0
+               : run->footer.last_sequence + run->added_sequence;
+}
 
 /* Accepts NULL. */
 void run_close(cask_run *run);
@@ -108,16 +147,18 @@ void run_describe_pointer(cask_run_entry *entry);
 /*
  * What a record says, with these bytes, which are those of the file or copies.
  */
-static inline void run_describe_as(const record_header *header,
+static inline void run_describe_as(const cask_run *run,
+                                   const record_header *header,
                                    const uint8_t *body, cask_slice key,
                                    const void *value, cask_run_entry *ret_entry)
 {
-    *ret_entry = (cask_run_entry){.kind = (cask_run_kind)record_kind(header),
-                                  .key = key,
-                                  .value = {value, header->value_size},
-                                  .info = {.sequence = header->sequence,
-                                           .time_s = header->time_s,
-                                           .value_bytes = header->value_size}};
+    *ret_entry = (cask_run_entry){
+        .kind = (cask_run_kind)record_kind(header),
+        .key = key,
+        .value = {value, header->value_size},
+        .info = {.sequence = header->sequence + run->added_sequence,
+                 .time_s = header->time_s,
+                 .value_bytes = header->value_size}};
     if ((header->type & RECORD_EXPIRES) != 0) {
         ret_entry->info.expires_at_ms = load_u64(body);
     }
@@ -127,12 +168,12 @@ static inline void run_describe_as(const record_header *header,
 }
 
 /* The same; the slices are those of the file. */
-static inline void run_describe(const run_record *record,
+static inline void run_describe(const cask_run *run, const run_record *record,
                                 cask_run_entry *ret_entry)
 {
     cask_slice key = run_record_key(record);
 
-    run_describe_as(&record->header, record->body, key,
+    run_describe_as(run, &record->header, record->body, key,
                     (const uint8_t *)key.data + key.size, ret_entry);
 }
 
@@ -140,6 +181,24 @@ static inline void run_describe(const run_record *record,
 cask_status run_get(const cask_run *run, cask_slice key, uint64_t max_sequence,
                     cask_buffer *ret_value, cask_run_entry *ret_entry,
                     cask_error *err);
+
+/* What is looked for in runs that share a hash key. */
+typedef struct run_wanted {
+    cask_slice key;
+    uint64_t hash;         /* run_hash() of it, with their hash key */
+    uint64_t max_sequence; /* 0: the newest */
+} run_wanted;
+
+static inline bool run_is_hashed_by(const cask_run *run, run_hash_key hash_key)
+{
+    return run->footer.hash_key.word[0] == hash_key.word[0] &&
+           run->footer.hash_key.word[1] == hash_key.word[1];
+}
+
+/* run_get() in a run that run_is_hashed_by() the key of the hash. */
+cask_status run_get_hashed(const cask_run *run, const run_wanted *wanted,
+                           cask_buffer *ret_value, cask_run_entry *ret_entry,
+                           cask_error *err);
 
 /* As cask_run_may_have_prefix(). */
 bool run_may_have_prefix(const cask_run *run, cask_slice prefix);

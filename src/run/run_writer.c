@@ -17,8 +17,10 @@ static const uint64_t length_limit = ((uint64_t)1 << RUN_LENGTH_BITS) - 8;
 
 /* ---- Create ------------------------------------------------------------- */
 
-static cask_status take_random(cask_run_writer *writer, cask_error *err)
+static cask_status take_random(cask_run_writer *writer,
+                               const run_origin *origin, cask_error *err)
 {
+    run_hash_key *hash_key = &writer->sections.footer.hash_key;
     uint64_t random[3];
     int os_errno =
         writer->kernel->ops->random(writer->kernel, random, sizeof(random));
@@ -27,16 +29,22 @@ static cask_status take_random(cask_run_writer *writer, cask_error *err)
         return fail_os(err, os_errno, "cannot get random numbers");
     }
     writer->nonce = random[0];
-    writer->sections.footer.hash_key.word[0] = random[1];
-    writer->sections.footer.hash_key.word[1] = random[2];
+    *hash_key = origin != NULL ? origin->hash_key
+                               : (run_hash_key){{random[1], random[2]}};
     return CASK_OK;
 }
 
-static cask_status write_header(cask_run_writer *writer, cask_error *err)
+static cask_status write_header(cask_run_writer *writer,
+                                const run_origin *origin, cask_error *err)
 {
-    const segment_header header = {.kind = SEGMENT_RUN, .nonce = writer->nonce};
+    segment_header header = {.kind = SEGMENT_RUN, .nonce = writer->nonce};
     uint8_t bytes[SEGMENT_HEADER_SIZE];
 
+    if (origin != NULL) {
+        memcpy(header.uuid, origin->uuid, sizeof(header.uuid));
+        header.id = origin->id;
+        header.born = origin->born;
+    }
     segment_header_encode(&header, bytes);
     return run_output_write(&writer->output, bytes, sizeof(bytes), err);
 }
@@ -50,10 +58,11 @@ static void free_writer(cask_run_writer *writer)
 }
 
 cask_status run_writer_create(os_file *take_dir, const char *name,
-                              const cask_run_options *options,
+                              const run_writer_options *options,
                               cask_run_writer **ret_writer, cask_error *err)
 {
-    uint32_t mode = options->file_mode != 0 ? options->file_mode : DEFAULT_MODE;
+    const cask_run_options *run = &options->run;
+    uint32_t mode = run->file_mode != 0 ? run->file_mode : DEFAULT_MODE;
     cask_run_writer *writer = calloc(1, sizeof(*writer));
     cask_status status;
 
@@ -64,15 +73,15 @@ cask_status run_writer_create(os_file *take_dir, const char *name,
     writer->kernel = take_dir->os;
     writer->dir = take_dir;
     writer->memory_limit =
-        options->memory_bytes != 0 ? options->memory_bytes : default_memory;
-    writer->sections.no_filter = options->no_filter;
-    writer->sections.footer.prefix_bytes = options->prefix_bytes;
-    status = take_random(writer, err);
+        run->memory_bytes != 0 ? run->memory_bytes : default_memory;
+    writer->sections.no_filter = run->no_filter;
+    writer->sections.footer.prefix_bytes = run->prefix_bytes;
+    status = take_random(writer, options->origin, err);
     if (status == CASK_OK) {
         status = run_output_open(&writer->output, take_dir, name, mode, err);
     }
     if (status == CASK_OK) {
-        status = write_header(writer, err);
+        status = write_header(writer, options->origin, err);
     }
     if (status != CASK_OK) {
         free_writer(writer);

@@ -19,12 +19,27 @@ struct cask_run_writer {
     cask_error failure;
 };
 
+/* What a run says of the store it is made for. */
+typedef struct run_origin {
+    uint8_t uuid[FORMAT_UUID_SIZE];
+    uint64_t id;           /* of the file */
+    uint64_t born;         /* as in segment_header */
+    run_hash_key hash_key; /* the store's for runs: a get hashes its key once
+                              for all of them, see run_get_hashed() */
+} run_origin;
+
+typedef struct run_writer_options {
+    cask_run_options run;     /* as for cask_run_writer_create() */
+    const run_origin *origin; /* borrowed for the call; NULL: of no store, with
+                                 a hash key of its own */
+} run_writer_options;
+
 /*
  * Begin the run `name` in `take_dir`, which the writer closes, also if this
  * fails. As cask_run_writer_create().
  */
 cask_status run_writer_create(os_file *take_dir, const char *name,
-                              const cask_run_options *options,
+                              const run_writer_options *options,
                               cask_run_writer **ret_writer, cask_error *err);
 
 /* As the functions of caskade/run.h. */

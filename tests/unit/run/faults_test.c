@@ -52,7 +52,7 @@ static cask_status read_run(run_place *place, cask_error *err)
     cask_run_iterator it = {0};
     cask_run *run = NULL;
     cask_run_entry got;
-    cask_status status = run_open(place->dir, RUN_NAME, &run, err);
+    cask_status status = run_open(place->dir, RUN_NAME, NULL, &run, err);
 
     if (status != CASK_OK) {
         return status;

@@ -218,7 +218,8 @@ static void test_random_runs_answer_as_the_oracle(void **state)
 
         fill_oracle(o);
         run_place_write(place, &options, o->entries, o->count);
-        assert_int_equal(run_open(place->dir, RUN_NAME, &run, NULL), CASK_OK);
+        assert_int_equal(run_open(place->dir, RUN_NAME, NULL, &run, NULL),
+                         CASK_OK);
         it.run = run;
         check_whole(o, &it);
         for (int i = 0; i < PROBES; i++) {

@@ -37,7 +37,7 @@ int run_place_teardown(void **state)
 cask_status run_place_begin(run_place *place, const cask_run_options *options,
                             cask_run_writer **ret_writer, cask_error *err)
 {
-    const cask_run_options none = {0};
+    run_writer_options chosen = {0};
     os_file *dir;
     int os_errno =
         place->fault.base.ops->open_dir(&place->fault.base, "/d", &dir);
@@ -45,8 +45,10 @@ cask_status run_place_begin(run_place *place, const cask_run_options *options,
     if (os_errno != 0) {
         return fail_os(err, os_errno, "cannot open /d");
     }
-    return run_writer_create(dir, RUN_NAME, options != NULL ? options : &none,
-                             ret_writer, err);
+    if (options != NULL) {
+        chosen.run = *options;
+    }
+    return run_writer_create(dir, RUN_NAME, &chosen, ret_writer, err);
 }
 
 void run_place_write(run_place *place, const cask_run_options *options,

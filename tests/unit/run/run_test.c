@@ -13,7 +13,7 @@ static cask_run *open_run(run_place *place)
     cask_error err = {0};
     cask_run *run = NULL;
 
-    if (run_open(place->dir, RUN_NAME, &run, &err) != CASK_OK) {
+    if (run_open(place->dir, RUN_NAME, NULL, &run, &err) != CASK_OK) {
         assert_string_equal(err.message, "");
     }
     return run;
