@@ -167,8 +167,8 @@ CASK_API cask_run_segment cask_run_get_segment(const cask_run *run,
  *                 bytes may be overwritten in any case; the caller frees it
  *                 with cask_buffer_free()
  *   ret_entry     set on CASK_OK only; its key and value are in place in `key`
- * and `ret_value`; the key of a range is its start, valid until the run is
- * closed
+ *                 and `ret_value`; the key of a range is its start, valid until
+ *                 the run is closed
  *
  * Returns CASK_OK, also for tombstones: look at ret_entry->kind;
  * CASK_NOT_FOUND: nothing; CASK_CORRUPT; CASK_UNSUPPORTED (a record of a newer

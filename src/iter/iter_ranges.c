@@ -1,9 +1,10 @@
 /*
  * Deletions of ranges, see iter_ranges.h.
  *
- * The ranges of one moment become pieces by one sweep over all their ends: a
- * heap holds those that are open, the newest on top; those that have ended are
- * taken off when they come to the top.
+ * They are sorted by moment and by where they start. Those of one moment become
+ * pieces by one sweep over all their ends: a heap holds those that are open,
+ * the newest on top; those that have ended are taken off when they come to the
+ * top.
  */
 #include "iter/iter_ranges.h"
 
@@ -29,7 +30,9 @@ struct iter_ranges {
 
 /* What is needed while the pieces are made. */
 typedef struct ranges_sweep {
-    iter_range *ranges; /* of one moment, by start */
+    ranges_piece *all; /* the ranges: by moment, then by start */
+    size_t total;
+    const ranges_piece *ranges; /* those of one moment */
     size_t count;
     cask_slice *ends; /* both ends of each, sorted */
     size_t *heap;     /* indexes of ranges */
@@ -40,10 +43,13 @@ typedef struct ranges_sweep {
 
 static int compare_starts(const void *a, const void *b)
 {
-    const iter_range *left = a;
-    const iter_range *right = b;
+    const ranges_piece *left = a;
+    const ranges_piece *right = b;
 
-    return key_compare(left->from, right->from);
+    if (left->moment != right->moment) {
+        return left->moment < right->moment ? -1 : 1;
+    }
+    return key_compare(left->range.from, right->range.from);
 }
 
 static int compare_slices(const void *a, const void *b)
@@ -70,7 +76,8 @@ static int compare_pieces(const void *a, const void *b)
 
 static bool is_newer(const ranges_sweep *w, size_t a, size_t b)
 {
-    return w->ranges[w->heap[a]].sequence > w->ranges[w->heap[b]].sequence;
+    return w->ranges[w->heap[a]].range.sequence >
+           w->ranges[w->heap[b]].range.sequence;
 }
 
 static void swap(ranges_sweep *w, size_t a, size_t b)
@@ -135,27 +142,28 @@ static void sweep(iter_ranges *set, ranges_sweep *w, size_t moment)
     size_t next = 0;
 
     for (size_t i = 0; i < w->count; i++) {
-        w->ends[2 * i] = w->ranges[i].from;
-        w->ends[2 * i + 1] = w->ranges[i].to;
+        w->ends[2 * i] = w->ranges[i].range.from;
+        w->ends[2 * i + 1] = w->ranges[i].range.to;
     }
     if (w->count > 0) {
-        qsort(w->ranges, w->count, sizeof(*w->ranges), compare_starts);
         qsort(w->ends, 2 * w->count, sizeof(*w->ends), compare_slices);
     }
     w->open = 0;
     for (size_t i = 0; i < 2 * w->count; i++) {
         cask_slice end = w->ends[i];
 
-        while (next < w->count && key_compare(w->ranges[next].from, end) <= 0) {
+        while (next < w->count &&
+               key_compare(w->ranges[next].range.from, end) <= 0) {
             push(w, next++);
         }
-        while (w->open > 0 && key_compare(w->ranges[w->heap[0]].to, end) <= 0) {
+        while (w->open > 0 &&
+               key_compare(w->ranges[w->heap[0]].range.to, end) <= 0) {
             pop(w);
         }
         /* Behind the last end nothing is open. */
         if (w->open > 0 && key_compare(end, w->ends[i + 1]) < 0) {
             const iter_range piece = {end, w->ends[i + 1],
-                                      w->ranges[w->heap[0]].sequence};
+                                      w->ranges[w->heap[0]].range.sequence};
 
             add_piece(set, piece, moment);
         }
@@ -173,19 +181,35 @@ static iter_range cut(iter_range range, const iter_bounds *bounds)
     return range;
 }
 
-/* Those of one moment, cut, without empty ones. */
-static void select_ranges(const iter_ranges *set, const iter_range *ranges,
-                          size_t count, const iter_bounds *bounds,
-                          ranges_sweep *w, size_t moment)
+/* Those of all moments, cut, without empty ones. */
+static void sort_ranges(const iter_ranges *set, const iter_range *ranges,
+                        size_t count, const iter_bounds *bounds,
+                        ranges_sweep *w)
 {
-    w->count = 0;
     for (size_t i = 0; i < count; i++) {
-        iter_range range = cut(ranges[i], bounds);
+        const ranges_piece placed = {
+            cut(ranges[i], bounds),
+            iter_moment_of(set->moments, ranges[i].sequence)};
 
-        if (iter_moment_of(set->moments, range.sequence) == moment &&
-            key_compare(range.from, range.to) < 0) {
-            w->ranges[w->count++] = range;
+        if (placed.moment < set->moments.count &&
+            key_compare(placed.range.from, placed.range.to) < 0) {
+            w->all[w->total++] = placed;
         }
+    }
+    if (w->total > 0) {
+        qsort(w->all, w->total, sizeof(*w->all), compare_starts);
+    }
+    w->ranges = w->all;
+}
+
+/* Go on to those of a moment; they are behind those of the one before. */
+static void select_ranges(ranges_sweep *w, size_t moment)
+{
+    w->ranges += w->count;
+    w->count = 0;
+    while (w->ranges + w->count < w->all + w->total &&
+           w->ranges[w->count].moment == moment) {
+        w->count++;
     }
 }
 
@@ -194,14 +218,14 @@ static bool has_memory(iter_ranges *set, ranges_sweep *w, size_t count)
 {
     size_t moments = set->moments.count;
 
-    w->ranges = calloc(count + 1, sizeof(*w->ranges));
+    w->all = calloc(count + 1, sizeof(*w->all));
     w->ends = calloc(2 * count + 1, sizeof(*w->ends));
     w->heap = calloc(count + 1, sizeof(*w->heap));
     set->pieces = calloc(2 * count + 1, sizeof(*set->pieces));
     set->ordered = calloc(2 * count + 1, sizeof(*set->ordered));
     set->first = calloc(moments + 1, sizeof(*set->first));
     set->last = calloc(moments + 1, sizeof(*set->last));
-    return w->ranges != NULL && w->ends != NULL && w->heap != NULL &&
+    return w->all != NULL && w->ends != NULL && w->heap != NULL &&
            set->pieces != NULL && set->ordered != NULL && set->first != NULL &&
            set->last != NULL;
 }
@@ -223,10 +247,11 @@ cask_status iter_ranges_create(const iter_range *ranges, size_t count,
         status = fail_memory(err, (2 * count + 1) * sizeof(*set->pieces));
         goto done;
     }
+    sort_ranges(set, ranges, count, bounds, &w);
     for (size_t moment = 0; moment < moments.count; moment++) {
         set->first[moment] = set->count;
         set->last[moment] = set->count;
-        select_ranges(set, ranges, count, bounds, &w, moment);
+        select_ranges(&w, moment);
         sweep(set, &w, moment);
     }
     set->first[moments.count] = set->count;
@@ -237,7 +262,7 @@ cask_status iter_ranges_create(const iter_range *ranges, size_t count,
     *ret_set = set;
 
 done:
-    free(w.ranges);
+    free(w.all);
     free(w.ends);
     free(w.heap);
     return status;
@@ -268,11 +293,14 @@ static bool is_place_of(const iter_ranges *set, size_t at, size_t end,
 
 uint64_t iter_ranges_newest(iter_ranges *set, size_t moment, cask_slice key)
 {
-    size_t low = set->first[moment];
-    size_t end = set->first[moment + 1];
-    size_t high = end;
+    size_t low;
+    size_t end;
+    size_t high;
 
     assert(moment < set->moments.count);
+    low = set->first[moment];
+    end = set->first[moment + 1];
+    high = end;
     if (low == end) {
         return 0;
     }

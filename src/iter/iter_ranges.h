@@ -31,7 +31,8 @@ typedef struct iter_ranges iter_ranges;
  *
  * Returns CASK_OK; CASK_NO_MEMORY.
  *
- * Cost: O(n log n); at most two pieces for each range.
+ * Cost: O(n log n) for n ranges, and O(m) for m moments; at most two pieces for
+ * each range.
  */
 cask_status iter_ranges_create(const iter_range *ranges, size_t count,
                                iter_moments moments, const iter_bounds *bounds,

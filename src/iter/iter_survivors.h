@@ -7,8 +7,8 @@
  *   - a version that a newer one of the same moment replaces
  *   - a version that the deletion of a range hides at its moment
  *   - if nothing older lies below (`drop_tombstones`): a tombstone with no
- * older version of its key left, and a deletion of a range that is older than
- * all snapshots
+ *     older version of its key left, and a deletion of a range that is older
+ *     than all snapshots
  *
  * What has expired becomes a tombstone of its own sequence.
  *

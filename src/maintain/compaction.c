@@ -18,11 +18,13 @@ static void count_levels(compaction_work *w)
     }
     for (size_t i = 0; i < w->count; i++) {
         const compaction_part *part = &w->parts[i];
-        compaction_level *level = &w->levels[part->level];
-        bool is_new_run = level->runs == 0 || part->run != w->parts[i - 1].run;
+        compaction_level *level;
+        bool is_new_run;
 
         assert(part->level < COMPACTION_LEVELS);
         assert(part->first_key <= part->last_key);
+        level = &w->levels[part->level];
+        is_new_run = level->runs == 0 || part->run != w->parts[i - 1].run;
         level->first = level->runs == 0 ? i : level->first;
         level->end = i + 1;
         level->begun = part->is_begun ? level->begun : i + 1;

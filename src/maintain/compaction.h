@@ -130,7 +130,10 @@ compaction_settings compaction_settings_default(compaction_strategy strategy);
  *   choices  room for `count`; the first ret_plan->count are the indexes of
  *            the inputs, ascending
  *
- * Cost: O(n) for n parts, twice that for leveled; no memory but the caller's.
+ * Cost: O(n) for n parts, twice that for leveled; O(r * p) besides, for r runs
+ * with p parts among the inputs, if no two of these runs have keys in common,
+ * else less. r is about run_limit, unless compactions fall behind. No memory
+ * but the caller's.
  */
 void compaction_choose(const compaction_settings *settings,
                        const compaction_moment *moment,
