@@ -7,7 +7,7 @@
 #include "base/buffer.h"
 #include "base/crc32c.h"
 #include "db/db.h"
-#include "hash/hash.h"
+#include "store/store_operation.h"
 
 /* One operation; its bytes are in the arena, which may move as it grows. */
 typedef struct batch_entry {
@@ -94,7 +94,7 @@ static cask_status add(cask_batch *batch, batch_entry entry, cask_slice key,
     before = batch->arena.size;
     /* Of the caller's bytes: those just copied are slow to load again. */
     entry.body_crc =
-        crc32c(hash_crc_before_key(entry.expires_at_ms), key.data, key.size);
+        crc32c(store_crc_before_key(entry.expires_at_ms), key.data, key.size);
     entry.body_crc = crc32c(entry.body_crc, value.data, value.size);
     entry.offset = before;
     entry.key_size = (uint32_t)key.size;
@@ -152,13 +152,14 @@ cask_status cask_batch_delete(cask_batch *batch, cask_slice key,
     return add(batch, entry, key, (cask_slice){NULL, 0}, err);
 }
 
-static void prepare(const store_handle *store, const cask_batch *batch,
+static void prepare(const cask_db *db, const cask_batch *batch,
                     store_record *records)
 {
     const batch_entry *entries = batch->entries.data;
     const char *arena = batch->arena.data;
     size_t count = count_of(batch);
-    uint32_t now_s = (uint32_t)(store->os->ops->wall_ms(store->os) / 1000);
+    os *kernel = db->store->os;
+    uint32_t now_s = (uint32_t)(kernel->ops->wall_ms(kernel) / 1000);
 
     for (size_t i = 0; i < count; i++) {
         const batch_entry *entry = &entries[i];
@@ -180,14 +181,15 @@ static void prepare(const store_handle *store, const cask_batch *batch,
             records[i].header.type |= RECORD_MEMBER;
         }
     }
-    hash_prepare_many(store, records, count);
+    db->engine->prepare_many(db->store, records, count);
 }
 
 cask_status cask_reserve(cask_db *db, uint64_t count, cask_error *err)
 {
     cask_status status = db_check_writable(db, err);
 
-    return status == CASK_OK ? hash_reserve(db->store, count, err) : status;
+    return status == CASK_OK ? db->engine->reserve(db->store, count, err)
+                             : status;
 }
 
 cask_status cask_write(cask_db *db, const cask_batch *batch, cask_error *err)
@@ -219,8 +221,8 @@ cask_status cask_write(cask_db *db, const cask_batch *batch, cask_error *err)
     if (records == NULL) {
         return fail_memory(err, count * sizeof(*records));
     }
-    prepare(db->store, batch, records);
-    status = hash_write(db->store, records, count, &sequence, err);
+    prepare(db, batch, records);
+    status = db->engine->write(db->store, records, count, &sequence, err);
     free(records);
     return status;
 }

@@ -8,7 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "hash/hash.h"
 #include "store/store_read.h"
 
 /* ---- Checks ---- */
@@ -99,13 +98,15 @@ cask_status db_open_on(os *kernel, const char *path,
     if (db == NULL) {
         return fail_memory(err, sizeof(*db));
     }
-    status = store_open(kernel, path, options, &hash_engine, &db->store, err);
+    status =
+        store_open(kernel, path, options, db_store_engines, &db->store, err);
     if (status != CASK_OK) {
         free(db);
         return status;
     }
+    db->engine = db_engine_of(db->store);
     if (db->store->writer && options->auto_merge) {
-        status = merger_start(db->store, &db->merger, err);
+        status = db->engine->merger_start(db->store, &db->merger, err);
         if (status != CASK_OK) {
             (void)store_close(db->store, NULL);
             free(db);
@@ -147,9 +148,9 @@ cask_status cask_close(cask_db *db, cask_error *err)
                     db->store->path, atomic_load(&db->snapshots));
     }
     if (store_is_forked(db->store)) {
-        merger_forget(db->merger);
+        db->engine->merger_forget(db->merger);
     } else {
-        merger_stop(db->merger);
+        db->engine->merger_stop(db->merger);
     }
     status = store_close(db->store, err);
     db->self = NULL;
@@ -185,8 +186,8 @@ cask_status cask_put(cask_db *db, cask_slice key, cask_slice value,
     if (status != CASK_OK) {
         return status;
     }
-    hash_prepare(db->store, RECORD_PUT, key, value, 0, &record);
-    return hash_write(db->store, &record, 1, &sequence, err);
+    db->engine->prepare(db->store, RECORD_PUT, key, value, 0, &record);
+    return db->engine->write(db->store, &record, 1, &sequence, err);
 }
 
 /* The absolute time of expiry that the options ask for. */
@@ -244,13 +245,14 @@ cask_status cask_put_with(cask_db *db, cask_slice key, cask_slice value,
     if (status != CASK_OK) {
         return status;
     }
-    hash_prepare(db->store, RECORD_PUT, key, value, expires_at_ms, &record);
+    db->engine->prepare(db->store, RECORD_PUT, key, value, expires_at_ms,
+                        &record);
     db_set_time(&record, options->time_s);
     if (options->condition == CASK_ALWAYS) {
-        status = hash_write(db->store, &record, 1, &sequence, err);
+        status = db->engine->write(db->store, &record, 1, &sequence, err);
     } else {
-        status = hash_write_if(db->store, &record, options, &sequence, &existed,
-                               err);
+        status = db->engine->write_if(db->store, &record, options, &sequence,
+                                      &existed, err);
     }
     if (status == CASK_OK && ret_sequence != NULL) {
         *ret_sequence = sequence;
@@ -286,10 +288,10 @@ cask_status cask_delete_with(cask_db *db, cask_slice key,
     if (status != CASK_OK) {
         return status;
     }
-    hash_prepare(db->store, RECORD_DELETE, key, (cask_slice){NULL, 0}, 0,
-                 &record);
-    status =
-        hash_write_if(db->store, &record, options, &sequence, &existed, err);
+    db->engine->prepare(db->store, RECORD_DELETE, key, (cask_slice){NULL, 0}, 0,
+                        &record);
+    status = db->engine->write_if(db->store, &record, options, &sequence,
+                                  &existed, err);
     if (status == CASK_OK && ret_existed != NULL) {
         *ret_existed = existed;
     }
@@ -327,37 +329,31 @@ cask_status cask_get(cask_db *db, cask_slice key, cask_buffer *ret_value,
                      cask_error *err)
 {
     cask_status status = db_check_read(db, key, ret_value, err);
-    hash_found found = {.place = 0};
 
-    return status == CASK_OK ? hash_get(db->store, key, ret_value, &found, err)
-                             : status;
+    return status == CASK_OK
+               ? db->engine->get(db->store, key, ret_value, NULL, err)
+               : status;
 }
 
 cask_status cask_get_with(cask_db *db, cask_slice key, cask_buffer *ret_value,
                           cask_info *ret_info, cask_error *err)
 {
     cask_status status = db_check_read(db, key, ret_value, err);
-    hash_found found = {.place = 0};
 
-    if (status == CASK_OK) {
-        status = hash_get(db->store, key, ret_value, &found, err);
-    }
-    if (status == CASK_OK && ret_info != NULL) {
-        *ret_info = found.info;
-    }
-    return status;
+    return status == CASK_OK
+               ? db->engine->get(db->store, key, ret_value, ret_info, err)
+               : status;
 }
 
 cask_status cask_exists(cask_db *db, cask_slice key, bool *ret_exists,
                         cask_error *err)
 {
     cask_status status = db_check_read(db, key, ret_exists, err);
-    hash_found found = {.place = 0};
 
     if (status != CASK_OK) {
         return status;
     }
-    status = hash_get(db->store, key, NULL, &found, err);
+    status = db->engine->get(db->store, key, NULL, NULL, err);
     if (status == CASK_OK || status == CASK_NOT_FOUND) {
         *ret_exists = status == CASK_OK;
         status = CASK_OK;
@@ -389,9 +385,9 @@ cask_status cask_get_many(cask_db *db, const cask_slice *keys, size_t count,
     if (status == CASK_OK) {
         status = db_check_many(keys, count, values, statuses, err);
     }
-    return status == CASK_OK
-               ? hash_get_many(db->store, keys, count, values, statuses, err)
-               : status;
+    return status == CASK_OK ? db->engine->get_many(db->store, keys, count,
+                                                    values, statuses, err)
+                             : status;
 }
 
 cask_status cask_view_acquire(cask_db *db, cask_slice key, cask_view *ret_view,
@@ -399,7 +395,7 @@ cask_status cask_view_acquire(cask_db *db, cask_slice key, cask_view *ret_view,
 {
     cask_status status = db_check_read(db, key, ret_view, err);
 
-    return status == CASK_OK ? hash_view(db->store, key, ret_view, err)
+    return status == CASK_OK ? db->engine->view(db->store, key, ret_view, err)
                              : status;
 }
 
@@ -407,7 +403,7 @@ void cask_view_release(cask_db *db, cask_view *view)
 {
     (void)db;
     if (view != NULL) {
-        hash_unview(view);
+        store_unview(view);
     }
 }
 

@@ -5,13 +5,14 @@
 #define CASKADE_DB_H
 
 #include "caskade.h"
-#include "hash/hash_merger.h"
+#include "db/engine.h"
 #include "store/store.h"
 #include "store/store_write.h"
 
 struct cask_db {
     store_handle *store;
-    merger *merger;             /* NULL: none */
+    const db_engine *engine;
+    void *merger;               /* of the engine; NULL: none */
     _Atomic uint32_t snapshots; /* not yet freed */
     const void *self; /* this: a handle that was closed or is none is refused
                          while its memory has not been reused */

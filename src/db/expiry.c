@@ -4,25 +4,24 @@
  */
 #include "db/db.h"
 
-#include "hash/hash.h"
+#include "store/store_settings.h"
 
 cask_status cask_ttl(cask_db *db, cask_slice key, uint64_t *ret_ttl_ms,
                      cask_error *err)
 {
     cask_status status = db_check_read(db, key, ret_ttl_ms, err);
-    hash_found found = {.place = 0};
+    cask_info info = {0};
     uint64_t now_ms;
     uint64_t end_ms;
 
     if (status == CASK_OK) {
-        status = hash_get(db->store, key, NULL, &found, err);
+        status = db->engine->get(db->store, key, NULL, &info, err);
     }
     if (status != CASK_OK) {
         return status;
     }
     now_ms = db->store->os->ops->wall_ms(db->store->os);
-    end_ms =
-        hash_end_ms(db->store, found.info.time_s, found.info.expires_at_ms);
+    end_ms = store_end_ms(db->store, info.time_s, info.expires_at_ms);
     if (end_ms <= now_ms) {
         return CASK_NOT_FOUND; /* since it was looked up */
     }
@@ -32,13 +31,14 @@ cask_status cask_ttl(cask_db *db, cask_slice key, uint64_t *ret_ttl_ms,
 
 /* Write the record of a key with another time of expiry, if it is not that
  * already. CASK_CONDITION: somebody wrote the key meanwhile. */
-static cask_status rewrite(store_handle *store, cask_slice key,
+static cask_status rewrite(const cask_db *db, cask_slice key,
                            uint64_t expires_at_ms, cask_buffer *value,
                            uint64_t *ret_before_ms, cask_error *err)
 {
     cask_write_options unchanged = {.condition = CASK_IF_SEQUENCE};
-    hash_found found = {.place = 0};
-    cask_status status = hash_get(store, key, value, &found, err);
+    store_handle *store = db->store;
+    cask_info info = {0};
+    cask_status status = db->engine->get(store, key, value, &info, err);
     store_record record;
     uint64_t sequence;
     bool existed;
@@ -46,18 +46,20 @@ static cask_status rewrite(store_handle *store, cask_slice key,
     if (status != CASK_OK) {
         return status;
     }
-    *ret_before_ms = found.info.expires_at_ms;
-    if (found.info.expires_at_ms == expires_at_ms) {
+    *ret_before_ms = info.expires_at_ms;
+    if (info.expires_at_ms == expires_at_ms) {
         return CASK_OK;
     }
-    unchanged.expected_sequence = found.info.sequence;
-    hash_prepare(store, RECORD_PUT, key, (cask_slice){value->data, value->size},
-                 expires_at_ms, &record);
-    db_set_time(&record, found.info.time_s);
-    return hash_write_if(store, &record, &unchanged, &sequence, &existed, err);
+    unchanged.expected_sequence = info.sequence;
+    db->engine->prepare(store, RECORD_PUT, key,
+                        (cask_slice){value->data, value->size}, expires_at_ms,
+                        &record);
+    db_set_time(&record, info.time_s);
+    return db->engine->write_if(store, &record, &unchanged, &sequence, &existed,
+                                err);
 }
 
-static cask_status set_expiry(cask_db *db, cask_slice key,
+static cask_status set_expiry(const cask_db *db, cask_slice key,
                               uint64_t expires_at_ms, uint64_t *ret_before_ms,
                               cask_error *err)
 {
@@ -66,8 +68,7 @@ static cask_status set_expiry(cask_db *db, cask_slice key,
     cask_status status;
 
     do {
-        status = rewrite(db->store, key, expires_at_ms, &value, ret_before_ms,
-                         &local);
+        status = rewrite(db, key, expires_at_ms, &value, ret_before_ms, &local);
     } while (status == CASK_CONDITION);
     cask_buffer_free(&value);
     if (status != CASK_OK && status != CASK_NOT_FOUND && err != NULL) {

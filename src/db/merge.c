@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "db/db.h"
+#include "hash/hash_merger.h"
 #include "hash/merge_log.h"
 #include "hash/merge_turn.h"
 

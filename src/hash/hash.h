@@ -38,15 +38,9 @@ cask_status hash_get_many(store_handle *store, const cask_slice *keys,
                           size_t count, cask_buffer *values,
                           cask_status *statuses, cask_error *err);
 
-/* Lend a value in place; *ret_view holds a pin until hash_unview(). */
+/* Lend a value in place; *ret_view holds a pin until store_unview(). */
 cask_status hash_view(store_handle *store, cask_slice key, cask_view *ret_view,
                       cask_error *err);
-void hash_unview(cask_view *view);
-
-/* Whether a record with these times is past its time as of `now_ms`, where
- * records live so many seconds; 0: for ever. */
-bool hash_is_past(uint64_t now_ms, uint64_t seconds, uint32_t time_s,
-                  uint64_t expires_at_ms);
 
 /* Which segment a place is in: rows are used again, nonces are not. */
 static inline uint64_t hash_nonce_at(const store_handle *store, uint64_t place)
@@ -69,20 +63,12 @@ void hash_prefetch_place(store_handle *store, uint64_t place);
 /* Count a look-up in the statistics. */
 void hash_count_get(store_handle *store, bool found);
 
-/* When it will be: milliseconds since 1970; UINT64_MAX: never. */
-uint64_t hash_end_ms(const store_handle *store, uint32_t time_s,
-                     uint64_t expires_at_ms);
-
 /* ---- Writing (hash_write.c) ---- */
 
 /* Fill a record for a put or a delete; the slices are borrowed. */
 void hash_prepare(const store_handle *store, uint8_t kind, cask_slice key,
                   cask_slice value, uint64_t expires_at_ms,
                   store_record *ret_record);
-
-/* The checksum of what a record's body has before its key; that of the body is
- * this one, continued with key and value. */
-uint32_t hash_crc_before_key(uint64_t expires_at_ms);
 
 /* Complete records that have all but their hash and their sequence. */
 void hash_prepare_many(const store_handle *store, store_record *records,

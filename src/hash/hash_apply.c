@@ -133,8 +133,9 @@ save_undo(store_handle *store, keydir_hash key, uint64_t old, uint64_t sequence)
                      sequence);
 }
 
-static void apply(store_handle *store, siphash_value hash,
-                  const record_header *record, uint64_t place, uint64_t tail)
+static bool apply(store_handle *store, siphash_value hash,
+                  const record_header *record, const uint8_t *name,
+                  uint64_t place, uint64_t tail)
 {
     region_header *header = store->region.header;
     keydir_hash key = keydir_hash_of(hash);
@@ -142,6 +143,7 @@ static void apply(store_handle *store, siphash_value hash,
     keydir_slot *slot = keydir_slot_locked(&store->region, key, &old);
     uint64_t keys;
 
+    (void)name; /* the hash stands for it */
     if (header->apply.new_place == place && is_half_applied(store)) {
         old = header->apply.old_place;
         restore(store);
@@ -165,22 +167,24 @@ static void apply(store_handle *store, siphash_value hash,
     atomic_store_explicit(&header->key_count, keys, memory_order_relaxed);
     atomic_signal_fence(memory_order_seq_cst);
     atomic_store_explicit(&header->applied_tail, tail, memory_order_release);
+    return true;
 }
 
-static uint64_t place_of(store_handle *store, siphash_value hash)
+static uint64_t place_of(store_handle *store, const store_indexed *record)
 {
     uint64_t found = 0;
 
-    (void)keydir_find(&store->region, keydir_hash_of(hash), &found);
+    (void)keydir_find(&store->region, keydir_hash_of(record->hash), &found);
     return found;
 }
 
-static void move(store_handle *store, siphash_value hash, uint64_t to)
+static bool move(store_handle *store, const store_indexed *record, uint64_t to)
 {
-    keydir_hash key = keydir_hash_of(hash);
+    keydir_hash key = keydir_hash_of(record->hash);
     uint64_t old;
 
     keydir_store_locked(keydir_slot_locked(&store->region, key, &old), key, to);
+    return true;
 }
 
 static cask_status create_index(store_handle *store, cask_error *err)
@@ -239,6 +243,7 @@ static bool has_room(store_handle *store, uint64_t count)
 }
 
 const store_engine hash_engine = {
+    .has_hints = true,
     .create_index = create_index,
     .presize = presize,
     .prefetch = prefetch,

@@ -20,6 +20,7 @@
 #include "base/bytes.h"
 #include "hash/fold_range.h"
 #include "hash/hash_snapshot.h"
+#include "store/store_settings.h"
 #include "hash/keydir.h"
 #include "region/place.h"
 
@@ -58,8 +59,8 @@ static void emit(fold *f, const scan_item *item)
                  .time_s = item->header.time_s,
                  .value_bytes = item->header.value_size}};
 
-    if (!hash_is_past(f->snapshot->moment_ms, f->snapshot->expiry_seconds,
-                      item->header.time_s, item->expires_at_ms)) {
+    if (!store_is_past(f->snapshot->moment_ms, f->snapshot->expiry_seconds,
+                       item->header.time_s, item->expires_at_ms)) {
         f->stopped = !f->visit(f->context, &entry);
     }
 }

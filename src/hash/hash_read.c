@@ -24,35 +24,6 @@ enum { LOOKS = 100 };
  * prefetching of streams. */
 enum { PREFETCH_BYTES = 512 };
 
-uint64_t hash_end_ms(const store_handle *store, uint32_t time_s,
-                     uint64_t expires_at_ms)
-{
-    uint64_t seconds = store_reads_expiry_seconds(store);
-    uint64_t own_ms = expires_at_ms != 0 ? expires_at_ms : UINT64_MAX;
-    uint64_t age_ms =
-        seconds != 0 ? (time_s + seconds + 1) * UINT64_C(1000) : UINT64_MAX;
-
-    return own_ms < age_ms ? own_ms : age_ms;
-}
-
-bool hash_is_past(uint64_t now_ms, uint64_t seconds, uint32_t time_s,
-                  uint64_t expires_at_ms)
-{
-    return (expires_at_ms != 0 && expires_at_ms <= now_ms) ||
-           (seconds != 0 && now_ms / 1000 > time_s &&
-            now_ms / 1000 - time_s > seconds);
-}
-
-static bool is_expired(const store_handle *store, uint32_t time_s,
-                       uint64_t expires_at_ms)
-{
-    uint64_t seconds = store_reads_expiry_seconds(store);
-
-    return (expires_at_ms != 0 || seconds != 0) &&
-           hash_is_past(store->os->ops->wall_ms(store->os), seconds, time_s,
-                        expires_at_ms);
-}
-
 /* ---- One record ---- */
 
 /* Where a record is, with its header copied and checked. */
@@ -330,8 +301,8 @@ cask_status hash_get_hashed(store_handle *store, cask_slice key,
         store, key, hash, value != NULL ? value : &unwanted, ret_found, err);
 
     cask_buffer_free(&unwanted);
-    if (status == CASK_OK && is_expired(store, ret_found->info.time_s,
-                                        ret_found->info.expires_at_ms)) {
+    if (status == CASK_OK && store_is_expired(store, ret_found->info.time_s,
+                                              ret_found->info.expires_at_ms)) {
         status = CASK_NOT_FOUND;
     }
     return status;
@@ -414,7 +385,7 @@ cask_status hash_view(store_handle *store, cask_slice key, cask_view *ret_view,
     atomic_fetch_add(&record.map->pins, 1);
     if (atomic_load(&record.map->is_blank) ||
         !proves(&record, expires_at_ms, key, value) ||
-        is_expired(store, record.header.time_s, expires_at_ms)) {
+        store_is_expired(store, record.header.time_s, expires_at_ms)) {
         atomic_fetch_sub(&record.map->pins, 1);
         return view_copy(store, key, ret_view, err);
     }
@@ -423,13 +394,4 @@ cask_status hash_view(store_handle *store, cask_slice key, cask_view *ret_view,
     describe(&record, expires_at_ms, &ret_view->info);
     hash_count_get(store, true);
     return CASK_OK;
-}
-
-void hash_unview(cask_view *view)
-{
-    if (view->pin != NULL) {
-        atomic_fetch_sub((_Atomic uint32_t *)view->pin, 1);
-    }
-    free(view->owned);
-    *view = (cask_view){.pin = NULL};
 }

@@ -5,6 +5,8 @@
  */
 #include "hash/hash_snapshot.h"
 
+#include "store/store_settings.h"
+
 #include "hash/keydir.h"
 #include "region/place.h"
 #include "region/undo.h"
@@ -80,8 +82,8 @@ cask_status hash_snapshot_get_hashed(const store_snapshot *snapshot,
         return region_fail_uncovered(&store->region, err);
     }
     if (status == CASK_OK &&
-        hash_is_past(snapshot->moment_ms, snapshot->expiry_seconds,
-                     found.info.time_s, found.info.expires_at_ms)) {
+        store_is_past(snapshot->moment_ms, snapshot->expiry_seconds,
+                      found.info.time_s, found.info.expires_at_ms)) {
         status = CASK_NOT_FOUND;
     }
     hash_count_get(store, status == CASK_OK);

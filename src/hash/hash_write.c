@@ -4,159 +4,28 @@
  */
 #include "hash/hash.h"
 
-#include <string.h>
-
-#include "base/bytes.h"
-#include "base/crc32c.h"
 #include "hash/keydir.h"
 #include "maintain/merge_yield.h"
 #include "region/place.h"
-
-/* How often room is made before somebody else's use of it is an error. */
-enum { ROOM_ATTEMPTS = 1000 };
-
-uint32_t hash_crc_before_key(uint64_t expires_at_ms)
-{
-    uint8_t bytes[RECORD_EXPIRY_SIZE];
-
-    if (expires_at_ms == 0) {
-        return 0;
-    }
-    store_u64(bytes, expires_at_ms);
-    return crc32c(0, bytes, sizeof(bytes));
-}
+#include "store/store_operation.h"
 
 void hash_prepare(const store_handle *store, uint8_t kind, cask_slice key,
                   cask_slice value, uint64_t expires_at_ms,
                   store_record *ret_record)
 {
-    uint32_t crc = hash_crc_before_key(expires_at_ms);
-
-    ret_record->header = (record_header){
-        .time_s = (uint32_t)(store->os->ops->wall_ms(store->os) / 1000),
-        .value_size = (uint32_t)value.size,
-        .key_size = (uint16_t)key.size,
-        .type = kind};
-    ret_record->key = key;
-    ret_record->value = value;
-    ret_record->expires_at_ms = expires_at_ms;
-    if (expires_at_ms != 0) {
-        ret_record->header.type |= RECORD_EXPIRES;
-    }
-    crc = crc32c(crc, key.data, key.size);
-    ret_record->body_crc = crc32c(crc, value.data, value.size);
-    ret_record->hash = siphash(store->identity.hash_key, key.data, key.size);
+    store_prepare(store, kind, key, value, expires_at_ms, ret_record);
     keydir_prefetch(&store->region, keydir_hash_of(ret_record->hash));
 }
 
 void hash_prepare_many(const store_handle *store, store_record *records,
                        size_t count)
 {
-    for (size_t i = 0; i < count; i++) {
-        cask_slice key = records[i].key;
-
-        records[i].hash = siphash(store->identity.hash_key, key.data, key.size);
-    }
+    store_hash_records(store, records, count);
     /* Apart: a processor waits for several misses at once only if there is
      * little work between them. */
     for (size_t i = 0; i < count; i++) {
         keydir_prefetch(&store->region, keydir_hash_of(records[i].hash));
     }
-}
-
-/* Room in the segment that operations need. */
-typedef struct write_room {
-    uint64_t bytes;
-    bool must; /* they only delete, which goes on when the disk is full */
-} write_room;
-
-/*
- * Take the write lock with room for the operation in segment and index, so that
- * nothing need grow while it is held. Once per segment the file is opened, and
- * perhaps mapped, under it.
- */
-static cask_status lock_with_room(store_handle *store, write_room room,
-                                  size_t count, cask_error *err)
-{
-    const uint64_t bytes = room.bytes;
-
-    for (int i = 0; i < ROOM_ATTEMPTS; i++) {
-        cask_status status = store->engine->reserve(store, count, err);
-
-        if (status == CASK_OK && !store_fits_locked(store, bytes)) {
-            status = store_make_room(store, bytes, room.must, err);
-        }
-        if (status == CASK_OK) {
-            status = store_lock(store, err);
-        }
-        if (status != CASK_OK) {
-            return status;
-        }
-        status = store_open_active_locked(store, err);
-        if (status == CASK_OK && store_fits_locked(store, bytes) &&
-            store->engine->has_room_locked(store, count)) {
-            return CASK_OK;
-        }
-        store_unlock(store);
-        if (status != CASK_OK) {
-            return status;
-        }
-    }
-    return fail(err, CASK_TIMEOUT, 0,
-                "%s: other writers used up the room made %d times; nothing "
-                "was written",
-                store->path, ROOM_ATTEMPTS);
-}
-
-/* Counted under the lock, exactly, over all processes. */
-static void count_operations(store_handle *store, const store_record *records,
-                             size_t count)
-{
-    region_header *header = store->region.header;
-    uint64_t deletes = 0;
-
-    for (size_t i = 0; i < count; i++) {
-        deletes += record_kind(&records[i].header) == RECORD_DELETE ? 1 : 0;
-    }
-    atomic_store_explicit(
-        &header->puts,
-        atomic_load_explicit(&header->puts, memory_order_relaxed) + count -
-            deletes,
-        memory_order_relaxed);
-    if (deletes > 0) {
-        atomic_fetch_add_explicit(&header->deletes, deletes,
-                                  memory_order_relaxed);
-    }
-    if (count > 1) {
-        atomic_fetch_add_explicit(&header->batches, 1, memory_order_relaxed);
-    }
-}
-
-static cask_status append(store_handle *store, store_record *records,
-                          size_t count, uint64_t *ret_sequence, cask_error *err)
-{
-    cask_status status =
-        store_append_locked(store, records, count, ret_sequence, err);
-
-    if (status == CASK_OK) {
-        count_operations(store, records, count);
-    }
-    return status;
-}
-
-static write_room room_for(const store_handle *store,
-                           const store_record *records, size_t count)
-{
-    write_room room = {.bytes = store_records_size(records, count),
-                       .must = true};
-
-    for (size_t i = 0; i < count && room.must; i++) {
-        if (record_kind(&records[i].header) != RECORD_DELETE) {
-            room.bytes += store_delete_reserve(store);
-            room.must = false;
-        }
-    }
-    return room;
 }
 
 /* Now and then make way for a merge that writers outrun; one thread of the
@@ -209,32 +78,23 @@ static cask_status check_same_key(store_handle *store,
     return found.other_key ? fail_same_hash(store, err) : CASK_OK;
 }
 
-/* After an append: what is to be written back early begins outside the lock. */
-static void unlock_written(store_handle *store)
-{
-    store_writeback writeback = store_writeback_take_locked(store);
-
-    store_unlock(store);
-    store_writeback_begin(store, writeback);
-}
-
 cask_status hash_write(store_handle *store, store_record *records, size_t count,
                        uint64_t *ret_sequence, cask_error *err)
 {
-    const write_room room = room_for(store, records, count);
+    const store_need need = store_need_of(store, records, count);
     cask_status status = CASK_OK;
 
     for (size_t i = 0; i < count && status == CASK_OK; i++) {
         status = check_same_key(store, &records[i], err);
     }
     if (status == CASK_OK) {
-        status = lock_with_room(store, room, count, err);
+        status = store_lock_with_room(store, &need, err);
     }
     if (status != CASK_OK) {
         return status;
     }
-    status = append(store, records, count, ret_sequence, err);
-    unlock_written(store);
+    status = store_write_locked(store, records, count, ret_sequence, err);
+    store_unlock_written(store);
     return status == CASK_OK ? settle(store, *ret_sequence, err) : status;
 }
 
@@ -289,8 +149,8 @@ static cask_status write_at(store_handle *store, store_record *record,
                             uint64_t expected_place, uint64_t *ret_sequence,
                             cask_error *err)
 {
-    cask_status status =
-        lock_with_room(store, room_for(store, record, 1), 1, err);
+    const store_need need = store_need_of(store, record, 1);
+    cask_status status = store_lock_with_room(store, &need, err);
 
     if (status != CASK_OK) {
         return status;
@@ -298,9 +158,9 @@ static cask_status write_at(store_handle *store, store_record *record,
     if (live_place(store, record->hash) != expected_place) {
         status = CASK_BUSY;
     } else {
-        status = append(store, record, 1, ret_sequence, err);
+        status = store_write_locked(store, record, 1, ret_sequence, err);
     }
-    unlock_written(store);
+    store_unlock_written(store);
     return status;
 }
 

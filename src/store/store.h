@@ -20,6 +20,7 @@
 #include "log/scan.h"
 #include "os/os.h"
 #include "region/region.h"
+#include "store/store_engine.h"
 
 /* Bytes of the file LOCK, each a lock of its own. */
 enum {
@@ -80,40 +81,13 @@ typedef enum store_window {
     WINDOW_CLOSED = 2 /* the merge is to stop */
 } store_window;
 
-typedef struct store_handle store_handle;
-
-/* What an engine does for the store. */
-typedef struct store_engine {
-    /* Set up an empty index in a new region. */
-    cask_status (*create_index)(store_handle *store, cask_error *err);
-    /* Make the new index ready for about `count` keys. */
-    cask_status (*presize)(store_handle *store, uint64_t count,
-                           cask_error *err);
-    /* Bring what apply_locked() will need into the cache. */
-    void (*prefetch)(const store_handle *store, siphash_value hash);
-    /* Finish index changes that a dead writer began; write lock held. */
-    void (*finish_locked)(store_handle *store);
-    /* Memory that `count` apply calls may need; no lock held. */
-    cask_status (*reserve)(store_handle *store, uint64_t count,
-                           cask_error *err);
-    /* Whether that memory is there; write lock held. */
-    bool (*has_room_locked)(store_handle *store, uint64_t count);
-    /* Apply the put or delete at `place` to index and counters, then advance
-     * applied_tail to `tail`; write lock held. */
-    void (*apply_locked)(store_handle *store, siphash_value hash,
-                         const record_header *header, uint64_t place,
-                         uint64_t tail);
-    /* The place that the index names for a key, 0 if none; write lock held. */
-    uint64_t (*place_locked)(store_handle *store, siphash_value hash);
-    /* Let it name another, of the same record; counters stay. */
-    void (*move_locked)(store_handle *store, siphash_value hash, uint64_t to);
-} store_engine;
-
 struct store_handle {
     os *os;
-    const store_engine *engine;
-    cask_options options; /* region_dir, on_event as given */
-    char *path;           /* owned; as given, for messages */
+    const store_engine *const *engines; /* by cask_engine */
+    const store_engine *engine;         /* set with `identity` */
+    void *engine_state;                 /* see store_engine.attach */
+    cask_options options;               /* region_dir, on_event as given */
+    char *path;                         /* owned; as given, for messages */
     os_file *dir;
     os_file *lock_file;
     os_file *keep_file; /* holds LOCK_KEEP; NULL: nobody is to keep files */
@@ -157,10 +131,13 @@ struct store_handle {
 /*
  * Open the store in `path`; see cask_open() for options and statuses.
  *
- *   kernel  the os to use; must outlive the handle
+ *   kernel   the os to use; must outlive the handle
+ *   engines  STORE_ENGINES, by cask_engine; NULL: none; the store says which
+ *            it has; borrowed
  */
 cask_status store_open(os *kernel, const char *path,
-                       const cask_options *options, const store_engine *engine,
+                       const cask_options *options,
+                       const store_engine *const *engines,
                        store_handle **ret_store, cask_error *err);
 
 /* Close it and free it; see cask_close(). */
@@ -174,6 +151,15 @@ static inline siphash_value store_hash_of(const store_handle *store,
                                           const scan_item *item)
 {
     return siphash(store->identity.hash_key, item->key, item->header.key_size);
+}
+
+/* A record that a scan has found. */
+static inline store_indexed store_indexed_of(const store_handle *store,
+                                             const scan_item *item)
+{
+    return (store_indexed){.hash = store_hash_of(store, item),
+                           .key = {item->key, item->header.key_size},
+                           .sequence = item->header.sequence};
 }
 
 /* True in a child of fork(): nothing of the handle may be used. */

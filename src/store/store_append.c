@@ -447,12 +447,13 @@ static int write_all(store_handle *store, store_record *records, size_t count,
     return os_errno;
 }
 
-static void apply_all(store_handle *store, const store_record *records,
+static bool apply_all(store_handle *store, const store_record *records,
                       size_t count, uint64_t offset)
 {
     uint32_t row = store->active->row;
+    bool applied = true;
 
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < count && applied; i++) {
         uint64_t size = record_size(&records[i].header);
         bool live = record_kind(&records[i].header) == RECORD_PUT;
 
@@ -461,12 +462,22 @@ static void apply_all(store_handle *store, const store_record *records,
         if (i + APPLY_AHEAD < count) {
             store->engine->prefetch(store, records[i + APPLY_AHEAD].hash);
         }
-        store->engine->apply_locked(
-            store, records[i].hash, &records[i].header,
+        applied = store->engine->apply_locked(
+            store, records[i].hash, &records[i].header, records[i].key.data,
             place_make((uint16_t)row, offset, size, live),
             region_tail_make(row, offset + size));
         offset += size;
     }
+    return applied;
+}
+
+cask_status store_fail_unapplied(store_handle *store, cask_error *err)
+{
+    atomic_store(&store->region.header->poisoned, 1);
+    return fail(err, CASK_POISONED, 0,
+                "%s: the index cannot take a record that the log has; close "
+                "the store everywhere and open it again, which reads the log",
+                store->path);
 }
 
 /* Whether a range holds only zeros, or nothing. */
@@ -548,7 +559,9 @@ cask_status store_append_locked(store_handle *store, store_record *records,
         atomic_store_explicit(&header->commit.mark_due, 0,
                               memory_order_relaxed);
     }
-    apply_all(store, records, count, offset);
+    if (!apply_all(store, records, count, offset)) {
+        return store_fail_unapplied(store, err);
+    }
     atomic_fetch_add_explicit(&header->bytes_written, end - start,
                               memory_order_relaxed);
     *ret_sequence = count > 0 ? records[count - 1].header.sequence : 0;

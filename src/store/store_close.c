@@ -294,6 +294,9 @@ static void free_store(store_handle *store)
 {
     const os_ops *ops = store->os->ops;
 
+    if (store->engine != NULL && store->engine->detach != NULL) {
+        store->engine->detach(store);
+    }
     if (store->region.header != NULL) {
         store_unmap_all(store);
     }

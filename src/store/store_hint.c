@@ -198,8 +198,8 @@ bool store_claim_hint(store_handle *store, uint32_t row_index, uint64_t *ret_id)
     uint64_t id = atomic_load(&row->file_id);
     uint32_t none = HINT_NONE;
 
-    if (atomic_load(&row->state) != ROW_SEALED || id == 0 ||
-        atomic_load(&row->has_hint) != HINT_NONE ||
+    if (!store->engine->has_hints || atomic_load(&row->state) != ROW_SEALED ||
+        id == 0 || atomic_load(&row->has_hint) != HINT_NONE ||
         !store_has_room_for_hint(store, row_index) ||
         !atomic_compare_exchange_strong(&row->has_hint, &none,
                                         claim_of(store))) {

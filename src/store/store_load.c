@@ -12,6 +12,7 @@
 #include "store/store_expiry.h"
 #include "store/store_recover.h"
 #include "store/store_read.h"
+#include "store/store_write.h"
 
 /* Rows whose index lines are fetched while earlier ones are applied. */
 enum { AHEAD = 16 };
@@ -86,9 +87,11 @@ static cask_status run_hint(store_handle *store, load_source *source,
             record.sequence = row.sequence;
             record.type = row.type;
             note_lasting(&store->region.rows[source->row], &record);
-            store->engine->apply_locked(store, row.hash, &record,
-                                        row.place | (uint64_t)source->row << 48,
-                                        0);
+            if (!store->engine->apply_locked(
+                    store, row.hash, &record, NULL,
+                    row.place | (uint64_t)source->row << 48, 0)) {
+                status = store_fail_unapplied(store, err);
+            }
         }
     }
     source->next_row = i;
@@ -214,16 +217,18 @@ static cask_status damage_is_served(const store_handle *store,
                 atomic_load(&row->file_id), item->offset, item->size);
 }
 
-static void apply_item(store_handle *store, uint32_t index,
-                       const scan_item *item)
+static cask_status apply_item(store_handle *store, uint32_t index,
+                              const scan_item *item, cask_error *err)
 {
     bool live = record_kind(&item->header) == RECORD_PUT;
 
     store_note_times(&store->region.rows[index], &item->header,
                      item->expires_at_ms);
-    store->engine->apply_locked(
-        store, store_hash_of(store, item), &item->header,
-        place_make((uint16_t)index, item->offset, item->size, live), 0);
+    return store->engine->apply_locked(
+               store, store_hash_of(store, item), &item->header, item->key,
+               place_make((uint16_t)index, item->offset, item->size, live), 0)
+               ? CASK_OK
+               : store_fail_unapplied(store, err);
 }
 
 /* The record that comes next, in source->item; what is damaged before it is
@@ -265,7 +270,9 @@ static cask_status run_scan(store_handle *store, load_source *source,
     while (status == CASK_OK && source->sequence < limit) {
         status = store->engine->reserve(store, 1, err);
         if (status == CASK_OK) {
-            apply_item(store, source->row, &source->item);
+            status = apply_item(store, source->row, &source->item, err);
+        }
+        if (status == CASK_OK) {
             status = find_next(store, source, err);
         }
     }
@@ -361,8 +368,9 @@ cask_status load_source_open(store_handle *store, load_source *source,
         return status;
     }
     fill_row(&store->region.rows[row], segment, &stat);
-    status = segment->sealed ? open_hint(store, source, segment, err)
-                             : CASK_NOT_FOUND;
+    status = segment->sealed && store->engine->has_hints
+                 ? open_hint(store, source, segment, err)
+                 : CASK_NOT_FOUND;
     if (status == CASK_NOT_FOUND) {
         status = open_data(store, source, file, segment, err);
     }

@@ -21,14 +21,15 @@ enum { LEAST_ROOM = 4096 };
 
 /* ---- In another segment ---- */
 
-static void copied(store_handle *store, const scan_item *item,
+static bool copied(store_handle *store, const scan_item *item,
                    uint64_t from_place, uint64_t to_place, uint64_t to_tail)
 {
     (void)from_place;
     store_note_times(&store->region.rows[place_row(to_place)], &item->header,
                      item->expires_at_ms);
-    store->engine->apply_locked(store, store_hash_of(store, item),
-                                &item->header, to_place, to_tail);
+    return store->engine->apply_locked(store, store_hash_of(store, item),
+                                       &item->header, item->key, to_place,
+                                       to_tail);
 }
 
 void recovery_activate(store_handle *store, uint32_t row, uint64_t end)

@@ -152,6 +152,15 @@ uint32_t store_pins(const store_handle *store)
     return pins;
 }
 
+void store_unview(cask_view *view)
+{
+    if (view->pin != NULL) {
+        atomic_fetch_sub((_Atomic uint32_t *)view->pin, 1);
+    }
+    free(view->owned);
+    *view = (cask_view){.pin = NULL};
+}
+
 /* Not if it is lent out. A view pins first and looks at is_blank then; here it
  * is the other way round. */
 static void let_go(store_handle *store, store_map *map)

@@ -489,12 +489,23 @@ static cask_status take_write_role(store_handle *store, cask_error *err)
     return CASK_OK;
 }
 
+/* The identity says which engine the store has. */
+static cask_status attach_engine(store_handle *store, cask_error *err)
+{
+    store->engine = store->engines[store->identity.engine];
+    return store->engine->attach == NULL ? CASK_OK
+                                         : store->engine->attach(store, err);
+}
+
 /* The open lock is held. */
 static cask_status join_or_build(store_handle *store, cask_error *err)
 {
     region_identity identity;
     cask_status status = store_settle_identity(store, err);
 
+    if (status == CASK_OK) {
+        status = attach_engine(store, err);
+    }
     if (status == CASK_OK) {
         status = store_identify(store, &identity, err);
     }
@@ -541,6 +552,9 @@ static cask_status open_private(store_handle *store, cask_error *err)
     cask_status status =
         store_read_identity(store->dir, store->path, &store->identity, err);
 
+    if (status == CASK_OK) {
+        status = attach_engine(store, err);
+    }
     if (status == CASK_OK) {
         status = store_identify(store, &identity, err);
     }
@@ -605,7 +619,8 @@ static cask_status open_store(store_handle *store, const char *path,
 }
 
 cask_status store_open(os *kernel, const char *path,
-                       const cask_options *options, const store_engine *engine,
+                       const cask_options *options,
+                       const store_engine *const *engines,
                        store_handle **ret_store, cask_error *err)
 {
     store_handle *store =
@@ -621,7 +636,7 @@ cask_status store_open(os *kernel, const char *path,
     }
     memset(store, 0, sizeof(*store));
     store->os = kernel;
-    store->engine = engine;
+    store->engines = engines;
     store->options = *options;
     store->region.os = kernel;
     status = open_store(store, path, err);

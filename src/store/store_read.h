@@ -56,6 +56,9 @@ void store_unmap_all(store_handle *store);
 /* Views lent out by this handle. */
 uint32_t store_pins(const store_handle *store);
 
+/* Give a view back that holds a pin, or memory of its own. */
+void store_unview(cask_view *view);
+
 /* ---- Reading by system call (store_pread.c), CASK_IO_PREAD ---- */
 
 /* Copy `size` bytes at `offset` of a row. CASK_OK; CASK_IO; CASK_CORRUPT if

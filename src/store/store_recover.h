@@ -24,8 +24,9 @@ cask_status store_redo_locked(store_handle *store, cask_error *err);
 cask_status store_move_tail(store_handle *store, bool maintained,
                             cask_error *err);
 
-/* What becomes of one copied record; see store_copy_records(). */
-typedef void (*store_copied_fn)(store_handle *store, const scan_item *item,
+/* What becomes of one copied record; see store_copy_records(). False: the index
+ * cannot take it. */
+typedef bool (*store_copied_fn)(store_handle *store, const scan_item *item,
                                 uint64_t from_place, uint64_t to_place,
                                 uint64_t to_tail);
 

@@ -246,3 +246,24 @@ cask_status store_settings_reset(store_handle *store, cask_error *err)
     }
     return status;
 }
+
+/* ---- Reading by them ---- */
+
+bool store_is_past(uint64_t now_ms, uint64_t seconds, uint32_t time_s,
+                   uint64_t expires_at_ms)
+{
+    return (expires_at_ms != 0 && expires_at_ms <= now_ms) ||
+           (seconds != 0 && now_ms / 1000 > time_s &&
+            now_ms / 1000 - time_s > seconds);
+}
+
+uint64_t store_end_ms(const store_handle *store, uint32_t time_s,
+                      uint64_t expires_at_ms)
+{
+    uint64_t seconds = store_reads_expiry_seconds(store);
+    uint64_t own_ms = expires_at_ms != 0 ? expires_at_ms : UINT64_MAX;
+    uint64_t age_ms =
+        seconds != 0 ? (time_s + seconds + 1) * UINT64_C(1000) : UINT64_MAX;
+
+    return own_ms < age_ms ? own_ms : age_ms;
+}

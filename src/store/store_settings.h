@@ -46,6 +46,26 @@ static inline uint64_t store_reads_expiry_seconds(const store_handle *store)
     return own != 0 && (seconds == 0 || own < seconds) ? own : seconds;
 }
 
+/* Whether a record with these times is past its time as of `now_ms`, where
+ * records live so many seconds; 0: for ever. */
+bool store_is_past(uint64_t now_ms, uint64_t seconds, uint32_t time_s,
+                   uint64_t expires_at_ms);
+
+/* The same for a read of this handle now. */
+static inline bool store_is_expired(const store_handle *store, uint32_t time_s,
+                                    uint64_t expires_at_ms)
+{
+    uint64_t seconds = store_reads_expiry_seconds(store);
+
+    return (expires_at_ms != 0 || seconds != 0) &&
+           store_is_past(store->os->ops->wall_ms(store->os), seconds, time_s,
+                         expires_at_ms);
+}
+
+/* When it will be: milliseconds since 1970; UINT64_MAX: never. */
+uint64_t store_end_ms(const store_handle *store, uint32_t time_s,
+                      uint64_t expires_at_ms);
+
 /* Put settings into force, for all processes. Maintenance lock, or nobody uses
  * the region yet. */
 void store_settings_publish(store_handle *store,

@@ -20,7 +20,8 @@ static cask_status move_locked(store_handle *store, uint32_t *ret_old,
 
 /* ---- Redo ---------------------------------------------------------------- */
 
-static void redo_record(store_handle *store, uint32_t row,
+/* False: the index cannot take it. */
+static bool redo_record(store_handle *store, uint32_t row,
                         const scan_item *item)
 {
     region_header *header = store->region.header;
@@ -29,12 +30,12 @@ static void redo_record(store_handle *store, uint32_t row,
 
     if (record_kind(&item->header) == RECORD_MARK) {
         atomic_store(&header->applied_tail, tail);
-        return;
+        return true;
     }
     store_note_times(&store->region.rows[row], &item->header,
                      item->expires_at_ms);
-    store->engine->apply_locked(
-        store, store_hash_of(store, item), &item->header,
+    return store->engine->apply_locked(
+        store, store_hash_of(store, item), &item->header, item->key,
         place_make((uint16_t)row, item->offset, item->size, live), tail);
 }
 
@@ -57,7 +58,9 @@ static cask_status redo_all(store_handle *store, uint32_t row,
         status = store->engine->reserve(store, 1, err);
         if (status == CASK_OK) {
             (void)store->engine->has_room_locked(store, 1); /* as a writer */
-            redo_record(store, row, &item);
+            if (!redo_record(store, row, &item)) {
+                status = store_fail_unapplied(store, err);
+            }
         }
     }
     if (atomic_load(&header->next_sequence) <= scan.last_sequence) {
@@ -192,20 +195,23 @@ cask_status store_copy_records(store_handle *store, const store_copy *copy,
         return status;
     }
     atomic_store(&row->reserved_tail, writer.offset);
-    while (scan_next(&scan, &item) == SCAN_RECORD) {
+    while (status == CASK_OK && scan_next(&scan, &item) == SCAN_RECORD) {
         bool live = record_kind(&item.header) == RECORD_PUT;
 
         if (record_kind(&item.header) != RECORD_MARK) {
-            copy->copied(
-                store, &item,
-                place_make((uint16_t)copy->from, item.offset, item.size, live),
-                place_make((uint16_t)copy->to, offset, item.size, live),
-                region_tail_make(copy->to, offset + item.size));
+            if (!copy->copied(
+                    store, &item,
+                    place_make((uint16_t)copy->from, item.offset, item.size,
+                               live),
+                    place_make((uint16_t)copy->to, offset, item.size, live),
+                    region_tail_make(copy->to, offset + item.size))) {
+                status = store_fail_unapplied(store, err);
+            }
             offset += item.size;
         }
     }
     *ret_end = offset;
-    return CASK_OK;
+    return status;
 }
 
 /* ---- Move ---- */
@@ -213,15 +219,14 @@ cask_status store_copy_records(store_handle *store, const store_copy *copy,
 /* Room made beyond what is to be moved. */
 enum { MOVE_SLACK = 64 << 10, MOVE_SLACK_MOST = 64 << 20 };
 
-static void moved(store_handle *store, const scan_item *item,
+static bool moved(store_handle *store, const scan_item *item,
                   uint64_t from_place, uint64_t to_place, uint64_t to_tail)
 {
-    siphash_value hash = store_hash_of(store, item);
+    store_indexed record = store_indexed_of(store, item);
 
     (void)to_tail;
-    if (store->engine->place_locked(store, hash) == from_place) {
-        store->engine->move_locked(store, hash, to_place);
-    }
+    return store->engine->place_locked(store, &record) != from_place ||
+           store->engine->move_locked(store, &record, to_place);
 }
 
 static void count_item(store_handle *store, uint32_t index,
@@ -229,6 +234,7 @@ static void count_item(store_handle *store, uint32_t index,
 {
     region_row *row = &store->region.rows[index];
     bool live = record_kind(&item->header) == RECORD_PUT;
+    store_indexed record = store_indexed_of(store, item);
 
     store_note_times(row, &item->header, item->expires_at_ms);
     row->records++;
@@ -238,7 +244,7 @@ static void count_item(store_handle *store, uint32_t index,
         row->first_sequence = item->header.sequence;
     }
     if (live &&
-        store->engine->place_locked(store, store_hash_of(store, item)) ==
+        store->engine->place_locked(store, &record) ==
             place_make((uint16_t)index, item->offset, item->size, live)) {
         row->live_bytes += item->size;
         row->live_records++;

@@ -42,6 +42,10 @@ cask_status store_append_locked(store_handle *store, store_record *records,
                                 size_t count, uint64_t *ret_sequence,
                                 cask_error *err);
 
+/* A record is in the log and the index cannot take it: nobody may write behind
+ * it, until the index is made anew. CASK_POISONED, with what to do. */
+cask_status store_fail_unapplied(store_handle *store, cask_error *err);
+
 /* What is to be written back early; nothing if `active` is NULL. */
 typedef struct store_writeback {
     store_active *active; /* a reference */

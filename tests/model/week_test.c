@@ -23,6 +23,7 @@
 #include <string.h>
 
 #include "db/db.h"
+#include "hash/hash_merger.h"
 #include "hash/merge_log.h"
 #include "os/os_sim.h"
 #include "store/store_merge.h"

@@ -18,6 +18,7 @@
 #include <string.h>
 
 #include "db/db.h"
+#include "hash/hash_merger.h"
 #include "hash/hash_merge.h"
 #include "hash/keydir.h"
 #include "process/stepper.h"

@@ -651,18 +651,18 @@ static void test_a_place_that_is_wrong_is_told(void **state)
 {
     handle *h = *state;
     store_handle *store;
-    siphash_value hash;
+    store_indexed named = {.key = {NULL, 0}};
     uint64_t right = 0;
     told t;
 
     fill_open(h);
     store = h->db->store;
-    hash = siphash(store->identity.hash_key, "key 9", 5);
-    right = store->engine->place_locked(store, hash);
-    store->engine->move_locked(store, hash, right + (8 << 18));
+    named.hash = siphash(store->identity.hash_key, "key 9", 5);
+    right = store->engine->place_locked(store, &named);
+    assert_true(store->engine->move_locked(store, &named, right + (8 << 18)));
     assert_int_equal(verify_open(h, &t), 1);
     assert_non_null(strstr(t.reason, "the index does not lead to"));
-    store->engine->move_locked(store, hash, right);
+    assert_true(store->engine->move_locked(store, &named, right));
     assert_int_equal(verify_open(h, &t), 0);
 }
 

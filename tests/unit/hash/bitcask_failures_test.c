@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "db/db.h"
+#include "hash/hash_merger.h"
 #include "hash/hash_merge.h"
 #include "log/segment_format.h"
 #include "maintain/merge_policy.h"
@@ -436,6 +437,7 @@ static void test_12_damage_of_the_newest_version_is_told(void **state)
 {
     handle *h = *state;
     const store_handle *store;
+    store_indexed named = {.key = {NULL, 0}};
     cask_verify_report report;
     uint64_t place;
     char fill = 0;
@@ -444,8 +446,8 @@ static void test_12_damage_of_the_newest_version_is_told(void **state)
     put_keys(h, 100, 'b');
     handle_reopen(h); /* now there are hints, which say whose place it is */
     store = h->db->store;
-    place = store->engine->place_locked(
-        h->db->store, siphash(store->identity.hash_key, "key 000", KEY_BYTES));
+    named.hash = siphash(store->identity.hash_key, "key 000", KEY_BYTES);
+    place = store->engine->place_locked(h->db->store, &named);
     flip(h, atomic_load(&store->region.rows[place_row(place)].file_id),
          place_offset(place) + RECORD_BYTES / 2);
     for (int again = 0; again < 3; again++) {

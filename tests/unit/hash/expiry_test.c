@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "db/db.h"
+#include "hash/hash_merger.h"
 #include "hash/hash_merge.h"
 #include "store/store_expiry.h"
 #include "store/store_settings.h"

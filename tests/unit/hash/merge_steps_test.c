@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "db/db.h"
+#include "hash/hash_merger.h"
 #include "log/segment_format.h"
 #include "os/os_sim.h"
 #include "store/store_merge.h"

@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "db/db.h"
+#include "hash/hash_merger.h"
 #include "log/segment_format.h"
 #include "os/os_fault.h"
 #include "store/store_recover.h"

@@ -1,0 +1,69 @@
+/*
+ * The table of engines.
+ */
+#include "db/engine.h"
+
+#include "hash/hash.h"
+#include "hash/hash_merger.h"
+
+/* ---- Hash ---- */
+
+static cask_status hash_engine_get(store_handle *store, cask_slice key,
+                                   cask_buffer *value, cask_info *ret_info,
+                                   cask_error *err)
+{
+    hash_found found = {.place = 0};
+    cask_status status = hash_get(store, key, value, &found, err);
+
+    if (status == CASK_OK && ret_info != NULL) {
+        *ret_info = found.info;
+    }
+    return status;
+}
+
+static cask_status hash_merger_start(store_handle *store, void **ret_merger,
+                                     cask_error *err)
+{
+    merger *started = NULL;
+    cask_status status = merger_start(store, &started, err);
+
+    *ret_merger = started;
+    return status;
+}
+
+static void hash_merger_stop(void *take_merger)
+{
+    merger_stop(take_merger);
+}
+
+static void hash_merger_forget(void *take_merger)
+{
+    merger_forget(take_merger);
+}
+
+static const db_engine hash_calls = {
+    .get = hash_engine_get,
+    .get_many = hash_get_many,
+    .view = hash_view,
+    .prepare = hash_prepare,
+    .prepare_many = hash_prepare_many,
+    .write = hash_write,
+    .write_if = hash_write_if,
+    .reserve = hash_reserve,
+    .merger_start = hash_merger_start,
+    .merger_stop = hash_merger_stop,
+    .merger_forget = hash_merger_forget,
+};
+
+/* ---- All ---- */
+
+const store_engine *const db_store_engines[STORE_ENGINES] = {
+    [CASK_ENGINE_HASH] = &hash_engine};
+
+static const db_engine *const calls[STORE_ENGINES] = {[CASK_ENGINE_HASH] =
+                                                          &hash_calls};
+
+const db_engine *db_engine_of(const store_handle *store)
+{
+    return calls[store->identity.engine];
+}

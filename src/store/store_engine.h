@@ -1,0 +1,64 @@
+/*
+ * What an engine does for the store: an index of the records in the log.
+ */
+#ifndef CASKADE_STORE_ENGINE_H
+#define CASKADE_STORE_ENGINE_H
+
+#include <stdbool.h>
+
+#include "base/error.h"
+#include "base/siphash.h"
+#include "log/record_format.h"
+
+typedef struct store_handle store_handle;
+
+/* A record, as an index finds it. */
+typedef struct store_indexed {
+    siphash_value hash; /* of its key */
+    cask_slice key;
+    uint64_t sequence;
+} store_indexed;
+
+/* What an engine does for the store. */
+typedef struct store_engine {
+    bool has_hints; /* sealed segments get them */
+    /* Set up store->engine_state, before there is a region; NULL: it has none.
+     * What attach() has begun is ended by detach(), also if it failed. */
+    cask_status (*attach)(store_handle *store, cask_error *err);
+    void (*detach)(store_handle *store);
+    /* Set up an empty index in a new region. */
+    cask_status (*create_index)(store_handle *store, cask_error *err);
+    /* Make the new index ready for about `count` keys. */
+    cask_status (*presize)(store_handle *store, uint64_t count,
+                           cask_error *err);
+    /* Bring what apply_locked() will need into the cache. */
+    void (*prefetch)(const store_handle *store, siphash_value hash);
+    /* Finish index changes that a dead writer began; write lock held. */
+    void (*finish_locked)(store_handle *store);
+    /* Memory that `count` apply calls may need; no lock held. */
+    cask_status (*reserve)(store_handle *store, uint64_t count,
+                           cask_error *err);
+    /* Whether that memory is there; write lock held. */
+    bool (*has_room_locked)(store_handle *store, uint64_t count);
+    /* It was not: wait, without any lock, until there may be room that others
+     * have to make. NULL: reserve() makes it. CASK_OK; CASK_TIMEOUT. */
+    cask_status (*wait_for_room)(store_handle *store, cask_error *err);
+    /* Apply the put or delete at `place` to index and counters, then advance
+     * applied_tail to `tail`; write lock held. `key` is the record's, borrowed;
+     * NULL where only its hash is known, by a hint. False: it cannot be. */
+    bool (*apply_locked)(store_handle *store, siphash_value hash,
+                         const record_header *header, const uint8_t *key,
+                         uint64_t place, uint64_t tail);
+    /* The place that the index names for a record, or for a newer one of its
+     * key; 0 if none. Write lock held. */
+    uint64_t (*place_locked)(store_handle *store, const store_indexed *record);
+    /* Let it name another, of the same record; counters stay. False: it
+     * cannot. */
+    bool (*move_locked)(store_handle *store, const store_indexed *record,
+                        uint64_t to);
+} store_engine;
+
+/* As many as there are, and one more: their numbers begin at 1. */
+enum { STORE_ENGINES = 3 };
+
+#endif

@@ -1,0 +1,63 @@
+/*
+ * One operation, whatever the engine: prepared before the write lock is taken,
+ * written under it.
+ */
+#include "store/store_operation.h"
+
+#include "base/bytes.h"
+#include "base/crc32c.h"
+
+/* How often room is made before somebody else's use of it is an error. */
+enum { ROOM_ATTEMPTS = 1000 };
+
+/* ---- Before the lock ---- */
+
+uint32_t store_crc_before_key(uint64_t expires_at_ms)
+{
+    uint8_t bytes[RECORD_EXPIRY_SIZE];
+
+    if (expires_at_ms == 0) {
+        return 0;
+    }
+    store_u64(bytes, expires_at_ms);
+    return crc32c(0, bytes, sizeof(bytes));
+}
+
+/* ---- The lock, with room ---- */
+
+cask_status store_lock_with_room(store_handle *store, const store_need *need,
+                                 cask_error *err)
+{
+    const store_engine *engine = store->engine;
+    const uint64_t bytes = need->bytes;
+
+    for (int i = 0; i < ROOM_ATTEMPTS; i++) {
+        cask_status status = engine->reserve(store, need->count, err);
+
+        if (status == CASK_OK && !store_fits_locked(store, bytes)) {
+            status = store_make_room(store, bytes, need->must, err);
+        }
+        if (status == CASK_OK) {
+            status = store_lock(store, err);
+        }
+        if (status != CASK_OK) {
+            return status;
+        }
+        status = store_open_active_locked(store, err);
+        if (status == CASK_OK && store_fits_locked(store, bytes) &&
+            engine->has_room_locked(store, need->count)) {
+            return CASK_OK;
+        }
+        store_unlock(store);
+        if (status == CASK_OK && engine->wait_for_room != NULL) {
+            status = engine->wait_for_room(store, err);
+        }
+        if (status != CASK_OK) {
+            return status;
+        }
+    }
+    return fail(err, CASK_TIMEOUT, 0,
+                "%s: other writers used up the room made %d times; nothing "
+                "was written",
+                store->path, ROOM_ATTEMPTS);
+}
