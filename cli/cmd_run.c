@@ -19,7 +19,9 @@ enum {
     OPTION_KEYS,
     OPTION_RECORDS,
     OPTION_PREFIX_BYTES,
-    OPTION_NO_FILTER
+    OPTION_NO_FILTER,
+    OPTION_SORT,
+    OPTION_MEMORY
 };
 
 static const struct argp_option options[] = {
@@ -41,6 +43,11 @@ static const struct argp_option options[] = {
      "build: without the filter of keys", 1},
     {"prefix-bytes", OPTION_PREFIX_BYTES, "N", 0,
      "build: with a filter of the first N bytes of keys", 1},
+    {"sort", OPTION_SORT, NULL, 0,
+     "build: sort the lines; of those with the same key the last one counts",
+     1},
+    {"memory", OPTION_MEMORY, "SIZE", 0,
+     "build: take at most SIZE of memory (1GiB), 16MiB at least", 1},
     {0},
 };
 
@@ -64,7 +71,11 @@ static const struct {
     {'j', "--json", ACTION_INFO},
     {OPTION_NO_FILTER, "--no-filter", ACTION_BUILD},
     {OPTION_PREFIX_BYTES, "--prefix-bytes", ACTION_BUILD},
+    {OPTION_SORT, "--sort", ACTION_BUILD},
+    {OPTION_MEMORY, "--memory", ACTION_BUILD},
 };
+
+enum { MEMORY_MIN = 16 << 20 }; /* what sorting takes */
 
 enum { USES = sizeof(uses) / sizeof(uses[0]) };
 
@@ -111,6 +122,13 @@ static error_t parse_argument(int key, char *argument, struct argp_state *state)
     case OPTION_PREFIX_BYTES:
         return take_count(state, "--prefix-bytes", argument, CASK_KEY_MAX_BYTES,
                           &settings->prefix_bytes);
+    case OPTION_MEMORY:
+        if (!units_parse_bytes(argument, &settings->memory_bytes) ||
+            settings->memory_bytes < MEMORY_MIN) {
+            return option_reject(
+                state, "--memory: '%s' is no size from 16MiB on", argument);
+        }
+        return 0;
     default:
         return ARGP_ERR_UNKNOWN;
     }
@@ -139,6 +157,9 @@ static error_t parse(int key, char *argument, struct argp_state *state)
         return 0;
     case OPTION_NO_FILTER:
         settings->no_filter = true;
+        return 0;
+    case OPTION_SORT:
+        settings->sort = true;
         return 0;
     default:
         return parse_argument(key, argument, state);
@@ -242,12 +263,15 @@ const command command_run = {
         "build makes OUT, which must not exist, of the lines of FILE or "
         "standard input, in the formats of 'caskade load'; each key once, "
         "sorted by its bytes. Where a line is out of order nothing is made. "
+        "With --sort lines come in any order, and more of them than fit into "
+        "memory: parts wait sorted beside OUT. "
         "info tells counts, bounds and sizes. dump prints the newest value of "
         "each key, in the formats of 'caskade dump'; what is deleted is left "
         "out, what has expired is not.\v"
         "Examples:\n"
+        "  caskade run build --sort users.run users.tsv\n"
         "  caskade dump -f hex /tmp/store | LC_ALL=C sort > sorted.hex\n"
-        "  caskade run build -f hex users.run sorted.hex\n"
+        "  caskade run build -f hex sorted.run sorted.hex\n"
         "  caskade run info --json users.run\n"
         "  caskade run dump --prefix user: --limit 10 users.run\n"
         "  caskade run dump --from a --to c --reverse --keys users.run\n",

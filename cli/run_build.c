@@ -1,5 +1,6 @@
 /*
- * caskade run build: a run of the lines of a text file, which are in order.
+ * caskade run build: a run of the lines of a text file, which are in order or
+ * are sorted by the library.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -17,6 +18,7 @@ typedef struct builder {
     const text_format *format;
     const char *path; /* of the run */
     const char *name; /* of the input */
+    bool sort;
     uint64_t line_number;
     text scratch; /* for the decoder */
 } builder;
@@ -36,8 +38,7 @@ static exit_status report_line(const builder *build, const cask_error *err)
     }
     return report(EXIT_USAGE,
                   "%s: line %" PRIu64 ": %.*s; give each key once, sorted by "
-                  "its bytes, as 'caskade dump -f hex | LC_ALL=C sort' prints "
-                  "them. %s was not made",
+                  "its bytes, or --sort. %s was not made",
                   build->name, build->line_number, (int)strcspn(what, ";"),
                   what, build->path);
 }
@@ -83,6 +84,28 @@ static exit_status add_lines(builder *build, FILE *file)
     return status;
 }
 
+/* How many lines became records, of which keys may come again. */
+static exit_status tell_sorted(const builder *build)
+{
+    char lines[UNITS_TEXT_SIZE];
+    char number[UNITS_TEXT_SIZE];
+    cask_error err = {0};
+    cask_run_info info;
+    cask_run *run;
+
+    if (cask_run_open(build->path, &run, &err) != CASK_OK) {
+        return run_report(build->path, &err);
+    }
+    cask_run_get_info(run, &info);
+    (void)output_print("%s record%s of %s line%s written to %s\n",
+                       units_format_count(number, info.records),
+                       units_plural(info.records),
+                       units_format_count(lines, build->line_number),
+                       units_plural(build->line_number), build->path);
+    cask_run_close(run);
+    return EXIT_DONE;
+}
+
 /* The writer is consumed. */
 static exit_status complete(const builder *build)
 {
@@ -91,6 +114,9 @@ static exit_status complete(const builder *build)
 
     if (cask_run_writer_finish(build->writer, &err) != CASK_OK) {
         return run_report(build->path, &err);
+    }
+    if (build->sort) {
+        return tell_sorted(build);
     }
     (void)output_print("%s record%s written to %s\n",
                        units_format_count(number, build->line_number),
@@ -103,7 +129,9 @@ static exit_status build_from(builder *build, const run_settings *settings,
 {
     const cask_run_options options = {.no_filter = settings->no_filter,
                                       .prefix_bytes =
-                                          (uint32_t)settings->prefix_bytes};
+                                          (uint32_t)settings->prefix_bytes,
+                                      .memory_bytes = settings->memory_bytes,
+                                      .sort = settings->sort};
     cask_error err = {0};
     exit_status status;
 
@@ -133,6 +161,7 @@ exit_status run_build(const run_settings *settings, const char *path,
                                    ? settings->format
                                    : text_format_find("tsv"),
                      .path = path,
+                     .sort = settings->sort,
                      .name = is_input ? "standard input" : file};
     exit_status status;
 

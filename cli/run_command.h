@@ -18,9 +18,11 @@ typedef struct run_settings {
     bool reverse;
     bool escapes;
     bool no_filter;
+    bool sort;
     char *from, *to, *prefix; /* NULL: not given */
     uint64_t limit;           /* 0: none */
     uint64_t prefix_bytes;    /* 0: no filter of prefixes */
+    uint64_t memory_bytes;    /* 0: as much as the library takes */
     unsigned given;           /* bits: which options, see cmd_run.c */
 } run_settings;
 

@@ -39,8 +39,9 @@ _caskade_options() {
     export) echo "--drop-expiry --max-file-size $_caskade_read" ;;
     region) echo "--json --orphans --region-dir" ;;
     run)
-        echo "--escapes --format --from --json --keys --limit --no-filter
-            --prefix --prefix-bytes --records --reverse --to"
+        echo "--escapes --format --from --json --keys --limit --memory
+            --no-filter --prefix --prefix-bytes --records --reverse --sort
+            --to"
         ;;
     esac
     echo "--help"

@@ -50,6 +50,8 @@ typedef struct cask_run_options {
     uint32_t prefix_bytes; /* 0: none; else a second filter tells whether any
                               key begins so; up to CASK_KEY_MAX_BYTES */
     uint64_t memory_bytes; /* 0: 1 GiB; the most that the writer may take */
+    bool sort;             /* records come in any order, see
+                              cask_run_writer_add(); takes 16 MiB at least */
 } cask_run_options;
 
 /* For one thread at a time. */
@@ -78,6 +80,12 @@ cask_run_writer_create(const char *path, const cask_run_options *options,
  *
  *   entry  borrowed for the call
  *
+ * With the option `sort` they come in any order, and of records with the same
+ * key and sequence the one added last counts. What does not fit into half of
+ * memory_bytes is sorted and waits in a file "<path>.piece", which is without a
+ * name as soon as it is complete; cask_run_writer_finish() merges these. They
+ * take as much room as the run.
+ *
  * Returns CASK_OK; CASK_INVALID (it sorts before what was added last, or at the
  * same place; sizes, kind): nothing was added, and others may be;
  * CASK_NO_MEMORY (memory_bytes does not suffice) or CASK_NO_SPACE with os_errno
@@ -98,9 +106,12 @@ CASK_API void cask_run_writer_abort(cask_run_writer *take_writer);
  * nothing is left. Frees the writer in both cases.
  *
  * Returns CASK_OK; CASK_INVALID (a file `path` has come into being meanwhile);
- * CASK_NO_SPACE; CASK_NO_MEMORY; CASK_IO; what an earlier call gave.
+ * CASK_NO_SPACE; CASK_NO_MEMORY; CASK_IO; what an earlier call gave. With
+ * `sort` also what cask_run_writer_add() returns, and CASK_CORRUPT (of what
+ * waited in a file, which is verified).
  *
- * Cost: about 70 ns for each key, and two syncs.
+ * Cost: about 70 ns for each key, and two syncs; with `sort` all sorting and
+ * merging that is left, in which every record is written once more.
  */
 CASK_API CASK_CHECKED cask_status
 cask_run_writer_finish(cask_run_writer *take_writer, cask_error *err);

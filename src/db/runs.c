@@ -8,12 +8,11 @@
 #include <string.h>
 
 #include "db/db.h"
+#include "db/run_sort.h"
 #include "run/run_iterator.h"
 #include "run/run_writer.h"
 
-enum { PARENT_SIZE = 4096 };
-
-static const uint64_t memory_min = (uint64_t)4 << 20;
+enum { PARENT_SIZE = 4096, WRITER_MIN = 4 << 20 };
 
 /* The path may be wrong, or all is well with it and it cannot be followed. */
 static cask_status fail_parent(const char *parent, int os_errno,
@@ -78,6 +77,8 @@ static cask_status check_options(const cask_run_options *options,
         return fail(err, CASK_INVALID, 0, "prefix_bytes is %u; at most %u",
                     options->prefix_bytes, CASK_KEY_MAX_BYTES);
     }
+    uint64_t memory_min = options->sort ? RUN_SORTER_MEMORY_MIN : WRITER_MIN;
+
     if (options->memory_bytes != 0 && options->memory_bytes < memory_min) {
         return fail(err, CASK_INVALID, 0,
                     "memory_bytes is %llu; 0 or at least %llu",
@@ -93,6 +94,7 @@ cask_status cask_run_writer_create(const char *path,
                                    cask_error *err)
 {
     run_writer_options chosen = {0};
+    cask_run_writer *writer = NULL;
     const char *name = NULL;
     os_file *dir = NULL;
     cask_status status = db_check_output(ret_writer, "ret_writer", err);
@@ -112,7 +114,16 @@ cask_status cask_run_writer_create(const char *path,
     if (chosen.run.file_mode != 0) {
         chosen.run.file_mode |= 0600;
     }
-    return run_writer_create(dir, name, &chosen, ret_writer, err);
+    status = run_writer_create(dir, name, &chosen, &writer, err);
+    if (status == CASK_OK && chosen.run.sort) {
+        status = run_sorter_create(writer, &writer->sorter, err);
+    }
+    if (status != CASK_OK) {
+        run_writer_abort(writer);
+        return status;
+    }
+    *ret_writer = writer;
+    return CASK_OK;
 }
 
 static cask_status check_pointer(const cask_run_pointer *pointer,
@@ -174,7 +185,11 @@ cask_status cask_run_writer_add(cask_run_writer *writer,
     if (status == CASK_OK && entry->info.sequence > RECORD_SEQUENCE_MAX) {
         status = fail(err, CASK_INVALID, 0, "sequence is beyond 2^56 - 1");
     }
-    return status == CASK_OK ? run_writer_add(writer, entry, err) : status;
+    if (status != CASK_OK) {
+        return status;
+    }
+    return writer->sorter != NULL ? run_sorter_add(writer->sorter, entry, err)
+                                  : run_writer_add(writer, entry, err);
 }
 
 cask_status cask_run_writer_finish(cask_run_writer *take_writer,
@@ -182,11 +197,22 @@ cask_status cask_run_writer_finish(cask_run_writer *take_writer,
 {
     cask_status status = db_check_output(take_writer, "writer", err);
 
-    return status == CASK_OK ? run_writer_finish(take_writer, err) : status;
+    if (status != CASK_OK) {
+        return status;
+    }
+    if (take_writer->sorter != NULL) {
+        /* What it returns, run_writer_finish() does. */
+        (void)run_sorter_finish(take_writer->sorter, err);
+        run_sorter_free(take_writer->sorter);
+    }
+    return run_writer_finish(take_writer, err);
 }
 
 void cask_run_writer_abort(cask_run_writer *take_writer)
 {
+    if (take_writer != NULL) {
+        run_sorter_free(take_writer->sorter);
+    }
     run_writer_abort(take_writer);
 }
 

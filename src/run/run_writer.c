@@ -53,7 +53,9 @@ static void free_writer(cask_run_writer *writer)
 {
     run_output_discard(&writer->output);
     run_sections_free(&writer->sections);
-    writer->kernel->ops->close(writer->dir);
+    if (!writer->borrows_dir) {
+        writer->kernel->ops->close(writer->dir);
+    }
     free(writer);
 }
 
@@ -67,11 +69,14 @@ cask_status run_writer_create(os_file *take_dir, const char *name,
     cask_status status;
 
     if (writer == NULL) {
-        take_dir->os->ops->close(take_dir);
+        if (!options->borrows_dir) {
+            take_dir->os->ops->close(take_dir);
+        }
         return fail_memory(err, sizeof(*writer));
     }
     writer->kernel = take_dir->os;
     writer->dir = take_dir;
+    writer->borrows_dir = options->borrows_dir;
     writer->memory_limit =
         run->memory_bytes != 0 ? run->memory_bytes : default_memory;
     writer->sections.no_filter = run->no_filter;
@@ -196,14 +201,15 @@ static cask_status write_record(cask_run_writer *writer,
                              : run_output_align(&writer->output, 8, err);
 }
 
-/* All further calls give what `err` says. */
-static cask_status stay_failed(cask_run_writer *writer, cask_status status,
-                               const cask_error *failure, cask_error *err)
+cask_status run_writer_fail(cask_run_writer *writer, cask_status status,
+                            const cask_error *failure, cask_error *err)
 {
     writer->failed = status;
-    writer->failure = *failure;
+    if (failure != &writer->failure) {
+        writer->failure = *failure;
+    }
     if (err != NULL) {
-        *err = *failure;
+        *err = writer->failure;
     }
     return status;
 }
@@ -218,7 +224,7 @@ cask_status run_writer_add(cask_run_writer *writer, const cask_run_entry *entry,
     cask_status status;
 
     if (writer->failed != CASK_OK) {
-        return stay_failed(writer, writer->failed, &writer->failure, err);
+        return run_writer_fail(writer, writer->failed, &writer->failure, err);
     }
     if (whole.info.sequence == 0) {
         whole.info.sequence = 1;
@@ -241,7 +247,7 @@ cask_status run_writer_add(cask_run_writer *writer, const cask_run_entry *entry,
     }
     status = write_record(writer, &header, &parts, &failure);
     return status == CASK_OK ? CASK_OK
-                             : stay_failed(writer, status, &failure, err);
+                             : run_writer_fail(writer, status, &failure, err);
 }
 
 /* ---- Finish, abort ------------------------------------------------------ */
@@ -252,7 +258,7 @@ cask_status run_writer_finish(cask_run_writer *take_writer, cask_error *err)
     cask_status status = writer->failed;
 
     if (status != CASK_OK) {
-        status = stay_failed(writer, status, &writer->failure, err);
+        status = run_writer_fail(writer, status, &writer->failure, err);
     } else {
         status = run_sections_write(&writer->sections, &writer->output,
                                     writer->nonce, err);

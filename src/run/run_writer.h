@@ -10,13 +10,15 @@
 
 struct cask_run_writer {
     os *kernel;
-    os_file *dir; /* owned */
+    os_file *dir;
+    bool borrows_dir; /* else it is owned */
     run_output output;
     uint64_t nonce;
     uint64_t memory_limit;
     run_sections sections;
     cask_status failed; /* not CASK_OK: the file cannot be completed */
     cask_error failure;
+    struct run_sorter *sorter; /* of its user, db/run_sort.h; NULL: none */
 };
 
 /* What a run says of the store it is made for. */
@@ -32,15 +34,21 @@ typedef struct run_writer_options {
     cask_run_options run;     /* as for cask_run_writer_create() */
     const run_origin *origin; /* borrowed for the call; NULL: of no store, with
                                  a hash key of its own */
+    bool borrows_dir; /* the directory stays open, longer than the writer */
 } run_writer_options;
 
 /*
  * Begin the run `name` in `take_dir`, which the writer closes, also if this
- * fails. As cask_run_writer_create().
+ * fails, unless it is borrowed. As cask_run_writer_create().
  */
 cask_status run_writer_create(os_file *take_dir, const char *name,
                               const run_writer_options *options,
                               cask_run_writer **ret_writer, cask_error *err);
+
+/* The file cannot be completed: all further calls give what `failure` says, as
+ * this one does. */
+cask_status run_writer_fail(cask_run_writer *writer, cask_status status,
+                            const cask_error *failure, cask_error *err);
 
 /* As the functions of caskade/run.h. */
 cask_status run_writer_add(cask_run_writer *writer, const cask_run_entry *entry,
