@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* --- copies that ThreadSanitizer does not see -------------------------- */
+/* --- copies and comparisons that ThreadSanitizer does not see ---------- */
 
 #if defined(__SANITIZE_THREAD__)
 #define SIM_HAS_TSAN 1
@@ -32,9 +32,18 @@ sim_copy(void *to, const void *from, size_t size)
 {
     volatile unsigned char *target = to;
     const volatile unsigned char *source = from;
+    size_t done = 0;
 
-    for (size_t i = 0; i < size; i++) {
-        target[i] = source[i];
+    if (((uintptr_t)to | (uintptr_t)from) % sizeof(uint64_t) == 0) {
+        volatile uint64_t *target_words = to;
+        const volatile uint64_t *source_words = from;
+
+        for (; size - done >= sizeof(uint64_t); done += sizeof(uint64_t)) {
+            *target_words++ = *source_words++;
+        }
+    }
+    for (; done < size; done++) {
+        target[done] = source[done];
     }
 }
 
@@ -42,10 +51,32 @@ __attribute__((no_sanitize("thread"), noinline)) void sim_zero(void *to,
                                                                size_t size)
 {
     volatile unsigned char *target = to;
+    size_t done = 0;
 
-    for (size_t i = 0; i < size; i++) {
-        target[i] = 0;
+    if ((uintptr_t)to % sizeof(uint64_t) == 0) {
+        volatile uint64_t *words = to;
+
+        for (; size - done >= sizeof(uint64_t); done += sizeof(uint64_t)) {
+            *words++ = 0;
+        }
     }
+    for (; done < size; done++) {
+        target[done] = 0;
+    }
+}
+
+__attribute__((no_sanitize("thread"), noinline)) bool
+sim_sector_equal(const unsigned char *a, const unsigned char *b)
+{
+    const volatile uint64_t *left = (const volatile void *)a;
+    const volatile uint64_t *right = (const volatile void *)b;
+
+    for (size_t i = 0; i < SIM_SECTOR / sizeof(*left); i++) {
+        if (left[i] != right[i]) {
+            return false;
+        }
+    }
+    return true;
 }
 
 #else
@@ -58,6 +89,11 @@ void sim_copy(void *to, const void *from, size_t size)
 void sim_zero(void *to, size_t size)
 {
     memset(to, 0, size);
+}
+
+bool sim_sector_equal(const unsigned char *a, const unsigned char *b)
+{
+    return memcmp(a, b, SIM_SECTOR) == 0;
 }
 
 #endif
@@ -122,12 +158,20 @@ static void load_sector(const unsigned char *file, uint64_t size,
     memset(bytes + count, 0, SIM_SECTOR - count);
 }
 
+/* If so, `ret_bytes` are those to be written. */
 static bool is_dirty(const sim_content *content, uint64_t index,
                      unsigned char ret_bytes[SIM_SECTOR])
 {
+    uint64_t offset = index * SIM_SECTOR;
     unsigned char old[SIM_SECTOR];
     const sim_sector *lie;
 
+    if (offset + SIM_SECTOR <= content->size &&
+        offset + SIM_SECTOR <= content->kept_size &&
+        sim_sector_equal(content->cache->start + offset,
+                         content->device->start + offset)) {
+        return false;
+    }
     load_sector(content->cache->start, content->size, index, ret_bytes);
     load_sector(content->device->start, content->kept_size, index, old);
     if (memcmp(ret_bytes, old, SIM_SECTOR) == 0) {

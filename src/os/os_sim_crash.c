@@ -228,8 +228,7 @@ static int reload(os_sim *sim, sim_content *content)
         end = content->device->touched;
     }
     for (uint64_t at = 0; at < end; at += SIM_SECTOR) {
-        if (memcmp(cache->start + at, content->device->start + at,
-                   SIM_SECTOR) != 0) {
+        if (!sim_sector_equal(cache->start + at, content->device->start + at)) {
             memcpy(cache->start + at, content->device->start + at, SIM_SECTOR);
         }
     }

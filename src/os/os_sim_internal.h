@@ -69,11 +69,14 @@ void sim_node_shrink(sim_node *node, uint64_t size);
 /* --- os_sim_content.c -------------------------------------------------- */
 
 /*
- * Copy bytes that a map may show to other threads at the same moment, as the
- * kernel would: unseen by ThreadSanitizer.
+ * Copy or compare bytes that a map may show to other threads at the same
+ * moment, as the kernel would: unseen by ThreadSanitizer, whose shadow of a
+ * large file would besides cost far more than the file.
  */
 void sim_copy(void *to, const void *from, size_t size);
 void sim_zero(void *to, size_t size);
+/* SIM_SECTOR bytes, of maps: aligned. */
+bool sim_sector_equal(const unsigned char *a, const unsigned char *b);
 
 /* The sectors whose bytes a sync would send to the device. 0 or ENOMEM. */
 int sim_content_dirty(const sim_content *content, sim_sectors *ret_dirty);

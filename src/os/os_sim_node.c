@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A range is zeroed and used again if no more than this has to be zeroed. */
+/* Of a range that is used again no more than this is zeroed by hand. */
 enum { SPARE_BYTES = 256 * 1024 };
 
 /* --- memory ------------------------------------------------------------ */
@@ -54,10 +54,12 @@ void sim_memory_release(os_sim *sim, sim_memory *memory)
         return;
     }
     if (memory->touched > SPARE_BYTES) {
-        free_memory(sim, memory);
-        return;
+        /* Memory without a file: what is taken out comes back as zeros. */
+        sim->host->ops->unfault(sim->host, memory->start,
+                                (size_t)memory->touched);
+    } else {
+        sim_zero(memory->start, (size_t)memory->touched);
     }
-    sim_zero(memory->start, (size_t)memory->touched);
     memory->touched = 0;
     memory->next = sim->spare;
     sim->spare = memory;
