@@ -20,6 +20,13 @@
 
 enum { STEPS = 60, STEPS_AFTER = 6, FIRST_STEPS = 12, MERGE_STEPS = 40 };
 
+/* Each history makes much the same calls; sanitizers need fewer of them. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+enum { HISTORIES = 2 };
+#else
+enum { HISTORIES = 8 };
+#endif
+
 typedef enum phase {
     PHASE_CREATE,  /* open a store that is not there yet */
     PHASE_OPEN,    /* one that was closed */
@@ -209,15 +216,40 @@ static void merge(session *s)
 
 /* ---- A session ---- */
 
-static void prepare(session *s)
+/* The machines of all sessions: used again, empty, because to make and to free
+ * them costs as much as a session. */
+static struct {
+    sim_machine *blank;
+    sim_machine *machine;
+    sim_machine *spare;
+} machines;
+
+static void make_machines(uint64_t seed)
 {
     const os_sim_options options = {
-        .seed = s->seed, .torn_sectors = true, .stale_sectors = true};
+        .seed = seed, .torn_sectors = true, .stale_sectors = true};
+
+    machines.blank = sim_machine_create(&options);
+    machines.machine = sim_machine_create(&options);
+    machines.spare = sim_machine_create(&options);
+}
+
+static void free_machines(void)
+{
+    sim_machine_free(machines.blank);
+    sim_machine_free(machines.machine);
+    sim_machine_free(machines.spare);
+}
+
+static void prepare(session *s)
+{
     unsigned first_steps = s->phase == PHASE_MERGE ? MERGE_STEPS : FIRST_STEPS;
     cask_error err = {CASK_OK, 0, ""};
 
-    s->machine = sim_machine_create(&options);
-    s->spare = sim_machine_create(&options);
+    s->machine = machines.machine;
+    s->spare = machines.spare;
+    sim_machine_copy(machines.blank, s->machine);
+    sim_machine_crash(s->machine, s->seed);
     os_fault_init(&s->fault, sim_os(s->machine));
     sim_begin_history(&s->history, s->seed);
     if (s->phase == PHASE_CREATE) {
@@ -370,8 +402,6 @@ static void finish(session *s)
     if (os_sim_copy(sim_disk(s->spare), sim_disk(s->machine)) != 0) {
         complain(s, "end", "a file or a map is left open");
     }
-    sim_machine_free(s->machine);
-    sim_machine_free(s->spare);
 }
 
 /* True if the fault happened. */
@@ -397,7 +427,7 @@ static bool run_session(phase which, const os_fault_plan *plan, uint64_t seed)
 /* For each four sessions two errors: once or for ever. */
 static void sweep_errors(phase which, const int errors[2])
 {
-    uint64_t histories = test_number("CASK_TEST_HISTORIES", 8);
+    uint64_t histories = test_number("CASK_TEST_HISTORIES", HISTORIES);
     uint64_t seed = test_seed();
 
     faults_fired = 0;
@@ -407,9 +437,11 @@ static void sweep_errors(phase which, const int errors[2])
                               .for_ever = (i & 2) != 0,
                               .short_write = (i & 4) != 0};
 
+        make_machines(seed + i / 4);
         while (run_session(which, &plan, seed + i / 4)) {
             plan.fail_at++;
         }
+        free_machines();
     }
     print_message("%" PRIu64 " faults\n", faults_fired);
     assert_true(faults_fired > 0);
