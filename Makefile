@@ -74,7 +74,7 @@ tsan:
 	@scripts/build.sh tsan $(CMAKE_FLAGS)
 	@scripts/run-tests.sh build/tsan -j $(JOBS) \
 		$(or $(TESTS),-L '^(unit|format|threads)$$' \
-		-E 'merge_steady|tombstones_test|run_damage|memtable_memory')
+		-E 'merge_steady|tombstones_test|window_test|run_damage|memtable_memory')
 
 clang:
 	@scripts/setup.sh lint

@@ -16,7 +16,8 @@
 #       (default 60). DEPENDS as above, or `caskade` for the public library.
 #       Its name in ctest is <kind>.<module>.<name> by the directory under
 #       tests/; kind and module are labels as well. SERIAL: runs alone.
-#       C++ sources (*.cc) are fine too. The label `long` keeps a test out of
+#       Those with the longest TIMEOUT begin first, so that no long one is left
+#       alone at the end. C++ sources (*.cc) are fine too. The label `long` keeps a test out of
 #       CI's sanitizer runs, `threads` takes it into that of ThreadSanitizer
 #       (with unit and format).
 #
@@ -206,6 +207,7 @@ function(cask_test_properties test timeout serial labels environment)
     math(EXPR timeout "${timeout} * ${CASK_TIMEOUT_FACTOR}")
     set_tests_properties(${test} PROPERTIES
         TIMEOUT ${timeout}
+        COST ${timeout}
         SKIP_RETURN_CODE 77
         LABELS "${labels}"
         RUN_SERIAL ${serial}

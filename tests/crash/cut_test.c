@@ -17,7 +17,7 @@ static void cut_file(damage_bench *bench, image_file *file)
     damage what = {.label = "cut", .is_cut = true};
 
     for (uint64_t size = 0; size < file->size;
-         size = damage_next_byte(bench, file, size)) {
+         size = damage_next_byte(bench, file, size, DAMAGE_CUT_STRIDE)) {
         what.modes = size % 2 == 0 ? DAMAGE_EVEN : DAMAGE_ODD;
         damage_replace(bench, file, &what, file->data, size);
     }

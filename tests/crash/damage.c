@@ -581,11 +581,11 @@ void damage_each_end(history_end first, void (*try_one)(damage_bench *bench))
 }
 
 uint64_t damage_next_byte(const damage_bench *bench, const image_file *file,
-                          uint64_t at)
+                          uint64_t at, unsigned stride)
 {
     enum { ZEROS_SWEPT = 64, ZEROS_STRIDE = 997 };
     uint64_t end = bench->past.steps[bench->past.count - 1].end;
     bool is_tail = strcmp(file->name, bench->past.tail_file) == 0;
 
-    return is_tail && at >= end + ZEROS_SWEPT ? at + ZEROS_STRIDE : at + 1;
+    return is_tail && at >= end + ZEROS_SWEPT ? at + ZEROS_STRIDE : at + stride;
 }

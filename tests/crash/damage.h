@@ -66,11 +66,19 @@ void damage_end(damage_bench *bench);
 /* The same for each end from `first` on, with what is tried in between. */
 void damage_each_end(history_end first, void (*try_one)(damage_bench *bench));
 
-/* The byte behind `at` in a sweep over a file. Behind the records of a segment
- * that was not closed lie 64 KiB of zeros: the first ones and some of the rest
- * stand for all. */
+/* Every byte is swept once; with a sanitizer, which makes all slow, bytes are
+ * changed in one of two ways each, and files cut at every third byte. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+enum { DAMAGE_FLIP_STRIDE = 2, DAMAGE_CUT_STRIDE = 3 };
+#else
+enum { DAMAGE_FLIP_STRIDE = 1, DAMAGE_CUT_STRIDE = 1 };
+#endif
+
+/* The byte `stride` behind `at` in a sweep over a file. Behind the records of a
+ * segment that was not closed lie 64 KiB of zeros: the first ones and some of
+ * the rest stand for all. */
 uint64_t damage_next_byte(const damage_bench *bench, const image_file *file,
-                          uint64_t at);
+                          uint64_t at, unsigned stride);
 
 /* Fill in what->file and what->hint_remains. */
 void damage_aim(damage_bench *bench, const image_file *file, damage *what);

@@ -13,8 +13,9 @@ static void flip_file(damage_bench *bench, image_file *file, uint8_t mask)
                    .is_flip = true};
 
     damage_aim(bench, file, &what);
-    for (uint64_t at = 0; at < file->size;
-         at = damage_next_byte(bench, file, at)) {
+    for (uint64_t at = mask == 0xff ? DAMAGE_FLIP_STRIDE - 1 : 0;
+         at < file->size;
+         at = damage_next_byte(bench, file, at, DAMAGE_FLIP_STRIDE)) {
         file->data[at] ^= mask;
         what.start = at;
         damage_judge(bench, &what);

@@ -18,7 +18,7 @@ cask_slice history_key(int key)
 {
     /* Key 0 is empty, 1 and 2 differ behind a NUL, one is long. */
     static const char special[][4] = {"", {'a', 0, 'b', 0}, {'a', 0, 'c', 0}};
-    static char plain[HISTORY_KEYS][16];
+    static char plain[HISTORY_KEYS][16]; /* each written once */
     static char long_key[70];
 
     if (key == 0) {
@@ -31,7 +31,9 @@ cask_slice history_key(int key)
         memset(long_key, 'L', sizeof(long_key));
         return (cask_slice){long_key, sizeof(long_key)};
     }
-    (void)snprintf(plain[key], sizeof(plain[key]), "key %d", key);
+    if (plain[key][0] == 0) {
+        (void)snprintf(plain[key], sizeof(plain[key]), "key %d", key);
+    }
     return cask_slice_of(plain[key]);
 }
 
@@ -54,10 +56,13 @@ int history_step_of(const history *past, int k, const void *value, size_t size)
     char buffer[128];
 
     for (int i = 0; i < past->count; i++) {
-        cask_slice expected = history_value(past->steps[i].value, buffer);
+        cask_slice expected;
 
-        if (past->steps[i].key == k && past->steps[i].kind == STEP_PUT &&
-            expected.size == size &&
+        if (past->steps[i].key != k || past->steps[i].kind != STEP_PUT) {
+            continue;
+        }
+        expected = history_value(past->steps[i].value, buffer);
+        if (expected.size == size &&
             (size == 0 || memcmp(expected.data, value, size) == 0)) {
             return i;
         }

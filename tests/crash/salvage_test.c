@@ -373,7 +373,7 @@ static void flip_every_byte(damage_bench *bench)
         image_file *file = &bench->image.files[i];
 
         for (uint64_t at = 0; at < file->size;
-             at = damage_next_byte(bench, file, at)) {
+             at = damage_next_byte(bench, file, at, 1)) {
             file->data[at] ^= 0x01;
             judge(bench, "flip", file->name, at);
             file->data[at] ^= 0x01;
@@ -399,7 +399,7 @@ static void cut_every_file(damage_bench *bench)
         size_t size = file->size;
 
         for (uint64_t at = 0; at < size;
-             at = damage_next_byte(bench, file, at)) {
+             at = damage_next_byte(bench, file, at, DAMAGE_CUT_STRIDE)) {
             file->size = at;
             judge(bench, "cut", file->name, at);
         }

@@ -4,7 +4,7 @@
  * that is set by hand; processes die by an os whose calls all fail from then
  * on. A sequence that fails is made shorter as long as it fails, and printed.
  *
- *   CASK_TEST_SEQUENCES  how many (20000)
+ *   CASK_TEST_SEQUENCES  how many (20000; with a sanitizer 8000)
  *   CASK_TEST_SEED       of the first one; the next is one more
  */
 #include <errno.h>
@@ -18,6 +18,12 @@
 
 #include "log/record_format.h"
 #include "model.h"
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+enum { SEQUENCES = 8000 };
+#else
+enum { SEQUENCES = 20000 };
+#endif
 
 static uint64_t current_seed;
 
@@ -707,7 +713,7 @@ static void tell_sequence(int number)
 
 int main(void)
 {
-    uint64_t sequences = test_number("CASK_TEST_SEQUENCES", 20000);
+    uint64_t sequences = test_number("CASK_TEST_SEQUENCES", SEQUENCES);
     uint64_t seed = test_seed();
     operation operations[OPERATIONS];
     char message[512];
