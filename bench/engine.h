@@ -21,7 +21,12 @@ enum {
     ENGINE_OPEN_FURTHER = 4,  /* can be opened while another process writes */
     ENGINE_NATIVE_BATCH = 8,  /* put_batch is more than a loop over put */
     ENGINE_NATIVE_MULTI = 16, /* get_many is more than a loop over get */
-    ENGINE_EMPTY = 32         /* stores nothing: the harness's own cost */
+    ENGINE_EMPTY = 32,        /* stores nothing: the harness's own cost */
+    ENGINE_OWN = 64,          /* Caskade, which the others are compared with */
+    /* Who takes part without --engines: in the runs for the hash engine, in
+     * those for the tree engine. */
+    ENGINE_BESIDE_HASH = 128,
+    ENGINE_BESIDE_TREE = 256
 };
 
 /* More keys than this are never given to get_many at once. */
@@ -38,6 +43,13 @@ typedef struct engine_config {
 /* Private to each engine, which casts them. */
 typedef struct engine_store engine_store;
 typedef struct engine_reader engine_reader;
+typedef struct engine_walk engine_walk;
+
+/* A record that a walk is at: valid until the walk moves. */
+typedef struct engine_entry {
+    cask_slice key;
+    cask_slice value;
+} engine_entry;
 
 typedef struct bench_engine {
     const char *name;
@@ -57,7 +69,8 @@ typedef struct bench_engine {
     /* A reader holds the buffers that one thread reuses from get to get. */
     engine_reader *(*reader_create)(engine_store *store);
     void (*reader_free)(engine_reader *reader);
-    /* `ret_value` is valid until the reader's next call; set if found. */
+    /* `ret_value` is valid until the reader's next call or the next put or
+     * remove, whichever comes first; set if found. */
     bool (*get)(engine_store *store, engine_reader *reader, cask_slice key,
                 cask_slice *ret_value);
     /* As get for `count` keys; `ret_values[i].data` is NULL if not found. */
@@ -65,6 +78,21 @@ typedef struct bench_engine {
                      const cask_slice *keys, size_t count,
                      cask_slice *ret_values);
 
+    /*
+     * Records in ascending order of their keys, as memcmp() has it; all four
+     * NULL: the engine has no order. What is put during a walk may be missing.
+     */
+    engine_walk *(*walk_create)(engine_store *store);
+    void (*walk_free)(engine_walk *walk);
+    /* To the first record whose key is `key` or comes after it (an empty one:
+     * to the first of all); false: there is none. */
+    bool (*walk_seek)(engine_walk *walk, cask_slice key,
+                      engine_entry *ret_entry);
+    bool (*walk_next)(engine_walk *walk, engine_entry *ret_entry);
+
+    /* Bytes written to files so far, by puts and by what goes on in the
+     * background; differences count. NULL: not known. */
+    uint64_t (*written_bytes)(engine_store *store);
     /* Memory of the index, bytes; NULL: the engine does not tell. */
     uint64_t (*index_bytes)(engine_store *store);
     /* Remove what a killed process left outside the directory; NULL: none. */
@@ -83,6 +111,8 @@ const bench_engine *engine_find(const char *name);
 extern const bench_engine engine_caskade;
 extern const bench_engine engine_tkrzw;
 extern const bench_engine engine_leveldb;
+extern const bench_engine engine_rocksdb;
+extern const bench_engine engine_lmdb;
 extern const bench_engine engine_none;
 
 /* Print "caskade-bench: ..." to standard error and end the process: status 1.

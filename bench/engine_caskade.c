@@ -147,6 +147,18 @@ static void caskade_get_many(engine_store *store, engine_reader *reader,
     }
 }
 
+/* By puts, into the log, and by merges. */
+static uint64_t caskade_written_bytes(engine_store *store)
+{
+    cask_error err = {0};
+    cask_stats stats;
+    cask_merge_state merges;
+    cask_db *db = store_of(store)->db;
+    check(cask_stat(db, &stats, &err), "stat", &err);
+    check(cask_merge_status(db, &merges, &err), "merge status", &err);
+    return stats.bytes_written + merges.bytes_written;
+}
+
 static uint64_t caskade_index_bytes(engine_store *store)
 {
     cask_error err = {0};
@@ -177,7 +189,7 @@ const bench_engine engine_caskade = {
     .name = "caskade",
     .abilities = ENGINE_MANY_READERS | ENGINE_MANY_WRITERS |
                  ENGINE_OPEN_FURTHER | ENGINE_NATIVE_BATCH |
-                 ENGINE_NATIVE_MULTI,
+                 ENGINE_NATIVE_MULTI | ENGINE_OWN | ENGINE_BESIDE_HASH,
     .version = cask_version,
     .open = caskade_open,
     .close = caskade_close,
@@ -188,6 +200,7 @@ const bench_engine engine_caskade = {
     .reader_free = caskade_reader_free,
     .get = caskade_get,
     .get_many = caskade_get_many,
+    .written_bytes = caskade_written_bytes,
     .index_bytes = caskade_index_bytes,
     .clean_up = caskade_clean_up,
 };

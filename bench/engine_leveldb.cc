@@ -11,6 +11,8 @@
 #include <leveldb/filter_policy.h>
 #include <leveldb/write_batch.h>
 
+#include "measure.h"
+
 namespace {
 
 struct leveldb_store {
@@ -138,12 +140,74 @@ void store_get_many(engine_store *store, engine_reader *reader,
     }
 }
 
+leveldb::Iterator *iterator_of(engine_walk *walk)
+{
+    return reinterpret_cast<leveldb::Iterator *>(walk);
+}
+
+engine_walk *walk_create(engine_store *store)
+{
+    return reinterpret_cast<engine_walk *>(
+        store_of(store)->db->NewIterator(leveldb::ReadOptions()));
+}
+
+void walk_free(engine_walk *walk)
+{
+    delete iterator_of(walk);
+}
+
+bool walk_entry(const leveldb::Iterator *iterator, engine_entry *ret_entry)
+{
+    if (!iterator->Valid()) {
+        check(iterator->status(), "iterator");
+        return false;
+    }
+    const leveldb::Slice key = iterator->key();
+    const leveldb::Slice value = iterator->value();
+    ret_entry->key = cask_slice{key.data(), key.size()};
+    ret_entry->value = cask_slice{value.data(), value.size()};
+    return true;
+}
+
+bool walk_seek(engine_walk *walk, cask_slice key, engine_entry *ret_entry)
+{
+    iterator_of(walk)->Seek(slice_of(key));
+    return walk_entry(iterator_of(walk), ret_entry);
+}
+
+bool walk_next(engine_walk *walk, engine_entry *ret_entry)
+{
+    iterator_of(walk)->Next();
+    return walk_entry(iterator_of(walk), ret_entry);
+}
+
+/* It keeps no count of the log's bytes, and writes all files by write(). */
+uint64_t store_written_bytes(engine_store *)
+{
+    return io_called_bytes();
+}
+
 } // namespace
 
 /* In the order of struct engine: C++17 has no designated initializers. */
 extern "C" const bench_engine engine_leveldb = {
-    "leveldb", ENGINE_NATIVE_BATCH, store_version, store_open,    store_close,
-    store_put, store_put_batch,     store_remove,  reader_create, reader_free,
-    store_get, store_get_many,      nullptr, /* index_bytes */
-    nullptr,                                 /* clean_up */
+    "leveldb",
+    ENGINE_NATIVE_BATCH | ENGINE_BESIDE_HASH | ENGINE_BESIDE_TREE,
+    store_version,
+    store_open,
+    store_close,
+    store_put,
+    store_put_batch,
+    store_remove,
+    reader_create,
+    reader_free,
+    store_get,
+    store_get_many,
+    walk_create,
+    walk_free,
+    walk_seek,
+    walk_next,
+    store_written_bytes,
+    nullptr, /* index_bytes */
+    nullptr, /* clean_up */
 };

@@ -80,7 +80,8 @@ static void none_get_many(engine_store *store, engine_reader *reader,
 
 const bench_engine engine_none = {
     .name = "none",
-    .abilities = ENGINE_EMPTY | ENGINE_MANY_READERS | ENGINE_MANY_WRITERS,
+    .abilities = ENGINE_EMPTY | ENGINE_MANY_READERS | ENGINE_MANY_WRITERS |
+                 ENGINE_BESIDE_HASH,
     .version = none_version,
     .open = none_open,
     .close = none_close,

@@ -141,8 +141,17 @@ void store_get_many(engine_store *store, engine_reader *reader,
 
 /* In the order of struct engine: C++17 has no designated initializers. */
 extern "C" const bench_engine engine_tkrzw = {
-    "tkrzw",   ENGINE_MANY_READERS, store_version, store_open,    store_close,
-    store_put, store_put_batch,     store_remove,  reader_create, reader_free,
-    store_get, store_get_many,      nullptr, /* index_bytes */
-    nullptr,                                 /* clean_up */
+    "tkrzw",         ENGINE_MANY_READERS | ENGINE_BESIDE_HASH,
+    store_version,   store_open,
+    store_close,     store_put,
+    store_put_batch, store_remove,
+    reader_create,   reader_free,
+    store_get,       store_get_many,
+    nullptr, /* walk_create */
+    nullptr, /* walk_free */
+    nullptr, /* walk_seek */
+    nullptr, /* walk_next */
+    nullptr, /* written_bytes */
+    nullptr, /* index_bytes */
+    nullptr, /* clean_up */
 };

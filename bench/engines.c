@@ -16,6 +16,12 @@ const bench_engine *const bench_engines[] = {
 #ifdef BENCH_HAVE_LEVELDB
     &engine_leveldb,
 #endif
+#ifdef BENCH_HAVE_ROCKSDB
+    &engine_rocksdb,
+#endif
+#ifdef BENCH_HAVE_LMDB
+    &engine_lmdb,
+#endif
     &engine_none,    NULL,
 };
 
@@ -25,6 +31,12 @@ const char *const bench_missing_engines[] = {
 #endif
 #ifndef BENCH_HAVE_LEVELDB
     "leveldb",
+#endif
+#ifndef BENCH_HAVE_ROCKSDB
+    "rocksdb",
+#endif
+#ifndef BENCH_HAVE_LMDB
+    "lmdb",
 #endif
     NULL,
 };

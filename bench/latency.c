@@ -30,6 +30,7 @@ static double middle_of(unsigned bucket)
 void latency_add(latency *self, uint64_t ns)
 {
     self->count++;
+    self->longest_ns = ns > self->longest_ns ? ns : self->longest_ns;
     self->bucket[bucket_of(ns)]++;
 }
 

@@ -11,6 +11,7 @@ enum { LATENCY_STEPS = 64, LATENCY_BUCKETS = 40 * LATENCY_STEPS };
 
 typedef struct latency {
     uint64_t count;
+    uint64_t longest_ns;
     uint64_t bucket[LATENCY_BUCKETS];
 } latency;
 

@@ -23,6 +23,8 @@ enum {
     OPTION_INTERVAL,
     OPTION_TARGETS,
     OPTION_MERGING,
+    OPTION_TREE,
+    OPTION_LOAD_SECONDS,
     OPTION_SEGMENT_BYTES,
     OPTION_JSON,
     OPTION_LIST
@@ -33,7 +35,7 @@ static const struct argp_option options[] = {
     {"value-bytes", OPTION_VALUE_BYTES, "N", 0, "Default 100", 0},
     {"key-bytes", OPTION_KEY_BYTES, "N", 0, "8 .. 64, default 16", 0},
     {"repeats", 'r', "N", 0, "Each run; the median counts (default 3)", 0},
-    {"engines", 'e', "LIST", 0, "Default all that were built", 0},
+    {"engines", 'e', "LIST", 0, "Default those that the works are about", 0},
     {"work", 'w', "LIST", 0, "Works or runs, see --list (default all)", 0},
     {"scales", OPTION_SCALES, "LIST", 0,
      "Key counts for opening and index memory (default: --keys)", 0},
@@ -47,8 +49,14 @@ static const struct argp_option options[] = {
      "Measure what merges, folds and imports cost, of Caskade alone, and judge "
      "the targets for them",
      0},
+    {"tree", OPTION_TREE, NULL, 0,
+     "Measure what stores with an order do: fills, gets, seeks, scans, load; "
+     "and judge the targets of the tree engine",
+     0},
+    {"load-seconds", OPTION_LOAD_SECONDS, "N", 0,
+     "How long tree-load puts (default 10)", 0},
     {"segment-bytes", OPTION_SEGMENT_BYTES, "N", 0,
-     "Segments of these runs (default: a 32nd of the data)", 0},
+     "Segments of --merging (default: a 32nd of the data)", 0},
     {"json", OPTION_JSON, NULL, 0, "Print JSON", 0},
     {"list", OPTION_LIST, NULL, 0, "Print engines, runs and works; end", 0},
     {0},
@@ -58,8 +66,8 @@ static const char documentation[] =
     "Run the same work on Caskade and on other stores and print ratios."
     "\v"
     "LIST is separated by commas; N may end in K or M. Exit status: 0 done; "
-    "1 a run failed or, with --targets or --merging, a target was missed; 2 "
-    "wrong usage; "
+    "1 a run failed or, with --targets, --merging or --tree, a target was "
+    "missed; 2 wrong usage; "
     "130 interrupted.";
 
 /* A number with K or M; ends the program if it is outside the range. */
@@ -211,6 +219,13 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
     case OPTION_MERGING:
         settings->merging = true;
         return 0;
+    case OPTION_TREE:
+        settings->tree = true;
+        return 0;
+    case OPTION_LOAD_SECONDS:
+        settings->load_seconds =
+            (unsigned)parse_number(state, "load-seconds", argument, 1, 86400);
+        return 0;
     case OPTION_SEGMENT_BYTES:
         settings->segment_bytes =
             parse_number(state, "segment-bytes", argument, 64u << 10, 1u << 30);
@@ -233,6 +248,55 @@ static int compare_keys(const void *a, const void *b)
     return (left > right) - (left < right);
 }
 
+/* Whether a work is measured if the command line names none. */
+static bool is_wanted_anyway(const bench_settings *settings, work_id work)
+{
+    switch (work_group(work)) {
+    case GROUP_HASH:
+        return !settings->targets && !settings->merging && !settings->tree;
+    case GROUP_MERGING:
+        return settings->merging;
+    case GROUP_TREE:
+        return settings->tree;
+    }
+    return false;
+}
+
+static bool any_work_wanted(const bench_settings *settings, bench_group group)
+{
+    for (size_t i = 0; i < WORK_COUNT; i++) {
+        if (settings->works[i] && work_group((work_id)i) == group) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The engines that take part if the command line names none. */
+static void choose_engines(bench_settings *settings)
+{
+    const bool merging = any_work_wanted(settings, GROUP_MERGING);
+    unsigned beside = 0;
+    size_t count = 0;
+    if (any_work_wanted(settings, GROUP_TREE)) {
+        beside |= ENGINE_BESIDE_TREE;
+    }
+    if (any_work_wanted(settings, GROUP_HASH)) {
+        beside |= ENGINE_BESIDE_HASH;
+    }
+    for (size_t i = 0; bench_engines[i] != NULL; i++) {
+        const bench_engine *engine = bench_engines[i];
+        if ((engine->abilities & beside) != 0 ||
+            (merging && engine == &engine_caskade)) {
+            settings->engines[count++] = engine;
+        }
+    }
+    if (count == 0) {
+        bench_die("none of the engines that the works are about was built; "
+                  "see --list");
+    }
+}
+
 /* Fill in what the command line left open. */
 static void complete_settings(bench_settings *settings)
 {
@@ -241,20 +305,13 @@ static void complete_settings(bench_settings *settings)
         any_work = any_work || settings->works[i];
     }
     for (size_t i = 0; i < WORK_COUNT && !any_work; i++) {
-        settings->works[i] = work_is_merging((work_id)i)
-                                 ? settings->merging
-                                 : !settings->targets && !settings->merging;
+        settings->works[i] = is_wanted_anyway(settings, (work_id)i);
     }
-    if (settings->merging && settings->engines[0] == NULL) {
-        settings->engines[0] = &engine_caskade;
+    if (settings->targets || settings->merging || settings->tree) {
+        targets_require(settings, !any_work);
     }
     if (settings->engines[0] == NULL) {
-        for (size_t i = 0; bench_engines[i] != NULL; i++) {
-            settings->engines[i] = bench_engines[i];
-        }
-    }
-    if (settings->targets || settings->merging) {
-        targets_require(settings, !any_work);
+        choose_engines(settings);
     }
     if (!settings->targets && settings->scale_count == 0) {
         settings->scales[settings->scale_count++] = settings->keys;
@@ -272,6 +329,7 @@ int main(int argc, char **argv)
         .key_bytes = 16,
         .value_bytes = 100,
         .repeats = 3,
+        .load_seconds = 10,
         .directory = ".",
     };
     bench_machine machine;

@@ -88,13 +88,13 @@ static void print_keys(FILE *out, uint64_t keys)
 
 static bool is_peer(const bench_engine *engine)
 {
-    return engine != &engine_caskade && (engine->abilities & ENGINE_EMPTY) == 0;
+    return (engine->abilities & (ENGINE_OWN | ENGINE_EMPTY)) == 0;
 }
 
 static bool has_caskade(const bench_settings *settings)
 {
     for (size_t i = 0; settings->engines[i] != NULL; i++) {
-        if (settings->engines[i] == &engine_caskade) {
+        if ((settings->engines[i]->abilities & ENGINE_OWN) != 0) {
             return true;
         }
     }
@@ -153,8 +153,8 @@ static void print_row(FILE *out, const bench_settings *settings,
         if (!has_caskade(settings) || !is_peer(peer)) {
             continue;
         }
-        double ratio =
-            results_ratio(results, &engine_caskade, peer, work, keys);
+        double ratio = results_ratio(results, group_own(work_group(work)), peer,
+                                     work, keys);
         snprintf(text, sizeof(text), "-");
         if (!isnan(ratio)) {
             snprintf(text, sizeof(text), "%.*f x", ratio < 0.1 ? 3 : 2, ratio);
@@ -254,7 +254,7 @@ void report_text(FILE *out, const bench_machine *machine,
     fprintf(out, "\n/peer: how many times better Caskade is, whatever the "
                  "unit. spread: widest of the row, +-.\n");
     print_notes(out, settings, results);
-    if (settings->targets || settings->merging) {
+    if (settings->targets || settings->merging || settings->tree) {
         print_targets(out, settings, results);
     }
 }

@@ -109,8 +109,8 @@ static void print_result(FILE *out, const bench_results *results,
     fprintf(out, ", \"median\": ");
     print_number(out, found.median);
     fprintf(out, ", \"caskade_is_better_by\": ");
-    print_number(out,
-                 results_ratio(results, &engine_caskade, engine, work, keys));
+    print_number(out, results_ratio(results, group_own(work_group(work)),
+                                    engine, work, keys));
     fprintf(out, ", \"values\": ");
     print_values(out, results, engine, work, keys);
     fprintf(out, ", ");
@@ -171,9 +171,11 @@ void report_json(FILE *out, const bench_machine *machine,
     print_machine(out, machine);
     fprintf(out,
             "  \"settings\": {\"keys\": %" PRIu64 ", \"key_bytes\": %zu, "
-            "\"value_bytes\": %zu, \"repeats\": %u, \"sync_interval\": %s},\n",
+            "\"value_bytes\": %zu, \"repeats\": %u, \"load_seconds\": %u, "
+            "\"sync_interval\": %s},\n",
             settings->keys, settings->key_bytes, settings->value_bytes,
-            settings->repeats, settings->sync_interval ? "true" : "false");
+            settings->repeats, settings->load_seconds,
+            settings->sync_interval ? "true" : "false");
     print_engines(out, settings);
     print_results(out, settings, results);
     print_targets(out, settings, results);

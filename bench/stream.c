@@ -31,7 +31,8 @@ void stream_init(stream *self, size_t key_bytes, size_t value_bytes)
     for (size_t i = 0; i < pieces; i++) {
         uint64_t random = mix(i + 1);
         memcpy(self->pool + i * PIECE, &random, sizeof(random));
-        memset(self->pool + i * PIECE + 8, 'c', PIECE - 8);
+        memset(self->pool + i * PIECE + STREAM_SAME_AT, STREAM_SAME,
+               PIECE - STREAM_SAME_AT);
     }
 }
 
@@ -63,6 +64,14 @@ bool stream_value_is(const stream *self, uint64_t index, unsigned version,
     cask_slice expected = stream_value_at(self, index, version);
     return found.size == expected.size &&
            memcmp(found.data, expected.data, found.size) == 0;
+}
+
+uint64_t stream_random(uint64_t *state)
+{
+    *state ^= *state >> 12;
+    *state ^= *state << 25;
+    *state ^= *state >> 27;
+    return (*state * UINT64_C(0x2545f4914f6cdd1d)) >> 11;
 }
 
 order order_of(uint64_t count, uint64_t seed)

@@ -15,6 +15,10 @@
 #define STREAM_KEY_MAX_BYTES 64u
 #define STREAM_VALUE_MAX_BYTES (1u << 20)
 
+/* Every value has this byte there, if it is so long. */
+#define STREAM_SAME_AT 8u
+#define STREAM_SAME 'c'
+
 /* Indexes from here on name keys that no run ever stores. */
 #define STREAM_MISSING (UINT64_C(1) << 48)
 
@@ -49,6 +53,19 @@ cask_slice stream_value_at(const stream *self, uint64_t index,
 /* Whether `found` is that value. */
 bool stream_value_is(const stream *self, uint64_t index, unsigned version,
                      cask_slice found);
+
+/* A look at one byte, which is the same in all values: what a walk over
+ * records that costs nothing itself would do with each. */
+static inline bool stream_value_may_be(cask_slice found)
+{
+    return found.size > STREAM_SAME_AT &&
+           ((const char *)found.data)[STREAM_SAME_AT] == STREAM_SAME;
+}
+
+/* For random indexes that may come twice, or not for long: xorshift64*. The
+ * state begins with STREAM_SEED. */
+#define STREAM_SEED UINT64_C(88172645463325252)
+uint64_t stream_random(uint64_t *state);
 
 /* A random order of 0 .. count-1 in which each index comes once. */
 typedef struct order {

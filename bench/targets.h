@@ -22,7 +22,7 @@ typedef struct bench_target {
     const char *peer; /* TARGET_AGAINST_PEER */
     uint64_t keys;    /* 0: those of the settings */
     double limit;
-    bool merging; /* of --merging, not of --targets */
+    bench_group group; /* which option asks for it */
 } bench_target;
 
 extern const bench_target bench_targets[];

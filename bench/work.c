@@ -82,40 +82,96 @@ static const work_id sorted_works[] = {
     WORK_RUN_GET,   WORK_RUN_GET_MISSING, WORK_RUN_SEEK,
 };
 
+static const work_id tree_100_works[] = {
+    WORK_TREE_FILL_100, WORK_TREE_GET_100,  WORK_TREE_MISSING_100,
+    WORK_TREE_SEEK_100, WORK_TREE_SCAN_100, WORK_TREE_HELD_100,
+    WORK_TREE_PEAK_100,
+};
+static const work_id tree_1k_works[] = {
+    WORK_TREE_FILL_1K, WORK_TREE_GET_1K,  WORK_TREE_MISSING_1K,
+    WORK_TREE_SEEK_1K, WORK_TREE_SCAN_1K, WORK_TREE_HELD_1K,
+    WORK_TREE_PEAK_1K,
+};
+static const work_id tree_order_100_works[] = {WORK_TREE_ORDER_100};
+static const work_id tree_order_1k_works[] = {WORK_TREE_ORDER_1K};
+static const work_id tree_grow_works[] = {
+    WORK_GROW,   WORK_GROW_1, WORK_GROW_2,  WORK_GROW_3,
+    WORK_GROW_4, WORK_GROW_5, WORK_GROW_6,  WORK_GROW_7,
+    WORK_GROW_8, WORK_GROW_9, WORK_GROW_10,
+};
+static const work_id tree_load_works[] = {
+    WORK_LOAD_PUT,
+    WORK_LOAD_P999,
+    WORK_LOAD_LONGEST,
+};
+static const work_id tree_steady_works[] = {
+    WORK_TREE_SPACE,
+    WORK_TREE_SPACE_END,
+    WORK_TREE_WRITES,
+    WORK_TREE_STEADY,
+};
+
 #define WORKS(array) (array), sizeof(array) / sizeof((array)[0])
 
 const run_kind bench_runs[] = {
-    {"order", run_order, WORKS(order_works), false, false},
-    {"point", run_point, WORKS(point_works), false, false},
-    {"batch", run_batch, WORKS(batch_works), false, false},
-    {"latency", run_latency, WORKS(latency_works), false, false},
-    {"processes", run_processes, WORKS(process_works), false, false},
-    {"synced", run_synced, WORKS(synced_works), false, false},
-    {"scale", run_scale, WORKS(scale_works), true, false},
-    {"merge-load", run_merge_load, WORKS(load_works), false, true},
-    {"merge-speed", run_merge_speed, WORKS(speed_works), false, true},
-    {"merge-steady", run_merge_steady, WORKS(steady_works), false, true},
-    {"merge-default", run_merge_default, WORKS(default_works), false, true},
-    {"folds", run_fold, WORKS(fold_works), false, true},
-    {"snapshots", run_snapshots, WORKS(snapshot_works), false, true},
-    {"no-snapshot", run_freed, WORKS(freed_works), false, true},
-    {"import", run_import, WORKS(import_works), false, true},
-    {"sorted", run_sorted, WORKS(sorted_works), false, true},
+    {"order", run_order, WORKS(order_works), false, GROUP_HASH},
+    {"point", run_point, WORKS(point_works), false, GROUP_HASH},
+    {"batch", run_batch, WORKS(batch_works), false, GROUP_HASH},
+    {"latency", run_latency, WORKS(latency_works), false, GROUP_HASH},
+    {"processes", run_processes, WORKS(process_works), false, GROUP_HASH},
+    {"synced", run_synced, WORKS(synced_works), false, GROUP_HASH},
+    {"scale", run_scale, WORKS(scale_works), true, GROUP_HASH},
+    {"merge-load", run_merge_load, WORKS(load_works), false, GROUP_MERGING},
+    {"merge-speed", run_merge_speed, WORKS(speed_works), false, GROUP_MERGING},
+    {"merge-steady", run_merge_steady, WORKS(steady_works), false,
+     GROUP_MERGING},
+    {"merge-default", run_merge_default, WORKS(default_works), false,
+     GROUP_MERGING},
+    {"folds", run_fold, WORKS(fold_works), false, GROUP_MERGING},
+    {"snapshots", run_snapshots, WORKS(snapshot_works), false, GROUP_MERGING},
+    {"no-snapshot", run_freed, WORKS(freed_works), false, GROUP_MERGING},
+    {"import", run_import, WORKS(import_works), false, GROUP_MERGING},
+    {"sorted", run_sorted, WORKS(sorted_works), false, GROUP_MERGING},
+    {"tree-100", run_tree_100, WORKS(tree_100_works), false, GROUP_TREE},
+    {"tree-in-order-100", run_tree_order_100, WORKS(tree_order_100_works),
+     false, GROUP_TREE},
+    {"tree-1k", run_tree_1k, WORKS(tree_1k_works), false, GROUP_TREE},
+    {"tree-in-order-1k", run_tree_order_1k, WORKS(tree_order_1k_works), false,
+     GROUP_TREE},
+    {"tree-sustained", run_tree_grow, WORKS(tree_grow_works), false,
+     GROUP_TREE},
+    {"tree-full-load", run_tree_load, WORKS(tree_load_works), false,
+     GROUP_TREE},
+    {"tree-overwriting", run_tree_steady, WORKS(tree_steady_works), false,
+     GROUP_TREE},
 };
 
 const size_t bench_run_count = sizeof(bench_runs) / sizeof(bench_runs[0]);
 
-bool work_is_merging(work_id work)
+bench_group work_group(work_id work)
 {
     for (size_t i = 0; i < bench_run_count; i++) {
         const run_kind *kind = &bench_runs[i];
-        for (size_t j = 0; kind->merging && j < kind->work_count; j++) {
+        for (size_t j = 0; j < kind->work_count; j++) {
             if (kind->works[j] == work) {
-                return true;
+                return kind->group;
             }
         }
     }
-    return false;
+    return GROUP_HASH;
+}
+
+const bench_engine *group_own(bench_group group)
+{
+    const unsigned wanted =
+        ENGINE_OWN |
+        (group == GROUP_TREE ? ENGINE_BESIDE_TREE : ENGINE_BESIDE_HASH);
+    for (size_t i = 0; bench_engines[i] != NULL; i++) {
+        if ((bench_engines[i]->abilities & wanted) == wanted) {
+            return bench_engines[i];
+        }
+    }
+    return NULL;
 }
 
 bool run_wants(const bench_run *run, work_id work)
@@ -187,6 +243,20 @@ uint64_t run_gets(const bench_run *run, engine_store *store,
     }
     run_check(run, "get", good, count);
     return count;
+}
+
+void run_gets_missing(const bench_run *run, engine_store *store,
+                      engine_reader *reader)
+{
+    stream_key memory;
+    uint64_t good = 0;
+    for (uint64_t i = 0; i < run->keys; i++) {
+        cask_slice value;
+        cask_slice key =
+            stream_key_at(&run->stream, STREAM_MISSING + i, &memory);
+        good += !run->engine->get(store, reader, key, &value);
+    }
+    run_check(run, "get missing", good, run->keys);
 }
 
 void run_check(const bench_run *run, const char *what, uint64_t good,

@@ -324,15 +324,6 @@ static void look_at_space(cask_db *db, steady *highest)
     highest->disk = disk > highest->disk ? disk : highest->disk;
 }
 
-/* xorshift64*: keys may come twice, or not for long. */
-static uint64_t next_random(uint64_t *state)
-{
-    *state ^= *state >> 12;
-    *state ^= *state << 25;
-    *state ^= *state >> 27;
-    return (*state * UINT64_C(0x2545f4914f6cdd1d)) >> 11;
-}
-
 static uint64_t merged_bytes(cask_db *db)
 {
     cask_merge_state state;
@@ -353,7 +344,7 @@ static void measure_steady(bench_run *run, uint64_t most,
                            const steady_works *works)
 {
     const uint64_t pause = run->keys / SAMPLES + 1;
-    uint64_t seed = 88172645463325252u;
+    uint64_t seed = STREAM_SEED;
     steady highest = {0};
     run_warm(run);
     /* A thread that asks the policy, as the one of auto_merge does but for
@@ -366,7 +357,7 @@ static void measure_steady(bench_run *run, uint64_t most,
     uint64_t merged_before = merged_bytes(db);
     uint64_t start = now_ns();
     for (uint64_t i = 0; i < run->keys * STEADY_ROUNDS; i++) {
-        put_index(run, db, next_random(&seed) % run->keys);
+        put_index(run, db, stream_random(&seed) % run->keys);
         if (i % pause == 0 && i >= run->keys * STEADY_FIRST) {
             look_at_space(db, &highest);
         }

@@ -34,17 +34,8 @@ static uint64_t step_get(const point *self)
 
 static uint64_t step_get_missing(const point *self)
 {
-    const bench_run *run = self->run;
-    stream_key memory;
-    uint64_t good = 0;
-    for (uint64_t i = 0; i < run->keys; i++) {
-        cask_slice value;
-        cask_slice key =
-            stream_key_at(&run->stream, STREAM_MISSING + i, &memory);
-        good += !run->engine->get(self->store, self->reader, key, &value);
-    }
-    run_check(run, "get missing", good, run->keys);
-    return run->keys;
+    run_gets_missing(self->run, self->store, self->reader);
+    return self->run->keys;
 }
 
 static uint64_t step_get_many(const point *self)

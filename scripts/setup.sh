@@ -11,7 +11,7 @@ set -eu
 build="gcc libc6-dev binutils cmake ninja-build"
 build="$build libisal-dev libedit-dev libjansson-dev zlib1g-dev"
 tests="g++ pkg-config libcmocka-dev strace python3"
-bench="g++ pkg-config libtkrzw-dev libleveldb-dev"
+bench="g++ pkg-config libtkrzw-dev libleveldb-dev librocksdb-dev liblmdb-dev"
 check="gcc libc6-dev binutils python3"
 lint="clang clang-format clang-tidy cppcheck"
 

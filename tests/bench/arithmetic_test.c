@@ -23,19 +23,31 @@ void bench_die(const char *format, ...)
 const bench_work bench_works[WORK_COUNT] = {
     [WORK_GET] = {"get", "", UNIT_RATE},
     [WORK_REOPEN_MS] = {"reopen-time", "", UNIT_MS},
+    [WORK_TREE_FILL_100] = {"tree-fill-100", "", UNIT_RATE},
+    [WORK_TREE_WRITES] = {"tree-writes", "", UNIT_FACTOR},
     [WORK_MERGE_RATE] = {"merge-input", "", UNIT_MB_S},
 };
 
 const bench_engine engine_caskade = {.name = "caskade"};
 
-const bench_engine *engine_find(const char *name)
-{
-    (void)name;
-    return NULL;
-}
-
 static const bench_engine ours = {.name = "ours"};
 static const bench_engine theirs = {.name = "theirs"};
+static const bench_engine tree = {.name = "tree"};
+static const bench_engine lmdb = {.name = "lmdb"};
+static const bench_engine rocksdb = {.name = "rocksdb"};
+
+const bench_engine *engine_find(const char *name)
+{
+    if (strcmp(name, "lmdb") == 0) {
+        return &lmdb;
+    }
+    return strcmp(name, "rocksdb") == 0 ? &rocksdb : NULL;
+}
+
+const bench_engine *group_own(bench_group group)
+{
+    return group == GROUP_TREE ? &tree : &engine_caskade;
+}
 
 static void test_an_order_visits_each_index_once(void **state)
 {
@@ -116,6 +128,7 @@ static void test_a_value_is_told_from_its_neighbour_and_version(void **state)
         assert_true(stream_value_is(&self, i, 0, value));
         assert_false(stream_value_is(&self, i, 1, value));
         assert_false(stream_value_is(&self, i + 1, 0, value));
+        assert_true(stream_value_may_be(value));
     }
     stream_done(&self);
 }
@@ -131,9 +144,11 @@ static void test_percentiles_are_within_two_percent(void **state)
     assert_true(fabs(latency_at(&times, 0.5) - 500000) < 10000);
     assert_true(fabs(latency_at(&times, 0.99) - 990000) < 19800);
     assert_true(fabs(latency_at(&times, 0.999) - 999000) < 19980);
+    assert_int_equal(times.longest_ns, 1000000);
     /* Longer than the histogram reaches: the last bucket, no overrun. */
     latency_add(&times, UINT64_MAX);
     assert_int_equal(times.count, 1000001);
+    assert_true(times.longest_ns == UINT64_MAX);
 }
 
 static void add(bench_results *results, const bench_engine *engine,
@@ -224,6 +239,70 @@ static void test_asking_for_merging_asks_for_its_works_only(void **state)
     assert_int_equal(settings.scale_count, 0);
 }
 
+static const bench_target *find_tree_target(work_id work, const char *peer)
+{
+    for (size_t i = 0; i < bench_target_count; i++) {
+        const bench_target *target = &bench_targets[i];
+        if (target->work == work && target->peer != NULL &&
+            strcmp(target->peer, peer) == 0) {
+            return target;
+        }
+    }
+    fail_msg("no target for work %d against %s", (int)work, peer);
+    return NULL;
+}
+
+/* The tree engine's figures count, whatever those of the hash engine are; of
+ * bytes written fewer are better. */
+static void test_targets_of_the_tree_compare_the_tree(void **state)
+{
+    const bench_settings settings = {.keys = 10, .tree = true};
+    const bench_target *fill = find_tree_target(WORK_TREE_FILL_100, "lmdb");
+    const bench_target *writes = find_tree_target(WORK_TREE_WRITES, "rocksdb");
+    bench_results results = {0};
+    (void)state;
+    assert_true(target_is_wanted(fill, &settings));
+    assert_false(target_is_wanted(&bench_targets[0], &settings));
+    add(&results, &engine_caskade, WORK_TREE_FILL_100, 1000);
+    add(&results, &lmdb, WORK_TREE_FILL_100, 100);
+    assert_true(isnan(target_value(fill, &settings, &results)));
+    add(&results, &tree, WORK_TREE_FILL_100, 250);
+    assert_true(target_value(fill, &settings, &results) == 2.5);
+    assert_true(target_is_met(fill, 2.5) && !target_is_met(fill, 1.9));
+    add(&results, &tree, WORK_TREE_WRITES, 3);
+    add(&results, &rocksdb, WORK_TREE_WRITES, 6);
+    assert_true(target_value(writes, &settings, &results) == 2);
+    assert_true(target_is_met(writes, 2) && !target_is_met(writes, 1.6));
+    results_done(&results);
+}
+
+static void test_asking_for_the_tree_asks_for_its_works_only(void **state)
+{
+    bench_settings settings = {.tree = true};
+    (void)state;
+    targets_require(&settings, true);
+    assert_true(settings.works[WORK_TREE_SCAN_1K]);
+    assert_true(settings.works[WORK_LOAD_LONGEST]);
+    assert_false(settings.works[WORK_FILL_RANDOM]);
+    assert_false(settings.works[WORK_ALONE_PUT]);
+    assert_int_equal(settings.scale_count, 0);
+}
+
+/* Seeds that repeat soon would overwrite the same few keys again and again. */
+static void test_random_indexes_reach_most_keys(void **state)
+{
+    uint64_t seed = STREAM_SEED;
+    bool seen[1000] = {false};
+    unsigned count = 0;
+    (void)state;
+    for (unsigned i = 0; i < 10000; i++) {
+        bool *place = &seen[stream_random(&seed) % 1000];
+        count += !*place;
+        *place = true;
+    }
+    assert_in_range(count, 990, 1000);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -237,6 +316,9 @@ int main(void)
         cmocka_unit_test(
             test_targets_of_merging_are_judged_the_right_way_round),
         cmocka_unit_test(test_asking_for_merging_asks_for_its_works_only),
+        cmocka_unit_test(test_targets_of_the_tree_compare_the_tree),
+        cmocka_unit_test(test_asking_for_the_tree_asks_for_its_works_only),
+        cmocka_unit_test(test_random_indexes_reach_most_keys),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -118,6 +118,20 @@ static void check_two_values(const char *output, const char *work,
     assert_true(second > 0);
 }
 
+/* There is no figure, and a note says why. */
+static void check_left_out(const char *output, const char *work,
+                           const char *engine)
+{
+    static const char left_out[] = "\"values\": [], \"note\": \"it keeps its";
+    const char *result = find_result(output, work, engine);
+    if (result == NULL) {
+        fail_msg("no result for %s of %s", work, engine);
+    }
+    const char *values = strstr(result, "\"values\": [");
+    assert_non_null(values);
+    assert_memory_equal(values, left_out, sizeof(left_out) - 1);
+}
+
 static void test_json_has_every_figure_of_every_work(void **state)
 {
     char *output = malloc(OUTPUT_MAX);
@@ -183,6 +197,102 @@ static void test_merging_measures_its_own_works_and_targets(void **state)
     free(output);
 }
 
+/* Whether the first line of --list has `name` as an engine that was built. */
+static bool is_built(const char *name)
+{
+    char *output = malloc(OUTPUT_MAX);
+    char start[32];
+    assert_non_null(output);
+    assert_int_equal(run_bench("--list", output), 0);
+    output[strcspn(output, "\n")] = '\0';
+    snprintf(start, sizeof(start), " %s", name);
+    const char *found = strstr(output, start);
+    free(output);
+    return found != NULL;
+}
+
+static const char *const tree_works[] = {
+    "tree-fill-100", "tree-order-100",  "tree-get-100", "tree-missing-100",
+    "tree-held-100", "tree-peak-100",   "tree-fill-1k", "tree-order-1k",
+    "tree-get-1k",   "tree-missing-1k", "tree-held-1k", "tree-peak-1k",
+    "tree-grow",     "tree-grow-1",     "tree-grow-2",  "tree-grow-3",
+    "tree-grow-4",   "tree-grow-5",     "tree-grow-6",  "tree-grow-7",
+    "tree-grow-8",   "tree-grow-9",     "tree-grow-10", "tree-load",
+    "tree-p99.9",    "tree-longest",    "tree-space",   "tree-space-end",
+    "tree-steady",
+};
+static const char *const order_works[] = {
+    "tree-seek-100",
+    "tree-scan-100",
+    "tree-seek-1k",
+    "tree-scan-1k",
+};
+
+static void check_all(const char *output, const char *const *names,
+                      size_t count, const char *engine)
+{
+    for (size_t i = 0; i < count; i++) {
+        check_two_values(output, names[i], engine);
+    }
+}
+
+#define CHECK_ALL(output, names, engine)                                       \
+    check_all(output, names, sizeof(names) / sizeof((names)[0]), engine)
+
+/* The hash engine and every peer with an order that was built. */
+static void measure_tree(char *output)
+{
+    static const char *const peers[] = {"leveldb", "rocksdb", "lmdb"};
+    const size_t count = sizeof(peers) / sizeof(peers[0]);
+    char arguments[256] =
+        "--tree -n 1K -r 2 --load-seconds 1 --json -e caskade";
+    for (size_t i = 0; i < count; i++) {
+        size_t used = strlen(arguments);
+        if (is_built(peers[i])) {
+            snprintf(arguments + used, sizeof(arguments) - used, ",%s",
+                     peers[i]);
+        }
+    }
+    assert_in_range(run_bench(arguments, output), 0, 1);
+    for (size_t i = 0; i < count; i++) {
+        if (is_built(peers[i])) {
+            CHECK_ALL(output, tree_works, peers[i]);
+            CHECK_ALL(output, order_works, peers[i]);
+        }
+    }
+}
+
+/* No target is met: the exit status is not judged. */
+static void test_tree_measures_its_own_works_and_targets(void **state)
+{
+    char *output = malloc(OUTPUT_MAX);
+    (void)state;
+    assert_non_null(output);
+    measure_tree(output);
+    assert_true(json_is_object(output));
+    assert_non_null(strstr(output, "\"failed_runs\": 0"));
+    CHECK_ALL(output, tree_works, "caskade");
+    check_two_values(output, "tree-writes", "caskade");
+    assert_null(find_result(output, "fill-random", "caskade"));
+    assert_non_null(strstr(output, "sustained fill against rocksdb"));
+    assert_null(strstr(output, "against tkrzw"));
+    assert_true(directory_is_empty());
+    free(output);
+}
+
+static void
+test_an_engine_without_an_order_leaves_out_ordered_works(void **state)
+{
+    char *output = malloc(OUTPUT_MAX);
+    (void)state;
+    assert_non_null(output);
+    int status = run_bench("-n 1K -r 1 -e caskade -w tree-100 --json", output);
+    assert_int_equal(status, 0);
+    check_left_out(output, "tree-seek-100", "caskade");
+    check_left_out(output, "tree-scan-100", "caskade");
+    free(output);
+}
+
 static void test_only_the_wanted_works_and_engines_are_run(void **state)
 {
     char *output = malloc(OUTPUT_MAX);
@@ -213,9 +323,10 @@ static void test_a_target_that_was_not_measured_is_not_met(void **state)
 static void test_wrong_usage_ends_with_2_and_leaves_nothing(void **state)
 {
     static const char *const wrong[] = {
-        "--keys 3",      "--keys -5",      "--keys 1G",         "--keys K",
-        "--engines who", "--work nothing", "--repeats 0",       "--key-bytes 7",
-        "--no-such",     "--keys 1K5",     "--segment-bytes 9",
+        "--keys 3",    "--keys -5",         "--keys 1G",
+        "--keys K",    "--engines who",     "--work nothing",
+        "--repeats 0", "--key-bytes 7",     "--no-such",
+        "--keys 1K5",  "--segment-bytes 9", "--load-seconds 0",
     };
     char *output = malloc(OUTPUT_MAX);
     (void)state;
@@ -257,6 +368,9 @@ int main(void)
         cmocka_unit_test(test_json_checker_refuses_what_is_not_json),
         cmocka_unit_test(test_json_has_every_figure_of_every_work),
         cmocka_unit_test(test_merging_measures_its_own_works_and_targets),
+        cmocka_unit_test(test_tree_measures_its_own_works_and_targets),
+        cmocka_unit_test(
+            test_an_engine_without_an_order_leaves_out_ordered_works),
         cmocka_unit_test(test_only_the_wanted_works_and_engines_are_run),
         cmocka_unit_test(test_a_target_that_was_not_measured_is_not_met),
         cmocka_unit_test(test_wrong_usage_ends_with_2_and_leaves_nothing),
