@@ -1,21 +1,18 @@
 /*
- * Load, append to and rewrite the MANIFEST.
+ * Append to and rewrite the MANIFEST; the segments of its state.
  */
 #include "log/manifest.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/buffer.h"
+#include "log/manifest_edits.h"
 #include "log/segment.h"
-
-/* Far above 65,536 segments with all their edits. */
-#define MANIFEST_BYTES_MOST (UINT64_C(64) << 20)
 
 void manifest_free(manifest_state *manifest)
 {
+    manifest_free_runs(manifest);
     free(manifest->segments);
     *manifest = (manifest_state){0};
 }
@@ -91,248 +88,6 @@ cask_status manifest_bring_back(manifest_state *manifest,
 
         *past -= bytes < *past ? bytes : *past;
     }
-    return status;
-}
-
-/* ---- Load ---- */
-
-/* Of the log; outputs of merges may have been entered out of turn. */
-static uint64_t last_log_id(const manifest_state *manifest)
-{
-    for (size_t i = manifest->count; i > 0; i--) {
-        if (manifest->segments[i - 1].kind == SEGMENT_LOG) {
-            return manifest->segments[i - 1].id;
-        }
-    }
-    return 0;
-}
-
-static cask_status apply_open(manifest_state *manifest,
-                              const manifest_edit *edit, cask_error *err)
-{
-    manifest_segment segment = {.id = edit->open.segment_id,
-                                .nonce = edit->open.nonce,
-                                .kind = edit->open.kind};
-    const manifest_segment *listed = manifest_find(manifest, segment.id);
-
-    if (listed != NULL && listed->nonce == segment.nonce &&
-        listed->id == last_log_id(manifest)) {
-        return CASK_OK; /* its writer died before it knew, another repeated it
-                         */
-    }
-    if (listed != NULL ||
-        (segment.kind == SEGMENT_LOG && last_log_id(manifest) > segment.id)) {
-        return fail(err, CASK_CORRUPT, 0,
-                    MANIFEST_NAME ": edit %" PRIu64 " opens segment %016" PRIx64
-                                  " after a later one",
-                    edit->number, segment.id);
-    }
-    if (manifest->next_id <= segment.id) {
-        manifest->next_id = segment.id + 1;
-    }
-    return manifest_add(manifest, &segment, err);
-}
-
-static void apply_to_segment(manifest_state *manifest,
-                             manifest_segment *segment,
-                             const manifest_edit *edit)
-{
-    if (edit->type == MANIFEST_DROP) {
-        manifest_drop(manifest, segment->id);
-    } else if (edit->type == MANIFEST_SYNCED) {
-        segment->synced = edit->seal.length;
-    } else if (edit->type == MANIFEST_QUARANTINE) {
-        segment->quarantined = true;
-    } else {
-        segment->sealed = true;
-        segment->length = edit->seal.length;
-        segment->last_sequence = edit->seal.last_sequence;
-        segment->damaged_bytes = edit->seal.damaged_bytes;
-    }
-}
-
-static cask_status apply_edit(manifest_state *manifest,
-                              const manifest_edit *edit, cask_error *err)
-{
-    manifest_segment *segment;
-    uint64_t id = 0;
-
-    switch (edit->type) {
-    case MANIFEST_OPEN:
-        return apply_open(manifest, edit, err);
-    case MANIFEST_NEXT:
-        if (edit->next.segment_id < manifest->next_id ||
-            edit->next.sequence < manifest->next_sequence) {
-            return fail(err, CASK_CORRUPT, 0,
-                        MANIFEST_NAME ": edit %" PRIu64
-                                      " takes ids or sequences back, to "
-                                      "%016" PRIx64 " and %" PRIu64,
-                        edit->number, edit->next.segment_id,
-                        edit->next.sequence);
-        }
-        manifest->next_id = edit->next.segment_id;
-        manifest->next_sequence = edit->next.sequence;
-        return CASK_OK;
-    case MANIFEST_SEAL:
-    case MANIFEST_SYNCED:
-        id = edit->seal.segment_id;
-        break;
-    case MANIFEST_DROP:
-    case MANIFEST_QUARANTINE:
-        id = edit->drop.segment_id;
-        break;
-    }
-    segment = manifest_find(manifest, id);
-    if (segment == NULL && edit->type == MANIFEST_DROP) {
-        return CASK_OK; /* repeated likewise */
-    }
-    if (segment == NULL) {
-        return fail(err, CASK_CORRUPT, 0,
-                    MANIFEST_NAME ": edit %" PRIu64 " names segment %016" PRIx64
-                                  ", which is not in it",
-                    edit->number, id);
-    }
-    apply_to_segment(manifest, segment, edit);
-    return CASK_OK;
-}
-
-/*
- * Edits are appended and synced one by one, so only the last can be torn: a
- * valid one behind an invalid one means that the file is damaged.
- */
-static cask_status check_torn(manifest_state *manifest, const uint8_t *bytes,
-                              size_t size, size_t torn_at, cask_error *err)
-{
-    uint64_t number = manifest->number + 1;
-    size_t at = torn_at + MANIFEST_EDIT_SIZE;
-
-    manifest->torn = size > torn_at;
-    for (; at < size && size - at >= MANIFEST_EDIT_SIZE;
-         at += MANIFEST_EDIT_SIZE) {
-        manifest_seed seed = {manifest->header.nonce, at};
-        manifest_edit edit;
-        cask_status status;
-
-        status =
-            manifest_edit_decode(bytes + at, MANIFEST_NAME, seed, &edit, NULL);
-        number++;
-        if (status == CASK_UNSUPPORTED ||
-            (status == CASK_OK && edit.number == number)) {
-            return fail(err, CASK_CORRUPT, 0,
-                        MANIFEST_NAME ": offset %zu: edit %" PRIu64
-                                      " is damaged, a valid one follows at "
-                                      "offset %zu; restore it from a backup, "
-                                      "or see 'caskade repair'",
-                        torn_at, manifest->number + 1, at);
-        }
-    }
-    return CASK_OK;
-}
-
-static cask_status apply_edits(manifest_state *manifest, const uint8_t *bytes,
-                               size_t size, cask_error *err)
-{
-    size_t at = MANIFEST_HEADER_SIZE;
-
-    for (; size - at >= MANIFEST_EDIT_SIZE; at += MANIFEST_EDIT_SIZE) {
-        manifest_seed seed = {manifest->header.nonce, at};
-        manifest_edit edit;
-        cask_status status =
-            manifest_edit_decode(bytes + at, MANIFEST_NAME, seed, &edit, err);
-
-        if (status == CASK_CORRUPT ||
-            (status == CASK_OK && edit.number != manifest->number + 1)) {
-            break; /* torn, or of an earlier life of these bytes */
-        }
-        if (status == CASK_OK) {
-            status = apply_edit(manifest, &edit, err);
-        }
-        if (status != CASK_OK) {
-            return status;
-        }
-        manifest->number = edit.number;
-    }
-    manifest->tail = at;
-    if (manifest->number < manifest->header.edits) {
-        return fail(err, CASK_CORRUPT, 0,
-                    MANIFEST_NAME ": offset %zu: edit %" PRIu64 " of %" PRIu32
-                                  " is damaged or cut off; restore it from a "
-                                  "backup, or see 'caskade repair'",
-                    at, manifest->number + 1, manifest->header.edits);
-    }
-    return check_torn(manifest, bytes, size, at, err);
-}
-
-static cask_status read_all(os_file *dir, cask_buffer *bytes, cask_error *err)
-{
-    const os_ops *ops = dir->os->ops;
-    os_file *file;
-    os_stat stat;
-    cask_status status =
-        file_open(dir, MANIFEST_NAME, OS_READ, &file, &stat, err);
-    int os_errno;
-
-    if (status != CASK_OK) {
-        return status;
-    }
-    if (stat.size > MANIFEST_BYTES_MOST) {
-        ops->close(file);
-        return fail(err, CASK_CORRUPT, 0,
-                    MANIFEST_NAME ": %" PRIu64 " bytes, at most %" PRIu64
-                                  " expected",
-                    stat.size, MANIFEST_BYTES_MOST);
-    }
-    status = buffer_reserve(bytes, (size_t)stat.size, err);
-    if (status == CASK_OK) {
-        os_errno =
-            ops->read_at(file, bytes->data, (size_t)stat.size, 0, &bytes->size);
-        if (os_errno != 0) {
-            status = fail_os(err, os_errno, "cannot read " MANIFEST_NAME);
-        }
-    }
-    ops->close(file);
-    return status;
-}
-
-cask_status manifest_load(os_file *dir, const uint8_t uuid[16],
-                          manifest_state *ret_manifest, cask_error *err)
-{
-    cask_error local = {CASK_OK, 0, ""};
-    cask_buffer bytes = {0};
-    cask_status status;
-
-    *ret_manifest = (manifest_state){.next_id = 1, .next_sequence = 1};
-    if (err == NULL) {
-        err = &local;
-    }
-    status = read_all(dir, &bytes, err);
-    if (status != CASK_OK) {
-        if (err->os_errno == ENOENT) {
-            status = fail(err, CASK_NOT_FOUND, 0, MANIFEST_NAME ": missing");
-        }
-        goto done;
-    }
-    if (bytes.size < MANIFEST_HEADER_SIZE) {
-        status = fail(err, CASK_CORRUPT, 0,
-                      MANIFEST_NAME ": offset 0: header of %d bytes expected, "
-                                    "found %zu",
-                      MANIFEST_HEADER_SIZE, bytes.size);
-        goto done;
-    }
-    status = manifest_header_decode(bytes.data, MANIFEST_NAME,
-                                    &ret_manifest->header, err);
-    if (status != CASK_OK) {
-        goto done;
-    }
-    if (memcmp(ret_manifest->header.uuid, uuid, 16) != 0) {
-        status = fail(err, CASK_CORRUPT, 0,
-                      MANIFEST_NAME ": offset 16: belongs to another store");
-        goto done;
-    }
-    status = apply_edits(ret_manifest, bytes.data, bytes.size, err);
-
-done:
-    cask_buffer_free(&bytes);
     return status;
 }
 
@@ -428,13 +183,18 @@ void manifest_take_back(os_file *dir, uint64_t tail)
 
 /* ---- Write ---- */
 
-cask_status manifest_append(os_file *dir, uint64_t *tail, uint64_t *number,
-                            manifest_edit *edit, cask_error *err)
+/* The file while it is appended to. */
+typedef struct appending {
+    os_file *file;
+    uint64_t nonce;
+    uint64_t allocated;
+} appending;
+
+static cask_status open_for_append(os_file *dir, appending *ret_to,
+                                   cask_error *err)
 {
     const os_ops *ops = dir->os->ops;
-    uint8_t header_bytes[MANIFEST_HEADER_SIZE];
-    uint8_t bytes[MANIFEST_EDIT_SIZE];
-    const os_span span = {bytes, sizeof(bytes)};
+    uint8_t bytes[MANIFEST_HEADER_SIZE];
     manifest_header header;
     cask_status status;
     os_file *file;
@@ -442,42 +202,99 @@ cask_status manifest_append(os_file *dir, uint64_t *tail, uint64_t *number,
     size_t got = 0;
     int os_errno;
 
-    /* Not by the number kept: who advanced the tail may have died before it. */
-    *number = (*tail - MANIFEST_HEADER_SIZE) / MANIFEST_EDIT_SIZE;
     status =
         file_open(dir, MANIFEST_NAME, OS_READ | OS_WRITE, &file, &stat, err);
     if (status != CASK_OK) {
         return status;
     }
-    os_errno = ops->read_at(file, header_bytes, sizeof(header_bytes), 0, &got);
-    if (os_errno != 0 || got < sizeof(header_bytes)) {
+    os_errno = ops->read_at(file, bytes, sizeof(bytes), 0, &got);
+    if (os_errno != 0 || got < sizeof(bytes)) {
         status = fail_os(err, os_errno != 0 ? os_errno : EIO,
                          "cannot read " MANIFEST_NAME);
-        goto done;
+    } else {
+        status = manifest_header_decode(bytes, MANIFEST_NAME, &header, err);
     }
-    status = manifest_header_decode(header_bytes, MANIFEST_NAME, &header, err);
     if (status != CASK_OK) {
-        goto done;
+        ops->close(file);
+        return status;
+    }
+    *ret_to = (appending){file, header.nonce, stat.allocated};
+    return CASK_OK;
+}
+
+/* Write edits at the tail and sync them. */
+static cask_status append_bytes(const appending *to, const void *data,
+                                size_t size, uint64_t tail, cask_error *err)
+{
+    const os_ops *ops = to->file->os->ops;
+    const os_span span = {data, size};
+    int os_errno;
+
+    keep_spare(to->file, tail + size, to->allocated);
+    os_errno = ops->write_at(to->file, &span, 1, tail);
+    if (os_errno != 0) {
+        return fail_os(err, os_errno, "cannot append to " MANIFEST_NAME);
+    }
+    os_errno = ops->sync(to->file);
+    if (os_errno != 0) {
+        return fail(err, CASK_POISONED, os_errno,
+                    "cannot sync " MANIFEST_NAME "; reopen the store");
+    }
+    return CASK_OK;
+}
+
+/* Not by the number kept: who advanced the tail may have died before it. */
+static uint64_t number_at(uint64_t tail)
+{
+    return (tail - MANIFEST_HEADER_SIZE) / MANIFEST_EDIT_SIZE;
+}
+
+cask_status manifest_append(os_file *dir, uint64_t *tail, uint64_t *number,
+                            manifest_edit *edit, cask_error *err)
+{
+    uint8_t bytes[MANIFEST_EDIT_SIZE];
+    cask_status status;
+    appending to;
+
+    *number = number_at(*tail);
+    status = open_for_append(dir, &to, err);
+    if (status != CASK_OK) {
+        return status;
     }
     edit->number = *number + 1;
-    manifest_edit_encode(edit, (manifest_seed){header.nonce, *tail}, bytes);
-    keep_spare(file, *tail + sizeof(bytes), stat.allocated);
-    os_errno = ops->write_at(file, &span, 1, *tail);
-    if (os_errno != 0) {
-        status = fail_os(err, os_errno, "cannot append to " MANIFEST_NAME);
-        goto done;
+    manifest_edit_encode(edit, (manifest_seed){to.nonce, *tail}, bytes);
+    status = append_bytes(&to, bytes, sizeof(bytes), *tail, err);
+    dir->os->ops->close(to.file);
+    if (status == CASK_OK) {
+        *tail += sizeof(bytes);
+        (*number)++;
     }
-    os_errno = ops->sync(file);
-    if (os_errno != 0) {
-        status = fail(err, CASK_POISONED, os_errno,
-                      "cannot sync " MANIFEST_NAME "; reopen the store");
-        goto done;
-    }
-    *tail += MANIFEST_EDIT_SIZE;
-    (*number)++;
+    return status;
+}
 
-done:
-    ops->close(file);
+cask_status manifest_append_runs(os_file *dir, uint64_t *tail, uint64_t *number,
+                                 const manifest_change *change, cask_error *err)
+{
+    cask_buffer bytes = {0};
+    cask_status status;
+    appending to;
+
+    *number = number_at(*tail);
+    status = open_for_append(dir, &to, err);
+    if (status != CASK_OK) {
+        return status;
+    }
+    status = manifest_encode_change(change, (manifest_seed){to.nonce, *tail},
+                                    *number, &bytes, err);
+    if (status == CASK_OK) {
+        status = append_bytes(&to, bytes.data, bytes.size, *tail, err);
+    }
+    dir->os->ops->close(to.file);
+    if (status == CASK_OK) {
+        *tail += bytes.size;
+        *number = number_at(*tail);
+    }
+    cask_buffer_free(&bytes);
     return status;
 }
 
@@ -524,6 +341,28 @@ static cask_status add_segment(manifest_state *manifest, cask_buffer *bytes,
     return status;
 }
 
+/* All runs, as a version that begins with none. */
+static cask_status add_runs(manifest_state *manifest, cask_buffer *bytes,
+                            cask_error *err)
+{
+    const manifest_change change = {.adds = manifest->runs,
+                                    .add_count = manifest->run_count,
+                                    .version = manifest->version,
+                                    .flushed = manifest->flushed};
+    cask_status status;
+
+    if (manifest->version == 0) {
+        return CASK_OK; /* there never was one */
+    }
+    status = manifest_encode_change(&change,
+                                    (manifest_seed){manifest->header.nonce, 0},
+                                    manifest->number, bytes, err);
+    if (status == CASK_OK) {
+        manifest->number = number_at(bytes->size);
+    }
+    return status;
+}
+
 static cask_status encode_all(manifest_state *manifest, cask_buffer *bytes,
                               cask_error *err)
 {
@@ -535,6 +374,9 @@ static cask_status encode_all(manifest_state *manifest, cask_buffer *bytes,
     status = buffer_append(bytes, header, sizeof(header), err);
     for (size_t i = 0; i < manifest->count && status == CASK_OK; i++) {
         status = add_segment(manifest, bytes, &manifest->segments[i], err);
+    }
+    if (status == CASK_OK) {
+        status = add_runs(manifest, bytes, err);
     }
     if (status == CASK_OK) {
         next.next.segment_id = manifest->next_id;

@@ -1,6 +1,7 @@
 /*
- * The MANIFEST: which segments are the store. Loaded by every open that finds
- * no living process, appended to when a segment is opened or sealed.
+ * The MANIFEST: which segments and runs are the store. Loaded by every open
+ * that finds no living process, appended to when a segment is opened or sealed,
+ * or when a tree gets a new version.
  */
 #ifndef CASKADE_MANIFEST_H
 #define CASKADE_MANIFEST_H
@@ -20,6 +21,17 @@ typedef struct manifest_segment {
     bool quarantined;       /* damaged; what could be read was moved */
 } manifest_segment;
 
+/* A run of a tree. */
+typedef struct manifest_run {
+    uint64_t id;
+    uint64_t nonce; /* of the file */
+    uint64_t bytes; /* of the file */
+    uint32_t level;
+    uint32_t run;     /* parts of one have the same */
+    cask_slice begin; /* records before this key do not count; empty: all do */
+    uint8_t *owned;   /* memory of `begin`; NULL: borrowed, or none */
+} manifest_run;
+
 typedef struct manifest_state {
     manifest_header header;
     manifest_segment *segments; /* in the order of the log; owned */
@@ -30,6 +42,13 @@ typedef struct manifest_state {
     uint64_t tail;          /* bytes of valid edits */
     uint64_t number;        /* of the last edit */
     bool torn;              /* bytes that are no edit follow the last one */
+
+    manifest_run *runs; /* in the order they were added; owned */
+    size_t run_count;
+    size_t run_capacity;
+    uint64_t highest_run; /* id that a run ever had */
+    uint64_t version;     /* of the tree: 1, 2, 3, ...; 0: there was none */
+    uint64_t flushed;     /* records up to this sequence are in runs */
 } manifest_state;
 
 /*
@@ -77,6 +96,36 @@ cask_status manifest_rewrite(os_file *dir, manifest_state *manifest,
  */
 cask_status manifest_append(os_file *dir, uint64_t *tail, uint64_t *number,
                             manifest_edit *edit, cask_error *err);
+
+/* The run with this id, until one is added or dropped; NULL: it is not listed.
+ * Cost: O(runs). */
+manifest_run *manifest_find_run(const manifest_state *manifest, uint64_t id);
+
+/* What is left of a run. */
+typedef struct manifest_begin {
+    uint64_t id;
+    cask_slice key; /* borrowed; not empty */
+} manifest_begin;
+
+/* From one version of a tree to the next; all borrowed. */
+typedef struct manifest_change {
+    const uint64_t *drops; /* ids. They go before others come, so that one may
+                              come back in another level */
+    size_t drop_count;
+    const manifest_run *adds;
+    size_t add_count;
+    const manifest_begin *begins;
+    size_t begin_count;
+    uint64_t version; /* the new one */
+    uint64_t flushed;
+} manifest_change;
+
+/* Append a new version of the tree: its edits in one write and with one sync,
+ * so that after any death or power loss all of them count or none. Otherwise
+ * as manifest_append(). */
+cask_status manifest_append_runs(os_file *dir, uint64_t *tail, uint64_t *number,
+                                 const manifest_change *change,
+                                 cask_error *err);
 
 /*
  * Behind its end MANIFEST has room of its own, so that on a full disk it takes

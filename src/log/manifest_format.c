@@ -94,6 +94,11 @@ static uint32_t edit_crc(const uint8_t bytes[MANIFEST_EDIT_SIZE],
     return crc32c(crc, place, sizeof(place));
 }
 
+static uint64_t two_words(uint32_t low, uint32_t high)
+{
+    return (uint64_t)high << 32 | low;
+}
+
 static edit_operands operands_of(const manifest_edit *edit)
 {
     edit_operands operands = {{0}};
@@ -119,6 +124,27 @@ static edit_operands operands_of(const manifest_edit *edit)
     case MANIFEST_DROP:
     case MANIFEST_QUARANTINE:
         word[0] = edit->drop.segment_id;
+        break;
+    case MANIFEST_RUN:
+        word[0] = edit->run.id;
+        word[1] = edit->run.nonce;
+        word[2] = edit->run.bytes;
+        word[3] = two_words(edit->run.level, edit->run.run);
+        break;
+    case MANIFEST_RUN_BEGIN:
+        word[0] = edit->begin.id;
+        word[1] = two_words(edit->begin.size, edit->begin.offset);
+        word[2] = load_u64(edit->begin.piece);
+        word[3] = load_u64(edit->begin.piece + 8);
+        break;
+    case MANIFEST_RUN_DROP:
+        word[0] = edit->run_drop.id;
+        break;
+    case MANIFEST_RUNS:
+        word[0] = edit->runs.flushed;
+        word[1] = edit->runs.version;
+        word[2] = edit->runs.edits;
+        word[3] = edit->runs.crc;
         break;
     }
     return operands;
@@ -176,17 +202,17 @@ static cask_status check_crc(const edit_input *input, manifest_seed seed,
 /* Type and number. */
 static cask_status check_head(const edit_input *input, cask_error *err)
 {
-    if (input->type > MANIFEST_QUARANTINE) {
+    if (input->type > MANIFEST_RUNS) {
         return fail(err, CASK_UNSUPPORTED, 0,
                     "%s: offset %" PRIu64 ": type of edit is %" PRIu32
-                    ", this program knows 1 to 6; use a newer Caskade",
+                    ", this program knows 1 to 10; use a newer Caskade",
                     input->name, input->offset + EDIT_AT_TYPE, input->type);
     }
     /* One chance in 2^32 lets zeros through the checksum: never an edit. */
     if (input->type == 0) {
         return fail(err, CASK_CORRUPT, 0,
                     "%s: offset %" PRIu64 ": type of edit is 0, expected 1 "
-                    "to 6",
+                    "to 10",
                     input->name, input->offset + EDIT_AT_TYPE);
     }
     if (load_u64(input->bytes + EDIT_AT_NUMBER) == 0) {
@@ -208,6 +234,10 @@ static cask_status check_unused(const edit_input *input, cask_error *err)
         [MANIFEST_DROP] = {true, false, false, false},
         [MANIFEST_SYNCED] = {true, true, true, true},
         [MANIFEST_QUARANTINE] = {true, false, false, false},
+        [MANIFEST_RUN] = {true, true, true, true},
+        [MANIFEST_RUN_BEGIN] = {true, true, true, true},
+        [MANIFEST_RUN_DROP] = {true, false, false, false},
+        [MANIFEST_RUNS] = {true, true, true, true},
     };
 
     for (int i = 0; i < EDIT_OPERANDS; i++) {
@@ -275,6 +305,89 @@ static cask_status decode_next(const edit_input *input, manifest_edit *edit,
     return CASK_OK;
 }
 
+static cask_status decode_run(const edit_input *input, manifest_edit *edit,
+                              cask_error *err)
+{
+    const uint64_t *word = input->operands.word;
+
+    if (word[2] < SEGMENT_HEADER_SIZE || word[2] % 8 != 0) {
+        return bad_operand(input, 2, CASK_CORRUPT,
+                           "bytes of run, expected a multiple of 8, at "
+                           "least 64",
+                           err);
+    }
+    if ((uint32_t)word[3] >= MANIFEST_LEVELS) {
+        return bad_operand(input, 3, CASK_CORRUPT,
+                           "run << 32 and level, expected a level below 64",
+                           err);
+    }
+    edit->run.id = word[0];
+    edit->run.nonce = word[1];
+    edit->run.bytes = word[2];
+    edit->run.level = (uint32_t)word[3];
+    edit->run.run = (uint32_t)(word[3] >> 32);
+    return CASK_OK;
+}
+
+static cask_status decode_begin(const edit_input *input, manifest_edit *edit,
+                                cask_error *err)
+{
+    const uint64_t *word = input->operands.word;
+    uint32_t size = (uint32_t)word[1];
+    uint32_t offset = (uint32_t)(word[1] >> 32);
+
+    if (size == 0 || size > UINT16_MAX || offset >= size ||
+        offset % MANIFEST_PIECE != 0) {
+        return bad_operand(input, 1, CASK_CORRUPT,
+                           "offset << 32 and size of key, expected a size of "
+                           "1 to 65535 and an offset below it, a multiple "
+                           "of 16",
+                           err);
+    }
+    edit->begin.id = word[0];
+    edit->begin.size = size;
+    edit->begin.offset = offset;
+    store_u64(edit->begin.piece, word[2]);
+    store_u64(edit->begin.piece + 8, word[3]);
+    for (uint32_t i = size - offset; i < MANIFEST_PIECE; i++) {
+        if (edit->begin.piece[i] != 0) {
+            return bad_operand(input, i < 8 ? 2 : 3, CASK_UNSUPPORTED,
+                               "bytes behind the end of a key (use a newer "
+                               "Caskade), expected 0 there",
+                               err);
+        }
+    }
+    return CASK_OK;
+}
+
+static cask_status decode_runs(const edit_input *input, manifest_edit *edit,
+                               cask_error *err)
+{
+    const uint64_t *word = input->operands.word;
+
+    if (word[0] >= FORMAT_SEQUENCE_LIMIT) {
+        return bad_operand(input, 0, CASK_CORRUPT,
+                           "flushed sequence, expected less than 2^56", err);
+    }
+    if (word[1] == 0) {
+        return bad_operand(input, 1, CASK_CORRUPT,
+                           "version, expected 1 or more", err);
+    }
+    for (int i = 2; i < EDIT_OPERANDS; i++) {
+        if (word[i] > UINT32_MAX) {
+            return bad_operand(input, i, CASK_UNSUPPORTED,
+                               "number of edits or their crc32c (use a newer "
+                               "Caskade), expected less than 2^32",
+                               err);
+        }
+    }
+    edit->runs.flushed = word[0];
+    edit->runs.version = word[1];
+    edit->runs.edits = (uint32_t)word[2];
+    edit->runs.crc = (uint32_t)word[3];
+    return CASK_OK;
+}
+
 static cask_status decode_operands(const edit_input *input, manifest_edit *edit,
                                    cask_error *err)
 {
@@ -290,6 +403,15 @@ static cask_status decode_operands(const edit_input *input, manifest_edit *edit,
     case MANIFEST_QUARANTINE:
         edit->drop.segment_id = input->operands.word[0];
         return CASK_OK;
+    case MANIFEST_RUN:
+        return decode_run(input, edit, err);
+    case MANIFEST_RUN_BEGIN:
+        return decode_begin(input, edit, err);
+    case MANIFEST_RUN_DROP:
+        edit->run_drop.id = input->operands.word[0];
+        return CASK_OK;
+    case MANIFEST_RUNS:
+        return decode_runs(input, edit, err);
     }
     return CASK_OK;
 }

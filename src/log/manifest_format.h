@@ -14,7 +14,9 @@
 enum {
     MANIFEST_VERSION = 1,
     MANIFEST_HEADER_SIZE = 64, /* bytes, at offset 0 */
-    MANIFEST_EDIT_SIZE = 48    /* bytes, from MANIFEST_HEADER_SIZE on */
+    MANIFEST_EDIT_SIZE = 48,   /* bytes, from MANIFEST_HEADER_SIZE on */
+    MANIFEST_PIECE = 16,       /* bytes of a key in one edit */
+    MANIFEST_LEVELS = 64       /* runs have lower levels */
 };
 
 typedef struct manifest_header {
@@ -36,8 +38,16 @@ typedef enum manifest_edit_type {
     MANIFEST_DROP = 4,   /* the segment is no longer part of the store */
     MANIFEST_SYNCED = 5, /* closed cleanly: it is synced up to a length, and may
                             grow again */
-    MANIFEST_QUARANTINE = 6 /* a merge found it damaged, moved what it could
-                               read, and left the rest there */
+    MANIFEST_QUARANTINE = 6, /* a merge found it damaged, moved what it could
+                                read, and left the rest there */
+
+    /* Of a tree's runs. They take effect with the version that follows them,
+     * all or none. */
+    MANIFEST_RUN = 7,       /* the run is part of the tree */
+    MANIFEST_RUN_BEGIN = 8, /* a piece of a key: what the run has before it
+                               does not count any more */
+    MANIFEST_RUN_DROP = 9,  /* the run is no longer part of the tree */
+    MANIFEST_RUNS = 10      /* the edits before it are a new version of it */
 } manifest_edit_type;
 
 typedef struct manifest_edit {
@@ -62,6 +72,28 @@ typedef struct manifest_edit {
         struct { /* of MANIFEST_QUARANTINE too */
             uint64_t segment_id;
         } drop;
+        struct {
+            uint64_t id;    /* from the same numbers as segments' */
+            uint64_t nonce; /* of the file */
+            uint64_t bytes; /* of the file */
+            uint32_t level;
+            uint32_t run; /* those of one number are parts of one */
+        } run;
+        struct {
+            uint64_t id;
+            uint32_t size;                 /* of the key, bytes */
+            uint32_t offset;               /* of the piece in it */
+            uint8_t piece[MANIFEST_PIECE]; /* behind the key's end: zeros */
+        } begin;
+        struct {
+            uint64_t id;
+        } run_drop;
+        struct {
+            uint64_t flushed; /* records up to this sequence are in runs */
+            uint64_t version; /* 1, 2, 3, ... */
+            uint32_t edits;   /* before this one, that belong to it */
+            uint32_t crc;     /* crc32c of their bytes */
+        } runs;
     };
 } manifest_edit;
 
@@ -93,7 +125,7 @@ void manifest_edit_encode(const manifest_edit *edit, manifest_seed seed,
  * Decode one edit. The caller compares its number with the previous one's.
  *
  * Returns CASK_OK; CASK_CORRUPT (checksum: also an edit from elsewhere, and
- * zeros; number 0; a sequence or length out of range); CASK_UNSUPPORTED
+ * zeros; number 0; a sequence, length or level out of range); CASK_UNSUPPORTED
  * (unknown type or kind; something in a field that the type does not use:
  * an edit is understood wholly or not at all).
  */

@@ -33,6 +33,7 @@ enum { NAME_DIGITS = 16 };
 
 static const char segment_suffix[] = ".log";
 static const char hint_suffix[] = ".hint";
+static const char run_suffix[] = ".run";
 
 _Static_assert(SEGMENT_AT_CRC + FORMAT_CRC_SIZE == SEGMENT_HEADER_SIZE,
                "the checksum is the end of the header");
@@ -174,6 +175,11 @@ void hint_name_format(uint64_t id, char out[SEGMENT_NAME_SIZE])
     name_format(id, hint_suffix, out);
 }
 
+void run_name_format(uint64_t id, char out[SEGMENT_NAME_SIZE])
+{
+    name_format(id, run_suffix, out);
+}
+
 /* The value of a lower-case hexadecimal digit, or -1. */
 static int digit_value(char digit)
 {
@@ -214,4 +220,9 @@ bool segment_name_parse(const char *name, uint64_t *ret_id)
 bool hint_name_parse(const char *name, uint64_t *ret_id)
 {
     return name_parse(name, hint_suffix, ret_id);
+}
+
+bool run_name_parse(const char *name, uint64_t *ret_id)
+{
+    return name_parse(name, run_suffix, ret_id);
 }

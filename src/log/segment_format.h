@@ -95,12 +95,16 @@ void segment_name_format(uint64_t id, char out[SEGMENT_NAME_SIZE]);
 /* Write the name of its hint file, like "000000000000002a.hint". */
 void hint_name_format(uint64_t id, char out[SEGMENT_NAME_SIZE]);
 
+/* Write the name of run `id`, like "000000000000002a.run". */
+void run_name_format(uint64_t id, char out[SEGMENT_NAME_SIZE]);
+
 /*
- * Whether `name` is exactly what segment_name_format() or hint_name_format()
- * writes: 16 lower-case hexadecimal digits and the suffix. Sets `*ret_id` if
- * so.
+ * Whether `name` is exactly what segment_name_format(), hint_name_format() or
+ * run_name_format() writes: 16 lower-case hexadecimal digits and the suffix.
+ * Sets `*ret_id` if so.
  */
 bool segment_name_parse(const char *name, uint64_t *ret_id);
 bool hint_name_parse(const char *name, uint64_t *ret_id);
+bool run_name_parse(const char *name, uint64_t *ret_id);
 
 #endif

@@ -25,9 +25,10 @@
 #include "region/merge_layout.h"
 #include "region/settings_layout.h"
 #include "region/snapshot_layout.h"
+#include "region/tree_layout.h"
 
 enum {
-    REGION_LAYOUT_VERSION = 4,
+    REGION_LAYOUT_VERSION = 5,
     REGION_LINE = 64,         /* bytes: one cache line, one heap unit */
     REGION_PROCESSES = 512,   /* handles open at once */
     REGION_SEGMENTS = 65536,  /* rows of the segment table */
@@ -206,6 +207,7 @@ typedef struct region_header {
 
     region_settings settings; /* maintenance lock */
     region_merger merger;
+    region_tree tree;
 } region_header;
 
 _Static_assert(sizeof(region_header) <= 16 << 10, "header fits its place");

@@ -192,6 +192,8 @@ static void test_manifest_example_is_real(void **state)
         manifest_edit_encode(&edit, seed, bytes + at);
     }
     assert_document_shows("manifest.md", bytes, sizeof(bytes), 0);
+    assert_document_shows("manifest.md", golden_versions,
+                          sizeof(golden_versions), GOLDEN_VERSIONS_AT);
     assert_document_shows("manifest.md", golden_quarantine,
                           sizeof(golden_quarantine), GOLDEN_QUARANTINE_AT);
 }

@@ -183,6 +183,31 @@ def manifest():
     return whole
 
 
+def versions():
+    """Edits that may follow that MANIFEST: two versions of a tree."""
+    def operands(low, high):
+        return high << 32 | low
+
+    key = b"a key of 20 bytes..."
+    whole, number, first = b"", 7, 0
+    for change in (
+            ((7, 0x2C, RUN_NONCE, 4096, operands(0, 1)),
+             (10, 1003, 1)),
+            ((9, 0x2C),
+             (7, 0x2D, RUN_NONCE + 1, 8192, operands(7, 2)),
+             (8, 0x2D, operands(20, 0), *struct.unpack("<2Q", key[:16])),
+             (8, 0x2D, operands(20, 16),
+              *struct.unpack("<2Q", key[16:].ljust(16, b"\0"))),
+             (10, 1004, 2))):
+        for edited in change:
+            if edited[0] == 10:
+                edited += ((len(whole) - first) // 48, crc32c(whole[first:]))
+            whole += edit(number, 352 + len(whole), *edited)
+            number += 1
+        first = len(whole)
+    return whole
+
+
 RUN_RECORDS = (
     (1003, PUT | EXPIRES, b"apple", b"red", EXPIRES_MS),
     (1000, PUT, b"apple", b"green", None),
@@ -272,7 +297,8 @@ def run():
 
 
 GOLDEN = {"identity": identity, "segment": segment, "hint": hint,
-          "manifest": manifest, "run": run}
+          "manifest": manifest,
+          "versions": versions, "run": run}
 
 
 def print_arrays():
