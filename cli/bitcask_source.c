@@ -36,12 +36,12 @@ static uint64_t parse_id(const char *name)
     return id;
 }
 
-static bool has_data_suffix(const char *name)
+static bool ends_with(const char *name, const char *suffix)
 {
     size_t size = strlen(name);
-    size_t suffix = sizeof(DATA_SUFFIX) - 1;
+    size_t tail = strlen(suffix);
 
-    return size > suffix && strcmp(name + size - suffix, DATA_SUFFIX) == 0;
+    return size > tail && strcmp(name + size - tail, suffix) == 0;
 }
 
 static char *join(const char *directory, uint64_t id, const char *suffix)
@@ -116,9 +116,12 @@ static exit_status look_at(bitcask_source *source, int directory_fd,
 
         source->file_count++;
         source->executable_count += executable ? 1 : 0;
+        source->is_chmodded =
+            source->is_chmodded ||
+            (ends_with(name, HINT_SUFFIX) && is_pending(what.st_mode));
     }
     if (id == 0) {
-        if (has_data_suffix(name)) {
+        if (ends_with(name, DATA_SUFFIX)) {
             (void)report(EXIT_DONE,
                          "note: %s/%s: left out, since Bitcask gives no file "
                          "such a name",
@@ -156,25 +159,46 @@ static exit_status read_entries(bitcask_source *source, DIR *directory)
 
 /* ---- Which files count ------------------------------------------------- */
 
-/* chmod -R sets what looks like marks. */
+/* chmod sets what looks like marks; it has been at work if hints bear them,
+ * which Bitcask does not mark, or if all files do. */
 static void forgive_chmod(bitcask_source *source)
 {
     bool told = false;
 
-    if (source->executable_count != source->file_count) {
+    if (!source->is_chmodded &&
+        source->executable_count != source->file_count) {
         return;
     }
     for (size_t i = 0; i < source->count; i++) {
         if (source->members[i].pending && !told) {
             (void)report(EXIT_DONE,
-                         "note: %s: every file is executable, as chmod -R "
-                         "leaves them; that is not taken for Bitcask's mark of "
-                         "files to be deleted",
-                         source->path);
+                         "note: %s: %s executable, as chmod leaves them; that "
+                         "is not taken for Bitcask's mark of files to be "
+                         "deleted",
+                         source->path,
+                         source->is_chmodded ? "hint files are"
+                                             : "every file is");
             told = true;
         }
         source->members[i].pending = false;
     }
+}
+
+/* A merge of Bitcask leaves a file that is not marked, unless nothing was left
+ * to keep. */
+static exit_status check_any_counts(const bitcask_source *source)
+{
+    for (size_t i = 0; i < source->count; i++) {
+        if (!source->members[i].pending) {
+            return EXIT_DONE;
+        }
+    }
+    return report(EXIT_USAGE,
+                  "%s: all of its data files bear Bitcask's mark of files to "
+                  "be deleted (executable by others, or setuid), so there is "
+                  "nothing to import; if they got it by chmod, take it away: "
+                  "chmod o-x,u-s *" DATA_SUFFIX,
+                  source->path);
 }
 
 /* Those that count first, by their ids. */
@@ -201,6 +225,7 @@ static void sort_and_drop_pending(bitcask_source *source)
                      member->data_path);
         free_member(member);
         source->count--;
+        source->left_out++;
     }
 }
 
@@ -252,6 +277,9 @@ exit_status bitcask_source_read(const char *path, bitcask_source *ret_source)
     }
     if (status == EXIT_DONE && source.members != NULL) {
         forgive_chmod(&source);
+        status = check_any_counts(&source);
+    }
+    if (status == EXIT_DONE) {
         sort_and_drop_pending(&source);
         status = check_members(&source);
     }

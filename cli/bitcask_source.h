@@ -32,11 +32,13 @@ typedef struct bitcask_source {
     bitcask_member *members; /* by ascending id; those that count */
     size_t count;
     uint64_t data_bytes; /* of them all */
+    size_t left_out;     /* data files that bear the mark of deletion */
 
     /* Kept while it is read. */
     size_t capacity;
     uint64_t file_count;       /* regular files of any name */
     uint64_t executable_count; /* of these, executable by everybody */
+    bool is_chmodded;          /* a hint file bears the mark */
 } bitcask_source;
 
 /*
@@ -44,11 +46,13 @@ typedef struct bitcask_source {
  * check that each can be read.
  *
  * Files marked for deletion are left out, with a note. A mark is the execute
- * bit of others, which chmod -R sets too: if every file of the directory is
- * executable by owner, group and others, nothing is marked.
+ * bit of others, which chmod sets too: if a hint file bears it, or if every
+ * file of the directory is executable by owner, group and others, nothing is
+ * marked.
  *
- * Reports what is wrong; EXIT_USAGE if it is no directory of Bitcask. Free it
- * with bitcask_source_free() on EXIT_DONE.
+ * Reports what is wrong; EXIT_USAGE if it is no directory of Bitcask, or one of
+ * which all data files are marked. Free it with bitcask_source_free() on
+ * EXIT_DONE.
  */
 exit_status bitcask_source_read(const char *path, bitcask_source *ret_source);
 

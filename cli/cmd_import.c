@@ -97,6 +97,10 @@ static void print_summary(const bitcask_source *source,
                            units_format_count(number, counts->expired),
                            units_plural(counts->expired));
     }
+    if (source->left_out > 0) {
+        (void)output_print("; %zu file%s left out", source->left_out,
+                           units_plural(source->left_out));
+    }
     if (counts->damaged_places == 0) {
         (void)output_print("; no damage\n");
         return;
@@ -113,15 +117,17 @@ static exit_status judge(const import_settings *settings, const char *path,
 {
     if (counts->stale > 0) {
         (void)report(EXIT_DONE,
-                     "note: %s: of %" PRIu64 " keys the newest value is "
+                     "note: %s: of %" PRIu64 " key%s the newest value is "
                      "damaged; an older one was imported if there is one",
-                     path, counts->stale);
+                     path, counts->stale, units_plural(counts->stale));
     }
     if (settings->strict && counts->damaged_places > 0) {
-        return report(EXIT_DAMAGED,
-                      "%s: %" PRIu64 " places, %" PRIu64 " bytes, are damaged; "
-                      "everything else is imported",
-                      path, counts->damaged_places, counts->damaged_bytes);
+        return report(
+            EXIT_DAMAGED,
+            "%s: %" PRIu64 " damaged place%s of %" PRIu64
+            " byte%s in all; everything else is imported",
+            path, counts->damaged_places, units_plural(counts->damaged_places),
+            counts->damaged_bytes, units_plural(counts->damaged_bytes));
     }
     return EXIT_DONE;
 }

@@ -324,7 +324,8 @@ typedef struct cask_write_options {
  * Cost: one copy of key and value. No system call unless the policy syncs, the
  * log grows, or the record goes by pwrite: it has 256 KiB or more, or a sync is
  * under way. For each MiB some, for its pages; and for each 256 KiB, if a merge
- * is outrun, a sleep of up to 25 ms.
+ * is outrun, a sleep of up to 25 ms. Who fills a segment, of 8 MiB or more, has
+ * it synced, whatever the policy; of that the last part holds up other writers.
  */
 CASK_API CASK_CHECKED cask_status cask_put(cask_db *db, cask_slice key,
                                            cask_slice value, cask_error *err);

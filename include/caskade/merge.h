@@ -61,7 +61,8 @@ typedef struct cask_merge_report {
  * damaged, all else was merged; or what was written cannot be read, and nothing
  * is lost); CASK_INVALID (`start`, and nobody has auto_merge); CASK_NO_SPACE
  * (what was done before stays; also if nothing was merged, for no copy fits
- * into half of what the disk has free); CASK_READ_ONLY; CASK_POISONED; CASK_IO.
+ * into half of what the disk has free); CASK_NO_MEMORY; CASK_READ_ONLY;
+ * CASK_POISONED; CASK_IO; CASK_FORKED.
  */
 CASK_API CASK_CHECKED cask_status cask_merge(cask_db *db,
                                              const cask_merge_options *options,
@@ -105,8 +106,9 @@ typedef struct cask_merge_state {
     bool asked;       /* one that was started is not done yet. If `threads`
                          is 0 it is left over: it waits for a handle with
                          auto_merge, and is done by cask_merge() too */
-    cask_status
-        started; /* result of the last that is; CASK_TIMEOUT: cancelled */
+    cask_status started; /* result of the last that was started and is done,
+                            CASK_TIMEOUT if it was cancelled; CASK_OK if there
+                            was none */
 
     /* Since the region was created, over all processes; the newest first. */
     uint64_t merges, bytes_read, bytes_written, bytes_freed;
@@ -115,16 +117,18 @@ typedef struct cask_merge_state {
 } cask_merge_state;
 
 /* What merges do and did, in all processes. Returns CASK_OK; CASK_TIMEOUT;
- * CASK_NO_MEMORY. Cost: that of cask_merge_plan(). */
+ * CASK_INVALID; CASK_NO_MEMORY; CASK_FORKED. Cost: that of cask_merge_plan().
+ */
 CASK_API CASK_CHECKED cask_status cask_merge_status(cask_db *db,
                                                     cask_merge_state *ret_state,
                                                     cask_error *err);
 
 /*
- * Ask the merge under way, in any process, to stop; returns at once. While it
- * copies, nothing has changed then; while it moves, it is completed. What was
- * asked for with `start` is dropped; for a minute none begins by itself, then
- * the policy chooses anew. Returns CASK_OK, also if none is; CASK_READ_ONLY.
+ * Ask the merge under way, in any process, to stop; returns at once. A step
+ * that copies is given up, one that moves is completed, and steps that were
+ * completed before stay. What was asked for with `start` is dropped; for a
+ * minute none begins by itself, then the policy chooses anew. Returns CASK_OK,
+ * also if none is; CASK_INVALID; CASK_READ_ONLY; CASK_FORKED.
  */
 CASK_API CASK_CHECKED cask_status cask_merge_cancel(cask_db *db,
                                                     cask_error *err);
@@ -155,8 +159,8 @@ typedef struct cask_merge_summary {
  *   ret_count    0: nothing would be merged, ret_summary->reason says why
  *   ret_summary  NULL allowed
  *
- * Returns CASK_OK; CASK_INVALID; CASK_TIMEOUT; CASK_NO_MEMORY. Cost: O(n log n)
- * for n segments.
+ * Returns CASK_OK; CASK_INVALID; CASK_TIMEOUT; CASK_NO_MEMORY; CASK_FORKED.
+ * Cost: O(n log n) for n segments.
  */
 CASK_API CASK_CHECKED cask_status cask_merge_plan(
     cask_db *db, const cask_merge_options *options, cask_merge_item **ret_items,

@@ -139,12 +139,12 @@ cask_status cask_close(cask_db *db, cask_error *err)
     }
     if (!store_is_forked(db->store) && store_pins(db->store) > 0) {
         return fail(err, CASK_BUSY, 0,
-                    "%s: %" PRIu32 " views are still held; release them first",
+                    "%s: views still held: %" PRIu32 "; release them first",
                     db->store->path, store_pins(db->store));
     }
     if (!store_is_forked(db->store) && atomic_load(&db->snapshots) > 0) {
         return fail(err, CASK_BUSY, 0,
-                    "%s: %" PRIu32 " snapshots are still held; free them first",
+                    "%s: snapshots still held: %" PRIu32 "; free them first",
                     db->store->path, atomic_load(&db->snapshots));
     }
     if (store_is_forked(db->store)) {

@@ -35,7 +35,7 @@ cask_status merge_check_cancel(merge *m, cask_error *err)
     }
     if (status == CASK_OK && store_merge_is_cancelled(m->store)) {
         status = fail(err, CASK_TIMEOUT, 0,
-                      "%s: the merge was cancelled; nothing was changed",
+                      "%s: the merge was cancelled; what was completed stays",
                       m->store->path);
     }
     return status;

@@ -30,9 +30,10 @@ static void tell(store_handle *store, const merge_report *report)
 {
     if (report->inputs > 0) {
         store_event(store, CASK_EVENT_MERGED, CASK_OK,
-                    "merged %llu segments into %llu: %llu bytes read, %llu "
+                    "merged %llu segment%s into %llu: %llu bytes read, %llu "
                     "written",
                     (unsigned long long)report->inputs,
+                    report->inputs == 1 ? "" : "s",
                     (unsigned long long)report->outputs,
                     (unsigned long long)report->bytes_read,
                     (unsigned long long)report->bytes_written);

@@ -123,11 +123,7 @@ static uint64_t gain_of(const merge_segment *segment, bool is_expired,
         return 0;
     }
     /* Tombstones are smaller than puts, so the average is on the safe side. */
-    return less(dead_bytes,
-                (segment->tombstone_bytes > 0
-                     ? segment->tombstone_bytes / segment->tombstones
-                     : dead_bytes / dead_records) *
-                    needed);
+    return less(dead_bytes, dead_bytes / dead_records * needed);
 }
 
 /* (1 - u) * age / (1 + u), with u the share that stays. */

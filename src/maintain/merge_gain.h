@@ -28,7 +28,7 @@ bool merge_is_expired(const merge_settings *settings,
                       const merge_moment *moment, const merge_segment *segment);
 
 /*
- * Fill id, index, gain_bytes and score of one choice per segment.
+ * Fill id, index, kept_bytes, gain_bytes and score of one choice per segment.
  *
  * Cost: O(n log n); leaves `choices` in the order of first_sequence.
  */

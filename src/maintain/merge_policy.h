@@ -18,13 +18,12 @@
 typedef struct merge_segment {
     uint64_t id;    /* of its file; grows with each file made, never reused */
     uint64_t bytes; /* of the file, header included */
-    uint64_t live_bytes;      /* of the records that the index names */
-    uint64_t records;         /* marks not counted */
-    uint64_t live_records;    /* of these, those that the index names */
-    uint64_t tombstones;      /* of these, those that only hide older records;
-                                 kept expired records are tombstones, too */
-    uint64_t tombstone_bytes; /* 0: not known; taken from the average then */
-    uint64_t first_sequence;  /* of its records */
+    uint64_t live_bytes;     /* of the records that the index names */
+    uint64_t records;        /* marks not counted */
+    uint64_t live_records;   /* of these, those that the index names */
+    uint64_t tombstones;     /* of these, those that only hide older records;
+                                kept expired records are tombstones, too */
+    uint64_t first_sequence; /* of its records */
     uint64_t last_sequence;
     uint64_t age_ms;     /* since its newest record was written */
     uint64_t expired_ms; /* since all of its records have expired, by times of
@@ -37,8 +36,9 @@ typedef struct merge_segment {
                             any tombstone */
 } merge_segment;
 
-/* Names and defaults of the first eight are Bitcask's; 0 turns a trigger or a
- * limit off, unless a comment says otherwise. */
+/* Names and defaults are Bitcask's where it has the setting: of the first six
+ * and of the two about expiry. 0 turns a trigger or a limit off, unless a
+ * comment says otherwise. */
 typedef struct merge_settings {
     uint32_t frag_merge_trigger;       /* percent of one segment */
     uint64_t dead_bytes_merge_trigger; /* bytes of one segment */
@@ -57,12 +57,10 @@ typedef struct merge_settings {
     double max_space_amplification;    /* bytes of the store / live bytes */
     uint32_t small_file_count;         /* small files to wait for, at least 2 */
     uint32_t max_segments;
-    uint32_t min_gain_percent;   /* of what is read a merge must free so much */
-    uint64_t disk_reserve_bytes; /* less is free: "disk space is low"; 0: four
-                                    segments */
-    uint64_t segment_max_bytes;  /* of the store's files; never 0 */
-    uint64_t segment_bytes;      /* of those made by now; never 0, at most
-                                    segment_max_bytes */
+    uint32_t min_gain_percent;  /* of what is read a merge must free so much */
+    uint64_t segment_max_bytes; /* of the store's files; never 0 */
+    uint64_t segment_bytes;     /* of those made by now; never 0, at most
+                                   segment_max_bytes */
 } merge_settings;
 
 /* Facts of the moment. */

@@ -66,12 +66,7 @@ bool merge_is_amplified(const merge_policy *p, uint64_t spare_bytes)
 
 bool merge_is_disk_low(const merge_policy *p)
 {
-    uint64_t reserve = p->settings->disk_reserve_bytes;
-
-    if (reserve == 0) {
-        reserve = p->settings->segment_max_bytes * RESERVE_SEGMENTS;
-    }
-    return p->free_bytes < reserve;
+    return p->free_bytes < p->settings->segment_max_bytes * RESERVE_SEGMENTS;
 }
 
 static bool gains_percent(const merge_policy *p, const merge_choice *choice,

@@ -39,7 +39,8 @@ static const setting table[] = {
         "many dead bytes; 0: not for that"),
     ROW(small_file_threshold, BYTES, 10 * MIB, 0, GIB,
         "segments below it, or below a quarter of a full segment if that is "
-        "less, are small, and put together"),
+        "less, are small, and put together; a store that is not larger than "
+        "that is not kept within max_space_amplification"),
     ROW(max_merge_size, BYTES, 100 * GIB, MIB, 1024 * TIB,
         "what one step of a merge reads at most, if that is less than 1 GiB; "
         "0: no limit but that"),
@@ -362,7 +363,6 @@ merge_settings settings_for_merge(const store_settings *settings,
         .small_file_count = 4,
         .max_segments = (uint32_t)settings->max_segments,
         .min_gain_percent = 5,
-        .disk_reserve_bytes = 0,
         .segment_max_bytes = segment_max_bytes,
         .segment_bytes = segment_max_bytes,
     };

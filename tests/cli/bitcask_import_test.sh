@@ -88,7 +88,7 @@ for kind in failure_2_torn_in_the_middle failure_3_size failure_3_many \
     content_is_expected
     damage_is_told
     import 3 --strict
-    error_says '^caskade: source: 1 places, [0-9]+ bytes, are damaged;'
+    error_says '^caskade: source: 1 damaged place of [0-9]+ bytes in all;'
     content_is_expected
 done
 # A hint that is sound tells which keys are concerned, and of deletions.
@@ -187,18 +187,33 @@ before=$(state source)
 import 0
 content_is_expected
 is "$(grep -c "left out: it bears Bitcask's mark" err)" 2 'marks told'
+output_says '; 2 files left out; no damage$'
 for mode in 777 755; do
     make plain
     chmod -R "$mode" source
     before=$(state source)
     import 0
     content_is_expected
-    error_says 'note: source: every file is executable, as chmod -R leaves'
-    # One file that is not shows that the marks are Bitcask's.
-    chmod 644 source/1.bitcask.hint
+    error_says 'note: source: hint files are executable, as chmod leaves'
+    # Whatever else is there, Bitcask does not mark hints.
+    touch source/notes.txt
+    chmod 644 source/notes.txt
+    before=$(state source)
     import 0
-    output_says '^0 keys imported from 0 files'
-    error_says 'source/1\.bitcask\.data: left out'
+    content_is_expected
+    error_says 'note: source: hint files are executable, as chmod leaves'
+    # It may mark all of the data, which is then not taken for an empty store.
+    chmod 644 source/1.bitcask.hint
+    rm -rf store
+    expect 2 import bitcask source store
+    error_says 'all of its data files bear .* chmod o-x,u-s'
+    [ ! -e store ] || fail 'a refused import made the store'
+    # Nor are all files, if there are no hints.
+    rm source/*.hint source/notes.txt
+    before=$(state source)
+    import 0
+    content_is_expected
+    error_says 'note: source: every file is executable, as chmod leaves'
 done
 
 # ---- Locks (failure 7) -------------------------------------------------------

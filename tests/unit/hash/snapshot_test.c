@@ -567,7 +567,7 @@ static void test_a_handle_with_snapshots_stays_open(void **state)
     put_all(h->db, 'a');
     snapshot = make(h->db);
     assert_int_equal(cask_close(h->db, &err), CASK_BUSY);
-    assert_non_null(strstr(err.message, "1 snapshots"));
+    assert_non_null(strstr(err.message, "snapshots still held: 1"));
     expect_all(snapshot, 'a');
     cask_snapshot_free(snapshot);
     handle_reopen(h);

@@ -538,24 +538,6 @@ static void test_first_minute_is_told_to_the_millisecond(void **state)
     assert_int_equal(ask(&q, choices).count, 1);
 }
 
-/* With the bytes of tombstones known, one large dead put among many needed
- * tombstones is seen; without, the average hides it, on the safe side. */
-static void test_known_tombstone_bytes_make_the_gain_exact(void **state)
-{
-    const policy_row base = {.facts = {{200, 99, 9, ""}, {100, 0, 9, "ot"}}};
-    question q = make_question(&base);
-    merge_choice choices[SEGMENTS];
-
-    (void)state;
-    q.segments[1].records = 1001;
-    q.segments[1].tombstones = 1000;
-    assert_int_equal(ask(&q, choices).count, 0);
-    q.segments[1].tombstone_bytes = 48 * 1000;
-    assert_int_equal(ask(&q, choices).count, 1);
-    assert_int_equal(choices[0].id, 2);
-    assert_int_equal(choices[0].gain_bytes, MIB(100) - 48 * 1000);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -563,7 +545,6 @@ int main(void)
         cmocka_unit_test(test_order_of_facts_does_not_matter),
         cmocka_unit_test(test_plans_add_up),
         cmocka_unit_test(test_first_minute_is_told_to_the_millisecond),
-        cmocka_unit_test(test_known_tombstone_bytes_make_the_gain_exact),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
