@@ -63,6 +63,11 @@ static void look_ahead(void *context, cask_slice key)
                            bitcask_index_hash(&import->index, key));
 }
 
+static bool search(void *context, uint64_t offset)
+{
+    return importer_advance(context, offset);
+}
+
 bool importer_walk(importer *import, importer_record_fn on_record,
                    importer_damage_fn on_damage, bool wants_values)
 {
@@ -70,8 +75,13 @@ bool importer_walk(importer *import, importer_record_fn on_record,
     const bitcask_stamp unknown = {.size = 0};
     /* Without an index nothing is looked up. */
     const bitcask_visitor visitor = {
-        wants_values, import->index.count > 0 ? look_ahead : NULL, on_record,
-        on_damage, import};
+        .wants_values = wants_values,
+        .on_ahead = import->index.count > 0 ? look_ahead : NULL,
+        .on_record = on_record,
+        .on_damage = on_damage,
+        .on_search = search,
+        .context = import,
+    };
     bitcask_walk_result result;
     bitcask_hints hints = {.next = 0};
     bitcask_file data = {0};

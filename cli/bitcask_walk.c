@@ -11,7 +11,8 @@ enum {
     WHOLE_MAX = 16 * 1024 * 1024,
     /* The same in a damaged file, where sizes may be lies at every byte. */
     DAMAGED_WHOLE_MAX = 1024,
-    AHEAD_COUNT = 16, /* records that the visitor hears of ahead */
+    AHEAD_COUNT = 16,             /* records that the visitor hears of ahead */
+    SEARCHED_UNASKED = 64 * 1024, /* bytes between two calls of on_search */
     CRC_SIZE = 4
 };
 
@@ -131,7 +132,7 @@ static void visit_damage(walk *w, uint64_t end, const bitcask_hint *hint,
 {
     bitcask_damage damage = {w->offset, end - w->offset, hint, key};
 
-    if (w->no_memory) {
+    if (w->no_memory || w->ended) {
         return;
     }
     w->ended = !w->visitor->on_damage(w->visitor->context, &damage);
@@ -155,9 +156,12 @@ static uint64_t find_record(walk *w)
     uint64_t at = w->offset + 1;
 
     w->whole_max = DAMAGED_WHOLE_MAX;
-    while (at < w->data->size && !w->no_memory &&
+    while (at < w->data->size && !w->no_memory && !w->ended &&
            (!is_record(w, at, &header) || is_erased(&header))) {
         at++;
+        if (at % SEARCHED_UNASKED == 0) {
+            w->ended = !w->visitor->on_search(w->visitor->context, at);
+        }
     }
     return at;
 }

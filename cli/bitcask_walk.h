@@ -33,9 +33,12 @@ typedef struct bitcask_visitor {
     /* Called with keys that will probably be met soon, some again, some wrong;
      * NULL: not wanted. */
     void (*on_ahead)(void *context, cask_slice key);
-    /* Return false to end the walk. */
+    /* Return false to end the walk: these three. */
     bool (*on_record)(void *context, const bitcask_record *record);
     bool (*on_damage)(void *context, const bitcask_damage *damage);
+    /* Called now and then while a record is searched, some milliseconds apart;
+     * `offset` is where. */
+    bool (*on_search)(void *context, uint64_t offset);
     void *context;
 } bitcask_visitor;
 

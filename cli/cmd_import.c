@@ -153,6 +153,19 @@ static exit_status check_empty(const import_settings *settings, cask_db *db,
     return EXIT_DONE;
 }
 
+/* What was told of the failure is of the write that failed. */
+static void tell_part(cask_db *db, const char *directory)
+{
+    uint64_t count = 0;
+
+    if (cask_count(db, &count, NULL) == CASK_OK && count > 0) {
+        (void)report(EXIT_DONE,
+                     "note: %s holds a part of the keys; remove it and import "
+                     "again, or go on with --into-existing",
+                     directory);
+    }
+}
+
 static exit_status import_into(const arguments *args, bitcask_source *source,
                                cask_db *db, const char *directory)
 {
@@ -161,14 +174,16 @@ static exit_status import_into(const arguments *args, bitcask_source *source,
     cask_error err = {0};
     exit_status status = check_empty(settings, db, directory);
 
-    if (status == EXIT_DONE) {
-        status = bitcask_import(source, db, settings->expiry_s, &counts);
+    if (status != EXIT_DONE) {
+        return status;
     }
+    status = bitcask_import(source, db, settings->expiry_s, &counts);
     if (status == EXIT_DONE && args->store.options.sync != CASK_SYNC_NONE &&
         cask_sync(db, &err) != CASK_OK) {
         status = report_failure(directory, &err);
     }
     if (status != EXIT_DONE) {
+        tell_part(db, directory);
         return status;
     }
     if (signals_arrived() != 0) {

@@ -287,6 +287,19 @@ expect 0 create empty
 make plain
 expect 0 import bitcask source empty
 
+# A disk that gives no more leaves a part, and that is told.
+python3 -c '
+for i in range(500): print("key %d\t%s" % (i, "v" * 100000))' >large.tsv
+expect 0 create large
+expect 0 load large large.tsv
+expect 0 export bitcask large large.source
+checks=$((checks + 1))
+(ulimit -f 24000; trap '' XFSZ; exec "$caskade" import bitcask large.source \
+    part >out 2>err)
+is "$?" 5 'status with a limit on file sizes'
+error_says '^caskade: import: '
+error_says '^caskade: note: part holds a part of the keys; remove it'
+
 # ---- Times -------------------------------------------------------------------
 
 PYTHONPATH=$(dirname "$files") PYTHONDONTWRITEBYTECODE=1 python3 - <<'END'

@@ -103,7 +103,9 @@ static void test_any_range_has_the_bytes_and_checksum_of_the_file(void **state)
  * bytes of value, and 20 damaged bytes from offset 10 on. */
 typedef struct met {
     text text;
-    bool whole_values; /* as they were made: equal bytes */
+    bool whole_values;    /* as they were made: equal bytes */
+    uint64_t searched;    /* where it was told last of a search */
+    uint64_t search_most; /* it is to end there */
 } met;
 
 /* Any bytes of the file may be called a key. */
@@ -140,11 +142,19 @@ static bool on_damage(void *context, const bitcask_damage *damage)
     return true;
 }
 
+static bool on_search(void *context, uint64_t offset)
+{
+    met *all = context;
+
+    all->searched = offset;
+    return offset < all->search_most;
+}
+
 static void check_walk(const image *from, bool wants_values, const char *want)
 {
-    met all = {.whole_values = true};
-    bitcask_visitor visitor = {wants_values, on_ahead, on_record, on_damage,
-                               &all};
+    met all = {.whole_values = true, .search_most = UINT64_MAX};
+    bitcask_visitor visitor = {wants_values, on_ahead,  on_record,
+                               on_damage,    on_search, &all};
     bitcask_file file;
 
     open_image(from, &file);
@@ -220,6 +230,27 @@ static void test_holes_and_erased_blocks_are_no_records(void **state)
     free(from.data);
 }
 
+static void test_a_search_can_be_ended(void **state)
+{
+    image from = make_image(4 * MIB);
+    met all = {.whole_values = true, .search_most = MIB};
+    const bitcask_visitor visitor = {true,      on_ahead,  on_record,
+                                     on_damage, on_search, &all};
+    bitcask_file file;
+
+    (void)state;
+    (void)add_record(&from, "a", 'x', 100);
+    from.size += 3 * MIB;
+    open_image(&from, &file);
+    assert_int_equal(bitcask_walk(&file, NULL, &visitor), BITCASK_WALK_ENDED);
+    text_add_char(&all.text, '\0');
+    assert_string_equal(all.text.data, "a100 ");
+    assert_int_equal(all.searched, MIB);
+    text_free(&all.text);
+    bitcask_file_close(&file);
+    free(from.data);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -228,6 +259,7 @@ int main(void)
         cmocka_unit_test(test_a_damaged_size_hides_no_other_record),
         cmocka_unit_test(test_a_search_is_linear),
         cmocka_unit_test(test_holes_and_erased_blocks_are_no_records),
+        cmocka_unit_test(test_a_search_can_be_ended),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
