@@ -54,11 +54,11 @@ static exit_status dump_store(dumper *dump, cask_db *db, const char *directory)
 {
     cask_fold_options fold = {.keys_only = dump->keys_only};
     cask_error err = {0};
-    uint64_t total = 0;
-    cask_status result = cask_count(db, &total, &err);
+    cask_stats stats = {0};
+    cask_status result = cask_stat(db, &stats, &err);
 
     if (result == CASK_OK) {
-        progress_start(&dump->progress, "writing", "records", total);
+        progress_start(&dump->progress, "writing", "records", stats.key_count);
         /* Lines on the same terminal would tear the progress apart. */
         dump->progress.enabled =
             dump->progress.enabled && !output_is_terminal();

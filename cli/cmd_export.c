@@ -125,13 +125,13 @@ static exit_status export_keys(exporter *export, const arguments *args,
                                cask_db *db, bool *ret_keep)
 {
     cask_error err = {0};
-    uint64_t total = 0;
-    cask_status result = cask_count(db, &total, &err);
+    cask_stats stats = {0};
+    cask_status result = cask_stat(db, &stats, &err);
     int os_errno;
 
     *ret_keep = false;
     if (result == CASK_OK) {
-        progress_start(&export->progress, "exporting", "keys", total);
+        progress_start(&export->progress, "exporting", "keys", stats.key_count);
         result = cask_fold(db, NULL, export_entry, export, &err);
         progress_stop(&export->progress);
     }

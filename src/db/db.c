@@ -415,7 +415,7 @@ cask_status cask_count(cask_db *db, uint64_t *ret_count, cask_error *err)
         status = db_check_output(ret_count, "ret_count", err);
     }
     if (status == CASK_OK) {
-        *ret_count = atomic_load(&db->store->region.header->key_count);
+        status = db->engine->count(db->store, ret_count, err);
     }
     return status;
 }

@@ -5,6 +5,7 @@
 
 #include "hash/hash.h"
 #include "hash/hash_merger.h"
+#include "hash/hash_snapshot.h"
 
 /* ---- Hash ---- */
 
@@ -19,6 +20,37 @@ static cask_status hash_engine_get(store_handle *store, cask_slice key,
         *ret_info = found.info;
     }
     return status;
+}
+
+static cask_status hash_count(store_handle *store, uint64_t *ret_count,
+                              cask_error *err)
+{
+    (void)err;
+    *ret_count = atomic_load(&store->region.header->key_count);
+    return CASK_OK;
+}
+
+static cask_status hash_snapshot_count(const store_snapshot *snapshot,
+                                       uint64_t *ret_count, cask_error *err)
+{
+    (void)err;
+    *ret_count = snapshot->key_count;
+    return CASK_OK;
+}
+
+static cask_status hash_engine_fold(const store_snapshot *snapshot,
+                                    const cask_fold_options *options,
+                                    cask_fold_fn visit, void *context,
+                                    cask_error *err)
+{
+    hash_fold_wish wish = {.parts = 1};
+
+    if (options != NULL) {
+        wish.keys_only = options->keys_only;
+        wish.part = options->part;
+        wish.parts = options->parts == 0 ? 1 : options->parts;
+    }
+    return hash_snapshot_fold(snapshot, wish, visit, context, err);
 }
 
 static cask_status hash_merger_start(store_handle *store, void **ret_merger,
@@ -45,6 +77,11 @@ static const db_engine hash_calls = {
     .get = hash_engine_get,
     .get_many = hash_get_many,
     .view = hash_view,
+    .count = hash_count,
+    .snapshot_get = hash_snapshot_get,
+    .snapshot_get_many = hash_snapshot_get_many,
+    .snapshot_count = hash_snapshot_count,
+    .snapshot_fold = hash_engine_fold,
     .prepare = hash_prepare,
     .prepare_many = hash_prepare_many,
     .write = hash_write,

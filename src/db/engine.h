@@ -6,6 +6,7 @@
 #define CASKADE_DB_ENGINE_H
 
 #include "caskade.h"
+#include "store/store_snapshot.h"
 #include "store/store_write.h"
 
 typedef struct db_engine {
@@ -20,6 +21,27 @@ typedef struct db_engine {
                             cask_status *statuses, cask_error *err);
     cask_status (*view)(store_handle *store, cask_slice key,
                         cask_view *ret_view, cask_error *err);
+
+    /* The number of keys; see cask_count(). */
+    cask_status (*count)(store_handle *store, uint64_t *ret_count,
+                         cask_error *err);
+
+    /* ---- As of a snapshot ---- */
+
+    cask_status (*snapshot_get)(const store_snapshot *snapshot, cask_slice key,
+                                cask_buffer *value, cask_info *ret_info,
+                                cask_error *err);
+    cask_status (*snapshot_get_many)(const store_snapshot *snapshot,
+                                     const cask_slice *keys, size_t count,
+                                     cask_buffer *values, cask_status *statuses,
+                                     cask_error *err);
+    cask_status (*snapshot_count)(const store_snapshot *snapshot,
+                                  uint64_t *ret_count, cask_error *err);
+    /* options: NULL: the defaults */
+    cask_status (*snapshot_fold)(const store_snapshot *snapshot,
+                                 const cask_fold_options *options,
+                                 cask_fold_fn visit, void *context,
+                                 cask_error *err);
 
     /* ---- Writing ---- */
 

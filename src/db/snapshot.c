@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "db/db.h"
-#include "hash/hash_snapshot.h"
 
 struct cask_snapshot {
     cask_db *db;      /* borrowed */
@@ -53,18 +52,6 @@ static cask_status check_fold(const cask_fold_options *options,
                     options->part, options->parts);
     }
     return CASK_OK;
-}
-
-static hash_fold_wish wish_of(const cask_fold_options *options)
-{
-    hash_fold_wish wish = {.parts = 1};
-
-    if (options != NULL) {
-        wish.keys_only = options->keys_only;
-        wish.part = options->part;
-        wish.parts = options->parts == 0 ? 1 : options->parts;
-    }
-    return wish;
 }
 
 /* ---- Create, free ---- */
@@ -125,7 +112,8 @@ cask_status cask_snapshot_get(cask_snapshot *snapshot, cask_slice key,
     cask_info info = {.sequence = 0};
 
     if (status == CASK_OK) {
-        status = hash_snapshot_get(&snapshot->at, key, ret_value, &info, err);
+        status = snapshot->db->engine->snapshot_get(&snapshot->at, key,
+                                                    ret_value, &info, err);
     }
     if (status == CASK_OK && ret_info != NULL) {
         *ret_info = info;
@@ -142,7 +130,8 @@ cask_status cask_snapshot_exists(cask_snapshot *snapshot, cask_slice key,
     if (status != CASK_OK) {
         return status;
     }
-    status = hash_snapshot_get(&snapshot->at, key, NULL, &info, err);
+    status = snapshot->db->engine->snapshot_get(&snapshot->at, key, NULL, &info,
+                                                err);
     if (status == CASK_OK || status == CASK_NOT_FOUND) {
         *ret_exists = status == CASK_OK;
         status = CASK_OK;
@@ -161,8 +150,8 @@ cask_status cask_snapshot_get_many(cask_snapshot *snapshot,
         status = db_check_many(keys, count, values, statuses, err);
     }
     return status == CASK_OK
-               ? hash_snapshot_get_many(&snapshot->at, keys, count, values,
-                                        statuses, err)
+               ? snapshot->db->engine->snapshot_get_many(
+                     &snapshot->at, keys, count, values, statuses, err)
                : status;
 }
 
@@ -175,7 +164,8 @@ cask_status cask_snapshot_count(cask_snapshot *snapshot, uint64_t *ret_count,
         status = db_check_output(ret_count, "ret_count", err);
     }
     if (status == CASK_OK) {
-        *ret_count = snapshot->at.key_count;
+        status =
+            snapshot->db->engine->snapshot_count(&snapshot->at, ret_count, err);
     }
     return status;
 }
@@ -192,10 +182,9 @@ cask_status cask_snapshot_fold(cask_snapshot *snapshot,
     if (status == CASK_OK) {
         status = check_fold(options, CASK_FOLD_PARTS, visit, err);
     }
-    return status == CASK_OK
-               ? hash_snapshot_fold(&snapshot->at, wish_of(options), visit,
-                                    context, err)
-               : status;
+    return status == CASK_OK ? snapshot->db->engine->snapshot_fold(
+                                   &snapshot->at, options, visit, context, err)
+                             : status;
 }
 
 cask_status cask_fold(cask_db *db, const cask_fold_options *options,
@@ -211,7 +200,7 @@ cask_status cask_fold(cask_db *db, const cask_fold_options *options,
         status = store_snapshot_take(db->store, true, &at, err);
     }
     if (status == CASK_OK) {
-        status = hash_snapshot_fold(&at, wish_of(options), visit, context, err);
+        status = db->engine->snapshot_fold(&at, options, visit, context, err);
     }
     store_snapshot_drop(&at);
     return status;
