@@ -690,7 +690,10 @@ typedef struct cask_verify_options {
  *
  * Returns CASK_OK, CASK_CORRUPT (after the whole store has been read;
  * `ret_report` is set in both cases), CASK_NOT_FOUND, CASK_UNSUPPORTED,
- * CASK_INVALID, CASK_NO_MEMORY, CASK_IO.
+ * CASK_INVALID. What a system or another process refuses is no damage, and ends
+ * the call: CASK_TIMEOUT (a lock of the store, which is in use), CASK_BUSY,
+ * CASK_NAMESPACE, CASK_NO_SPACE, CASK_NO_MEMORY, CASK_IO (names the file, and
+ * where media fail the offset).
  */
 CASK_API CASK_CHECKED cask_status
 cask_verify(const char *path, const cask_verify_options *options,

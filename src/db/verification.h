@@ -56,7 +56,8 @@ typedef struct mapped {
 } mapped;
 
 /* Map or read the file `file->name`. CASK_NOT_FOUND if it is missing;
- * CASK_UNSUPPORTED, told as a problem, if it is no plain file; CASK_IO. */
+ * CASK_UNSUPPORTED if it is a link or no plain file; CASK_NO_MEMORY; CASK_IO:
+ * that is no damage, and ends the run. Nothing is told. */
 cask_status verify_map(verification *v, mapped *file, cask_error *err);
 void verify_unmap(verification *v, mapped *file);
 
@@ -88,7 +89,7 @@ typedef struct verify_hint {
 } verify_hint;
 
 /* Begin with the hint of a sealed segment: there may be none, and one that an
- * open would not use is told. CASK_OK; CASK_IO. */
+ * open would not use is told. CASK_OK; CASK_NO_MEMORY; CASK_IO. */
 cask_status verify_hint_open(verification *v, const manifest_segment *segment,
                              verify_hint *ret_hint, cask_error *err);
 

@@ -68,52 +68,81 @@ void verify_unmap(verification *v, mapped *file)
     v->kernel->ops->close(file->file);
 }
 
+/* Where a file of which a read failed cannot be read: the block that fails by
+ * itself, too; 0 if none does any more. */
+static uint64_t unreadable_at(mapped *file)
+{
+    enum { BLOCK_BYTES = 4096 };
+    const os_ops *ops = file->file->os->ops;
+    uint8_t *to = file->memory;
+
+    for (uint64_t at = 0; at < file->room; at += BLOCK_BYTES) {
+        uint64_t left = file->room - at;
+        size_t got;
+
+        if (ops->read_at(file->file, to + at,
+                         left < BLOCK_BYTES ? left : BLOCK_BYTES, at,
+                         &got) != 0) {
+            return at;
+        }
+    }
+    return 0;
+}
+
 /* The bytes of an open file, which has some. */
-static int load(verification *v, mapped *file)
+static cask_status load(verification *v, mapped *file, cask_error *err)
 {
     const os_ops *ops = v->kernel->ops;
     int os_errno;
 
     if (!file->may_shrink) {
-        return ops->map(file->file, 0, file->size, false, &file->memory);
+        os_errno = ops->map(file->file, 0, file->size, false, &file->memory);
+        return os_errno == 0
+                   ? CASK_OK
+                   : fail_os(err, os_errno, "cannot map %s", file->name);
     }
     os_errno = ops->map_private(v->kernel, file->room, &file->memory);
-    if (os_errno == 0) {
-        os_errno =
-            ops->read_at(file->file, file->memory, file->room, 0, &file->size);
+    if (os_errno != 0) {
+        return fail_os(err, os_errno, "cannot get %" PRIu64 " bytes for %s",
+                       file->room, file->name);
     }
-    return os_errno;
+    os_errno =
+        ops->read_at(file->file, file->memory, file->room, 0, &file->size);
+    return os_errno == 0
+               ? CASK_OK
+               : fail_os(err, os_errno, "%s: offset %" PRIu64 ": cannot read",
+                         file->name, unreadable_at(file));
 }
 
 cask_status verify_map(verification *v, mapped *file, cask_error *err)
 {
     const os_ops *ops = v->kernel->ops;
+    cask_status status = CASK_OK;
     os_stat stat;
     int os_errno = ops->open(v->dir, file->name, OS_READ, 0, &file->file);
 
-    if (os_errno == ENOENT) {
+    if (os_errno != 0) {
         file->file = NULL;
+    }
+    if (os_errno == ENOENT) {
         return CASK_NOT_FOUND;
     }
     if (os_errno == ELOOP || os_errno == EINVAL) {
-        file->file = NULL;
-        tell_problem(v, file->name, 0, 0,
-                     "is a link or no plain file: ignored");
         return CASK_UNSUPPORTED;
     }
     if (os_errno == 0) {
         os_errno = ops->stat(file->file, &stat);
-        if (os_errno == 0 && stat.size > 0) {
-            file->size = stat.size;
-            file->room = stat.size;
-            os_errno = load(v, file);
-        }
-    } else {
-        file->file = NULL;
     }
     if (os_errno != 0) {
+        status = fail_os(err, os_errno, "cannot open %s", file->name);
+    } else if (stat.size > 0) {
+        file->size = stat.size;
+        file->room = stat.size;
+        status = load(v, file, err);
+    }
+    if (status != CASK_OK) {
         verify_unmap(v, file);
-        return fail_os(err, os_errno, "cannot read %s", file->name);
+        return status;
     }
     v->report.files++;
     return CASK_OK;
@@ -172,41 +201,58 @@ static void check_footer(verification *v, const mapped *file,
 }
 
 /* The first sequence in a segment's file; 0 if there is none. */
-static uint64_t first_sequence(verification *v, const manifest_segment *segment)
+static cask_status first_sequence(verification *v,
+                                  const manifest_segment *segment,
+                                  uint64_t *ret_sequence, cask_error *err)
 {
     mapped file = {.may_shrink = !segment->sealed};
-    uint64_t sequence = 0;
+    cask_status status;
 
+    *ret_sequence = 0;
     segment_name_format(segment->id, file.name);
-    if (verify_map(v, &file, NULL) == CASK_OK) {
-        v->report.files--; /* it has its own turn */
-        sequence = scan_first_sequence(file.memory, file.size, segment->nonce);
+    status = verify_map(v, &file, err);
+    if (status == CASK_NOT_FOUND || status == CASK_UNSUPPORTED) {
+        return CASK_OK; /* told when it has its turn */
+    }
+    if (status == CASK_OK) {
+        v->report.files--; /* the same */
+        *ret_sequence =
+            scan_first_sequence(file.memory, file.size, segment->nonce);
         verify_unmap(v, &file);
     }
-    return sequence;
+    return status;
 }
 
 /* Up to where everything must verify. */
-static uint64_t trusted_end(verification *v, const mapped *file,
-                            const manifest_segment *segment)
+static cask_status trusted_end(verification *v, const mapped *file,
+                               const manifest_segment *segment,
+                               uint64_t *ret_end, cask_error *err)
 {
     const manifest_segment *end = v->manifest.segments + v->manifest.count;
     uint64_t marked;
 
     if (segment->sealed) {
-        return segment->length;
+        *ret_end = segment->length;
+        return CASK_OK;
     }
     for (const manifest_segment *next = segment + 1; next < end; next++) {
-        uint64_t sequence =
-            next->kind == SEGMENT_LOG ? first_sequence(v, next) : 0;
+        uint64_t sequence = 0;
+        cask_status status = next->kind == SEGMENT_LOG
+                                 ? first_sequence(v, next, &sequence, err)
+                                 : CASK_OK;
 
+        if (status != CASK_OK) {
+            return status;
+        }
         if (sequence != 0) {
-            return scan_end_before(file->memory, file->size, segment->nonce,
-                                   sequence);
+            *ret_end = scan_end_before(file->memory, file->size, segment->nonce,
+                                       sequence);
+            return CASK_OK;
         }
     }
     marked = scan_trusted_end(file->memory, file->size, segment->nonce);
-    return marked > segment->synced ? marked : segment->synced;
+    *ret_end = marked > segment->synced ? marked : segment->synced;
+    return CASK_OK;
 }
 
 /* What the next open will cut off; while somebody writes, it is nothing. */
@@ -270,8 +316,9 @@ static bool has_come_to_use(const verification *v)
 }
 
 /* `hint` is told of all that is found. */
-static void check_records(verification *v, const mapped *file,
-                          const manifest_segment *segment, verify_hint *hint)
+static cask_status check_records(verification *v, const mapped *file,
+                                 const manifest_segment *segment,
+                                 verify_hint *hint, cask_error *err)
 {
     uint64_t end = segment->sealed && segment->length < file->size
                        ? segment->length
@@ -279,15 +326,19 @@ static void check_records(verification *v, const mapped *file,
     segment_scan scan;
     scan_result result;
     scan_item item;
+    cask_status status;
 
     scan_begin(&scan, file->memory, end, segment->nonce, SEGMENT_HEADER_SIZE);
-    scan.trusted_end = trusted_end(v, file, segment);
+    status = trusted_end(v, file, segment, &scan.trusted_end, err);
+    if (status != CASK_OK) {
+        return status;
+    }
     while ((result = scan_next(&scan, &item)) != SCAN_END) {
         if (result == SCAN_UNSUPPORTED) {
             tell_problem(v, file->name, item.offset, 0,
                          "a record type that this version does not know");
             hint->usable = false; /* such a segment gets none */
-            return;
+            return CASK_OK;
         }
         if (result == SCAN_DAMAGE) {
             tell_problem(v, file->name, item.offset, item.size,
@@ -302,6 +353,7 @@ static void check_records(verification *v, const mapped *file,
     if (!segment->sealed && !v->in_use && !has_come_to_use(v)) {
         tell_lost(v, file, segment, &scan);
     }
+    return CASK_OK;
 }
 
 /* Records, and with a sealed segment what was made of them. */
@@ -316,7 +368,7 @@ static cask_status check_content(verification *v, const mapped *data,
         status = verify_hint_open(v, segment, &hint, err);
     }
     if (status == CASK_OK) {
-        check_records(v, data, segment, &hint);
+        status = check_records(v, data, segment, &hint, err);
         verify_hint_close(v, &hint);
     }
     if (status == CASK_OK && segment->sealed) {
@@ -325,15 +377,26 @@ static cask_status check_content(verification *v, const mapped *data,
     return status;
 }
 
-static bool is_still_listed(verification *v, uint64_t id)
+/* Of a segment without a file: its process may have taken it away meanwhile. */
+static cask_status tell_missing(verification *v,
+                                const manifest_segment *segment,
+                                const char *name, cask_error *err)
 {
     manifest_state now;
-    bool listed =
-        manifest_load(v->dir, v->identity.uuid, &now, NULL) != CASK_OK ||
-        manifest_find(&now, id) != NULL;
+    cask_status status = manifest_load(v->dir, v->identity.uuid, &now, err);
+    bool is_gone =
+        status == CASK_OK && manifest_find(&now, segment->id) == NULL;
 
     manifest_free(&now);
-    return listed;
+    if (status != CASK_OK && status != CASK_CORRUPT &&
+        status != CASK_NOT_FOUND) {
+        return status;
+    }
+    if (!is_gone) {
+        tell_problem(v, name, 0, segment->length,
+                     "is missing, but MANIFEST lists it");
+    }
+    return CASK_OK;
 }
 
 cask_status verify_segment(verification *v, const manifest_segment *segment,
@@ -344,15 +407,12 @@ cask_status verify_segment(verification *v, const manifest_segment *segment,
 
     segment_name_format(segment->id, data.name);
     status = verify_map(v, &data, err);
-    if (status == CASK_NOT_FOUND && !is_still_listed(v, segment->id)) {
-        return CASK_OK; /* its process has taken it away meanwhile */
-    }
     if (status == CASK_NOT_FOUND) {
-        tell_problem(v, data.name, 0, segment->length,
-                     "is missing, but MANIFEST lists it");
-        return CASK_OK;
+        return tell_missing(v, segment, data.name, err);
     }
     if (status == CASK_UNSUPPORTED) {
+        tell_problem(v, data.name, 0, segment->length,
+                     "is a link or no plain file: ignored");
         return CASK_OK;
     }
     if (status != CASK_OK) {
@@ -413,14 +473,34 @@ static bool is_no_segment(void *context, const char *name)
     return !is_segment;
 }
 
-/* Whoever made the store died before it wrote a MANIFEST: the next open goes on
- * from there. With segments there was one, and it is lost. */
-static bool is_unfinished(const verification *v)
+/* Without them, whoever made the store died before it wrote a MANIFEST: the
+ * next open goes on from there. With them there was one, and it is lost. */
+static cask_status find_segments(const verification *v, bool *ret_found,
+                                 cask_error *err)
 {
-    bool has_segments = false;
+    int os_errno;
 
-    return v->kernel->ops->list(v->dir, is_no_segment, &has_segments) == 0 &&
-           !has_segments;
+    *ret_found = false;
+    os_errno = v->kernel->ops->list(v->dir, is_no_segment, ret_found);
+    return os_errno == 0 ? CASK_OK
+                         : fail_os(err, os_errno, "cannot list %s", v->path);
+}
+
+/* An errno of a call by which a file was to be opened or read: whether it is
+ * the file's own, not a lack of rights, descriptors or memory. */
+static bool is_of_file(const cask_error *err)
+{
+    return err->status == CASK_CORRUPT || err->status == CASK_UNSUPPORTED ||
+           (err->status == CASK_IO &&
+            (err->os_errno == 0 || err->os_errno == ELOOP));
+}
+
+static cask_status pass_on(const cask_error *from, cask_error *err)
+{
+    if (err != NULL) {
+        *err = *from;
+    }
+    return from->status;
 }
 
 /* Settings: the store works without them, by the defaults. */
@@ -430,8 +510,8 @@ static cask_status check_config(verification *v, cask_error *err)
     config_file file;
     cask_status status = config_file_read(v->dir, &file, &why);
 
-    if (status == CASK_NO_MEMORY) {
-        (void)fail(err, status, 0, "%s", why.message);
+    if (status != CASK_OK && !is_of_file(&why)) {
+        (void)pass_on(&why, err);
     } else if (status != CASK_OK) {
         verify_failure(v, CONFIG_NAME, &why,
                        "no data is lost: settings are at their defaults until "
@@ -446,37 +526,55 @@ static cask_status check_config(verification *v, cask_error *err)
     return status;
 }
 
+/* Which segments there are; false: nobody can say, which was told. */
+static cask_status load_manifest(verification *v, bool *ret_loaded,
+                                 cask_error *err)
+{
+    cask_error local = {CASK_OK, 0, ""};
+    cask_status status =
+        manifest_load(v->dir, v->identity.uuid, &v->manifest, &local);
+    bool has_segments = true;
+
+    *ret_loaded = status == CASK_OK;
+    if (status == CASK_OK) {
+        v->report.files++;
+        return CASK_OK;
+    }
+    if (status != CASK_CORRUPT && status != CASK_NOT_FOUND) {
+        return pass_on(&local, err);
+    }
+    if (status == CASK_NOT_FOUND) {
+        status = find_segments(v, &has_segments, err);
+        if (status != CASK_OK) {
+            return status;
+        }
+    }
+    if (has_segments) {
+        verify_failure(v, MANIFEST_NAME, &local, NULL);
+    }
+    return CASK_OK;
+}
+
 static cask_status check_files(verification *v, cask_error *err)
 {
     cask_error local = {CASK_OK, 0, ""};
     cask_status status =
         store_read_identity(v->dir, v->path, &v->identity, &local);
+    bool loaded = false;
 
     if (status == CASK_CORRUPT) {
         verify_failure(v, IDENTITY_NAME, &local, NULL);
         return CASK_OK;
     }
-    if (status == CASK_OK) {
-        v->report.files++;
-        (void)v->kernel->ops->list(v->dir, add_size, v);
-        status = manifest_load(v->dir, v->identity.uuid, &v->manifest, &local);
-        if (status == CASK_NOT_FOUND && is_unfinished(v)) {
-            return CASK_OK;
-        }
-    }
-    if (status == CASK_CORRUPT ||
-        (status == CASK_NOT_FOUND && v->report.files > 0)) {
-        verify_failure(v, MANIFEST_NAME, &local, NULL);
-        return CASK_OK;
-    }
     if (status != CASK_OK) {
-        if (err != NULL) {
-            *err = local;
-        }
-        return status;
+        return pass_on(&local, err);
     }
     v->report.files++;
-    status = check_config(v, err);
+    (void)v->kernel->ops->list(v->dir, add_size, v);
+    status = load_manifest(v, &loaded, err);
+    if (status == CASK_OK && loaded) {
+        status = check_config(v, err);
+    }
     for (size_t i = 0; i < v->manifest.count && status == CASK_OK; i++) {
         status = verify_segment(v, &v->manifest.segments[i], err);
     }
@@ -485,13 +583,20 @@ static cask_status check_files(verification *v, cask_error *err)
 
 static cask_status check_store(verification *v, cask_error *err)
 {
+    cask_error local = {CASK_OK, 0, ""};
     cask_status status = check_files(v, err);
-    cask_error local;
 
-    /* An open that fails because of what has been told is no news. */
-    if (status == CASK_OK && count_keys(v, &local) != CASK_OK &&
-        v->report.problems == 0) {
-        verify_failure(v, ".", &local, NULL);
+    if (status == CASK_OK) {
+        status = count_keys(v, &local);
+        /* An open that fails because of what has been told is no news; one that
+         * waits, or lacks something of the system, is no damage. */
+        if (status == CASK_CORRUPT && v->report.problems == 0) {
+            verify_failure(v, ".", &local, NULL);
+        } else if (status != CASK_OK &&
+                   (v->report.problems == 0 || !is_of_file(&local))) {
+            return pass_on(&local, err);
+        }
+        status = CASK_OK;
     }
     return status;
 }

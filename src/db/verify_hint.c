@@ -13,6 +13,9 @@
  * right. */
 static const char ignored[] =
     "nothing is lost: the next open for writing writes it again";
+static const char in_the_way[] =
+    "is a link or no plain file: ignored; nothing is lost: move it away, and "
+    "the next open for writing writes the hint again";
 static const char believed[] =
     "nothing is lost: remove the file, and the next open reads the segment";
 
@@ -44,6 +47,9 @@ cask_status verify_hint_open(verification *v, const manifest_segment *segment,
     *ret_hint = (verify_hint){.usable = false};
     hint_name_format(segment->id, ret_hint->file.name);
     status = verify_map(v, &ret_hint->file, err);
+    if (status == CASK_UNSUPPORTED) {
+        verify_harmless(v, ret_hint->file.name, 0, 0, in_the_way);
+    }
     if (status == CASK_NOT_FOUND || status == CASK_UNSUPPORTED) {
         ret_hint->file.size = 0;
         return CASK_OK; /* it will be written again */

@@ -39,7 +39,10 @@ static cask_status missing_identity(os_file *dir, const char *path,
     char found[64] = "";
     int os_errno = dir->os->ops->list(dir, is_ours, found);
 
-    if (os_errno == 0 && found[0] != 0) {
+    if (os_errno != 0) {
+        return fail_os(err, os_errno, "cannot list %s", path);
+    }
+    if (found[0] != 0) {
         return fail(err, CASK_CORRUPT, 0,
                     "%s/" IDENTITY_NAME ": is missing, but %s is there; "
                     "restore it from a backup, or see 'caskade repair'",

@@ -103,6 +103,22 @@ printf 'x' | dd of=hinted/MANIFEST bs=1 seek=20 conv=notrunc status=none
 expect 3 verify hinted
 output_says '^MANIFEST: offset [0-9]+: [^:]*$'
 
+# Too few descriptors are no damage. How many it needs depends on what it gets.
+refused=0
+for limit in $(seq 4 20); do
+    (
+        exec >out 2>err
+        ulimit -n "$limit"
+        exec "$caskade" verify whole
+    )
+    case $? in
+    0) break ;;
+    3) fail "verify with $limit descriptors: $(cat err)" ;;
+    5) refused=$((refused + 1)) ;;
+    esac
+done
+[ "$refused" -gt 0 ] || fail 'no limit of descriptors is too low'
+
 # Not a store.
 mkdir empty
 expect 1 verify empty

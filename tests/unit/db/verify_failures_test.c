@@ -1,0 +1,191 @@
+/*
+ * Verify tells damage of files only. What the system refuses, or another
+ * process, is the status of the call, and nothing is told of the store.
+ */
+#include "unit/db/handle.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "db/verification.h"
+#include "log/segment_format.h"
+#include "os/os_fault.h"
+
+typedef struct told {
+    char file[SEGMENT_NAME_SIZE];
+    char reason[400];
+    uint64_t count;
+} told;
+
+static void on_problem(void *context, const cask_problem *problem)
+{
+    told *t = context;
+
+    (void)snprintf(t->file, sizeof(t->file), "%s", problem->file);
+    (void)snprintf(t->reason, sizeof(t->reason), "%s", problem->reason);
+    t->count++;
+}
+
+/* Segments, sealed but for the last, hints and CONFIG; open. */
+static void fill_all(handle *h)
+{
+    const cask_config_change change = {"max_segments", "77"};
+    uint8_t *bytes = make_bytes(10000, 1);
+
+    h->options.segment_max_bytes = 64 << 10;
+    handle_open(h);
+    for (int i = 0; i < 40; i++) {
+        char key[16];
+
+        (void)snprintf(key, sizeof(key), "key %d", i);
+        put_bytes(h, key, bytes, 10000);
+    }
+    free(bytes);
+    handle_reopen(h); /* seals */
+    assert_int_equal(cask_config_set(h->db, &change, 1, NULL), CASK_OK);
+    put_text(h, "one more", "value");
+}
+
+/* Whichever call of one kind fails, what verify answers is no damage. */
+static void fail_each_call(handle *h, os_call only, int error)
+{
+    os_fault fault;
+
+    os_fault_init(&fault, h->kernel);
+    for (uint64_t n = 0;; n++) {
+        const os_fault_plan plan = {.only = only, .fail_at = n, .error = error};
+        told t = {.count = 0};
+        const cask_verify_options options = {.on_problem = on_problem,
+                                             .context = &t};
+        cask_verify_report report;
+        cask_error err = {CASK_OK, 0, ""};
+        cask_status status;
+
+        os_fault_arm(&fault, &plan);
+        status =
+            db_verify_on(&fault.base, HANDLE_PATH, &options, &report, &err);
+        if (t.count != 0 || status == CASK_CORRUPT) {
+            fail_msg("call %d fails with %d: %s: %s; %s", (int)n, error, t.file,
+                     t.reason, err.message);
+        }
+        assert_int_not_equal(status, CASK_NOT_FOUND);
+        if (status != CASK_OK) {
+            assert_int_equal(status, err.status);
+        }
+        if (os_fault_fired(&fault) == 0) {
+            assert_int_equal(status, CASK_OK);
+            return;
+        }
+    }
+}
+
+/* Too few descriptors, too little memory, no right, media that fail: the store
+ * is as good as before. */
+static void test_what_the_system_lacks_is_no_damage(void **state)
+{
+    static const int errors[] = {EMFILE, ENOMEM, EACCES, EIO};
+    handle *h = *state;
+
+    fill_all(h);
+    for (size_t i = 0; i < sizeof(errors) / sizeof(errors[0]); i++) {
+        fail_each_call(h, OS_CALL_ANY, errors[i]);
+    }
+    fail_each_call(h, OS_CALL_MUTEX_LOCK, ETIMEDOUT);
+    handle_close(h);
+    for (size_t i = 0; i < sizeof(errors) / sizeof(errors[0]); i++) {
+        fail_each_call(h, OS_CALL_ANY, errors[i]);
+    }
+}
+
+/* As others that wait for it: the call's own status, by which the command line
+ * says 4. */
+static void test_a_lock_that_is_held_is_waited_for_in_vain(void **state)
+{
+    handle *h = *state;
+    const os_fault_plan plan = {
+        .only = OS_CALL_MUTEX_LOCK, .error = ETIMEDOUT, .for_ever = true};
+    cask_verify_report report;
+    cask_error err;
+    os_fault fault;
+
+    fill_all(h);
+    os_fault_init(&fault, h->kernel);
+    os_fault_arm(&fault, &plan);
+    assert_int_equal(
+        db_verify_on(&fault.base, HANDLE_PATH, NULL, &report, &err),
+        CASK_TIMEOUT);
+    assert_int_equal(err.status, CASK_TIMEOUT);
+}
+
+/* Where media fail, file and offset are named. */
+static void test_a_block_that_cannot_be_read_is_named(void **state)
+{
+    handle *h = *state;
+    const os_fault_plan plan = {
+        .only = OS_CALL_READ_AT, .error = EIO, .for_ever = true};
+    mapped file = {.may_shrink = true};
+    verification v = {.kernel = NULL};
+    cask_error err;
+    os_fault fault;
+
+    fill_all(h);
+    os_fault_init(&fault, h->kernel);
+    v.kernel = &fault.base;
+    assert_int_equal(fault.base.ops->open_dir(&fault.base, HANDLE_PATH, &v.dir),
+                     0);
+    segment_name_format(1, file.name);
+    os_fault_arm(&fault, &plan);
+    assert_int_equal(verify_map(&v, &file, &err), CASK_IO);
+    assert_int_equal(err.os_errno, EIO);
+    assert_non_null(strstr(err.message, file.name));
+    assert_non_null(strstr(err.message, ": offset 0: cannot read: "));
+    fault.base.ops->close(v.dir);
+}
+
+/* A directory, say, in the place of a hint. */
+static void test_what_is_in_the_place_of_a_hint_is_harmless(void **state)
+{
+    handle *h = *state;
+    const os_ops *ops = h->kernel->ops;
+    told t = {.count = 0};
+    const cask_verify_options options = {.on_problem = on_problem,
+                                         .context = &t};
+    cask_verify_report report;
+    cask_error err;
+    char path[sizeof(HANDLE_PATH) + SEGMENT_NAME_SIZE];
+    char name[SEGMENT_NAME_SIZE];
+    os_file *dir;
+
+    fill_all(h);
+    handle_close(h);
+    hint_name_format(1, name);
+    (void)snprintf(path, sizeof(path), "%s/%s", HANDLE_PATH, name);
+    assert_int_equal(ops->open_dir(h->kernel, HANDLE_PATH, &dir), 0);
+    assert_int_equal(ops->remove(dir, name), 0);
+    assert_int_equal(ops->make_dir(h->kernel, path, 0700), 0);
+    assert_int_equal(
+        db_verify_on(h->kernel, HANDLE_PATH, &options, &report, &err),
+        CASK_CORRUPT);
+    assert_int_equal(report.problems, 1);
+    assert_int_equal(report.harmless, 1);
+    assert_true(report.readable);
+    assert_string_equal(t.file, name);
+    assert_non_null(strstr(t.reason, "nothing is lost: move it away"));
+    ops->close(dir);
+}
+
+int main(void)
+{
+#define WITH_DISK(test)                                                        \
+    cmocka_unit_test_setup_teardown(test, handle_prepare, handle_teardown)
+    const struct CMUnitTest tests[] = {
+        WITH_DISK(test_what_the_system_lacks_is_no_damage),
+        WITH_DISK(test_a_lock_that_is_held_is_waited_for_in_vain),
+        WITH_DISK(test_a_block_that_cannot_be_read_is_named),
+        WITH_DISK(test_what_is_in_the_place_of_a_hint_is_harmless),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
