@@ -14,6 +14,8 @@ typedef struct merge_damage {
     uint64_t id; /* of the segment; 0: none */
     uint64_t offset;
     uint64_t bytes;
+    bool is_restored; /* nothing there is damaged any more, but the index was
+                         made without it */
 } merge_damage;
 
 /* What a merge did. */

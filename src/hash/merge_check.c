@@ -8,6 +8,10 @@
 
 #define DAMAGED                                                                \
     "%016" PRIx64 ".log: offset %" PRIu64 ": %" PRIu64 " bytes are damaged; "
+#define RESTORED                                                               \
+    "%016" PRIx64                                                              \
+    ".log: could not be read when the store was opened, and can "              \
+    "be read again; "
 
 cask_status merge_check_poison(const store_handle *store, cask_error *err)
 {
@@ -41,18 +45,30 @@ cask_status merge_check_cancel(merge *m, cask_error *err)
     return status;
 }
 
+static cask_status fail_damaged(const merge_damage *damage, const char *outcome,
+                                cask_error *err)
+{
+    return damage->is_restored
+               ? fail(err, CASK_CORRUPT, 0, RESTORED "%s", damage->id, outcome)
+               : fail(err, CASK_CORRUPT, 0, DAMAGED "%s", damage->id,
+                      damage->offset, damage->bytes, outcome);
+}
+
 /* An input that seemed sound, or could be released, stays: begin again. */
 static cask_status keep_input(merge *m, const walk_part *part, cask_error *err)
 {
     region_row *row = &m->store->region.rows[part->row];
     const merge_damage damage = {.id = atomic_load(&row->file_id),
                                  .offset = part->item.offset,
-                                 .bytes = part->item.size};
+                                 .bytes = part->item.size,
+                                 .is_restored = part->result == SCAN_RECORD};
     cask_status status;
 
     m->is_void = true;
-    status = fail(err, CASK_CORRUPT, 0, DAMAGED "what can be read is merged",
-                  damage.id, damage.offset, damage.bytes);
+    status = fail_damaged(&damage,
+                          damage.is_restored ? "what is known of it is merged"
+                                             : "what can be read is merged",
+                          err);
     if (atomic_load(&row->damage) == ROW_RELEASED) {
         store_row_hold(m->store, part->row);
     } else {
@@ -131,13 +147,18 @@ static bool is_there(const store_handle *store, uint64_t id)
 cask_status hash_merge_damaged(store_handle *store, const merge_damage *damage,
                                cask_error *err)
 {
-    return is_there(store, damage->id)
-               ? fail(err, CASK_CORRUPT, 0,
-                      DAMAGED "what can be read is merged, the rest stays "
-                              "where it is; 'caskade verify' lists the damage",
-                      damage->id, damage->offset, damage->bytes)
-               : fail(err, CASK_CORRUPT, 0,
-                      DAMAGED "nothing there was needed any more: the segment "
-                              "is merged and gone, and no key of it is lost",
-                      damage->id, damage->offset, damage->bytes);
+    if (!is_there(store, damage->id)) {
+        return fail_damaged(damage,
+                            "nothing there was needed any more: the segment "
+                            "is merged and gone, and no key of it is lost",
+                            err);
+    }
+    return fail_damaged(
+        damage,
+        damage->is_restored
+            ? "what is known of it is merged, the rest waits; let all "
+              "processes close the store, and the next open reads it"
+            : "what can be read is merged, the rest stays where it is; "
+              "'caskade verify' lists the damage",
+        err);
 }

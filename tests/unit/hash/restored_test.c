@@ -2,6 +2,7 @@
  * Quarantined segments whose files were restored.
  */
 #include <stdio.h>
+#include <string.h>
 
 #include "db/db.h"
 #include "log/segment_format.h"
@@ -129,6 +130,31 @@ static void test_nor_by_the_first_merge(void **state)
     uint64_t id = begin_damaged(h, &key);
 
     check_restored_while_open(h, id);
+}
+
+/* It is not said to be damaged: what is there is whole, and what to do about it
+ * is something else. */
+static void test_the_first_merge_tells_what_is_the_matter(void **state)
+{
+    const cask_merge_options all = {.all = true};
+    handle *h = *state;
+    char name[SEGMENT_NAME_SIZE];
+    cask_error err = {CASK_OK, 0, ""};
+    unsigned key;
+    uint64_t id = begin_damaged(h, &key);
+
+    damage(h, id, DAMAGED_OFFSET);
+    h->options.damage = CASK_DAMAGE_SERVE;
+    restore(h, id, true); /* damages it */
+    damage(h, id, DAMAGED_OFFSET);
+    assert_int_equal(write_hint(h->db->store, id), CASK_CORRUPT);
+    assert_int_equal(cask_merge(h->db, &all, NULL, &err), CASK_CORRUPT);
+    segment_name_format(id, name);
+    assert_non_null(strstr(err.message, name));
+    assert_null(strstr(err.message, "bytes are damaged"));
+    assert_non_null(strstr(err.message, "can be read again"));
+    assert_non_null(strstr(err.message, "let all processes close the store"));
+    assert_true(is_there(h, id));
 }
 
 /* The whole file was away when the index was made. */
@@ -261,6 +287,7 @@ int main(void)
         TEST(test_a_missing_segment_brings_nothing_back),
         TEST(test_what_the_index_does_not_know_is_not_merged_away),
         TEST(test_nor_by_the_first_merge),
+        TEST(test_the_first_merge_tells_what_is_the_matter),
         TEST(test_nor_if_the_file_was_missing),
     };
 
