@@ -120,6 +120,13 @@ typedef struct manifest_change {
     uint64_t flushed;
 } manifest_change;
 
+/* What a change makes of a state, and whether it may be made: CASK_OK;
+ * CASK_CORRUPT: it contradicts it; CASK_NO_MEMORY. After a failure the state is
+ * of no use. */
+cask_status manifest_change_runs(manifest_state *manifest,
+                                 const manifest_change *change,
+                                 cask_error *err);
+
 /* Append a new version of the tree: its edits in one write and with one sync,
  * so that after any death or power loss all of them count or none. Otherwise
  * as manifest_append(). */

@@ -294,10 +294,7 @@ cask_status store_sweep_leftovers(store_handle *store,
     return sweep_all(&r, err);
 }
 
-/* False: somebody has removed or replaced LOCK. Those who have the old file
- * open and those who have the new one keep each other from nothing then, and
- * seem dead to each other: what is being made looks like a leftover. */
-static bool lock_is_for_all(store_handle *store)
+bool store_lock_is_for_all(store_handle *store)
 {
     bool is_named = false;
 
@@ -310,7 +307,7 @@ void store_sweep_unknown(store_handle *store, const manifest_state *manifest)
 {
     const recovered r = {store, manifest, true};
 
-    if (lock_is_for_all(store)) {
+    if (store_lock_is_for_all(store)) {
         (void)sweep_all(&r, NULL);
     }
 }

@@ -48,6 +48,43 @@ cask_status store_edit(store_handle *store, manifest_edit *edit,
     return status;
 }
 
+cask_status store_edit_runs(store_handle *store, const manifest_change *change,
+                            cask_error *err)
+{
+    region_header *header = store->region.header;
+    cask_error local = {CASK_OK, 0, ""};
+    uint64_t tail;
+    cask_status status;
+
+    err = err == NULL ? &local : err;
+    status = know_tail(store, err);
+    if (status != CASK_OK) {
+        return status;
+    }
+    /* Should this process die now, whoever appends next finds out how much of
+     * it is there: all of it counts then, and it must not overwrite a part. */
+    tail = header->manifest_tail;
+    header->manifest_tail = 0;
+    status = manifest_append_runs(store->dir, &tail, &header->manifest_number,
+                                  change, err);
+    if (status == CASK_POISONED) {
+        store_poison(store, err->os_errno, MANIFEST_NAME);
+    } else {
+        header->manifest_tail = tail;
+    }
+    return status;
+}
+
+void store_publish_runs(store_handle *store, const manifest_state *manifest)
+{
+    region_tree *tree = &store->region.header->tree;
+
+    atomic_store_explicit(&tree->flushed, manifest->flushed,
+                          memory_order_release);
+    atomic_store_explicit(&tree->version, manifest->version,
+                          memory_order_release);
+}
+
 /* Whether the MANIFEST is still the one with this nonce. */
 static bool is_unchanged(store_handle *store, uint64_t nonce)
 {
@@ -108,7 +145,10 @@ cask_status store_shorten_manifest(store_handle *store, cask_error *err)
     }
     err = err == NULL ? &local : err;
     status = manifest_load(store->dir, store->identity.uuid, &manifest, err);
-    if (status == CASK_OK) {
+    if (status == CASK_OK &&
+        store_manifest_is_long(store, manifest.number,
+                               manifest.count + manifest.run_count,
+                               EDITS_SPARE)) {
         manifest.next_sequence = atomic_load(&header->next_sequence);
         status = store_rewrite_manifest(store, &manifest, err);
     }

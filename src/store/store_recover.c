@@ -34,7 +34,7 @@ static bool is_segment(void *context, const char *name)
 {
     uint64_t id;
 
-    if (segment_name_parse(name, &id)) {
+    if (segment_name_parse(name, &id) || run_name_parse(name, &id)) {
         *(bool *)context = true;
         return false;
     }
@@ -502,7 +502,8 @@ static cask_status write_manifest(recovery *r, uint64_t next, cask_error *err)
     cask_status status;
 
     if (!must && !store_manifest_is_long(store, manifest->number,
-                                         manifest->count, EDITS_SPARE)) {
+                                         manifest->count + manifest->run_count,
+                                         EDITS_SPARE)) {
         return r->stayed ? note_next(r, next, err) : CASK_OK;
     }
     err = err == NULL ? &local : err;
@@ -516,6 +517,18 @@ static cask_status write_manifest(recovery *r, uint64_t next, cask_error *err)
     } else if (!must && status == CASK_NO_SPACE && store_is_disk_full(err)) {
         status = r->stayed ? note_next(r, next, err) : CASK_OK;
     }
+    return status;
+}
+
+/* Not before all that MANIFEST lists was found: an older one, put back from
+ * somewhere, knows too little of what it needs. */
+static cask_status sweep_runs(recovery *r, cask_error *err)
+{
+    bool all = false;
+    cask_status status =
+        store_sweep_runs(r->store, &r->manifest, false, &all, err);
+
+    atomic_store(&r->store->region.header->tree.settled, all ? 1 : 0);
     return status;
 }
 
@@ -540,6 +553,9 @@ static cask_status finish(recovery *r, cask_error *err)
         return CASK_OK;
     }
     status = write_manifest(r, next, err);
+    if (status == CASK_OK) {
+        status = sweep_runs(r, err);
+    }
     if (status != CASK_OK) {
         return status;
     }
@@ -558,11 +574,15 @@ static cask_status recover(recovery *r, cask_error *err)
     cask_status status = load_manifest(r, err);
 
     if (status == CASK_OK) {
+        status = store_check_runs(r->store, &r->manifest, err);
+    }
+    if (status == CASK_OK) {
         status = store_sweep_leftovers(r->store, &r->manifest, err);
     }
     if (status != CASK_OK) {
         return status;
     }
+    store_publish_runs(r->store, &r->manifest);
     r->listed_tail = r->manifest.tail;
     r->listed_nonce = r->manifest.header.nonce;
     header->manifest_tail = r->manifest.tail;

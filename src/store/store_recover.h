@@ -128,6 +128,32 @@ void store_sweep_unknown(store_handle *store, const manifest_state *manifest);
  */
 void store_sweep(store_handle *store);
 
+/* False: somebody has removed or replaced LOCK. Those who have the old file
+ * open and those who have the new one keep each other from nothing then, and
+ * seem dead to each other: what is being made looks like a leftover. */
+bool store_lock_is_for_all(store_handle *store);
+
+/*
+ * (store_runs.c) Remove files of runs that MANIFEST does not name, whole ones
+ * and such as were being written: left by a process that died, or kept for a
+ * reader. Nobody writes runs: the merge lock is held, or nobody else uses the
+ * store. Nothing of a store without runs, and nothing that is not this store's.
+ *
+ *   is_open  by others too; nothing is done if LOCK was replaced
+ *   ret_all  none is left
+ *
+ * Returns CASK_OK; CASK_CORRUPT: there is a run that this MANIFEST cannot have
+ * given an id to; CASK_IO.
+ */
+cask_status store_sweep_runs(store_handle *store,
+                             const manifest_state *manifest, bool is_open,
+                             bool *ret_all, cask_error *err);
+
+/* Whether the file of each run is there and has its length. CASK_OK;
+ * CASK_CORRUPT; CASK_IO. Cost: a system call for each. */
+cask_status store_check_runs(const store_handle *store,
+                             const manifest_state *manifest, cask_error *err);
+
 /* Give up the slots of handles that died, with what these had claimed; raise
  * `sweep` if one of them wrote (store_process.c). Cost: a system call for each
  * open handle. */

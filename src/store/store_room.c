@@ -134,6 +134,17 @@ static cask_status next_id(store_handle *store, uint64_t *ret_id,
     return CASK_OK;
 }
 
+cask_status store_take_id(store_handle *store, uint64_t *ret_id,
+                          cask_error *err)
+{
+    cask_status status = next_id(store, ret_id, err);
+
+    if (status == CASK_OK) {
+        atomic_store(&store->region.header->next_id, *ret_id + 1);
+    }
+    return status;
+}
+
 /* The row that has been free for longest: whoever still has a place in it looks
  * for a record that the new segment does not have. UINT32_MAX: there is none,
  * or recovery counts rows itself. */

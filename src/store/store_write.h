@@ -119,20 +119,35 @@ cask_status store_edit(store_handle *store, manifest_edit *edit,
                        cask_error *err);
 
 /*
+ * Append a version of the tree to the MANIFEST; maintenance lock held. On
+ * failure nothing has changed, but after CASK_POISONED.
+ */
+cask_status store_edit_runs(store_handle *store, const manifest_change *change,
+                            cask_error *err);
+
+/* Tell all processes the version that MANIFEST has, durably. Merge and
+ * maintenance lock held, or nobody uses the region yet. */
+void store_publish_runs(store_handle *store, const manifest_state *manifest);
+
+/*
  * Write the MANIFEST anew as `manifest`, which was loaded from it and changed;
  * maintenance lock held. Fails without a change, or with CASK_POISONED.
  */
 cask_status store_rewrite_manifest(store_handle *store,
                                    manifest_state *manifest, cask_error *err);
 
-/* Whether so many edits for so many segments are many more than the two for
- * each that are needed: more than twice that and `spare`. On a disk that is low
- * `spare` does not count: more than two for each and some. */
+/* Whether so many edits for so many segments and runs are many more than the
+ * two for each that are needed: more than twice that and `spare`. On a disk
+ * that is low `spare` does not count: more than two for each and some. */
 bool store_manifest_is_long(store_handle *store, uint64_t edits,
                             uint64_t segments, uint64_t spare);
 
 /* Write it anew if it has become long; maintenance lock held. */
 cask_status store_shorten_manifest(store_handle *store, cask_error *err);
+
+/* An id for a file, which no other ever gets; maintenance lock held. */
+cask_status store_take_id(store_handle *store, uint64_t *ret_id,
+                          cask_error *err);
 
 /* What a new segment is to be. */
 typedef struct row_plan {

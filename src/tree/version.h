@@ -41,7 +41,10 @@ typedef struct version_group {
     size_t count; /* at least 1 */
 } version_group;
 
+typedef struct version_slot version_slot;
+
 typedef struct version {
+    version_slot *slot; /* that counts its pins */
     uint64_t number;
     uint64_t flushed; /* records up to this sequence are in runs */
     /* By rising level, falling run, rising key: of two records of a key the one
@@ -68,7 +71,8 @@ void versions_close(versions *take_versions);
  * region_tree.tables before: what has left them is in the version then.
  *
  * Returns CASK_OK; CASK_CORRUPT: MANIFEST or a run is damaged or missing;
- * CASK_IO; CASK_NO_MEMORY; CASK_TIMEOUT; CASK_UNSUPPORTED.
+ * CASK_IO; CASK_NO_MEMORY; CASK_TIMEOUT; CASK_UNSUPPORTED. The caller does not
+ * hold the maintenance lock, nor the write lock.
  *
  * Cost: two atomic operations on this thread's cache line, if no new version
  * was published; else MANIFEST is loaded, and new runs are opened.
@@ -77,7 +81,7 @@ cask_status version_pin(versions *self, const version **ret_version,
                         cask_error *err);
 
 /* By any thread. The last one closes a version that is not the newest. */
-void version_unpin(versions *self, const version *version);
+void version_unpin(versions *self, const version *pinned);
 
 /*
  * Let go of the runs of a version that is not the newest, if nobody reads them:
@@ -103,8 +107,9 @@ cask_status version_settle(store_handle *store, cask_error *err);
 cask_status version_new_run(store_handle *store, uint64_t *ret_id,
                             char ret_name[SEGMENT_NAME_SIZE], cask_error *err);
 
-/* A run whose file is there, whole and durable; or one that is dropped by the
- * same edit and comes again at another place. */
+/* A run whose file is there, whole and durable, with this store's uuid and its
+ * id in its header; or one that is dropped by the same edit and comes again at
+ * another place. */
 typedef struct version_add {
     uint64_t id;
     uint32_t level;
@@ -133,13 +138,13 @@ typedef struct version_edit {
  * remove the files that left. Takes the maintenance lock. The tree was settled
  * in this turn.
  *
- * Returns CASK_OK: it is in force; CASK_CORRUPT (the file of a new run is not
- * what it should be); CASK_INVALID (the edit names a run that is not in the
- * tree, or adds one that is); CASK_NO_SPACE, CASK_IO, CASK_NO_MEMORY,
- * CASK_TIMEOUT: nothing has changed, and it may be tried again;
+ * Returns CASK_OK: it is in force; CASK_CORRUPT, CASK_NOT_FOUND (the file of a
+ * new run is not what it should be); CASK_INVALID (the edit contradicts the
+ * tree, or that is not settled); CASK_NO_SPACE, CASK_IO, CASK_NO_MEMORY,
+ * CASK_TIMEOUT, CASK_FENCED: nothing has changed, and it may be tried again;
  * CASK_POISONED: nobody knows, before the store is opened again.
  *
- * Cost: two small reads of each new file; one write and one sync.
+ * Cost: opens each new run, loads MANIFEST; one write and one sync.
  */
 cask_status version_apply(store_handle *store, const version_edit *edit,
                           cask_error *err);

@@ -1,0 +1,319 @@
+/*
+ * Changing the runs of a tree. Each step is made so that its death leaves a
+ * tree that is whole, and something for version_settle() at most:
+ *
+ *   files of new runs, which MANIFEST does not name       removed
+ *   a part of a version in MANIFEST                       never counts
+ *   a version in MANIFEST, maybe not synced, of which
+ *   nobody was told                                       written anew, told
+ *   files of runs that left                               removed
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "store/store_recover.h"
+#include "store/store_write.h"
+#include "tree/version.h"
+
+enum { NAMES_TRIED = 1000 /* for a new run, if files are in the way */ };
+
+/* Neither fenced nor poisoned. */
+static cask_status check_may_write(store_handle *store, cask_error *err)
+{
+    cask_status status = store_lock(store, err);
+
+    if (status == CASK_OK) {
+        store_unlock(store);
+    }
+    return status;
+}
+
+/* The maintenance lock, and the MANIFEST as it is then; free that in any
+ * case. */
+static cask_status begin(store_handle *store, manifest_state *ret_manifest,
+                         cask_error *err)
+{
+    cask_status status;
+
+    *ret_manifest = (manifest_state){0};
+    status = store_maintain_begin(store, err);
+    if (status != CASK_OK) {
+        return status;
+    }
+    status = check_may_write(store, err);
+    if (status == CASK_OK) {
+        status =
+            manifest_load(store->dir, store->identity.uuid, ret_manifest, err);
+    }
+    if (status != CASK_OK) {
+        store_maintain_end(store);
+    }
+    return status;
+}
+
+/* ---- What the dead left -------------------------------------------------- */
+
+/* Its writer may have died before it was synced, or after a sync that failed:
+ * a new file says for certain what it said. */
+static cask_status make_certain(store_handle *store, manifest_state *manifest,
+                                cask_error *err)
+{
+    const region_tree *tree = &store->region.header->tree;
+    cask_status status;
+
+    if (manifest->version == atomic_load(&tree->version) && !manifest->torn) {
+        return CASK_OK;
+    }
+    manifest->next_sequence = atomic_load(&store->region.header->next_sequence);
+    status = store_rewrite_manifest(store, manifest, err);
+    if (status == CASK_OK) {
+        store_publish_runs(store, manifest);
+    }
+    return status;
+}
+
+cask_status version_settle(store_handle *store, cask_error *err)
+{
+    region_tree *tree = &store->region.header->tree;
+    manifest_state manifest;
+    cask_status status;
+    bool all = false;
+
+    if (atomic_load(&tree->settled) != 0) {
+        return CASK_OK;
+    }
+    status = begin(store, &manifest, err);
+    if (status == CASK_OK) {
+        status = make_certain(store, &manifest, err);
+        if (status == CASK_OK) {
+            status = store_sweep_runs(store, &manifest, true, &all, err);
+        }
+        if (status == CASK_OK && all) {
+            atomic_store(&tree->settled, 1);
+        }
+        store_maintain_end(store);
+    }
+    manifest_free(&manifest);
+    return status;
+}
+
+/* ---- New runs ------------------------------------------------------------ */
+
+/* Whether a name is free: something that is not ours may be in the way. */
+static int look_at(const store_handle *store, const char *name, bool *ret_free)
+{
+    os_stat stat;
+    int os_errno = store->os->ops->stat_name(store->dir, name, &stat);
+
+    *ret_free = os_errno == ENOENT;
+    return os_errno == ENOENT ? 0 : os_errno;
+}
+
+static cask_status take_name(store_handle *store, uint64_t *ret_id,
+                             char ret_name[SEGMENT_NAME_SIZE], cask_error *err)
+{
+    for (int i = 0; i < NAMES_TRIED; i++) {
+        bool is_free = false;
+        cask_status status = store_take_id(store, ret_id, err);
+        int os_errno;
+
+        if (status != CASK_OK) {
+            return status;
+        }
+        run_name_format(*ret_id, ret_name);
+        os_errno = look_at(store, ret_name, &is_free);
+        if (os_errno != 0) {
+            return fail_os(err, os_errno, "cannot examine %s", ret_name);
+        }
+        if (is_free) {
+            return CASK_OK;
+        }
+    }
+    return fail(err, CASK_IO, EEXIST,
+                "%s: %d names for a new run are taken; move those files away",
+                store->path, NAMES_TRIED);
+}
+
+cask_status version_new_run(store_handle *store, uint64_t *ret_id,
+                            char ret_name[SEGMENT_NAME_SIZE], cask_error *err)
+{
+    cask_status status = store_maintain_begin(store, err);
+
+    if (status != CASK_OK) {
+        return status;
+    }
+    status = check_may_write(store, err);
+    if (status == CASK_OK) {
+        status = take_name(store, ret_id, ret_name, err);
+    }
+    if (status == CASK_OK) {
+        /* Before there is a file. */
+        atomic_store(&store->region.header->tree.settled, 0);
+    }
+    store_maintain_end(store);
+    return status;
+}
+
+/* ---- Apply --------------------------------------------------------------- */
+
+/* An edit as the MANIFEST takes it. */
+typedef struct applying {
+    manifest_run *adds;     /* owned */
+    manifest_begin *begins; /* owned */
+    manifest_change change;
+} applying;
+
+/* What is in the file says which it is; and that it can be opened. */
+static cask_status describe(const store_handle *store, const version_add *add,
+                            manifest_run *ret_run, cask_error *err)
+{
+    segment_header expected = {.kind = SEGMENT_RUN, .id = add->id};
+    const run_open_options options = {.expected = &expected};
+    char name[SEGMENT_NAME_SIZE];
+    cask_run *file = NULL;
+    cask_status status;
+
+    memcpy(expected.uuid, store->identity.uuid, sizeof(expected.uuid));
+    run_name_format(add->id, name);
+    status = run_open(store->dir, name, &options, &file, err);
+    if (status == CASK_OK) {
+        *ret_run = (manifest_run){.id = add->id,
+                                  .nonce = file->footer.nonce,
+                                  .bytes = file->size,
+                                  .level = add->level,
+                                  .run = add->run,
+                                  .begin = add->begin};
+        run_close(file);
+    }
+    return status;
+}
+
+static cask_status prepare(const store_handle *store, const version_edit *edit,
+                           applying *a, cask_error *err)
+{
+    cask_status status = CASK_OK;
+
+    a->adds = calloc(edit->add_count + 1, sizeof(*a->adds));
+    a->begins = calloc(edit->begin_count + 1, sizeof(*a->begins));
+    if (a->adds == NULL || a->begins == NULL) {
+        return fail_memory(err, (edit->add_count + 1) * sizeof(*a->adds));
+    }
+    for (size_t i = 0; i < edit->add_count && status == CASK_OK; i++) {
+        status = describe(store, &edit->adds[i], &a->adds[i], err);
+    }
+    for (size_t i = 0; i < edit->begin_count; i++) {
+        a->begins[i] =
+            (manifest_begin){edit->begins[i].id, edit->begins[i].key};
+    }
+    a->change = (manifest_change){.drops = edit->drops,
+                                  .drop_count = edit->drop_count,
+                                  .adds = a->adds,
+                                  .add_count = edit->add_count,
+                                  .begins = a->begins,
+                                  .begin_count = edit->begin_count,
+                                  .flushed = edit->flushed};
+    return status;
+}
+
+/* Nothing that a reader would refuse gets into MANIFEST. */
+static cask_status check(const store_handle *store, manifest_state *manifest,
+                         applying *a, cask_error *err)
+{
+    cask_error local = {CASK_OK, 0, ""};
+    uint64_t published = atomic_load(&store->region.header->tree.version);
+    uint64_t next = atomic_load(&store->region.header->next_sequence);
+    cask_status status;
+
+    if (manifest->version != published) {
+        return fail(err, CASK_INVALID, 0,
+                    "%s: MANIFEST is at version %" PRIu64
+                    " of the tree, expected %" PRIu64 "; settle it first",
+                    store->path, manifest->version, published);
+    }
+    a->change.version = manifest->version + 1;
+    if (a->change.flushed == 0) {
+        a->change.flushed = manifest->flushed;
+    }
+    if (a->change.flushed >= next) {
+        return fail(err, CASK_INVALID, 0,
+                    "%s: cannot change the tree: flushed is %" PRIu64
+                    ", the log ends before %" PRIu64,
+                    store->path, a->change.flushed, next);
+    }
+    status = manifest_change_runs(manifest, &a->change, &local);
+    if (status == CASK_CORRUPT || status == CASK_UNSUPPORTED) {
+        return fail(err, CASK_INVALID, 0, "%s: cannot change the tree: %s",
+                    store->path, local.message);
+    }
+    if (status != CASK_OK && err != NULL) {
+        *err = local;
+    }
+    return status;
+}
+
+static cask_status apply(store_handle *store, applying *a, cask_error *err)
+{
+    manifest_state manifest;
+    cask_status status = begin(store, &manifest, err);
+
+    if (status == CASK_OK) {
+        status = check(store, &manifest, a, err);
+        if (status == CASK_OK) {
+            atomic_store(&store->region.header->tree.settled, 0);
+            status = store_edit_runs(store, &a->change, err);
+        }
+        if (status == CASK_OK) {
+            store_publish_runs(store, &manifest);
+            /* There is another time. */
+            (void)store_shorten_manifest(store, NULL);
+        }
+        store_maintain_end(store);
+    }
+    manifest_free(&manifest);
+    return status;
+}
+
+static bool comes_again(const version_edit *edit, uint64_t id)
+{
+    for (size_t i = 0; i < edit->add_count; i++) {
+        if (edit->adds[i].id == id) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Best effort: version_settle() also removes them. */
+static void remove_dropped(store_handle *store, const version_edit *edit)
+{
+    if (store_files_are_kept(store)) {
+        return;
+    }
+    for (size_t i = 0; i < edit->drop_count; i++) {
+        char name[SEGMENT_NAME_SIZE];
+
+        if (!comes_again(edit, edit->drops[i])) {
+            run_name_format(edit->drops[i], name);
+            (void)store->os->ops->remove(store->dir, name);
+        }
+    }
+}
+
+cask_status version_apply(store_handle *store, const version_edit *edit,
+                          cask_error *err)
+{
+    applying a = {0};
+    cask_status status = prepare(store, edit, &a, err);
+
+    if (status == CASK_OK) {
+        status = apply(store, &a, err);
+    }
+    if (status == CASK_OK) {
+        remove_dropped(store, edit);
+    }
+    free(a.adds);
+    free(a.begins);
+    return status;
+}
