@@ -56,7 +56,7 @@ size_t report_scales(const bench_settings *settings, work_id work,
 }
 
 /* "1.31M", "392K", "0.38": three digits that count. */
-static void print_figure(FILE *out, double value, bench_unit unit)
+static void print_figure(FILE *out, double value, bench_unit unit, int width)
 {
     char text[32];
     if (isnan(value)) {
@@ -70,7 +70,14 @@ static void print_figure(FILE *out, double value, bench_unit unit)
     } else {
         snprintf(text, sizeof(text), "%.*f", value >= 100 ? 0 : 2, value);
     }
-    fprintf(out, " %9s", text);
+    fprintf(out, " %*s", width, text);
+}
+
+/* Of the column of an engine's figures, characters. */
+static int column_width(const bench_engine *engine)
+{
+    int width = (int)strlen(engine->name);
+    return width < 9 ? 9 : width;
 }
 
 static void print_keys(FILE *out, uint64_t keys)
@@ -106,7 +113,8 @@ static void print_heading(FILE *out, const bench_settings *settings)
     char text[32];
     fprintf(out, "%-16s %5s %-5s", "work", "keys", "unit");
     for (size_t i = 0; settings->engines[i] != NULL; i++) {
-        fprintf(out, " %9s", settings->engines[i]->name);
+        fprintf(out, " %*s", column_width(settings->engines[i]),
+                settings->engines[i]->name);
     }
     fprintf(out, " %7s", "spread");
     for (size_t i = 0; settings->engines[i] != NULL; i++) {
@@ -127,7 +135,8 @@ static double print_figures(FILE *out, const bench_settings *settings,
     double spread = NAN;
     for (size_t i = 0; settings->engines[i] != NULL; i++) {
         figure found = results_find(results, settings->engines[i], work, keys);
-        print_figure(out, found.median, bench_works[work].unit);
+        print_figure(out, found.median, bench_works[work].unit,
+                     column_width(settings->engines[i]));
         double own = (found.highest - found.lowest) / 2 / found.median;
         if (found.count > 0 && !(spread >= own)) {
             spread = own;

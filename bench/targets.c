@@ -101,6 +101,8 @@ const bench_target bench_targets[] = {
          1 / 0.6),
     TREE("rocksdb's p99.9 of put against ours", LOAD_P999, "rocksdb", 1 / 0.5),
     TREE_MOST("longest put under full load, ms", LOAD_LONGEST, 50),
+    TREE_MOST("open in a further process, us, tree", TREE_FURTHER, 1000),
+    TREE_MOST("open after a kill, ms", TREE_KILLED, 1000),
     TREE_MOST("space / live bytes, tree", TREE_SPACE, 1.3),
 };
 

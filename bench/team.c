@@ -74,7 +74,7 @@ static void check_exit(int wait_status)
     }
 }
 
-void process_wait(pid_t pid)
+static int wait_for(pid_t pid)
 {
     int wait_status = 0;
     while (waitpid(pid, &wait_status, 0) < 0) {
@@ -82,7 +82,22 @@ void process_wait(pid_t pid)
             bench_die("cannot wait for a process: %s", strerror(errno));
         }
     }
-    check_exit(wait_status);
+    return wait_status;
+}
+
+void process_wait(pid_t pid)
+{
+    check_exit(wait_for(pid));
+}
+
+void process_kill(pid_t pid)
+{
+    kill(pid, SIGKILL);
+    int wait_status = wait_for(pid);
+    if (WIFEXITED(wait_status)) {
+        check_exit(wait_status);
+        bench_die("a process ended before it was killed");
+    }
 }
 
 static void member_run(void *context)

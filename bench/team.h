@@ -38,6 +38,9 @@ pid_t process_start(void (*body)(void *context), void *context);
 /* Wait for it; ends this process if it failed. */
 void process_wait(pid_t pid);
 
+/* Kill it, as nothing it does can prevent, and wait until it is gone. */
+void process_kill(pid_t pid);
+
 /* Memory that processes started later share, zeroed, never freed. */
 void *shared_create(size_t bytes);
 

@@ -104,6 +104,11 @@ static const work_id tree_load_works[] = {
     WORK_LOAD_P999,
     WORK_LOAD_LONGEST,
 };
+static const work_id tree_open_works[] = {
+    WORK_TREE_FURTHER,
+    WORK_TREE_FIRST_GET,
+    WORK_TREE_KILLED,
+};
 static const work_id tree_steady_works[] = {
     WORK_TREE_SPACE,
     WORK_TREE_SPACE_END,
@@ -142,6 +147,7 @@ const run_kind bench_runs[] = {
      GROUP_TREE},
     {"tree-full-load", run_tree_load, WORKS(tree_load_works), false,
      GROUP_TREE},
+    {"tree-opening", run_tree_open, WORKS(tree_open_works), false, GROUP_TREE},
     {"tree-overwriting", run_tree_steady, WORKS(tree_steady_works), false,
      GROUP_TREE},
 };

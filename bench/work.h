@@ -125,6 +125,7 @@ void run_tree_1k(bench_run *run);
 void run_tree_order_1k(bench_run *run);
 void run_tree_grow(bench_run *run);
 void run_tree_load(bench_run *run);
+void run_tree_open(bench_run *run);
 void run_tree_steady(bench_run *run);
 
 extern const run_kind bench_runs[];

@@ -124,6 +124,9 @@ typedef enum bench_unit {
     X(LOAD_PUT, "tree-load", RATE, "overwrite for --load-seconds")             \
     X(LOAD_P999, "tree-p99.9", US, "put, then: 999 in 1000 are faster")        \
     X(LOAD_LONGEST, "tree-longest", MS, "the longest of these puts")           \
+    X(TREE_FURTHER, "tree-further", US, "open while another writer has it")    \
+    X(TREE_FIRST_GET, "tree-first-get", US, "the first get after that open")   \
+    X(TREE_KILLED, "tree-killed", MS, "open after the only writer was killed") \
     X(TREE_SPACE, "tree-space", FACTOR, "highest of disk / live bytes")        \
     X(TREE_SPACE_END, "tree-space-end", FACTOR, "the same, at the end")        \
     X(TREE_WRITES, "tree-writes", FACTOR, "bytes written / bytes put")         \

@@ -1,6 +1,7 @@
 /*
  * The run that is repeated at growing numbers of keys: memory of the index,
  * opening while another process writes, opening again after a clean close.
+ * And the same for stores with an order, after a kill.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -90,20 +91,29 @@ static double median_us(uint64_t *values)
     return (double)values[OPENINGS / 2] / 1000;
 }
 
-static void measure_further(scale *self)
+static void measure_further(scale *self, work_id open, work_id first_get)
 {
     const bench_run *run = self->run;
     if ((run->engine->abilities & ENGINE_OPEN_FURTHER) == 0) {
         static const char why[] = "cannot be opened while another writes";
-        run_report_note(run, WORK_OPEN_FURTHER, NAN, why);
-        run_report_note(run, WORK_FIRST_GET, NAN, why);
+        run_report_note(run, open, NAN, why);
+        run_report_note(run, first_get, NAN, why);
         return;
     }
     for (self->opening = 0; self->opening < OPENINGS; self->opening++) {
         process_wait(process_start(open_store, self));
     }
-    run_report(run, WORK_OPEN_FURTHER, median_us(self->times->open_ns));
-    run_report(run, WORK_FIRST_GET, median_us(self->times->get_ns));
+    run_report(run, open, median_us(self->times->open_ns));
+    run_report(run, first_get, median_us(self->times->get_ns));
+}
+
+/* Opened again by a new process; nanoseconds. */
+static uint64_t time_reopen(scale *self)
+{
+    memory_warm(self->run->keys * 64);
+    self->opening = 0;
+    process_wait(process_start(open_store, self));
+    return self->times->open_ns[0];
 }
 
 static void measure_reopen(scale *self)
@@ -112,10 +122,7 @@ static void measure_reopen(scale *self)
     if (!run_wants(run, WORK_REOPEN) && !run_wants(run, WORK_REOPEN_MS)) {
         return;
     }
-    memory_warm(run->keys * 64);
-    self->opening = 0;
-    process_wait(process_start(open_store, self));
-    uint64_t elapsed_ns = self->times->open_ns[0];
+    uint64_t elapsed_ns = time_reopen(self);
     if (run->engine->index_bytes != NULL) {
         run_report_rate(run, WORK_REOPEN, run->keys, elapsed_ns);
     } else {
@@ -124,25 +131,43 @@ static void measure_reopen(scale *self)
     run_report(run, WORK_REOPEN_MS, (double)elapsed_ns / 1e6);
 }
 
-void run_scale(bench_run *run)
+/* Start the process that fills the store and holds it, and wait until it has
+ * filled it. */
+static pid_t start_holder(scale *self)
 {
     char byte;
-    scale self = {.run = run, .times = shared_create(sizeof(scale_times))};
-    if (pipe(self.ready) != 0 || pipe(self.release) != 0) {
+    if (pipe(self->ready) != 0 || pipe(self->release) != 0) {
         bench_die("cannot create a pipe: %s", strerror(errno));
     }
-    pid_t holder = process_start(hold_store, &self);
-    close(self.ready[1]);
-    close(self.release[0]);
-    if (read(self.ready[0], &byte, 1) != 1) {
+    pid_t holder = process_start(hold_store, self);
+    close(self->ready[1]);
+    close(self->release[0]);
+    if (read(self->ready[0], &byte, 1) != 1) {
         process_wait(holder); /* it says why it ended */
         bench_die("the process that fills the store ended");
     }
+    return holder;
+}
+
+void run_tree_open(bench_run *run)
+{
+    scale self = {.run = run, .times = shared_create(sizeof(scale_times))};
+    pid_t holder = start_holder(&self);
+    measure_further(&self, WORK_TREE_FURTHER, WORK_TREE_FIRST_GET);
+    process_kill(holder);
+    close(self.release[1]);
+    run_report(run, WORK_TREE_KILLED, (double)time_reopen(&self) / 1e6);
+}
+
+void run_scale(bench_run *run)
+{
+    scale self = {.run = run, .times = shared_create(sizeof(scale_times))};
+    pid_t holder = start_holder(&self);
     if (run->engine->index_bytes != NULL) {
         run_report(run, WORK_INDEX_BYTES,
                    (double)self.times->index_bytes / (double)run->keys);
     }
-    measure_further(&self);
+    measure_further(&self, WORK_OPEN_FURTHER, WORK_FIRST_GET);
     close(self.release[1]);
     process_wait(holder);
     measure_reopen(&self);

@@ -219,7 +219,7 @@ static const char *const tree_works[] = {
     "tree-grow-4",   "tree-grow-5",     "tree-grow-6",  "tree-grow-7",
     "tree-grow-8",   "tree-grow-9",     "tree-grow-10", "tree-load",
     "tree-p99.9",    "tree-longest",    "tree-space",   "tree-space-end",
-    "tree-steady",
+    "tree-steady",   "tree-killed",
 };
 static const char *const order_works[] = {
     "tree-seek-100",
