@@ -764,12 +764,17 @@ typedef struct cask_repair_report {
  * that can be read of each key in the damaged one in `path`, which is not
  * changed; any of its files may be damaged or missing. Sequences and uuid are
  * new. Where a damaged segment has no hint nobody knows which keys were lost:
- * older values of them come back, deleted ones too, and on_lost says so.
+ * older values of them come back, deleted ones too, and on_lost says so. What
+ * media do not give (EIO) is lost, and told with file, offset and errno; what
+ * the system refuses is not: a file that may not be read, too few descriptors
+ * or too little memory end the repair. Memory: 80 to 160 bytes for each key,
+ * and 4 MiB, or the largest record.
  *
  * Returns CASK_OK: nothing is lost; CASK_CORRUPT: something is, and the new
  * store is there (ret_report is set in both cases); CASK_NOT_FOUND: nothing of
  * a store in `path`; CASK_INVALID; CASK_BUSY (it is open); CASK_TIMEOUT
- * (stopped); CASK_NO_SPACE; CASK_NO_MEMORY; CASK_IO.
+ * (stopped); CASK_NO_SPACE; CASK_NO_MEMORY; CASK_IO (names the file). But for
+ * the first two nothing is left in out_dir.
  */
 CASK_API CASK_CHECKED cask_status cask_repair(
     const char *path, const char *out_dir, const cask_repair_options *options,

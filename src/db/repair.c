@@ -35,7 +35,7 @@ cask_status repair_progress(repair *r, uint64_t bytes, cask_error *err)
                                  r->bytes_total)) {
         return fail(err, CASK_TIMEOUT, 0,
                     "%s: the repair was stopped; nothing of it is left",
-                    r->target.path);
+                    r->out_dir);
     }
     return CASK_OK;
 }
@@ -48,10 +48,22 @@ static cask_status check_unused(const repair *r, cask_error *err)
     const os_ops *ops = r->kernel->ops;
     os_file *lock = NULL;
     bool locked = false;
+    os_stat stat;
+    cask_error local = {CASK_OK, 0, ""};
+    cask_status status =
+        file_open(r->dir, LOCK_NAME, OS_READ, &lock, &stat, &local);
 
-    if (ops->open(r->dir, LOCK_NAME, OS_READ, 0, &lock) == 0) {
-        (void)ops->is_locked(lock, LOCK_PROCESSES, REGION_PROCESSES, &locked);
+    if (status == CASK_OK) {
+        int os_errno =
+            ops->is_locked(lock, LOCK_PROCESSES, REGION_PROCESSES, &locked);
+
         ops->close(lock);
+        if (os_errno != 0) {
+            return fail_os(err, os_errno, "cannot test the locks of %s/%s",
+                           r->path, LOCK_NAME);
+        }
+    } else if (!repair_is_loss(&local)) {
+        return repair_pass_on(&local, err);
     }
     return locked ? fail(err, CASK_BUSY, 0,
                          "%s: a process has it open; close it first", r->path)
@@ -102,7 +114,7 @@ static cask_status copy_settings(repair *r, cask_error *err)
     if (status == CASK_OK || status == CASK_UNSUPPORTED) {
         /* A newer version knows what to make of its own. */
         status = store_target_put_config(&r->target, &file, err);
-    } else if (status == CASK_CORRUPT || status == CASK_IO) {
+    } else if (repair_is_loss(&local)) {
         message_place place =
             place_in_message(local.message, r->path, CONFIG_NAME);
 
@@ -112,7 +124,7 @@ static cask_status copy_settings(repair *r, cask_error *err)
                                     .harmless = true});
         status = CASK_OK;
     } else {
-        status = fail(err, status, local.os_errno, "%s", local.message);
+        status = repair_pass_on(&local, err);
     }
     config_file_free(&file);
     return status;
@@ -171,6 +183,7 @@ cask_status db_repair_on(os *kernel, const char *path, const char *out_dir,
     static const cask_repair_options none;
     repair r = {.kernel = kernel,
                 .path = path,
+                .out_dir = out_dir,
                 .options = options == NULL ? &none : options,
                 .file_mode = 0600};
     cask_status status;

@@ -51,6 +51,7 @@ typedef struct repair {
     os *kernel;
     os_file *dir;
     const char *path;
+    const char *out_dir;
     const cask_repair_options *options;
     cask_repair_report report;
     uint64_t bytes_done;
@@ -83,27 +84,81 @@ cask_status repair_progress(repair *r, uint64_t bytes, cask_error *err);
 
 /* ---- Files (repair_files.c) ---- */
 
-/* The bytes of a file; what cannot be read is zeros. */
-typedef struct repair_bytes {
-    uint8_t *data; /* NULL: none */
+/* A stretch that the media did not give. */
+typedef struct repair_bad {
+    uint64_t offset;
     uint64_t size;
+    int os_errno;
+    bool is_told;
+} repair_bad;
+
+/* A file that is read, by a window of some MiB; what media do not give is
+ * zeros. */
+typedef struct repair_bytes {
+    repair *r; /* NULL: none is open */
+    const char *name;
+    os_file *file;
+    uint64_t size;   /* of what a segment can have at most */
+    uint8_t *window; /* owned, of `room` bytes */
+    uint64_t room;
+    uint64_t from;   /* offset of the window in the file */
+    uint64_t count;  /* bytes of the file that are in it */
+    repair_bad *bad; /* owned */
+    size_t bad_count;
+    size_t bad_capacity;
+    cask_error err; /* other than CASK_OK: reading has ended, see below */
 } repair_bytes;
 
-/* CASK_OK; CASK_NO_MEMORY; CASK_IO: the file cannot be opened. */
-cask_status repair_load(const repair *r, const char *name,
-                        repair_bytes *ret_bytes, cask_error *err);
-void repair_unload(const repair *r, repair_bytes *bytes);
+/*
+ * Whether a failure is a loss: damage, media that fail, or something else in
+ * the place of a file. Anything else is what the system lacks or refuses, and
+ * ends the repair: a file that may not be read is not lost.
+ */
+bool repair_is_loss(const cask_error *err);
+
+/* fail() with all that `from` has. */
+cask_status repair_pass_on(const cask_error *from, cask_error *err);
+
+/* Bytes that count of a file of `size`: so many are read at most. */
+uint64_t repair_file_bytes(uint64_t size);
+
+/* Open a file; `name` is borrowed. CASK_OK; CASK_IO and others, see
+ * repair_is_loss(). repair_close() in any case. */
+cask_status repair_open(repair *r, const char *name, repair_bytes *ret_bytes,
+                        cask_error *err);
+void repair_close(repair_bytes *bytes);
+
+/*
+ * The bytes [offset, offset + size), until the next view; memory for all of
+ * them. NULL: the file does not have all of them, or reading has ended:
+ * bytes->err says why (CASK_TIMEOUT: stopped; CASK_NO_MEMORY; CASK_IO), and
+ * nothing more can be viewed.
+ *
+ * Cost: reads 4 MiB, or `size`, if they are not in the window.
+ */
+const uint8_t *repair_view(repair_bytes *bytes, uint64_t offset, uint64_t size);
+
+/* The same of `least` bytes, and how many are in the window from there on. */
+const uint8_t *repair_view_some(repair_bytes *bytes, uint64_t offset,
+                                uint64_t least, uint64_t *ret_size);
+
+/* The first stretch noted so far in these bytes that cannot be read; NULL:
+ * none. Valid until the next view. */
+repair_bad *repair_find_bad(const repair_bytes *bytes, uint64_t offset,
+                            uint64_t size);
 
 /* ---- What there is (repair_sources.c) ---- */
 
 /* Find out which store it is, and the files of its segments. CASK_OK;
- * CASK_NOT_FOUND: there is nothing of a store; CASK_NO_MEMORY; CASK_IO. */
+ * CASK_NOT_FOUND: there is nothing of a store; CASK_TIMEOUT: stopped;
+ * CASK_NO_MEMORY; CASK_IO. */
 cask_status repair_find_sources(repair *r, cask_error *err);
 
 /* ---- Reading (repair_scan.c) ---- */
 
 typedef struct repair_visitor {
-    /* Each put or delete that verifies. */
+    /* Each put or delete that verifies; it has no value, and its key is valid
+     * until the next view. */
     cask_status (*record)(void *context, const scan_item *item,
                           cask_error *err);
     /* Bytes that do not; NULL allowed. */
@@ -112,14 +167,24 @@ typedef struct repair_visitor {
     void *context;
 } repair_visitor;
 
-/* Walk over one source. CASK_OK, or what a visit said. */
-cask_status repair_scan(const repair_source *source, const repair_bytes *bytes,
+/* Walk over one source. CASK_OK, what a visit said, or bytes->err. */
+cask_status repair_scan(const repair_source *source, repair_bytes *bytes,
                         const repair_visitor *visitor, cask_error *err);
+
+/* Bring all of a record that was visited into memory, key and value, until the
+ * next view. CASK_OK; CASK_CORRUPT, without a message: it cannot be read any
+ * more; bytes->err. */
+cask_status repair_fetch(repair_bytes *bytes, uint64_t nonce, scan_item *item,
+                         cask_error *err);
+
+/* Whether any record verifies by this nonce; false too if reading ended. */
+bool repair_has_record(repair_bytes *bytes, uint64_t nonce);
 
 /* ---- The first reading (repair_read.c) ---- */
 
 /* Learn what is newest of each key, and which rows of hints have no record.
- * CASK_OK; CASK_TIMEOUT: stopped; CASK_NO_MEMORY. */
+ * CASK_OK; CASK_TIMEOUT: stopped; CASK_NO_MEMORY; CASK_IO: see
+ * repair_is_loss(). */
 cask_status repair_read_all(repair *r, cask_error *err);
 
 /* ---- Judging (repair_judge.c) ---- */

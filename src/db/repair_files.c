@@ -1,58 +1,259 @@
 /*
- * Repair: reading files of which some blocks may be unreadable. Into memory,
- * not mapped: failing media must not end the program.
+ * Repair: reading files of any size of which some blocks may be unreadable. By
+ * windows, into memory, not mapped: neither failing media nor somebody who cuts
+ * the file may end the program.
  */
 #include "db/repair.h"
 
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
 #include "log/segment.h"
+#include "region/place.h"
 
-enum { PIECE_BYTES = 1 << 20, BLOCK_BYTES = 4096 };
+enum {
+    WINDOW_BYTES = 4 << 20,
+    PIECE_BYTES = 1 << 20,
+    BLOCK_BYTES = 4096,
+    FIRST_BAD = 16
+};
 
-/* Piece by piece, and where one fails, block by block: a block that cannot be
- * read stays zero, and zeros are no record. */
-static void read_pieces(os_file *file, repair_bytes *bytes, uint64_t from,
-                        uint64_t to, uint64_t piece)
+/* No segment is longer: a record that begins as far behind as one may, with the
+ * longest key and value, and a footer. */
+#define FILE_BYTES_MOST                                                        \
+    (PLACE_OFFSET_LIMIT + UINT32_MAX + UINT16_MAX + (UINT64_C(1) << 10))
+
+/* ---- Whose fault --------------------------------------------------------- */
+
+static bool is_of_media(int os_errno)
 {
-    while (from < to) {
-        uint64_t size = to - from < piece ? to - from : piece;
-        size_t got;
+    return os_errno == EIO || os_errno == EBADMSG || os_errno == EUCLEAN ||
+           os_errno == ENODATA || os_errno == EILSEQ;
+}
 
-        if (file->os->ops->read_at(file, bytes->data + from, size, from,
-                                   &got) != 0 &&
-            piece > BLOCK_BYTES) {
-            read_pieces(file, bytes, from, from + size, BLOCK_BYTES);
+bool repair_is_loss(const cask_error *err)
+{
+    if (err->status != CASK_IO) {
+        return err->status == CASK_CORRUPT || err->status == CASK_NOT_FOUND ||
+               err->status == CASK_UNSUPPORTED;
+    }
+    /* 0: no plain file. */
+    return err->os_errno == 0 || err->os_errno == ENOENT ||
+           err->os_errno == ELOOP || is_of_media(err->os_errno);
+}
+
+cask_status repair_pass_on(const cask_error *from, cask_error *err)
+{
+    if (err != NULL) {
+        *err = *from;
+    }
+    return from->status;
+}
+
+/* ---- Unreadable stretches ------------------------------------------------ */
+
+repair_bad *repair_find_bad(const repair_bytes *bytes, uint64_t offset,
+                            uint64_t size)
+{
+    for (size_t i = 0; i < bytes->bad_count; i++) {
+        repair_bad *bad = &bytes->bad[i];
+
+        if (bad->offset < offset ? offset - bad->offset < bad->size
+                                 : bad->offset - offset < size) {
+            return bad;
         }
-        from += size;
+    }
+    return NULL;
+}
+
+static void note_bad(repair_bytes *bytes, uint64_t offset, uint64_t size,
+                     int os_errno)
+{
+    for (size_t i = 0; i < bytes->bad_count; i++) {
+        if (bytes->bad[i].offset + bytes->bad[i].size == offset) {
+            bytes->bad[i].size += size;
+            return;
+        }
+    }
+    if (bytes->bad_count == bytes->bad_capacity) {
+        size_t capacity =
+            bytes->bad_capacity == 0 ? FIRST_BAD : bytes->bad_capacity * 2;
+        void *grown = realloc(bytes->bad, capacity * sizeof(*bytes->bad));
+
+        if (grown == NULL) {
+            (void)fail_memory(&bytes->err, capacity * sizeof(*bytes->bad));
+            return;
+        }
+        bytes->bad = grown;
+        bytes->bad_capacity = capacity;
+    }
+    bytes->bad[bytes->bad_count++] =
+        (repair_bad){.offset = offset, .size = size, .os_errno = os_errno};
+}
+
+/* ---- The window ---------------------------------------------------------- */
+
+/* Zeros where it cannot be read; zeros are no record. Of what is known to be
+ * bad nothing is read again: each time may take seconds. */
+static void read_block(repair_bytes *bytes, uint64_t offset, uint64_t size)
+{
+    uint8_t *to = bytes->window + (offset - bytes->from);
+    int os_errno;
+    size_t got;
+
+    memset(to, 0, size);
+    if (repair_find_bad(bytes, offset, size) != NULL) {
+        return;
+    }
+    os_errno =
+        bytes->file->os->ops->read_at(bytes->file, to, size, offset, &got);
+    if (os_errno == 0) {
+        return;
+    }
+    memset(to, 0, size);
+    if (is_of_media(os_errno)) {
+        note_bad(bytes, offset, size, os_errno);
+    } else {
+        (void)fail_os(&bytes->err, os_errno,
+                      "%s: offset %" PRIu64 ": cannot read", bytes->name,
+                      offset);
     }
 }
 
-cask_status repair_load(const repair *r, const char *name,
-                        repair_bytes *ret_bytes, cask_error *err)
+static void read_piece(repair_bytes *bytes, uint64_t offset, uint64_t size)
 {
-    const os_ops *ops = r->kernel->ops;
-    os_file *file = NULL;
+    uint8_t *to = bytes->window + (offset - bytes->from);
+    size_t got = 0;
+
+    if (repair_find_bad(bytes, offset, size) == NULL &&
+        bytes->file->os->ops->read_at(bytes->file, to, size, offset, &got) ==
+            0) {
+        memset(to + got, 0, size - got); /* it was cut */
+        return;
+    }
+    for (uint64_t at = 0; at < size && bytes->err.status == CASK_OK;
+         at += BLOCK_BYTES) {
+        uint64_t left = size - at;
+
+        read_block(bytes, offset + at, left < BLOCK_BYTES ? left : BLOCK_BYTES);
+        (void)repair_progress(bytes->r, 0, &bytes->err);
+    }
+}
+
+static bool make_room(repair_bytes *bytes, uint64_t room)
+{
+    os *kernel = bytes->r->kernel;
     void *memory = NULL;
-    cask_status status;
-    os_stat stat;
+    int os_errno;
 
-    *ret_bytes = (repair_bytes){NULL, 0};
-    status = file_open(r->dir, name, OS_READ, &file, &stat, err);
-    if (status != CASK_OK || stat.size == 0) {
-        ops->close(file);
-        return status;
+    if (bytes->room == room) {
+        return true;
     }
-    if (ops->map_private(r->kernel, stat.size, &memory) != 0) {
-        ops->close(file);
-        return fail_memory(err, stat.size);
+    kernel->ops->unmap(kernel, bytes->window, bytes->room);
+    bytes->window = NULL;
+    bytes->room = 0;
+    os_errno = kernel->ops->map_private(kernel, room, &memory);
+    if (os_errno != 0) {
+        (void)fail_os(&bytes->err, os_errno,
+                      "cannot get %" PRIu64 " bytes for %s", room, bytes->name);
+        return false;
     }
-    *ret_bytes = (repair_bytes){memory, stat.size};
-    read_pieces(file, ret_bytes, 0, stat.size, PIECE_BYTES);
-    ops->close(file);
-    return CASK_OK;
+    bytes->window = memory;
+    bytes->room = room;
+    return true;
 }
 
-void repair_unload(const repair *r, repair_bytes *bytes)
+static uint64_t whole_blocks(uint64_t size)
 {
-    r->kernel->ops->unmap(r->kernel, bytes->data, bytes->size);
-    *bytes = (repair_bytes){NULL, 0};
+    return (size + BLOCK_BYTES - 1) / BLOCK_BYTES * BLOCK_BYTES;
+}
+
+/* All of [offset, offset + size) is in the file. */
+static void load(repair_bytes *bytes, uint64_t offset, uint64_t size)
+{
+    uint64_t from = offset / BLOCK_BYTES * BLOCK_BYTES;
+    uint64_t need = whole_blocks(offset - from + size);
+    uint64_t room = whole_blocks(bytes->size);
+
+    if (room > WINDOW_BYTES) {
+        room = need > WINDOW_BYTES ? need : WINDOW_BYTES;
+    }
+    bytes->count = 0;
+    if (!make_room(bytes, room)) {
+        return;
+    }
+    bytes->from = from;
+    if (room > bytes->size - from) {
+        room = bytes->size - from;
+    }
+    for (uint64_t at = 0; at < room && bytes->err.status == CASK_OK;
+         at += PIECE_BYTES) {
+        uint64_t left = room - at;
+
+        read_piece(bytes, from + at, left < PIECE_BYTES ? left : PIECE_BYTES);
+        if (bytes->err.status == CASK_OK) {
+            (void)repair_progress(bytes->r, 0, &bytes->err);
+        }
+    }
+    bytes->count = room;
+}
+
+const uint8_t *repair_view(repair_bytes *bytes, uint64_t offset, uint64_t size)
+{
+    if (bytes->err.status != CASK_OK || offset > bytes->size ||
+        size > bytes->size - offset) {
+        return NULL;
+    }
+    if (offset < bytes->from || offset - bytes->from > bytes->count ||
+        size > bytes->count - (offset - bytes->from)) {
+        load(bytes, offset, size);
+    }
+    return bytes->err.status == CASK_OK ? bytes->window + (offset - bytes->from)
+                                        : NULL;
+}
+
+const uint8_t *repair_view_some(repair_bytes *bytes, uint64_t offset,
+                                uint64_t least, uint64_t *ret_size)
+{
+    const uint8_t *at = repair_view(bytes, offset, least);
+
+    *ret_size = at == NULL ? 0 : bytes->count - (offset - bytes->from);
+    return at;
+}
+
+/* ---- A file -------------------------------------------------------------- */
+
+uint64_t repair_file_bytes(uint64_t size)
+{
+    return size < FILE_BYTES_MOST ? size : FILE_BYTES_MOST;
+}
+
+cask_status repair_open(repair *r, const char *name, repair_bytes *ret_bytes,
+                        cask_error *err)
+{
+    os_stat stat;
+    cask_status status;
+
+    *ret_bytes = (repair_bytes){.r = r, .name = name};
+    status = file_open(r->dir, name, OS_READ, &ret_bytes->file, &stat, err);
+    if (status == CASK_OK) {
+        ret_bytes->size = repair_file_bytes(stat.size);
+    } else {
+        ret_bytes->file = NULL;
+    }
+    return status;
+}
+
+void repair_close(repair_bytes *bytes)
+{
+    if (bytes->r != NULL) {
+        os *kernel = bytes->r->kernel;
+
+        kernel->ops->unmap(kernel, bytes->window, bytes->room);
+        kernel->ops->close(bytes->file);
+    }
+    free(bytes->bad);
+    *bytes = (repair_bytes){.r = NULL};
 }

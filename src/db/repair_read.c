@@ -12,10 +12,12 @@
 /* A segment while it is read. */
 typedef struct reading {
     repair *r;
+    char hint_name[SEGMENT_NAME_SIZE];
     uint32_t index;
     repair_source *source;
     repair_bytes bytes;
-    repair_bytes hint; /* data NULL: there is none that is good */
+    repair_bytes hint;
+    const uint8_t *rows; /* all of the hint; NULL: there is none that is good */
     hint_header hint_header;
 } reading;
 
@@ -31,39 +33,54 @@ static void take_length(repair_source *source, const hint_header *header)
 }
 
 /* Without the hash key, which is in CASKADE, its rows name no keys. */
-static cask_status load_hint(reading *now, cask_error *err)
+static void check_hint(reading *now)
 {
-    repair *r = now->r;
+    const repair *r = now->r;
     repair_source *source = now->source;
-    char name[SEGMENT_NAME_SIZE];
+    const char *name = now->hint_name;
+    const uint8_t *bytes = repair_view(&now->hint, 0, HINT_HEADER_SIZE);
     hint_header expected;
 
-    hint_name_format(source->id, name);
-    if (repair_load(r, name, &now->hint, NULL) == CASK_NO_MEMORY) {
-        return fail(err, CASK_NO_MEMORY, 0, "no memory for %s", name);
+    if (bytes == NULL ||
+        hint_header_decode(bytes, name, &expected, NULL) != CASK_OK) {
+        return;
     }
-    if (now->hint.size >= HINT_HEADER_SIZE &&
-        hint_header_decode(now->hint.data, name, &expected, NULL) == CASK_OK) {
-        take_length(source, &expected);
-        memcpy(expected.uuid, r->identity.uuid, 16);
-        expected.segment_id = source->id;
-        expected.segment_nonce = source->nonce;
-        expected.segment_length = source->length;
-        expected.key_check = hint_key_check(r->identity.hash_key);
-        if (r->has_identity &&
-            hint_check(now->hint.data, now->hint.size, name, &expected,
-                       &now->hint_header, NULL) == CASK_OK) {
-            return CASK_OK;
-        }
+    take_length(source, &expected);
+    if (!r->has_identity || hint_file_bytes(&expected) != now->hint.size) {
+        return; /* of another size it is no good, and may be huge */
     }
-    repair_unload(r, &now->hint);
-    return CASK_OK;
+    memcpy(expected.uuid, r->identity.uuid, 16);
+    expected.segment_id = source->id;
+    expected.segment_nonce = source->nonce;
+    expected.segment_length = source->length;
+    expected.key_check = hint_key_check(r->identity.hash_key);
+    bytes = repair_view(&now->hint, 0, now->hint.size);
+    if (bytes != NULL && hint_check(bytes, now->hint.size, name, &expected,
+                                    &now->hint_header, NULL) == CASK_OK) {
+        now->rows = bytes;
+    }
+}
+
+static cask_status load_hint(reading *now, cask_error *err)
+{
+    cask_error local = {CASK_OK, 0, ""};
+    cask_status status;
+
+    hint_name_format(now->source->id, now->hint_name);
+    status = repair_open(now->r, now->hint_name, &now->hint, &local);
+    if (status != CASK_OK) {
+        return repair_is_loss(&local) ? CASK_OK : repair_pass_on(&local, err);
+    }
+    check_hint(now);
+    return now->hint.err.status == CASK_OK
+               ? CASK_OK
+               : repair_pass_on(&now->hint.err, err);
 }
 
 /* Its row number `index`. */
 static void row_at(const reading *now, uint64_t index, hint_row *ret_row)
 {
-    hint_row_decode(now->hint.data + HINT_HEADER_SIZE + index * HINT_ROW_SIZE,
+    hint_row_decode(now->rows + HINT_HEADER_SIZE + index * HINT_ROW_SIZE,
                     ret_row);
 }
 
@@ -88,25 +105,23 @@ static uint64_t first_row(const reading *now, uint64_t offset)
 }
 
 /* The key of a damaged record, if its bytes are there still: its hash tells. */
-static cask_status take_key(const reading *now, repair_gap *gap,
-                            cask_error *err)
+static cask_status take_key(reading *now, repair_gap *gap, cask_error *err)
 {
     record_seed seed = {now->source->nonce, gap->offset};
-    uint64_t left = now->bytes.size;
-    const uint8_t *at;
+    const uint8_t *at =
+        now->bytes.r == NULL
+            ? NULL
+            : repair_view(&now->bytes, gap->offset, RECORD_HEADER_SIZE);
     record_header header;
     siphash_value hash;
     uint64_t skip;
 
-    if (gap->offset >= left || left - gap->offset < RECORD_HEADER_SIZE) {
-        return CASK_OK;
-    }
-    at = now->bytes.data + gap->offset;
-    if (!record_decode_header(at, seed, &header)) {
+    if (at == NULL || !record_decode_header(at, seed, &header)) {
         return CASK_OK;
     }
     skip = RECORD_HEADER_SIZE + record_expiry_size(&header);
-    if (left - gap->offset < skip + header.key_size) {
+    at = repair_view(&now->bytes, gap->offset, skip + header.key_size);
+    if (at == NULL) {
         return CASK_OK;
     }
     hash = siphash(now->r->identity.hash_key, at + skip, header.key_size);
@@ -140,7 +155,7 @@ static cask_status add_gap(repair *r, const repair_gap *gap, cask_error *err)
 }
 
 /* All rows of records in these bytes. */
-static cask_status note_gaps(const reading *now, uint64_t offset, uint64_t size,
+static cask_status note_gaps(reading *now, uint64_t offset, uint64_t size,
                              cask_error *err)
 {
     cask_status status = CASK_OK;
@@ -196,16 +211,38 @@ static cask_status on_record(void *context, const scan_item *item,
     return repair_table_add(&r->table, &entry, err);
 }
 
+/* Whether media did not give some of these bytes, and why. */
+static bool take_bad(reading *now, const scan_item *item, cask_error *ret_why)
+{
+    bool found = false;
+
+    for (size_t i = 0; i < now->bytes.bad_count; i++) {
+        repair_bad *bad = &now->bytes.bad[i];
+
+        if (bad->offset < item->offset + item->size &&
+            item->offset < bad->offset + bad->size) {
+            (void)fail_os(ret_why, bad->os_errno, "cannot be read");
+            bad->is_told = true;
+            found = true;
+        }
+    }
+    return found;
+}
+
 static cask_status on_damage(void *context, const scan_item *item,
                              const char *reason, cask_error *err)
 {
     reading *now = context;
     repair *r = now->r;
-    bool has_hint = now->hint.data != NULL;
-    char text[256];
+    bool has_hint = now->rows != NULL;
+    cask_error unreadable;
+    char text[sizeof(unreadable.message) + 128];
 
     if (!now->source->is_used) {
         return CASK_OK;
+    }
+    if (take_bad(now, item, &unreadable)) {
+        reason = unreadable.message;
     }
     (void)snprintf(text, sizeof(text), "%s; %s", reason,
                    has_hint ? "the hint tells which keys were here"
@@ -232,26 +269,62 @@ static cask_status whole_is_damaged(reading *now, const char *reason,
     return on_damage(now, &item, reason, err);
 }
 
+/* What media did not give, and nothing was found to be missing: records may
+ * have been there, at the end of the log. */
+static cask_status tell_bad(reading *now, cask_error *err)
+{
+    const repair_source *source = now->source;
+    uint64_t end = source->length != 0 ? source->length : now->bytes.size;
+    cask_status status = CASK_OK;
+
+    for (size_t i = 0; i < now->bytes.bad_count && status == CASK_OK; i++) {
+        const repair_bad *bad = &now->bytes.bad[i];
+        const scan_item item = {.offset = bad->offset, .size = bad->size};
+
+        if (!bad->is_told && bad->offset < end &&
+            bad->offset + bad->size > SEGMENT_HEADER_SIZE) {
+            status = on_damage(now, &item, "", err);
+        }
+    }
+    return status;
+}
+
+static cask_status open_content(reading *now, cask_error *err)
+{
+    cask_error local = {CASK_OK, 0, ""};
+    cask_status status =
+        repair_open(now->r, now->source->name, &now->bytes, &local);
+
+    if (status == CASK_OK && now->bytes.size > 0) {
+        return CASK_OK;
+    }
+    if (status != CASK_OK && !repair_is_loss(&local)) {
+        return repair_pass_on(&local, err);
+    }
+    repair_close(&now->bytes);
+    (void)fail_os(&local, local.os_errno, "cannot be opened");
+    return whole_is_damaged(now, local.message, err);
+}
+
 static cask_status read_content(reading *now, cask_error *err)
 {
     const repair_visitor visitor = {on_record, on_damage, now};
-    cask_error local = {CASK_OK, 0, ""};
     cask_status status;
 
     if (now->source->size == 0) {
         return whole_is_damaged(now, "is missing, or empty", err);
     }
-    status = repair_load(now->r, now->source->name, &now->bytes, &local);
-    if (status == CASK_NO_MEMORY) {
-        return fail(err, status, 0, "%s", local.message);
-    }
-    if (status != CASK_OK || now->bytes.size == 0) {
-        return whole_is_damaged(now, "cannot be opened", err);
+    status = open_content(now, err);
+    if (status != CASK_OK || now->bytes.r == NULL) {
+        return status;
     }
     if (now->source->nonce == 0) {
         return whole_is_damaged(now, "its header is damaged", err);
     }
     status = repair_scan(now->source, &now->bytes, &visitor, err);
+    if (status == CASK_OK) {
+        status = tell_bad(now, err);
+    }
     if (status == CASK_OK && !now->source->has_header && now->source->is_used) {
         /* Of one without a record nobody knows whether it had any. */
         repair_tell(now->r,
@@ -271,14 +344,17 @@ static cask_status read_source(repair *r, uint32_t index, cask_error *err)
     if (status == CASK_OK) {
         status = read_content(&now, err);
     }
+    if (status == CASK_OK && now.bytes.err.status != CASK_OK) {
+        status = repair_pass_on(&now.bytes.err, err);
+    }
     if (status == CASK_OK) {
         status = repair_progress(r, now.source->size, err);
     }
     if (now.source->is_used && now.source->size > 0) {
         r->report.files++;
     }
-    repair_unload(r, &now.hint);
-    repair_unload(r, &now.bytes);
+    repair_close(&now.hint);
+    repair_close(&now.bytes);
     return status;
 }
 

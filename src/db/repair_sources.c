@@ -60,61 +60,83 @@ static bool elect(const votes *v, uint8_t ret_uuid[16])
     return v->count > 0;
 }
 
-/* The first bytes of a file; how many there are. */
-static size_t read_head(const repair *r, const char *name, uint8_t *bytes,
-                        size_t size)
+/* The first bytes of a file, if it has so many and they can be read. */
+static cask_status read_head(const repair *r, const char *name, uint8_t *bytes,
+                             size_t size, bool *ret_read, cask_error *err)
 {
+    cask_error local = {CASK_OK, 0, ""};
     os_file *file = NULL;
-    size_t got = 0;
     os_stat stat;
+    size_t got = 0;
+    cask_status status = file_open(r->dir, name, OS_READ, &file, &stat, &local);
 
-    if (file_open(r->dir, name, OS_READ, &file, &stat, NULL) == CASK_OK &&
-        r->kernel->ops->read_at(file, bytes, size, 0, &got) != 0) {
-        got = 0;
+    if (status == CASK_OK) {
+        int os_errno = r->kernel->ops->read_at(file, bytes, size, 0, &got);
+
+        r->kernel->ops->close(file);
+        if (os_errno != 0) {
+            got = 0;
+            status = fail_os(&local, os_errno, "cannot read %s", name);
+        }
     }
-    r->kernel->ops->close(file);
-    return got;
+    *ret_read = got == size;
+    return status == CASK_OK || repair_is_loss(&local)
+               ? CASK_OK
+               : repair_pass_on(&local, err);
 }
 
-static bool read_header(const repair *r, const char *name,
-                        segment_header *ret_header)
+static cask_status read_header(const repair *r, const char *name,
+                               segment_header *ret_header, bool *ret_read,
+                               cask_error *err)
 {
     uint8_t bytes[SEGMENT_HEADER_SIZE];
+    cask_status status =
+        read_head(r, name, bytes, sizeof(bytes), ret_read, err);
 
-    return read_head(r, name, bytes, sizeof(bytes)) == sizeof(bytes) &&
-           segment_header_decode(bytes, name, ret_header, NULL) == CASK_OK;
+    *ret_read = *ret_read &&
+                segment_header_decode(bytes, name, ret_header, NULL) == CASK_OK;
+    return status;
 }
 
 typedef struct counting {
     const repair *r;
     votes votes;
     bool found; /* anything that only a store has */
+    cask_status status;
+    cask_error *err;
 } counting;
 
 static bool count_vote(void *context, const char *name)
 {
     counting *c = context;
     segment_header header;
+    bool has_header = false;
     uint64_t id;
 
     c->found = c->found || segment_name_parse(name, &id);
-    if (strlen(name) < REPAIR_NAME && read_header(c->r, name, &header)) {
+    if (strlen(name) < REPAIR_NAME) {
+        c->status = read_header(c->r, name, &header, &has_header, c->err);
+    }
+    if (has_header) {
         vote(&c->votes, header.uuid);
         c->found = true;
     }
-    return true;
+    return c->status == CASK_OK;
 }
 
-static void vote_of_manifest(const repair *r, votes *v)
+static cask_status vote_of_manifest(const repair *r, votes *v, cask_error *err)
 {
     uint8_t bytes[MANIFEST_HEADER_SIZE];
     manifest_header header;
+    bool is_read;
+    cask_status status =
+        read_head(r, MANIFEST_NAME, bytes, sizeof(bytes), &is_read, err);
 
-    if (read_head(r, MANIFEST_NAME, bytes, sizeof(bytes)) == sizeof(bytes) &&
-        manifest_header_decode(bytes, MANIFEST_NAME, &header, NULL) ==
-            CASK_OK) {
+    if (is_read && manifest_header_decode(bytes, MANIFEST_NAME, &header,
+                                          NULL) == CASK_OK) {
         vote(v, header.uuid);
     }
+    return status;
 }
 
 static void tell_identity(repair *r, const char *message)
@@ -133,24 +155,37 @@ static void tell_identity(repair *r, const char *message)
                                 .harmless = true});
 }
 
+static cask_status list(const repair *r, os_list_fn visit, void *context,
+                        cask_error *err)
+{
+    int os_errno = r->kernel->ops->list(r->dir, visit, context);
+
+    return os_errno == 0 ? CASK_OK
+                         : fail_os(err, os_errno, "cannot list %s", r->path);
+}
+
 /* CASKADE has the hash key, without which hints tell nothing. */
 static cask_status identify(repair *r, cask_error *err)
 {
-    counting c = {.r = r};
+    counting c = {.r = r, .err = err};
     cask_error local = {CASK_OK, 0, ""};
     uint8_t uuid[16] = {0};
-    int os_errno;
+    cask_status read;
 
     r->has_identity =
         store_read_identity(r->dir, r->path, &r->identity, &local) == CASK_OK;
     if (r->has_identity) {
         vote(&c.votes, r->identity.uuid);
         c.found = true;
+    } else if (!repair_is_loss(&local)) {
+        return repair_pass_on(&local, err);
     }
-    vote_of_manifest(r, &c.votes);
-    os_errno = r->kernel->ops->list(r->dir, count_vote, &c);
-    if (os_errno != 0) {
-        return fail_os(err, os_errno, "cannot list %s", r->path);
+    read = vote_of_manifest(r, &c.votes, err);
+    if (read == CASK_OK) {
+        read = list(r, count_vote, &c, err);
+    }
+    if (read != CASK_OK || c.status != CASK_OK) {
+        return read != CASK_OK ? read : c.status;
     }
     if (!c.found) {
         return fail(err, CASK_NOT_FOUND, 0,
@@ -182,8 +217,8 @@ static cask_status load_manifest(repair *r, cask_error *err)
         manifest_load(r->dir, r->identity.uuid, &r->manifest, &local);
     char text[512];
 
-    if (status == CASK_NO_MEMORY) {
-        return fail(err, status, 0, "%s", local.message);
+    if (status != CASK_OK && !repair_is_loss(&local)) {
+        return repair_pass_on(&local, err);
     }
     r->has_manifest = status == CASK_OK;
     if (!r->has_manifest) {
@@ -224,66 +259,82 @@ static cask_status add_source(repair *r, const repair_source *source,
     return CASK_OK;
 }
 
-static uint64_t nonce_of_hint(const repair *r, uint64_t id)
+/* 0: it tells none. */
+static cask_status nonce_of_hint(const repair *r, uint64_t id,
+                                 uint64_t *ret_nonce, cask_error *err)
 {
     uint8_t bytes[HINT_HEADER_SIZE];
     char name[SEGMENT_NAME_SIZE];
     hint_header header;
+    bool is_read;
+    cask_status status;
 
     hint_name_format(id, name);
-    return read_head(r, name, bytes, sizeof(bytes)) == sizeof(bytes) &&
-                   hint_header_decode(bytes, name, &header, NULL) == CASK_OK &&
-                   header.segment_id == id
-               ? header.segment_nonce
-               : 0;
+    status = read_head(r, name, bytes, sizeof(bytes), &is_read, err);
+    *ret_nonce =
+        is_read && hint_header_decode(bytes, name, &header, NULL) == CASK_OK &&
+                header.segment_id == id
+            ? header.segment_nonce
+            : 0;
+    return status;
 }
 
-static uint64_t nonce_of_footer(const repair_bytes *bytes)
+static uint64_t nonce_of_footer(repair_bytes *bytes)
 {
     segment_footer footer;
     uint64_t offset = bytes->size - SEGMENT_FOOTER_SIZE;
+    const uint8_t *at = bytes->size < SEGMENT_FOOTER_SIZE
+                            ? NULL
+                            : repair_view(bytes, offset, SEGMENT_FOOTER_SIZE);
 
-    return bytes->size >= SEGMENT_FOOTER_SIZE &&
-                   segment_footer_decode(bytes->data + offset, "", offset,
-                                         &footer, NULL) == CASK_OK
+    return at != NULL && segment_footer_decode(at, "", offset, &footer, NULL) ==
+                             CASK_OK
                ? footer.nonce
                : 0;
 }
 
 /* What a damaged header says; the damage may be elsewhere in it. */
-static uint64_t nonce_of_header(const repair_bytes *bytes)
+static uint64_t nonce_of_header(repair_bytes *bytes)
 {
-    return bytes->size >= SEGMENT_HEADER_SIZE
-               ? segment_header_nonce(bytes->data)
-               : 0;
+    const uint8_t *at = repair_view(bytes, 0, SEGMENT_HEADER_SIZE);
+
+    return at != NULL ? segment_header_nonce(at) : 0;
 }
 
-/* Of a file whose header is damaged: whatever may be its nonce is tried, for no
- * record verifies by another. */
-static cask_status guess(const repair *r, repair_source *source,
-                         cask_error *err)
+/* By which of the nonces a record verifies. */
+static cask_status choose(repair *r, repair_source *source, uint64_t nonces[4],
+                          cask_error *err)
 {
-    const manifest_segment *listed = manifest_find(&r->manifest, source->id);
-    uint64_t nonces[4] = {listed != NULL ? listed->nonce : 0,
-                          nonce_of_hint(r, source->id), 0, 0};
+    cask_error local = {CASK_OK, 0, ""};
     repair_bytes bytes;
-    cask_status status = repair_load(r, source->name, &bytes, NULL);
 
-    if (status == CASK_NO_MEMORY) {
-        return fail(err, status, 0, "no memory for %s", source->name);
+    if (repair_open(r, source->name, &bytes, &local) != CASK_OK &&
+        !repair_is_loss(&local)) {
+        return repair_pass_on(&local, err);
     }
     nonces[2] = nonce_of_header(&bytes);
     nonces[3] = nonce_of_footer(&bytes);
-    source->nonce = nonces[0];
-    for (size_t i = 0; i < sizeof(nonces) / sizeof(nonces[0]); i++) {
-        if (nonces[i] != 0 &&
-            scan_first_sequence(bytes.data, bytes.size, nonces[i]) != 0) {
+    for (size_t i = 0; i < 4; i++) {
+        if (nonces[i] != 0 && repair_has_record(&bytes, nonces[i])) {
             source->nonce = nonces[i];
             break;
         }
     }
-    repair_unload(r, &bytes);
-    return CASK_OK;
+    local = bytes.err;
+    repair_close(&bytes);
+    return local.status == CASK_OK ? CASK_OK : repair_pass_on(&local, err);
+}
+
+/* Of a file whose header is damaged: whatever may be its nonce is tried, for no
+ * record verifies by another. */
+static cask_status guess(repair *r, repair_source *source, cask_error *err)
+{
+    const manifest_segment *listed = manifest_find(&r->manifest, source->id);
+    uint64_t nonces[4] = {listed != NULL ? listed->nonce : 0, 0, 0, 0};
+    cask_status status = nonce_of_hint(r, source->id, &nonces[1], err);
+
+    source->nonce = nonces[0];
+    return status == CASK_OK ? choose(r, source, nonces, err) : status;
 }
 
 /* What MANIFEST knows of it. */
@@ -305,6 +356,22 @@ typedef struct finding {
     cask_error *err;
 } finding;
 
+/* Whether it is a plain file that is there. */
+static bool examine(finding *f, const char *name, os_stat *ret_stat)
+{
+    const repair *r = f->r;
+    int os_errno = r->kernel->ops->stat_name(r->dir, name, ret_stat);
+    cask_error local = {CASK_OK, 0, ""};
+
+    if (os_errno != 0) {
+        (void)fail_os(&local, os_errno, "cannot examine %s", name);
+        f->status =
+            repair_is_loss(&local) ? CASK_OK : repair_pass_on(&local, f->err);
+        return false;
+    }
+    return ret_stat->kind == OS_REGULAR;
+}
+
 static bool find_source(void *context, const char *name)
 {
     finding *f = context;
@@ -313,14 +380,12 @@ static bool find_source(void *context, const char *name)
     segment_header header;
     os_stat stat;
 
-    if (strlen(name) >= sizeof(source.name) ||
-        r->kernel->ops->stat_name(r->dir, name, &stat) != 0 ||
-        stat.kind != OS_REGULAR) {
-        return true;
+    if (strlen(name) >= sizeof(source.name) || !examine(f, name, &stat)) {
+        return f->status == CASK_OK;
     }
     (void)snprintf(source.name, sizeof(source.name), "%s", name);
-    source.size = stat.size;
-    source.has_header = read_header(r, name, &header);
+    source.size = repair_file_bytes(stat.size);
+    f->status = read_header(r, name, &header, &source.has_header, f->err);
     if (source.has_header) {
         if (memcmp(header.uuid, r->identity.uuid, 16) != 0) {
             return true; /* another store's */
@@ -329,10 +394,10 @@ static bool find_source(void *context, const char *name)
         source.nonce = header.nonce;
         source.born = header.born;
         source.kind = header.kind;
-    } else if (segment_name_parse(name, &source.id)) {
+    } else if (f->status == CASK_OK && segment_name_parse(name, &source.id)) {
         f->status = guess(r, &source, f->err);
     } else {
-        return true;
+        return f->status == CASK_OK;
     }
     match(r, &source);
     if (f->status == CASK_OK) {
@@ -394,9 +459,11 @@ static bool find_orphan(void *context, const char *name)
     repair_source source = {.kind = SEGMENT_LOG, .is_used = true};
 
     if (hint_name_parse(name, &source.id) && !is_held(f->r, source.id)) {
-        source.nonce = nonce_of_hint(f->r, source.id);
+        f->status = nonce_of_hint(f->r, source.id, &source.nonce, f->err);
         segment_name_format(source.id, source.name);
-        f->status = add_source(f->r, &source, f->err);
+        if (f->status == CASK_OK) {
+            f->status = add_source(f->r, &source, f->err);
+        }
     }
     return f->status == CASK_OK;
 }
@@ -413,22 +480,20 @@ cask_status repair_find_sources(repair *r, cask_error *err)
 {
     finding f = {r, CASK_OK, err};
     cask_status status = identify(r, err);
-    int os_errno;
 
     if (status == CASK_OK) {
         status = load_manifest(r, err);
     }
-    if (status != CASK_OK) {
-        return status;
+    if (status == CASK_OK) {
+        status = list(r, find_source, &f, err);
     }
-    os_errno = r->kernel->ops->list(r->dir, find_source, &f);
-    if (os_errno != 0) {
-        return fail_os(err, os_errno, "cannot list %s", r->path);
+    if (status == CASK_OK && f.status == CASK_OK && !r->has_manifest) {
+        status = list(r, find_orphan, &f, err);
     }
-    if (f.status == CASK_OK && !r->has_manifest) {
-        (void)r->kernel->ops->list(r->dir, find_orphan, &f);
+    status = status == CASK_OK ? f.status : status;
+    if (status == CASK_OK) {
+        status = add_missing(r, err);
     }
-    status = f.status == CASK_OK ? add_missing(r, err) : f.status;
     if (status == CASK_OK && r->source_count > 1) {
         qsort(r->sources, r->source_count, sizeof(*r->sources), by_id);
     }

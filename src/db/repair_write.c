@@ -17,7 +17,8 @@
 
 typedef struct writing {
     repair *r;
-    uint32_t index; /* of the source that is read */
+    uint32_t index;     /* of the source that is read */
+    repair_bytes bytes; /* of it */
     store_identity identity;
     manifest_state manifest;
     record_copier copier;
@@ -119,30 +120,40 @@ static cask_status on_record(void *context, const scan_item *item,
     siphash_value hash =
         siphash(w->r->identity.hash_key, item->key, item->header.key_size);
     repair_entry *entry = repair_table_find(&w->r->table, hash);
+    scan_item whole = *item;
+    cask_status status;
 
     if (entry == NULL || entry->state != REPAIR_LIVE ||
         entry->source != w->index || entry->offset != item->offset) {
         return CASK_OK;
     }
+    status =
+        repair_fetch(&w->bytes, w->r->sources[w->index].nonce, &whole, err);
+    if (status != CASK_OK) {
+        return status == CASK_CORRUPT ? CASK_OK : status; /* told later */
+    }
     entry->state = REPAIR_COPIED;
-    return copy(w, item, err);
+    return copy(w, &whole, err);
 }
 
 static cask_status copy_source(writing *w, cask_error *err)
 {
     const repair_source *source = &w->r->sources[w->index];
     const repair_visitor visitor = {on_record, NULL, w};
-    repair_bytes bytes;
+    cask_error local = {CASK_OK, 0, ""};
     cask_status status;
 
     if (!source->is_used || source->last_sequence == 0) {
         return repair_progress(w->r, source->size, err);
     }
-    status = repair_load(w->r, source->name, &bytes, err);
+    status = repair_open(w->r, source->name, &w->bytes, &local);
     if (status == CASK_OK) {
-        status = repair_scan(source, &bytes, &visitor, err);
+        status = repair_scan(source, &w->bytes, &visitor, err);
+    } else {
+        /* What was there a moment ago is told as lost when all is copied. */
+        status = repair_is_loss(&local) ? CASK_OK : repair_pass_on(&local, err);
     }
-    repair_unload(w->r, &bytes);
+    repair_close(&w->bytes);
     return status == CASK_OK ? repair_progress(w->r, source->size, err)
                              : status;
 }

@@ -68,6 +68,19 @@ expect 0 verify bare
 expect 0 dump bare
 sort out | cmp -s - <(grep -v "^$key	" whole) || fail 'all but one key, bare'
 
+# Files that are large by holes only are not read to their end.
+cp -r sound holes
+for log in holes/*.log; do
+    truncate -s 200G "$log"
+done
+truncate -s 200G holes/00000000000000ff.log holes/00000000000000ff.hint
+expect 0 repair holes mended
+expect 0 dump sound
+sort out >whole.sound
+expect 0 dump mended
+sort out | cmp -s - whole.sound || fail 'dump of what was repaired with holes'
+rm -r holes
+
 # Nothing there; in use.
 mkdir empty
 expect 1 repair empty other

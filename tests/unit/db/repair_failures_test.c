@@ -1,0 +1,422 @@
+/*
+ * Repair loses what is damaged, or what media do not give, and nothing else:
+ * what the system refuses ends it. It needs little memory, whatever the size of
+ * the files, and can be stopped at any time.
+ */
+#include "unit/db/handle.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "db/db.h"
+#include "log/segment_format.h"
+#include "os/os_fault.h"
+
+#define OUT "/out"
+
+enum { VALUE_BYTES = 3000, KEYS = 60, BLOCK_BYTES = 4096 };
+
+/* ---- An os that refuses one file, or part of it -------------------------- */
+
+static struct {
+    const os_ops *usual;
+    os_ops ops;
+    char name[SEGMENT_NAME_SIZE];
+    os_file *file;    /* of that name, the last one opened */
+    int open_error;   /* of opening it; 0: it opens */
+    uint64_t from;    /* from here on, */
+    uint64_t size;    /* so many bytes are not given by the media */
+    uint64_t memory;  /* in use now */
+    uint64_t highest; /* that it ever was */
+} stingy;
+
+static int stingy_open(os_file *dir, const char *name, uint32_t flags,
+                       uint32_t mode, os_file **ret_file)
+{
+    bool is_it = strcmp(name, stingy.name) == 0;
+    int os_errno;
+
+    if (is_it && stingy.open_error != 0) {
+        return stingy.open_error;
+    }
+    os_errno = stingy.usual->open(dir, name, flags, mode, ret_file);
+    if (is_it && os_errno == 0) {
+        stingy.file = *ret_file;
+    }
+    return os_errno;
+}
+
+static void stingy_close(os_file *file)
+{
+    if (file == stingy.file) {
+        stingy.file = NULL;
+    }
+    stingy.usual->close(file);
+}
+
+static int stingy_read_at(os_file *file, void *data, size_t size,
+                          uint64_t offset, size_t *ret_read)
+{
+    if (file != NULL && file == stingy.file &&
+        offset < stingy.from + stingy.size && stingy.from < offset + size) {
+        return EIO;
+    }
+    return stingy.usual->read_at(file, data, size, offset, ret_read);
+}
+
+static int stingy_map_private(os *self, size_t size, void **ret_memory)
+{
+    stingy.memory += size;
+    if (stingy.highest < stingy.memory) {
+        stingy.highest = stingy.memory;
+    }
+    return stingy.usual->map_private(self, size, ret_memory);
+}
+
+static void stingy_unmap(os *self, void *memory, size_t size)
+{
+    stingy.memory -= size;
+    stingy.usual->unmap(self, memory, size);
+}
+
+static void be_stingy(handle *h, const char *name)
+{
+    memset(&stingy, 0, sizeof(stingy));
+    stingy.usual = h->kernel->ops;
+    stingy.ops = *stingy.usual;
+    stingy.ops.open = stingy_open;
+    stingy.ops.close = stingy_close;
+    stingy.ops.read_at = stingy_read_at;
+    stingy.ops.map_private = stingy_map_private;
+    stingy.ops.unmap = stingy_unmap;
+    (void)snprintf(stingy.name, sizeof(stingy.name), "%s", name);
+    h->kernel->ops = &stingy.ops;
+}
+
+static void be_usual(handle *h)
+{
+    h->kernel->ops = stingy.usual;
+}
+
+/* ---- Helpers ------------------------------------------------------------- */
+
+typedef struct told {
+    uint64_t lost;
+    uint64_t unreadable; /* of these, by media */
+    cask_problem first;  /* of those */
+    char file[64];
+} told;
+
+static void on_lost(void *context, const cask_lost *lost)
+{
+    told *t = context;
+
+    t->lost++;
+    if (strstr(lost->at.reason, "cannot be read: Input/output error") != NULL) {
+        if (t->unreadable++ == 0) {
+            t->first = lost->at;
+            (void)snprintf(t->file, sizeof(t->file), "%s", lost->at.file);
+        }
+    }
+}
+
+static cask_status repair(os *kernel, told *t, cask_repair_report *ret_report,
+                          cask_error *err)
+{
+    const cask_repair_options options = {.on_lost = on_lost, .context = t};
+
+    *t = (told){.lost = 0};
+    *err = (cask_error){CASK_OK, 0, ""};
+    return db_repair_on(kernel, HANDLE_PATH, OUT, &options, ret_report, err);
+}
+
+/* Several segments, the first with id 1; closed. Key 3 is deleted. */
+static void fill(handle *h)
+{
+    uint8_t *bytes = make_bytes(VALUE_BYTES, 1);
+
+    h->options.segment_max_bytes = 64 << 10;
+    handle_open(h);
+    for (int i = 0; i < KEYS; i++) {
+        char key[16];
+
+        (void)snprintf(key, sizeof(key), "key %d", i);
+        put_bytes(h, key, bytes, VALUE_BYTES);
+    }
+    free(bytes);
+    delete_text(h, "key 3");
+    handle_close(h);
+}
+
+/* How many keys are in OUT, which is cleared; 0: there is no store. */
+static uint64_t take_away(handle *h)
+{
+    uint64_t keys = 0;
+    cask_options options;
+    cask_db *db = NULL;
+
+    cask_options_init(&options);
+    options.read_only = true;
+    if (db_open_on(h->kernel, OUT, &options, &db, NULL) == CASK_OK) {
+        assert_int_equal(cask_count(db, &keys, NULL), CASK_OK);
+        assert_int_equal(cask_close(db, NULL), CASK_OK);
+    }
+    clear_directory(h->kernel, OUT);
+    return keys;
+}
+
+static void open_store(handle *h, const char *name, os_file **ret_dir,
+                       os_file **ret_file)
+{
+    assert_int_equal(h->kernel->ops->open_dir(h->kernel, HANDLE_PATH, ret_dir),
+                     0);
+    assert_int_equal(
+        h->kernel->ops->open(*ret_dir, name, OS_READ | OS_WRITE, 0, ret_file),
+        0);
+}
+
+static void close_store(os_file *dir, os_file *file)
+{
+    file->os->ops->close(file);
+    dir->os->ops->close(dir);
+}
+
+/* ---- What the system refuses --------------------------------------------- */
+
+/* Whichever call fails: there is a store with all that is there, or none. */
+static void test_what_the_system_lacks_loses_nothing(void **state)
+{
+    static const int errors[] = {EACCES, EMFILE, ENOMEM};
+    handle *h = *state;
+
+    fill(h);
+    for (size_t i = 0; i < sizeof(errors) / sizeof(errors[0]); i++) {
+        os_fault fault;
+        bool fired = true;
+
+        os_fault_init(&fault, h->kernel);
+        for (uint64_t n = 0; fired; n++) {
+            const os_fault_plan plan = {.fail_at = n, .error = errors[i]};
+            cask_repair_report report;
+            cask_status status;
+            uint64_t keys;
+            cask_error err;
+            told t;
+
+            os_fault_arm(&fault, &plan);
+            status = repair(&fault.base, &t, &report, &err);
+            fired = os_fault_fired(&fault) > 0;
+            keys = take_away(h);
+            if (t.lost != 0 || status == CASK_CORRUPT ||
+                (status == CASK_OK && keys != KEYS - 1)) {
+                fail_msg("call %d fails with %d: %d lost, %d keys: %s", (int)n,
+                         errors[i], (int)t.lost, (int)keys, err.message);
+            }
+            assert_true(fired || status == CASK_OK);
+        }
+    }
+}
+
+static void refuse(handle *h, const char *name)
+{
+    cask_repair_report report;
+    cask_error err;
+    told t;
+
+    be_stingy(h, name);
+    stingy.open_error = EACCES;
+    assert_int_equal(repair(h->kernel, &t, &report, &err), CASK_IO);
+    be_usual(h);
+    assert_int_equal(err.os_errno, EACCES);
+    assert_non_null(strstr(err.message, name));
+    assert_int_equal(t.lost, 0);
+    assert_int_equal(take_away(h), 0);
+}
+
+/* A permission bit is no damage: nothing is lost, and no deleted key is back
+ * for want of a hint. */
+static void test_a_file_that_may_not_be_read_ends_it(void **state)
+{
+    handle *h = *state;
+    char name[SEGMENT_NAME_SIZE];
+
+    fill(h);
+    segment_name_format(2, name);
+    refuse(h, name);
+    hint_name_format(2, name);
+    refuse(h, name);
+    refuse(h, "MANIFEST");
+    refuse(h, "CASKADE");
+    refuse(h, "LOCK");
+}
+
+/* ---- What media do not give ---------------------------------------------- */
+
+/* A stretch in the middle: its records are lost, and told, and no others. */
+static void test_a_stretch_that_cannot_be_read_is_told(void **state)
+{
+    handle *h = *state;
+    cask_repair_report report;
+    char name[SEGMENT_NAME_SIZE];
+    cask_error err;
+    told t;
+
+    fill(h);
+    segment_name_format(2, name);
+    be_stingy(h, name);
+    stingy.from = 2 * BLOCK_BYTES;
+    stingy.size = BLOCK_BYTES;
+    assert_int_equal(repair(h->kernel, &t, &report, &err), CASK_CORRUPT);
+    be_usual(h);
+    assert_int_equal(t.unreadable, 1);
+    assert_string_equal(t.file, name);
+    assert_true(t.first.offset <= 2 * BLOCK_BYTES &&
+                t.first.offset + t.first.size_bytes >= 3 * BLOCK_BYTES);
+    assert_true(t.first.size_bytes < 4 * BLOCK_BYTES);
+    assert_in_range(report.lost_keys, 1, 3);
+    assert_int_equal(take_away(h), KEYS - 1 - report.lost_keys);
+}
+
+/* Nobody knows what was behind the last record that can be read. */
+static void test_so_it_is_at_the_end_of_the_log(void **state)
+{
+    enum { END = 16 * BLOCK_BYTES };
+    handle *h = *state;
+    cask_repair_report report;
+    char name[SEGMENT_NAME_SIZE] = "0000000000000001.log";
+    os_file *dir;
+    os_file *file;
+    cask_error err;
+    told t;
+
+    handle_open(h);
+    put_text(h, "key", "value");
+    handle_close(h);
+    open_store(h, name, &dir, &file);
+    assert_int_equal(h->kernel->ops->truncate(file, END + BLOCK_BYTES), 0);
+    assert_int_equal(h->kernel->ops->remove(dir, "MANIFEST"), 0);
+    close_store(dir, file);
+    be_stingy(h, name);
+    stingy.from = END;
+    stingy.size = BLOCK_BYTES;
+    assert_int_equal(repair(h->kernel, &t, &report, &err), CASK_CORRUPT);
+    be_usual(h);
+    assert_int_equal(t.unreadable, 1);
+    assert_int_equal(t.first.offset, END);
+    assert_int_equal(t.first.size_bytes, BLOCK_BYTES);
+    assert_int_equal(take_away(h), 1);
+}
+
+static void test_a_segment_that_media_do_not_open_is_lost(void **state)
+{
+    handle *h = *state;
+    cask_repair_report report;
+    char name[SEGMENT_NAME_SIZE];
+    cask_error err;
+    told t;
+
+    fill(h);
+    segment_name_format(2, name);
+    be_stingy(h, name);
+    stingy.open_error = EIO;
+    assert_int_equal(repair(h->kernel, &t, &report, &err), CASK_CORRUPT);
+    be_usual(h);
+    assert_true(report.lost_keys > 0);
+    assert_int_equal(take_away(h), KEYS - 1 - report.lost_keys);
+}
+
+/* ---- Large files --------------------------------------------------------- */
+
+enum { LARGE_BYTES = 64 << 20, MEMORY_MOST = 16 << 20 };
+
+/* A segment of which nobody knows where it ends, and that is large. */
+static void make_large(handle *h)
+{
+    const os_ops *ops = h->kernel->ops;
+    os_file *dir;
+    os_file *file;
+
+    fill(h);
+    open_store(h, "0000000000000001.log", &dir, &file);
+    assert_int_equal(ops->truncate(file, LARGE_BYTES), 0);
+    assert_int_equal(ops->remove(dir, "0000000000000001.hint"), 0);
+    assert_int_equal(ops->remove(dir, "MANIFEST"), 0);
+    close_store(dir, file);
+}
+
+static void test_memory_does_not_grow_with_files(void **state)
+{
+    handle *h = *state;
+    cask_repair_report report;
+    cask_error err;
+    told t;
+
+    make_large(h);
+    be_stingy(h, "");
+    assert_int_equal(repair(h->kernel, &t, &report, &err), CASK_CORRUPT);
+    be_usual(h);
+    assert_int_equal(stingy.memory, 0);
+    assert_true(stingy.highest > 0 && stingy.highest <= MEMORY_MOST);
+    assert_int_equal(take_away(h), KEYS - 1);
+}
+
+typedef struct stopper {
+    uint64_t calls;
+    uint64_t most;
+} stopper;
+
+static bool stop_after(void *context, uint64_t done, uint64_t total)
+{
+    stopper *s = context;
+
+    (void)done;
+    (void)total;
+    return ++s->calls <= s->most;
+}
+
+/* While one file is read, too. */
+static void test_it_stops_within_a_file(void **state)
+{
+    handle *h = *state;
+    stopper s = {.most = UINT64_MAX};
+    const cask_repair_options options = {.on_progress = stop_after,
+                                         .context = &s};
+    cask_repair_report report;
+    cask_error err;
+
+    make_large(h);
+    assert_int_equal(
+        db_repair_on(h->kernel, HANDLE_PATH, OUT, &options, &report, &err),
+        CASK_CORRUPT);
+    assert_true(s.calls >= LARGE_BYTES / (4 << 20));
+    assert_int_equal(take_away(h), KEYS - 1);
+    for (s.most = 0; s.most < 40; s.most += 3) {
+        s.calls = 0;
+        assert_int_equal(
+            db_repair_on(h->kernel, HANDLE_PATH, OUT, &options, &report, &err),
+            CASK_TIMEOUT);
+        assert_int_equal(s.calls, s.most + 1);
+        assert_non_null(strstr(err.message, OUT));
+        assert_int_equal(take_away(h), 0);
+    }
+}
+
+#define TEST(name)                                                             \
+    cmocka_unit_test_setup_teardown(name, handle_prepare, handle_teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_what_the_system_lacks_loses_nothing),
+        TEST(test_a_file_that_may_not_be_read_ends_it),
+        TEST(test_a_stretch_that_cannot_be_read_is_told),
+        TEST(test_so_it_is_at_the_end_of_the_log),
+        TEST(test_a_segment_that_media_do_not_open_is_lost),
+        TEST(test_memory_does_not_grow_with_files),
+        TEST(test_it_stops_within_a_file),
+    };
+
+    return cmocka_run_group_tests_name("repair_failures", tests, NULL, NULL);
+}
