@@ -252,6 +252,25 @@ void compaction_choose(const compaction_settings *settings,
     }
 }
 
+void compaction_choose_all(const compaction_settings *settings,
+                           const compaction_part *parts, size_t count,
+                           uint32_t *choices, compaction_plan *ret_plan)
+{
+    compaction_work w = {.settings = settings,
+                         .parts = parts,
+                         .count = count,
+                         .choices = choices,
+                         .plan = ret_plan};
+
+    *ret_plan = (compaction_plan){.reason = COMPACTION_REASON_NONE};
+    if (count == 0) {
+        return;
+    }
+    compaction_take(&w, 0, count);
+    compaction_finish(&w, COMPACTION_REASON_ALL, 1, COMPACTION_LAST);
+    ret_plan->is_move = false;
+}
+
 compaction_settings compaction_settings_default(compaction_strategy strategy)
 {
     compaction_settings settings = {.strategy = strategy,

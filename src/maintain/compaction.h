@@ -90,7 +90,8 @@ typedef struct compaction_moment {
     X(SIZE, "a level is too large")                                            \
     X(SPACE, "the runs above the last are too large")                          \
     X(SWEEP, "a sweep goes on")                                                \
-    X(WASTE, "a part holds tombstones or expired records that nobody needs")
+    X(WASTE, "a part holds tombstones or expired records that nobody needs")   \
+    X(ALL, "all runs are to become one")
 
 typedef enum compaction_reason {
 #define COMPACTION_REASON_ENUM(name, text) COMPACTION_REASON_##name,
@@ -139,6 +140,16 @@ void compaction_choose(const compaction_settings *settings,
                        const compaction_moment *moment,
                        const compaction_part *parts, size_t count,
                        uint32_t *choices, compaction_plan *ret_plan);
+
+/*
+ * Choose all, to become one run of the last level: because it is asked for, or
+ * the runs are such as the strategy does not have, since another one made them.
+ * Nothing is moved as it is; otherwise as compaction_choose(), but without
+ * parts nothing is due. Takes as much room as all parts have.
+ */
+void compaction_choose_all(const compaction_settings *settings,
+                           const compaction_part *parts, size_t count,
+                           uint32_t *choices, compaction_plan *ret_plan);
 
 /* Text for messages. Never NULL. */
 const char *compaction_reason_text(compaction_reason reason);

@@ -474,6 +474,31 @@ static void test_no_plan_brings_a_newer_version_below_an_older(void **state)
     }
 }
 
+/* ---- All ---------------------------------------------------------------- */
+
+static void test_all_that_is_there_becomes_one_run(void **state)
+{
+    const compaction_settings settings =
+        compaction_settings_default(COMPACTION_LAZY);
+    const compaction_part parts[] = {
+        {.id = 1, .run = 3, .first_key = 5, .last_key = 9, .bytes = MIB},
+        {.id = 2, .level = 2, .run = 1, .last_key = 4, .bytes = 99 * MIB}};
+    uint32_t choices[2];
+    compaction_plan plan;
+
+    (void)state;
+    compaction_choose_all(&settings, parts, 2, choices, &plan);
+    assert_int_equal(plan.reason, COMPACTION_REASON_ALL);
+    assert_int_equal(plan.count, 2);
+    assert_int_equal(plan.target_level, LAST);
+    assert_true(plan.drop_tombstones);
+    assert_false(plan.is_move); /* though no keys are in both */
+    assert_false(plan.is_sweep);
+    assert_int_equal(plan.cut_bytes, 50 * MIB);
+    compaction_choose_all(&settings, parts, 0, choices, &plan);
+    assert_int_equal(plan.reason, NONE);
+}
+
 /* ---- What they cost ----------------------------------------------------- */
 
 static tree_result cost_of(compaction_strategy strategy, double live_mib,
@@ -522,6 +547,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_the_rules_row_by_row),
         cmocka_unit_test(test_no_plan_brings_a_newer_version_below_an_older),
+        cmocka_unit_test(test_all_that_is_there_becomes_one_run),
         cmocka_unit_test(test_lazy_writes_little_and_keeps_space),
         cmocka_unit_test(test_space_is_kept_when_writers_are_too_fast),
     };

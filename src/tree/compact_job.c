@@ -1,0 +1,582 @@
+/*
+ * One compaction, see compact_job.h.
+ *
+ * Outputs end between two keys, when they have plan->cut_bytes. With deletions
+ * of ranges the key is looked for first: a piece of a range that was written is
+ * not cut any more, and parts of one run must not overlap.
+ */
+#include "tree/compact_job.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#include "tree/run_input.h"
+
+static const cask_slice NONE = {NULL, 0};
+
+/* A run among the inputs: its parts, and the bytes that it has given. */
+typedef struct compact_input {
+    run_input run; /* first: run_input_ops take its address */
+    struct compact_work *work;
+} compact_input;
+
+typedef struct compact_work {
+    const compact_job *job;
+    compact_result *result;
+    size_t add_capacity;
+    cask_slice upper; /* of the keys that are taken; data NULL: all */
+    uint32_t run;     /* of the outputs */
+
+    run_part *parts;       /* of all inputs */
+    compact_input *inputs; /* one for each run */
+    iter_input *merged;    /* the same */
+    size_t input_count;
+    iter_range *ranges; /* of all inputs */
+    size_t range_count;
+    size_t shared_bytes;
+    uint64_t unpaid; /* bytes since go_on() */
+
+    cask_run_writer *writer; /* of the output in hand; NULL: none */
+    uint64_t writer_id;
+    cask_slice last; /* the key that it had last */
+} compact_work;
+
+/* ---- Inputs ------------------------------------------------------------- */
+
+static uint64_t size_of(const cask_run_entry *entry)
+{
+    return RECORD_HEADER_SIZE + entry->key.size + entry->value.size;
+}
+
+static cask_status pay(compact_work *w, uint64_t bytes, cask_error *err)
+{
+    const compact_calls *calls = w->job->calls;
+    uint64_t unpaid = w->unpaid + bytes;
+
+    if (unpaid < calls->step_bytes) {
+        w->unpaid = unpaid;
+        return CASK_OK;
+    }
+    w->unpaid = 0;
+    return calls->go_on(calls->context, unpaid, err);
+}
+
+static cask_status input_seek(void *self, cask_run_seek how, cask_slice key,
+                              cask_run_entry *ret_entry, cask_error *err)
+{
+    compact_input *input = self;
+
+    return run_input_ops.seek(&input->run, how, key, ret_entry, err);
+}
+
+static cask_status input_next(void *self, cask_run_entry *ret_entry,
+                              cask_error *err)
+{
+    compact_input *input = self;
+    cask_status status = run_input_ops.next(&input->run, ret_entry, err);
+
+    return status == CASK_OK ? pay(input->work, size_of(ret_entry), err)
+                             : status;
+}
+
+static cask_status input_previous(void *self, cask_run_entry *ret_entry,
+                                  cask_error *err)
+{
+    compact_input *input = self;
+
+    return run_input_ops.previous(&input->run, ret_entry, err);
+}
+
+static const iter_input_ops input_ops = {input_seek, input_next,
+                                         input_previous};
+
+static const version_run *chosen(const compact_work *w, size_t index)
+{
+    return &w->job->version->runs[w->job->choices[index]];
+}
+
+static bool is_same_run(const version_run *a, const version_run *b)
+{
+    return a->level == b->level && a->run == b->run;
+}
+
+/* Bytes that all keys of the inputs begin with. */
+static size_t shared_of(const compact_work *w)
+{
+    cask_slice smallest = chosen(w, 0)->file->smallest;
+    cask_slice largest = chosen(w, 0)->file->largest;
+
+    for (size_t i = 1; i < w->job->plan->count; i++) {
+        const cask_run *file = chosen(w, i)->file;
+
+        if (key_compare(file->smallest, smallest) < 0) {
+            smallest = file->smallest;
+        }
+        if (key_compare(file->largest, largest) > 0) {
+            largest = file->largest;
+        }
+    }
+    return run_shared(smallest, largest);
+}
+
+static cask_status make_inputs(compact_work *w, cask_error *err)
+{
+    size_t count = w->job->plan->count;
+
+    w->parts = calloc(count, sizeof(*w->parts));
+    w->inputs = calloc(count, sizeof(*w->inputs));
+    w->merged = calloc(count, sizeof(*w->merged));
+    if (w->parts == NULL || w->inputs == NULL || w->merged == NULL) {
+        return fail_memory(err, count * sizeof(*w->inputs));
+    }
+    for (size_t i = 0; i < count; i++) {
+        const version_run *run = chosen(w, i);
+        compact_input *input;
+
+        w->parts[i] = (run_part){run->file, run->begin};
+        if (i == 0 || !is_same_run(run, chosen(w, i - 1))) {
+            input = &w->inputs[w->input_count];
+            input->work = w;
+            input->run.parts = &w->parts[i];
+            w->merged[w->input_count++] = (iter_input){
+                .ops = &input_ops, .self = input, .is_stable = true};
+        }
+        w->inputs[w->input_count - 1].run.count++;
+    }
+    w->shared_bytes = shared_of(w);
+    w->range_count = run_parts_count_ranges(w->parts, count);
+    if (w->range_count > 0) {
+        w->ranges = calloc(w->range_count, sizeof(*w->ranges));
+        if (w->ranges == NULL) {
+            return fail_memory(err, w->range_count * sizeof(*w->ranges));
+        }
+        w->range_count = run_parts_ranges(w->parts, count, w->ranges);
+    }
+    return CASK_OK;
+}
+
+/* ---- The edit ----------------------------------------------------------- */
+
+/* Which run the outputs are of: of inputs in their level the newest, which they
+ * replace; the one that they join; else a new one. A flush may have made newer
+ * runs meanwhile, but only in level 0, above inputs that are there. */
+static uint32_t target_run(const compact_job *job)
+{
+    const compaction_plan *plan = job->plan;
+
+    for (size_t i = 0; i < plan->count; i++) {
+        const version_run *run = &job->version->runs[job->choices[i]];
+
+        if (run->level == plan->target_level) {
+            return run->run;
+        }
+    }
+    for (size_t i = 0; i < job->version->count && plan->joins_run; i++) {
+        if (job->version->runs[i].level == plan->target_level) {
+            return job->version->runs[i].run;
+        }
+    }
+    return job->version->next_run;
+}
+
+static cask_status add(compact_work *w, const version_add *what,
+                       cask_error *err)
+{
+    compact_result *result = w->result;
+
+    if (result->edit.add_count == w->add_capacity) {
+        size_t capacity = 2 * w->add_capacity + 16;
+        version_add *adds =
+            realloc(result->adds, capacity * sizeof(*result->adds));
+
+        if (adds == NULL) {
+            return fail_memory(err, capacity * sizeof(*result->adds));
+        }
+        result->adds = adds;
+        w->add_capacity = capacity;
+    }
+    result->adds[result->edit.add_count++] = *what;
+    return CASK_OK;
+}
+
+/* Whether an input has records behind the keys that are taken. */
+static bool reaches_beyond(const compact_job *job, size_t index)
+{
+    const compaction_part *part = &job->facts->parts[job->choices[index]];
+
+    return job->plan->is_sweep && part->last_key >= job->plan->to_key;
+}
+
+static bool is_input(const compact_job *job, size_t index)
+{
+    size_t low = 0;
+    size_t high = job->plan->count;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+
+        if (job->choices[middle] < index) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return low < job->plan->count && job->choices[low] == index;
+}
+
+/* Whether a part that is no input belongs to a run of the sweep, and has to
+ * say so: nothing newer may get below it. */
+static bool must_begin(const compact_job *job, size_t index)
+{
+    const compaction_plan *plan = job->plan;
+    const compaction_part *part = &job->facts->parts[index];
+    bool is_swept = plan->is_sweep && part->level < COMPACTION_LAST &&
+                    (part->level > plan->first_sweep_level ||
+                     (part->level == plan->first_sweep_level &&
+                      part->run <= plan->first_sweep_run));
+
+    return is_swept && !part->is_begun && part->first_key >= plan->to_key &&
+           !is_input(job, index);
+}
+
+static void begin_at_upper(compact_work *w, uint64_t id)
+{
+    compact_result *result = w->result;
+
+    assert(w->upper.size > 0);
+    result->begins[result->edit.begin_count++] = (version_begin){id, w->upper};
+}
+
+static cask_status drop_inputs(compact_work *w, cask_error *err)
+{
+    const compact_job *job = w->job;
+    compact_result *result = w->result;
+
+    result->drops = calloc(job->plan->count, sizeof(*result->drops));
+    result->begins = calloc(job->version->count, sizeof(*result->begins));
+    if (result->drops == NULL || result->begins == NULL) {
+        return fail_memory(err, job->version->count * sizeof(*result->begins));
+    }
+    for (size_t i = 0; i < job->plan->count; i++) {
+        const version_run *run = chosen(w, i);
+
+        if (reaches_beyond(job, i)) {
+            begin_at_upper(w, run->id);
+        } else {
+            result->drops[result->edit.drop_count++] = run->id;
+        }
+    }
+    for (size_t i = 0; i < job->version->count; i++) {
+        if (must_begin(job, i)) {
+            begin_at_upper(w, job->version->runs[i].id);
+        }
+    }
+    return CASK_OK;
+}
+
+/* ---- Moves -------------------------------------------------------------- */
+
+static bool is_move(const compact_job *job)
+{
+    bool is_one = job->plan->is_move;
+
+    for (size_t i = 0; i < job->plan->count && is_one; i++) {
+        is_one = !reaches_beyond(job, i);
+    }
+    return is_one;
+}
+
+/* All inputs go, and come again where they are to be. */
+static cask_status move_inputs(compact_work *w, cask_error *err)
+{
+    cask_status status = CASK_OK;
+
+    for (size_t i = 0; i < w->job->plan->count && status == CASK_OK; i++) {
+        const version_run *run = chosen(w, i);
+        const version_add moved = {run->id, w->job->plan->target_level, w->run,
+                                   run->begin};
+
+        status = add(w, &moved, err);
+    }
+    return status;
+}
+
+/* ---- Outputs ------------------------------------------------------------ */
+
+static cask_status begin_output(compact_work *w, cask_error *err)
+{
+    const compact_calls *calls = w->job->calls;
+
+    return calls->begin_run(calls->context, &w->writer_id, &w->writer, err);
+}
+
+static cask_status end_output(compact_work *w, cask_error *err)
+{
+    const version_add output = {
+        .id = w->writer_id, .level = w->job->plan->target_level, .run = w->run};
+    cask_run_writer *writer = w->writer;
+    cask_status status;
+
+    if (writer == NULL) {
+        return CASK_OK;
+    }
+    w->writer = NULL;
+    /* Room in the list first: a file that is complete must be in it. */
+    status = add(w, &output, err);
+    if (status != CASK_OK) {
+        run_writer_abort(writer);
+        return status;
+    }
+    w->result->edit.add_count--;
+    status = run_writer_finish(writer, err);
+    if (status == CASK_OK) {
+        w->result->edit.add_count++;
+        w->result->outputs++;
+    }
+    return status;
+}
+
+static cask_status put(compact_work *w, const cask_run_entry *entry,
+                       cask_error *err)
+{
+    uint64_t before;
+    uint64_t written;
+    cask_status status = CASK_OK;
+
+    if (w->writer != NULL && w->range_count == 0 &&
+        run_output_size(&w->writer->output) >= w->job->plan->cut_bytes &&
+        key_compare(entry->key, w->last) != 0) {
+        status = end_output(w, err);
+    }
+    if (status == CASK_OK && w->writer == NULL) {
+        status = begin_output(w, err);
+    }
+    if (status != CASK_OK) {
+        return status;
+    }
+    before = run_output_size(&w->writer->output);
+    status = run_writer_add(w->writer, entry, err);
+    w->last = entry->key;
+    if (status == CASK_OK) {
+        written = run_output_size(&w->writer->output) - before;
+        w->result->bytes_written += written;
+        status = pay(w, written, err);
+    }
+    return status;
+}
+
+/* ---- Merging ------------------------------------------------------------ */
+
+/* What is left of the inputs within bounds. */
+typedef struct compact_span {
+    iter_bounds bounds;
+    iter_ranges *ranges;
+    iter_survivors *survivors;
+} compact_span;
+
+static void close_span(compact_span *span)
+{
+    iter_survivors_free(span->survivors);
+    iter_ranges_free(span->ranges);
+}
+
+static cask_status open_span(compact_work *w, compact_span *span,
+                             cask_error *err)
+{
+    const compact_job *job = w->job;
+    iter_survivors_options options = {.moments = job->moments,
+                                      .bounds = span->bounds,
+                                      .drop_tombstones =
+                                          job->plan->drop_tombstones,
+                                      .is_expired = job->calls->is_expired,
+                                      .context = job->calls->context,
+                                      .shared_bytes = w->shared_bytes};
+    cask_status status = CASK_OK;
+
+    span->ranges = NULL;
+    span->survivors = NULL;
+    if (w->range_count > 0) {
+        status = iter_ranges_create(w->ranges, w->range_count, job->moments,
+                                    &span->bounds, &span->ranges, err);
+        options.ranges = span->ranges;
+    }
+    if (status == CASK_OK) {
+        status = iter_survivors_create(w->merged, w->input_count, &options,
+                                       &span->survivors, err);
+    }
+    if (status != CASK_OK) {
+        close_span(span);
+    }
+    return status;
+}
+
+/* The end of the next output: where `upper` is, or before. */
+static cask_status find_cut(compact_work *w, iter_bounds bounds,
+                            cask_slice *ret_cut, cask_error *err)
+{
+    compact_span span = {.bounds = bounds};
+    const cask_run_entry *entry;
+    cask_slice last = NONE;
+    uint64_t bytes = 0;
+    cask_status status = open_span(w, &span, err);
+
+    *ret_cut = bounds.upper;
+    if (status != CASK_OK) {
+        return status;
+    }
+    for (;;) {
+        status = iter_survivors_next(span.survivors, &entry, err);
+        if (status != CASK_OK) {
+            break;
+        }
+        if (bytes >= w->job->plan->cut_bytes &&
+            key_compare(entry->key, last) != 0) {
+            *ret_cut = entry->key;
+            break;
+        }
+        bytes += size_of(entry);
+        last = entry->key;
+    }
+    close_span(&span);
+    return status == CASK_NOT_FOUND ? CASK_OK : status;
+}
+
+static void count(compact_work *w, const iter_survivors *survivors)
+{
+    iter_survivors_counts more = iter_survivors_count(survivors);
+    iter_survivors_counts *all = &w->result->counts;
+
+    all->read += more.read;
+    all->kept += more.kept;
+    all->deletes += more.deletes;
+    all->replaced += more.replaced;
+    all->hidden += more.hidden;
+    all->tombstones_gone += more.tombstones_gone;
+    all->expired += more.expired;
+    all->ranges_kept += more.ranges_kept;
+}
+
+static cask_status write_span(compact_work *w, iter_bounds bounds,
+                              cask_error *err)
+{
+    compact_span span = {.bounds = bounds};
+    const cask_run_entry *entry;
+    cask_status status = open_span(w, &span, err);
+
+    if (status != CASK_OK) {
+        return status;
+    }
+    while (status == CASK_OK) {
+        status = iter_survivors_next(span.survivors, &entry, err);
+        if (status == CASK_OK) {
+            status = put(w, entry, err);
+        }
+    }
+    count(w, span.survivors);
+    close_span(&span);
+    return status == CASK_NOT_FOUND ? end_output(w, err) : status;
+}
+
+static cask_status write_outputs(compact_work *w, cask_error *err)
+{
+    iter_bounds bounds = {.lower = NONE};
+    cask_slice cut = w->upper;
+    cask_status status = CASK_OK;
+
+    if (w->range_count == 0) {
+        bounds.upper = w->upper;
+        return write_span(w, bounds, err);
+    }
+    do {
+        bounds.lower = bounds.upper;
+        bounds.upper = w->upper;
+        status = find_cut(w, bounds, &cut, err);
+        bounds.upper = cut;
+        if (status == CASK_OK) {
+            status = write_span(w, bounds, err);
+        }
+    } while (status == CASK_OK && cut.data != w->upper.data);
+    return status;
+}
+
+/* ---- The whole ---------------------------------------------------------- */
+
+static void sum_up(compact_work *w)
+{
+    const compact_job *job = w->job;
+    compact_result *result = w->result;
+
+    for (size_t i = 0; i < job->plan->count; i++) {
+        result->bytes_read += job->facts->parts[job->choices[i]].bytes;
+        if (!reaches_beyond(job, i)) {
+            result->bytes_freed += chosen(w, i)->file->size;
+        }
+    }
+}
+
+static void give_up(compact_work *w)
+{
+    const compact_calls *calls = w->job->calls;
+    compact_result *result = w->result;
+
+    run_writer_abort(w->writer);
+    for (size_t i = 0; i < result->outputs; i++) {
+        calls->discard_run(calls->context, result->adds[i].id);
+    }
+    compact_result_free(result);
+}
+
+static cask_status carry_out(compact_work *w, cask_error *err)
+{
+    cask_status status;
+
+    if (is_move(w->job)) {
+        return move_inputs(w, err);
+    }
+    status = make_inputs(w, err);
+    if (status == CASK_OK) {
+        status = write_outputs(w, err);
+    }
+    if (status == CASK_OK) {
+        sum_up(w);
+    }
+    return status;
+}
+
+cask_status compact_job_run(const compact_job *job, compact_result *ret_result,
+                            cask_error *err)
+{
+    compact_result result = {.outputs = 0};
+    compact_work w = {.job = job, .result = &result, .run = target_run(job)};
+    cask_status status;
+
+    assert(job->plan->count > 0);
+    if (job->plan->is_sweep) {
+        w.upper = compact_facts_bound(job->facts, job->plan->to_key);
+    }
+    status = carry_out(&w, err);
+    if (status == CASK_OK) {
+        status = drop_inputs(&w, err);
+    }
+    if (status == CASK_OK) {
+        result.edit.adds = result.adds;
+        result.edit.drops = result.drops;
+        result.edit.begins = result.begins;
+        *ret_result = result;
+    } else {
+        give_up(&w);
+    }
+    free(w.parts);
+    free(w.inputs);
+    free(w.merged);
+    free(w.ranges);
+    return status;
+}
+
+void compact_result_free(compact_result *result)
+{
+    free(result->adds);
+    free(result->drops);
+    free(result->begins);
+    *result = (compact_result){.outputs = 0};
+}
