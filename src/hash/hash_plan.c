@@ -134,6 +134,8 @@ cask_status hash_plan(store_handle *store, merge_wish wish,
         .free_disk_bytes = UINT64_MAX,
         .open_ms = wish.is_asked || wish.is_late ? UINT64_MAX : thread->open_ms,
         .jitter_ms = thread->jitter_ms,
+        .idle_ms = wish.is_asked || wish.is_late ? UINT64_MAX
+                                                 : merge_turn_idle_ms(store),
         .all_below_id = wish.all_below_id,
         .below_id = wish.below_id,
         .is_in_window = wish.is_asked ||

@@ -120,6 +120,25 @@ static bool makes_room(store_handle *store, merge_wish wish)
     return helps;
 }
 
+/* Seal the active segment, as planned. On a disk that has no room for the next
+ * one it stays, and other segments are merged; CASK_NOT_FOUND: there are none,
+ * and whoever asked need not hear of it, if he was given some room before. */
+static cask_status seal_active(store_handle *store, merge_wish wish,
+                               const merge_plan *plan, merge_report *sum,
+                               cask_error *err)
+{
+    cask_status status = store_rotate(store, err);
+
+    if (status != CASK_NO_SPACE || !store_is_disk_full(err)) {
+        return status;
+    }
+    if (plan->count == 0 && wish.is_asked) {
+        sum->wait = MERGE_WAIT_NO_ROOM;
+        return CASK_NOT_FOUND;
+    }
+    return plan->count > 0 ? CASK_OK : status;
+}
+
 /* CASK_NOT_FOUND: nothing is to be merged. */
 static cask_status merge_once(store_handle *store, merge_wish wish,
                               merge_report *sum, cask_error *err)
@@ -135,7 +154,7 @@ static cask_status merge_once(store_handle *store, merge_wish wish,
     }
     status = hash_plan(store, wish, &p, err);
     if (status == CASK_OK && p.plan.seal_active && is_in_reach(store, wish)) {
-        status = store_rotate(store, err);
+        status = seal_active(store, wish, &p.plan, sum, err);
     }
     if (status == CASK_OK && p.plan.count > 0) {
         record.reason = p.plan.reason;

@@ -87,6 +87,34 @@ void merge_turn_renew(store_handle *store)
     store_merge_wake(store);
 }
 
+/* ---- Rest ---- */
+
+void merge_turn_watch(store_handle *store)
+{
+    region_merger *merger = merger_of(store);
+    uint64_t written = atomic_load(&store->region.header->bytes_written);
+
+    if (atomic_load(&merger->rest_bytes) != written ||
+        atomic_load(&merger->rest_since_ns) == 0) {
+        /* Of a thread that dies between the two nobody believes the time. */
+        atomic_store(&merger->rest_since_ns, now_of(store));
+        atomic_store(&merger->rest_bytes, written);
+    }
+}
+
+uint64_t merge_turn_idle_ms(const store_handle *store)
+{
+    const region_merger *merger = merger_of(store);
+    uint64_t seen = atomic_load(&merger->rest_bytes);
+    uint64_t since = atomic_load(&merger->rest_since_ns);
+    uint64_t now = now_of(store);
+
+    return seen == atomic_load(&store->region.header->bytes_written) &&
+                   since != 0 && now > since
+               ? (now - since) / NS_PER_MS
+               : 0;
+}
+
 /* ---- Threads ---- */
 
 /* False: the slot has none. */

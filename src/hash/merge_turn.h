@@ -37,6 +37,16 @@ void merge_turn_answer(store_handle *store, uint64_t state, merge_wait wait);
 /* Forget answers and pauses: settings have changed, or somebody asks. */
 void merge_turn_renew(store_handle *store);
 
+/* ---- Rest ---- */
+
+/* Look whether anything was written since the last look, of whichever thread.
+ * Called once a second by each. Cost: nothing, as long as nobody writes. */
+void merge_turn_watch(store_handle *store);
+
+/* Since when, by these looks, nothing was written; milliseconds, 0 if something
+ * was. */
+uint64_t merge_turn_idle_ms(const store_handle *store);
+
 /* ---- Threads ---- */
 
 /* What holds up merges that begin by themselves, of one thread. */

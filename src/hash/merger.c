@@ -180,6 +180,7 @@ static void run(void *argument)
     while (!atomic_load(&store->merger_stop)) {
         uint32_t wake = atomic_load(&shared->wake);
 
+        merge_turn_watch(store);
         look(m, is_woken);
         if (!atomic_load(&store->merger_stop)) {
             is_woken = store->os->ops->futex_wait(store->os, futex, wake,

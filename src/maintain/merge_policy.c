@@ -95,7 +95,7 @@ static bool fits(merge_policy *p, const merge_choice *choice)
     const merge_settings *settings = p->settings;
     const merge_plan *plan = p->plan;
     uint64_t writes = merge_write_bytes(p, choice) + plan->write_bytes;
-    uint64_t reads = merge_segment_of(p, choice)->bytes + plan->read_bytes;
+    uint64_t reads = merge_segment_of(p, choice)->bytes + p->input_bytes;
     uint64_t headers = (plan->count + 1) * SEGMENT_HEADER_SIZE;
 
     if (!has_room(p, writes + p->kept_bytes + choice->kept_bytes)) {
@@ -108,6 +108,16 @@ static bool fits(merge_policy *p, const merge_choice *choice)
                                 writes <= bite_bytes(p));
 }
 
+/* Bytes that a merge of it reads. Of one whose records have all expired nothing
+ * stays, as far as is known; its hint names its keys. */
+static uint64_t read_bytes(const merge_policy *p, const merge_segment *segment)
+{
+    bool is_unread =
+        !p->is_obscure && merge_is_expired(p->settings, p->moment, segment);
+
+    return is_unread ? 0 : segment->bytes;
+}
+
 static void take(merge_policy *p, size_t index)
 {
     merge_plan *plan = p->plan;
@@ -115,7 +125,8 @@ static void take(merge_policy *p, size_t index)
     const merge_segment *segment = merge_segment_of(p, &choice);
 
     choice.reason = most_urgent(still_due(p, &choice));
-    plan->read_bytes += segment->bytes;
+    p->input_bytes += segment->bytes;
+    plan->read_bytes += read_bytes(p, segment);
     plan->write_bytes += merge_write_bytes(p, &choice);
     plan->freed_bytes += choice.gain_bytes;
     p->kept_bytes += choice.kept_bytes;
@@ -139,7 +150,8 @@ static void give_back(merge_policy *p)
     if (p->fired & MERGE_BIT(ALL)) {
         choice->reasons = 0; /* nor is it left for later */
     }
-    plan->read_bytes -= merge_segment_of(p, choice)->bytes;
+    p->input_bytes -= merge_segment_of(p, choice)->bytes;
+    plan->read_bytes -= read_bytes(p, merge_segment_of(p, choice));
     plan->write_bytes -= merge_write_bytes(p, choice);
     plan->freed_bytes -= choice->gain_bytes;
     p->kept_bytes -= choice->kept_bytes;
@@ -203,24 +215,39 @@ static void select_segments(merge_policy *p)
 
 /* ---- Why not ---- */
 
-/* Whether sealing the active segment would let a merge free what is due. */
+/* Whether the sealed segments do not give what is due. */
+static bool is_space_due(const merge_policy *p)
+{
+    return (p->fired & (MERGE_BIT(AMPLIFICATION) | MERGE_BIT(DISK_SPACE))) &&
+           p->plan->left == 0 &&
+           (merge_is_amplified(p, 0) || merge_is_disk_low(p));
+}
+
+/* Whether sealing the active segment would let a merge free what is due. At
+ * rest it will not fill up by itself, so that its own triggers count as those
+ * of a sealed one do. */
 static bool is_active_due(const merge_policy *p)
 {
     uint64_t bytes = p->moment->total_bytes;
     uint64_t live_bytes = p->moment->live_bytes;
+    uint64_t dead_bytes;
 
-    if (!(p->fired & (MERGE_BIT(AMPLIFICATION) | MERGE_BIT(DISK_SPACE))) ||
-        p->plan->left > 0 ||
-        !(merge_is_amplified(p, 0) || merge_is_disk_low(p))) {
-        return false;
+    if (p->moment->all_below_id > 0) {
+        return false; /* who asks for all has sealed it */
     }
     for (size_t i = 0; i < p->count; i++) {
         bytes = less(bytes, p->segments[i].bytes);
         live_bytes = less(live_bytes, p->segments[i].live_bytes);
     }
-    return bytes > merge_tiny_bytes(p) &&
-           (double)less(bytes, live_bytes) * 100 >=
-               (double)bytes * p->settings->frag_threshold;
+    dead_bytes = less(bytes, live_bytes);
+    if (bytes <= merge_tiny_bytes(p)) {
+        return false;
+    }
+    return (is_space_due(p) &&
+            (double)dead_bytes * 100 >=
+                (double)bytes * p->settings->frag_threshold) ||
+           (merge_is_at_rest(p) &&
+            merge_dead_triggers(p, dead_bytes, bytes) != 0);
 }
 
 /* Nothing was chosen. */
@@ -258,7 +285,8 @@ static merge_wait why_nothing(const merge_policy *p)
     /* No trigger has a say in what is asked for as a whole: all is taken but
      * what is dead marks of syncs only. */
     if (is_gain && p->moment->all_below_id == 0) {
-        return MERGE_WAIT_BELOW_TRIGGERS;
+        return p->fired & MERGE_BIT(SEGMENT_COUNT) ? MERGE_WAIT_FULL
+                                                   : MERGE_WAIT_BELOW_TRIGGERS;
     }
     return is_quarantined ? MERGE_WAIT_QUARANTINED : MERGE_WAIT_NOTHING_TO_GAIN;
 }
@@ -298,6 +326,45 @@ static void decide(merge_policy *p)
 
 /* ---- The whole ---- */
 
+static void choose(merge_policy *p)
+{
+    p->total_bytes = p->moment->total_bytes;
+    p->live_bytes = p->moment->live_bytes;
+    p->free_bytes = p->moment->free_disk_bytes;
+    *p->plan = (merge_plan){.reason = MERGE_REASON_NONE};
+    merge_gains(p->settings, p->moment, p->segments, p->count, p->choices);
+    for (size_t i = 0; i < p->count; i++) {
+        p->is_obscure = p->is_obscure || p->segments[i].is_obscure;
+    }
+    merge_qualify(p);
+    select_segments(p);
+    decide(p);
+}
+
+/* Nothing is due. If something would be, were nobody writing, that is why. */
+static void look_ahead(const merge_policy *written)
+{
+    merge_moment later = *written->moment;
+    merge_plan plan;
+    merge_policy rested = {.settings = written->settings,
+                           .moment = &later,
+                           .segments = written->segments,
+                           .count = written->count,
+                           .choices = written->choices,
+                           .plan = &plan};
+
+    later.idle_ms = MERGE_REST_MS;
+    choose(&rested);
+    if (plan.count > 0 || plan.seal_active) {
+        *written->plan = (merge_plan){.reason = plan.reason,
+                                      .wait = MERGE_WAIT_REST,
+                                      .left = plan.left + plan.count};
+    } else if (plan.wait == MERGE_WAIT_WINDOW ||
+               plan.wait == MERGE_WAIT_FIRST_MINUTE) {
+        *written->plan = plan; /* for which it waits longer */
+    }
+}
+
 void merge_policy_choose(const merge_settings *settings,
                          const merge_moment *moment,
                          const merge_segment *segments, size_t count,
@@ -308,18 +375,15 @@ void merge_policy_choose(const merge_settings *settings,
                       .segments = segments,
                       .count = count,
                       .choices = choices,
-                      .plan = ret_plan,
-                      .total_bytes = moment->total_bytes,
-                      .live_bytes = moment->live_bytes,
-                      .free_bytes = moment->free_disk_bytes};
+                      .plan = ret_plan};
 
     assert(settings->segment_bytes > 0);
     assert(settings->segment_bytes <= settings->segment_max_bytes);
-    *ret_plan = (merge_plan){.reason = MERGE_REASON_NONE};
-    merge_gains(settings, moment, segments, count, choices);
-    merge_qualify(&p);
-    select_segments(&p);
-    decide(&p);
+    choose(&p);
+    if (ret_plan->count == 0 && ret_plan->left == 0 && !ret_plan->seal_active &&
+        moment->all_below_id == 0 && !merge_is_at_rest(&p)) {
+        look_ahead(&p);
+    }
 }
 
 const char *merge_reason_text(merge_reason reason)

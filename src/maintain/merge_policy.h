@@ -63,6 +63,11 @@ typedef struct merge_settings {
                                    segment_max_bytes */
 } merge_settings;
 
+/* A store that was not written to for so long is at rest: it is worth cleaning
+ * even if it is small. One that is written to would be merged again and again
+ * for a little space. */
+enum { MERGE_REST_MS = 10000 };
+
 /* Facts of the moment. */
 typedef struct merge_moment {
     uint64_t total_bytes;     /* of all segments that count: those given, the
@@ -74,6 +79,8 @@ typedef struct merge_moment {
                                  merge that somebody asked for */
     uint64_t jitter_ms;    /* random, once per open: stores of one machine must
                               not begin together */
+    uint64_t idle_ms;      /* since anything was written to the store;
+                              UINT64_MAX for a merge that somebody asked for */
     uint64_t all_below_id; /* not 0: everything is to be merged that has a
                               smaller id, whatever the triggers, the window
                               and the time since the open. Outputs have larger
@@ -115,7 +122,9 @@ typedef enum merge_reason {
     X(CLOCK, "the wall clock jumped, or it is too early to trust it")          \
     X(ACTIVE, "what could be freed is in the active segment")                  \
     X(FAILED, "the last one failed; it is tried again later")                  \
-    X(CANCELLED, "it was cancelled less than a minute ago")
+    X(CANCELLED, "it was cancelled less than a minute ago")                    \
+    X(REST, "it is merged when nothing was written for 10 s")                  \
+    X(FULL, "above max_segments, but all are too full to be joined")
 
 typedef enum merge_wait {
 #define MERGE_WAIT_ENUM(name, text) MERGE_WAIT_##name,
@@ -147,7 +156,8 @@ typedef struct merge_plan {
     /* The active segment holds most of what could be freed: seal it, so that
      * it can be merged. May come with or without a merge. */
     bool seal_active;
-    uint64_t read_bytes; /* expected cost of what was chosen */
+    uint64_t read_bytes; /* expected cost of what was chosen: segments that
+                            expire as a whole go unread */
     uint64_t write_bytes;
     uint64_t freed_bytes; /* expected, net of what is written */
 } merge_plan;

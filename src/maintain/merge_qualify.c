@@ -21,7 +21,8 @@
 enum {
     FIRST_MINUTE_MS = 60 * 1000,
     RESERVE_SEGMENTS = 4, /* so many segments free: disk space is not low */
-    SMALL_SHARE = 4       /* above a quarter of the largest none is small */
+    SMALL_SHARE = 4,      /* above a quarter of the largest none is small */
+    TINY_AT_REST = 64 << 10
 };
 
 static uint64_t less(uint64_t from, uint64_t what)
@@ -45,22 +46,34 @@ uint64_t merge_small_bytes(const merge_policy *p)
     return small_of(p, p->settings->segment_bytes);
 }
 
-uint64_t merge_tiny_bytes(const merge_policy *p)
+static uint64_t tiny_when_written(const merge_policy *p)
 {
     return small_of(p, p->settings->segment_max_bytes);
+}
+
+bool merge_is_at_rest(const merge_policy *p)
+{
+    return p->moment->idle_ms >= MERGE_REST_MS;
+}
+
+uint64_t merge_tiny_bytes(const merge_policy *p)
+{
+    uint64_t bytes = tiny_when_written(p);
+
+    return merge_is_at_rest(p) && bytes > TINY_AT_REST ? TINY_AT_REST : bytes;
 }
 
 /* Whether so many bytes are more than `factor` times what lives in them. */
 static bool is_above(const merge_policy *p, uint64_t bytes, double factor)
 {
     return p->settings->max_space_amplification > 0 &&
-           p->moment->total_bytes > merge_tiny_bytes(p) &&
            (double)bytes > factor * (double)p->live_bytes;
 }
 
 bool merge_is_amplified(const merge_policy *p, uint64_t spare_bytes)
 {
-    return is_above(p, p->total_bytes + spare_bytes,
+    return p->moment->total_bytes > merge_tiny_bytes(p) &&
+           is_above(p, p->total_bytes + spare_bytes,
                     p->settings->max_space_amplification);
 }
 
@@ -69,14 +82,22 @@ bool merge_is_disk_low(const merge_policy *p)
     return p->free_bytes < p->settings->segment_max_bytes * RESERVE_SEGMENTS;
 }
 
+static bool is_percent(uint64_t gain_bytes, uint64_t data_bytes,
+                       uint32_t percent)
+{
+    return gain_bytes > 0 &&
+           (double)gain_bytes * 100 >= (double)data_bytes * percent;
+}
+
+static uint64_t data_of(const merge_policy *p, const merge_choice *choice)
+{
+    return less(merge_segment_of(p, choice)->bytes, SEGMENT_HEADER_SIZE);
+}
+
 static bool gains_percent(const merge_policy *p, const merge_choice *choice,
                           uint32_t percent)
 {
-    uint64_t data =
-        less(merge_segment_of(p, choice)->bytes, SEGMENT_HEADER_SIZE);
-
-    return choice->gain_bytes > 0 &&
-           (double)choice->gain_bytes * 100 >= (double)data * percent;
+    return is_percent(choice->gain_bytes, data_of(p, choice), percent);
 }
 
 bool merge_is_worth_it(const merge_policy *p, const merge_choice *choice)
@@ -99,26 +120,32 @@ static bool is_in_reach(const merge_policy *p, const merge_segment *segment)
     return !segment->is_quarantined && (limit == 0 || segment->id < limit);
 }
 
+uint32_t merge_dead_triggers(const merge_policy *p, uint64_t gain_bytes,
+                             uint64_t data_bytes)
+{
+    uint32_t percent = p->settings->frag_merge_trigger;
+    uint32_t fired = 0;
+
+    if (percent > 0 && is_percent(gain_bytes, data_bytes, percent)) {
+        fired |= MERGE_BIT(FRAGMENTATION);
+    }
+    if (reaches(gain_bytes, p->settings->dead_bytes_merge_trigger)) {
+        fired |= MERGE_BIT(DEAD_BYTES);
+    }
+    return fired;
+}
+
 static uint32_t triggers_of(const merge_policy *p, const merge_choice *choice)
 {
-    const merge_settings *settings = p->settings;
     const merge_segment *segment = merge_segment_of(p, choice);
-    uint32_t fired = 0;
 
     if (!is_in_reach(p, segment) || !merge_is_worth_it(p, choice)) {
         return 0;
     }
-    if (merge_is_expired(settings, p->moment, segment)) {
+    if (merge_is_expired(p->settings, p->moment, segment)) {
         return MERGE_BIT(EXPIRED);
     }
-    if (settings->frag_merge_trigger > 0 &&
-        gains_percent(p, choice, settings->frag_merge_trigger)) {
-        fired |= MERGE_BIT(FRAGMENTATION);
-    }
-    if (reaches(choice->gain_bytes, settings->dead_bytes_merge_trigger)) {
-        fired |= MERGE_BIT(DEAD_BYTES);
-    }
-    return fired;
+    return merge_dead_triggers(p, choice->gain_bytes, data_of(p, choice));
 }
 
 uint64_t merge_patience_ms(const merge_policy *p)
@@ -139,6 +166,7 @@ static uint32_t fire_urgent(const merge_policy *p)
         fired |= MERGE_BIT(DISK_SPACE);
     }
     if (p->moment->is_in_window &&
+        p->moment->total_bytes > tiny_when_written(p) &&
         is_above(p, p->total_bytes,
                  2 * p->settings->max_space_amplification - 1)) {
         fired |= MERGE_BIT(AMPLIFICATION);

@@ -21,15 +21,17 @@ typedef struct merge_policy {
     size_t count;
     merge_choice *choices; /* of all segments, in changing order */
     merge_plan *plan;
-    uint32_t fired; /* triggers, MERGE_BIT()s */
-    bool is_urgent; /* no window and no patience holds them up */
+    uint32_t fired;  /* triggers, MERGE_BIT()s */
+    bool is_urgent;  /* no window and no patience holds them up */
+    bool is_obscure; /* some segment is: every tombstone is kept */
 
     /* As they will be after what has been chosen so far. */
     uint64_t total_bytes;
     uint64_t live_bytes;
     uint64_t free_bytes;
-    uint64_t kept_bytes; /* tombstones that may have to be copied besides */
-    size_t no_room;      /* segments that the disk has no room to copy */
+    uint64_t kept_bytes;  /* tombstones that may have to be copied besides */
+    uint64_t input_bytes; /* of what was chosen, read or not */
+    size_t no_room;       /* segments that the disk has no room to copy */
 } merge_policy;
 
 /* Find the triggers that fire; then give every choice its reasons and bring
@@ -49,8 +51,17 @@ uint64_t merge_patience_ms(const merge_policy *p);
 /* Below this a file is small; bytes. */
 uint64_t merge_small_bytes(const merge_policy *p);
 
-/* Below this a store, or its active segment, is not worth a thought; bytes. */
+/* Below this a store, or its active segment, is not worth a thought; bytes.
+ * Much less if the store is at rest: one merge cleans it for long then. */
 uint64_t merge_tiny_bytes(const merge_policy *p);
+
+/* Whether nobody writes. */
+bool merge_is_at_rest(const merge_policy *p);
+
+/* Whether a segment with so much to gain of `data_bytes` bytes of records is
+ * above frag_merge_trigger or dead_bytes_merge_trigger; MERGE_BIT()s. */
+uint32_t merge_dead_triggers(const merge_policy *p, uint64_t gain_bytes,
+                             uint64_t data_bytes);
 
 /* Bytes that a merge of it writes. */
 uint64_t merge_write_bytes(const merge_policy *p, const merge_choice *choice);

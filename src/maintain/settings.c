@@ -40,7 +40,8 @@ static const setting table[] = {
     ROW(small_file_threshold, BYTES, 10 * MIB, 0, GIB,
         "segments below it, or below a quarter of a full segment if that is "
         "less, are small, and put together; a store that is not larger than "
-        "that is not kept within max_space_amplification"),
+        "that is not kept within max_space_amplification while it is written "
+        "to"),
     ROW(max_merge_size, BYTES, 100 * GIB, MIB, 1024 * TIB,
         "what one step of a merge reads at most, if that is less than 1 GiB; "
         "0: no limit but that"),

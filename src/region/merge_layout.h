@@ -91,6 +91,10 @@ typedef struct region_merger {
     /* 1: a process that wrote has died, and may have left files that nobody
      * knows of; see store_sweep(). */
     _Atomic uint32_t sweep;
+    /* Since when, monotonic, `bytes_written` of the region has been as it was
+     * at the last look; the time is stored first. */
+    _Atomic uint64_t rest_bytes;
+    _Atomic uint64_t rest_since_ns;
 
     /* How fast a merge goes; see hash/hash_pace.h. Written by who merges. */
     alignas(64) _Atomic uint64_t paid_until_ns; /* monotonic; the bucket */

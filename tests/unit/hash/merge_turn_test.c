@@ -428,6 +428,57 @@ static void test_the_first_that_may_merge_answers_for_all(void **state)
     atomic_store(&own->merges, 0);
 }
 
+static void test_what_is_asked_for_is_due_but_for_a_pause(void **state)
+{
+    handle *h = *state;
+    store_handle *store = h->db->store;
+    region_process *own = &store->region.processes[store->process_slot];
+    cask_merge_state now;
+
+    put_all(h, 1);
+    put_thread(own, h, 7000, 0);
+    assert_false(state_of(h).due); /* there is nothing to gain */
+    assert_int_equal(merge_wish_ask(store, 1000000, NULL), CASK_OK);
+    now = state_of(h);
+    assert_true(now.asked && now.due);
+    assert_string_equal(now.reason, "it was asked for");
+    merge_turn_note(store, CASK_IO);
+    now = state_of(h);
+    assert_true(now.asked && !now.due);
+    assert_string_equal(now.reason,
+                        "the last one failed; it is tried again later");
+    atomic_store(&own->merges, 0);
+}
+
+static void test_idle_since_the_last_look_that_found_something_new(void **state)
+{
+    handle *h = *state;
+    store_handle *store = h->db->store;
+    region_merger *words = &store->region.header->merger;
+
+    assert_int_equal(merge_turn_idle_ms(store), 0); /* nobody has looked */
+    merge_turn_watch(store);
+    atomic_fetch_sub(&words->rest_since_ns, UINT64_C(20000000000));
+    assert_in_range(merge_turn_idle_ms(store), 20000, 60000);
+    merge_turn_watch(store);
+    assert_in_range(merge_turn_idle_ms(store), 20000, 60000);
+    put_text(h, "key", "value");
+    assert_int_equal(merge_turn_idle_ms(store), 0);
+    merge_turn_watch(store);
+    assert_in_range(merge_turn_idle_ms(store), 0, 10000);
+    /* A merge writes nothing, in this sense; nor do gets. */
+    atomic_fetch_sub(&words->rest_since_ns, UINT64_C(20000000000));
+    assert_int_equal(
+        cask_merge(h->db, &(cask_merge_options){.all = true}, NULL, NULL),
+        CASK_OK);
+    check_text(h, "key", "value");
+    merge_turn_watch(store);
+    assert_in_range(merge_turn_idle_ms(store), 20000, 60000);
+    delete_text(h, "key");
+    merge_turn_watch(store);
+    assert_in_range(merge_turn_idle_ms(store), 0, 10000);
+}
+
 static void test_what_nobody_takes_is_told_and_can_be_done_here(void **state)
 {
     handle *h = *state;
@@ -506,6 +557,12 @@ int main(void)
         cmocka_unit_test_setup_teardown(
             test_the_first_that_may_merge_answers_for_all, small_segments,
             handle_teardown),
+        cmocka_unit_test_setup_teardown(
+            test_what_is_asked_for_is_due_but_for_a_pause, small_segments,
+            handle_teardown),
+        cmocka_unit_test_setup_teardown(
+            test_idle_since_the_last_look_that_found_something_new,
+            small_segments, handle_teardown),
         cmocka_unit_test_setup_teardown(
             test_what_nobody_takes_is_told_and_can_be_done_here, small_segments,
             handle_teardown),

@@ -48,6 +48,7 @@ typedef struct policy_row {
     unsigned active_dead_percent;
     unsigned free_mib;
     unsigned open_s;
+    unsigned idle_s; /* since anything was written; 0: just now */
     unsigned jitter_s;
     unsigned all_below;
     unsigned below;
@@ -104,9 +105,46 @@ static const policy_row rows[] = {
     {"what is dead is in the only, active segment", "!", NONE,
      MERGE_WAIT_ACTIVE, .facts = {{0}}, .amplification = 1.5, .active_mib = 200,
      .active_dead_percent = 80},
-    {"a small store may be as it likes", "", NONE, MERGE_WAIT_NOTHING_TO_GAIN,
+    {"a small store may be as it likes while it is written to", "", NONE,
+     MERGE_WAIT_REST, .facts = {{4, 100, 9, ""}}, .amplification = 1.5,
+     .active_mib = 4, .active_dead_percent = 100},
+    {"until it is at rest", "!", NONE, MERGE_WAIT_ACTIVE,
      .facts = {{4, 100, 9, ""}}, .amplification = 1.5, .active_mib = 4,
-     .active_dead_percent = 100},
+     .active_dead_percent = 100, .idle_s = 10},
+    {"one that needs no merge waits for nothing", "", NONE,
+     MERGE_WAIT_NOTHING_TO_GAIN, .facts = {{4, 100, 9, ""}},
+     .amplification = 1.5, .active_mib = 4, .active_dead_percent = 10},
+    {"half of a small segment", "", MERGE_REASON_AMPLIFICATION, MERGE_WAIT_REST,
+     .facts = {{4, 45, 9, ""}}, .amplification = 1.5, .idle_s = 9},
+    {"at rest", "1", MERGE_REASON_AMPLIFICATION, GO, .facts = {{4, 45, 9, ""}},
+     .amplification = 1.5, .idle_s = 10},
+    {"at rest without a limit", "", NONE, MERGE_WAIT_BELOW_TRIGGERS,
+     .facts = {{4, 45, 9, ""}}, .idle_s = 10},
+    {"at rest the first minute holds", "", MERGE_REASON_AMPLIFICATION,
+     MERGE_WAIT_FIRST_MINUTE, .facts = {{4, 45, 9, ""}}, .amplification = 1.5,
+     .idle_s = 10, .open_s = 59},
+    {"and jitter", "", NONE, MERGE_WAIT_FIRST_MINUTE, .facts = {{0}},
+     .amplification = 1.5, .active_mib = 4, .active_dead_percent = 100,
+     .idle_s = 10, .open_s = 60, .jitter_s = 1},
+    {"and the window", "", MERGE_REASON_AMPLIFICATION, MERGE_WAIT_WINDOW,
+     .facts = {{4, 45, 9, ""}}, .amplification = 1.5, .idle_s = 10,
+     .is_outside = true},
+    {"what holds it up longer is told", "", MERGE_REASON_AMPLIFICATION,
+     MERGE_WAIT_WINDOW, .facts = {{4, 45, 9, ""}}, .amplification = 1.5,
+     .is_outside = true},
+    {"at rest the active segment is as good as sealed", "!", NONE,
+     MERGE_WAIT_ACTIVE, .facts = {{256, 100, 9, ""}}, .amplification = 1.5,
+     .active_mib = 30, .active_dead_percent = 60, .idle_s = 10},
+    {"it may fill up while it is written to", "", NONE, MERGE_WAIT_REST,
+     .facts = {{256, 100, 9, ""}}, .amplification = 1.5, .active_mib = 30,
+     .active_dead_percent = 60},
+    {"below the triggers of a sealed one it stays", "", NONE,
+     MERGE_WAIT_NOTHING_TO_GAIN, .facts = {{256, 100, 9, ""}},
+     .amplification = 1.5, .active_mib = 30, .active_dead_percent = 59,
+     .idle_s = 10},
+    {"all at rest: the active segment was sealed by who asked", "1",
+     MERGE_REASON_ALL, GO, .facts = {{100, 20, 9, ""}}, .active_mib = 30,
+     .active_dead_percent = 100, .all_below = 2, .idle_s = 10},
     {"merge first, then seal", "1!", MERGE_REASON_AMPLIFICATION, GO,
      .facts = {{256, 42, 9, ""}}, .amplification = 1.2, .active_mib = 250,
      .active_dead_percent = 80},
@@ -201,6 +239,9 @@ static const policy_row rows[] = {
      .max_segments = 3},
     {"one too many, all of them large", "", NONE, MERGE_WAIT_NOTHING_TO_GAIN,
      .facts = {{256, 100, 9, ""}, {200, 100, 9, ""}, {100, 100, 9, ""}},
+     .max_segments = 2},
+    {"one too many, and a little to gain in each", "", NONE, MERGE_WAIT_FULL,
+     .facts = {{256, 80, 9, ""}, {200, 80, 9, ""}, {256, 80, 9, ""}},
      .max_segments = 2},
 
     {"wholly expired", "1", MERGE_REASON_EXPIRED, GO,
@@ -397,6 +438,7 @@ static question make_question(const policy_row *row)
     if (row->free_mib > 0) {
         q.moment.free_disk_bytes = MIB(row->free_mib);
     }
+    q.moment.idle_ms = (uint64_t)row->idle_s * 1000;
     if (row->open_s > 0) {
         q.moment.open_ms = (uint64_t)row->open_s * 1000;
     }
@@ -499,19 +541,23 @@ static void test_plans_add_up(void **state)
         merge_plan plan = ask(&q, choices);
         merge_reason reason = MERGE_REASON_SMALL;
         uint64_t read_bytes = 0;
+        uint64_t unread_bytes = 0;
         uint64_t gain_bytes = 0;
 
         for (size_t c = 0; c < plan.count; c++) {
             read_bytes += q.segments[choices[c].index].bytes;
+            unread_bytes += choices[c].reason == MERGE_REASON_EXPIRED
+                                ? q.segments[choices[c].index].bytes
+                                : 0;
             gain_bytes += choices[c].gain_bytes;
             assert_int_not_equal(choices[c].reason, MERGE_REASON_NONE);
             reason = choices[c].reason < reason ? choices[c].reason : reason;
         }
-        assert_int_equal(plan.read_bytes, read_bytes);
+        assert_int_equal(plan.read_bytes + unread_bytes, read_bytes);
         assert_int_equal(plan.freed_bytes, gain_bytes);
         assert_int_equal(plan.write_bytes + plan.count * SEGMENT_HEADER_SIZE +
                              plan.freed_bytes,
-                         plan.read_bytes);
+                         read_bytes);
         assert_int_equal(plan.wait == MERGE_WAIT_NONE, plan.count > 0);
         assert_int_equal(plan.wait == MERGE_WAIT_FIRST_MINUTE,
                          plan.wait_ms > 0);
@@ -520,6 +566,59 @@ static void test_plans_add_up(void **state)
         }
         assert_true(plan.count + plan.left <= q.count);
     }
+}
+
+/* One that is read beside one that is not; what may be read in a step counts
+ * both. */
+static void test_expired_segments_are_not_read(void **state)
+{
+    const policy_row row = {.facts = {{100, 100, 101, ""}, {100, 30, 1, ""}},
+                            .expiry_s = 100};
+    question q = make_question(&row);
+    merge_choice choices[SEGMENTS];
+    merge_plan plan = ask(&q, choices);
+
+    (void)state;
+    assert_int_equal(plan.count, 2);
+    assert_int_equal(plan.read_bytes, q.segments[1].bytes);
+    q.settings.max_merge_size = MIB(150);
+    assert_int_equal(ask(&q, choices).count, 1);
+    q.settings.max_merge_size = 0;
+    /* Beside what nobody knows every tombstone stays: what is to become one is
+     * read. */
+    q.segments[1].is_obscure = true;
+    plan = ask(&q, choices);
+    assert_int_equal(plan.count, 2);
+    assert_int_equal(plan.read_bytes,
+                     q.segments[0].bytes + q.segments[1].bytes);
+}
+
+static void test_a_store_of_64_kib_is_never_cleaned(void **state)
+{
+    const policy_row row = {.facts = {{0}}, .amplification = 1.5, .idle_s = 60};
+    question q = make_question(&row);
+    merge_choice choices[SEGMENTS];
+
+    (void)state;
+    q.moment.total_bytes = 64 << 10;
+    assert_false(ask(&q, choices).seal_active);
+    q.moment.total_bytes++;
+    assert_true(ask(&q, choices).seal_active);
+}
+
+/* However dead: a store may be opened each second. */
+static void test_a_small_store_at_rest_is_not_urgent(void **state)
+{
+    const policy_row row = {.facts = {{9, 1, 9, ""}},
+                            .amplification = 1.5,
+                            .open_s = 1,
+                            .idle_s = 60};
+    question q = make_question(&row);
+    merge_choice choices[SEGMENTS];
+    merge_plan plan = ask(&q, choices);
+
+    (void)state;
+    assert_int_equal(plan.wait, MERGE_WAIT_FIRST_MINUTE);
 }
 
 static void test_first_minute_is_told_to_the_millisecond(void **state)
@@ -544,6 +643,9 @@ int main(void)
         cmocka_unit_test(test_choices),
         cmocka_unit_test(test_order_of_facts_does_not_matter),
         cmocka_unit_test(test_plans_add_up),
+        cmocka_unit_test(test_expired_segments_are_not_read),
+        cmocka_unit_test(test_a_store_of_64_kib_is_never_cleaned),
+        cmocka_unit_test(test_a_small_store_at_rest_is_not_urgent),
         cmocka_unit_test(test_first_minute_is_told_to_the_millisecond),
     };
 

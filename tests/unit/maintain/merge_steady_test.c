@@ -222,6 +222,35 @@ static void test_store_without_keys_becomes_empty(void **state)
     toy_close(store);
 }
 
+/* With files so large that all is in the active one, which is small: whatever
+ * share of it is dead, nobody writes any more. */
+static void test_a_small_store_at_rest_is_cleaned_once(void **state)
+{
+    (void)state;
+    for (uint32_t share = 0; share <= 10; share++) {
+        toy_store *store = toy_open(KEYS, UINT64_C(256) << 20);
+
+        for (uint32_t key = 0; key < KEYS; key++) {
+            toy_put(store, key);
+        }
+        for (uint32_t key = 0; key < KEYS / 10 * share; key++) {
+            toy_delete(store, key);
+        }
+        assert_int_equal(toy_work(store), 0); /* it was written to just now */
+        store->moment.idle_ms = MERGE_REST_MS;
+        assert_in_range(toy_work(store), 0, 3);
+        assert_int_equal(toy_work(store), 0);
+        assert_int_equal(store->idle_merges, 0);
+        /* Less than 40 % of the active one may be dead. */
+        assert_true((double)store->total_bytes <=
+                    (double)store->live_bytes / 0.6 + 65536);
+        print_message("%u %% deleted: %u tombstones stay, %u merges\n",
+                      10 * share, (unsigned)toy_tombstones(store),
+                      (unsigned)store->merges);
+        toy_close(store);
+    }
+}
+
 /* Tombstones whose puts went long ago: nothing tells that they are not needed
  * but a merge that looks. */
 static void test_tombstones_that_hide_nothing_go(void **state)
@@ -359,6 +388,7 @@ int main(void)
         cmocka_unit_test(test_skewed_overwrites_stay_within_space_and_writes),
         cmocka_unit_test(test_tombstones_of_short_lived_keys_go),
         cmocka_unit_test(test_store_without_keys_becomes_empty),
+        cmocka_unit_test(test_a_small_store_at_rest_is_cleaned_once),
         cmocka_unit_test(test_tombstones_that_hide_nothing_go),
         cmocka_unit_test(test_needed_tombstones_are_not_merged_for_ever),
         cmocka_unit_test(test_puts_and_deletions_stay_within_space),
