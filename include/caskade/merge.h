@@ -95,8 +95,9 @@ typedef struct cask_merge_state {
     uint64_t rate_bytes; /* read and written per second, while it copies */
     bool due;            /* some handle, in whichever process, will begin a
                             merge by policy now: its first minute is over, and
-                            merge_window is open. With `threads` 0 it is what a
-                            handle would say that has long been open */
+                            merge_window is open; or do one that is `asked`
+                            for. With `threads` 0 it is what a handle would say
+                            that has long been open */
     char reason[64]; /* why; or, if none will, what keeps the handle that could
                         begin first from it. If it is `asked` and `threads` is
                         0: that nobody will do it, and why */

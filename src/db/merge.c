@@ -94,13 +94,20 @@ static const char *text_of(const merge_plan *plan)
                            : merge_wait_text(plan->wait);
 }
 
-/* What was started may be left over by threads that are gone. */
-static void explain_wish(cask_merge_state *state)
+/* What was started is done whatever the policy says, after a pause that a
+ * failure has made; it may be left over by threads that are gone. */
+static void explain_wish(cask_merge_state *state, merge_wait why)
 {
-    if (state->asked && state->threads == 0) {
-        state->due = false;
-        (void)snprintf(state->reason, sizeof(state->reason),
-                       "it was asked for, but no open handle has auto_merge");
+    bool is_paused = state->paused_ms > 0 && why == MERGE_WAIT_FAILED;
+
+    if (state->asked) {
+        state->due = state->threads > 0 && !is_paused;
+        (void)snprintf(state->reason, sizeof(state->reason), "%s",
+                       state->threads == 0
+                           ? "it was asked for, but no open handle has "
+                             "auto_merge"
+                       : is_paused ? merge_wait_text(why)
+                                   : "it was asked for");
     }
 }
 
@@ -129,7 +136,7 @@ static cask_status explain(const cask_db *db, cask_merge_state *state,
                        p.plan.count > 0 && state->paused_ms > 0
                            ? merge_wait_text(why)
                            : text_of(&p.plan));
-        explain_wish(state);
+        explain_wish(state, why);
     }
     hash_plan_free(&p);
     return status;
