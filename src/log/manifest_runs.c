@@ -296,34 +296,44 @@ cask_status manifest_encode_change(const manifest_change *change,
     return status;
 }
 
+/* Decode and apply, as a load does. */
+static cask_status apply_encoded(manifest_state *manifest, const uint8_t *bytes,
+                                 manifest_edit *edits, size_t count,
+                                 cask_error *err)
+{
+    for (size_t i = 0; i < count; i++) {
+        const size_t at = i * MANIFEST_EDIT_SIZE;
+        cask_status status = manifest_edit_decode(
+            bytes + at, MANIFEST_NAME, (manifest_seed){0, at}, &edits[i], err);
+
+        if (status != CASK_OK) {
+            return status;
+        }
+    }
+    return manifest_apply_runs(manifest, edits, count - 1, &edits[count - 1],
+                               err);
+}
+
 /* By the edits that it is written as, so that what can be written can be read.
  */
 cask_status manifest_change_runs(manifest_state *manifest,
                                  const manifest_change *change, cask_error *err)
 {
     cask_buffer bytes = {0};
-    manifest_edit *edits = NULL;
-    size_t count = 0;
     cask_status status = manifest_encode_change(change, (manifest_seed){0, 0},
                                                 manifest->number, &bytes, err);
 
     if (status == CASK_OK) {
-        count = bytes.size / MANIFEST_EDIT_SIZE;
-        edits = calloc(count, sizeof(*edits));
-        status =
-            edits == NULL ? fail_memory(err, count * sizeof(*edits)) : CASK_OK;
-    }
-    for (size_t i = 0; i < count && status == CASK_OK; i++) {
-        const size_t at = i * MANIFEST_EDIT_SIZE;
+        size_t count = bytes.size / MANIFEST_EDIT_SIZE;
+        manifest_edit *edits = calloc(count, sizeof(*edits));
 
-        status = manifest_edit_decode((uint8_t *)bytes.data + at, MANIFEST_NAME,
-                                      (manifest_seed){0, at}, &edits[i], err);
+        if (edits == NULL) {
+            status = fail_memory(err, count * sizeof(*edits));
+        } else {
+            status = apply_encoded(manifest, bytes.data, edits, count, err);
+        }
+        free(edits);
     }
-    if (status == CASK_OK) {
-        status = manifest_apply_runs(manifest, edits, count - 1,
-                                     &edits[count - 1], err);
-    }
-    free(edits);
     cask_buffer_free(&bytes);
     return status;
 }

@@ -9,6 +9,8 @@
 #include "base/key_order.h"
 #include "tree/version_work.h"
 
+enum { POINTER_BYTES = sizeof(void *) };
+
 /* ---- Open runs ----------------------------------------------------------- */
 
 /* Index of the first whose id is not less. */
@@ -35,16 +37,16 @@ static cask_status insert(versions *self, size_t at, open_run *run,
     if (self->opened_count == self->opened_capacity) {
         size_t capacity =
             self->opened_capacity == 0 ? 16 : self->opened_capacity * 2;
-        void *grown = realloc(self->opened, capacity * sizeof(*self->opened));
+        void *grown = realloc(self->opened, capacity * POINTER_BYTES);
 
         if (grown == NULL) {
-            return fail_memory(err, capacity * sizeof(*self->opened));
+            return fail_memory(err, capacity * POINTER_BYTES);
         }
         self->opened = grown;
         self->opened_capacity = capacity;
     }
     memmove(&self->opened[at + 1], &self->opened[at],
-            (self->opened_count - at) * sizeof(*self->opened));
+            (self->opened_count - at) * POINTER_BYTES);
     self->opened[at] = run;
     self->opened_count++;
     return CASK_OK;
@@ -61,7 +63,7 @@ static void dereference(versions *self, open_run *run)
     at = place_of(self, run->id);
     self->opened_count--;
     memmove(&self->opened[at], &self->opened[at + 1],
-            (self->opened_count - at) * sizeof(*self->opened));
+            (self->opened_count - at) * POINTER_BYTES);
     run_close(run->file);
     free(run);
 }
@@ -109,7 +111,8 @@ static cask_status reference(versions *self, const manifest_run *listed,
     }
     run = calloc(1, sizeof(*run));
     if (run == NULL) {
-        return fail_memory(err, sizeof(*run));
+        (void)fail_memory(err, sizeof(*run));
+        return CASK_NO_MEMORY;
     }
     run->id = listed->id;
     run->references = 1;
@@ -279,11 +282,13 @@ static cask_status open_runs(versions *self, version_slot *slot,
     size_t count = manifest->run_count;
     cask_status status;
 
+    slot->opened_count = 0;
     slot->runs = calloc(count + 1, sizeof(*slot->runs));
     slot->groups = calloc(count + 1, sizeof(*slot->groups));
-    slot->opened = calloc(count + 1, sizeof(*slot->opened));
+    slot->opened = calloc(count + 1, POINTER_BYTES);
     if (slot->runs == NULL || slot->groups == NULL || slot->opened == NULL) {
-        return fail_memory(err, (count + 1) * sizeof(*slot->runs));
+        (void)fail_memory(err, (count + 1) * sizeof(*slot->runs));
+        return CASK_NO_MEMORY;
     }
     status = copy_begins(slot, manifest, err);
     for (size_t i = 0; i < count && status == CASK_OK; i++) {

@@ -33,6 +33,7 @@ struct version_slot {
     size_t opened_count;
 };
 
+/* Its mutex comes before the maintenance lock. */
 struct versions {
     store_handle *store;
     _Atomic(version_slot *) current; /* NULL: none is open */
