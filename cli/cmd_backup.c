@@ -64,9 +64,10 @@ static void print_json(const cask_backup_report *made)
     (void)output_print("{\"sequence\":%" PRIu64 ",\"segments\":%" PRIu64
                        ",\"linked_segments\":%" PRIu64
                        ",\"linked_bytes\":%" PRIu64 ",\"copied_bytes\":%" PRIu64
-                       "}\n",
+                       ",\"without_config\":%s}\n",
                        made->sequence, made->segments, made->linked_segments,
-                       made->linked_bytes, made->copied_bytes);
+                       made->linked_bytes, made->copied_bytes,
+                       made->without_config ? "true" : "false");
 }
 
 static void print_text(const cask_backup_report *made)
@@ -103,6 +104,13 @@ static exit_status back_up(cask_db *db, const arguments *args)
     }
     if (result != CASK_OK) {
         return report_failure(args->words[0], &err);
+    }
+    if (made.without_config) {
+        (void)report(EXIT_DONE,
+                     "note: %s: CONFIG is damaged, or no plain file: the copy "
+                     "has none, but the default settings; 'caskade verify' "
+                     "tells what is wrong",
+                     args->words[0]);
     }
     if (settings->json) {
         print_json(&made);

@@ -717,6 +717,8 @@ typedef struct cask_backup_report {
     uint64_t sequence; /* newest in the backup */
     uint64_t segments, linked_segments;
     uint64_t linked_bytes, copied_bytes;
+    bool without_config; /* CONFIG is damaged, or no plain file: the backup has
+                            none, and the default settings */
 } cask_backup_report;
 
 /*
@@ -726,8 +728,9 @@ typedef struct cask_backup_report {
  * do it. The copy is a store of its own, with the same uuid, and needs no other
  * backup. It shares files that never change any more, by hard links if it can.
  * A failure leaves an empty directory; a kill one that is no store, which the
- * next backup refuses: remove it. On success it is durable. NULL is allowed for
- * options and ret_report.
+ * next backup refuses: remove it. On success it is durable. A CONFIG that is
+ * damaged stops no backup of the data: see without_config; with skip_verify it
+ * is copied as it is. NULL is allowed for options and ret_report.
  *
  * Returns CASK_OK; CASK_INVALID (out_dir is not empty, or is in the store's
  * directory; `earlier` is not of this store); CASK_BUSY (out_dir is being

@@ -58,6 +58,8 @@ static const char *advice_for(int os_errno)
         return "; check the owner, the permissions and the attributes (lsattr)";
     case ELOOP:
         return "; move the symbolic link that is in its place away";
+    case EEXIST:
+        return "; move what is in its place away";
     case EROFS:
         return "; mount its file system for writing";
     default:

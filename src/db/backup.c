@@ -126,15 +126,30 @@ static cask_status place_all(backup *b, cask_error *err)
     return b->is_stopped ? fail_stopped(b, err) : status;
 }
 
+/* Of a CONFIG that is damaged, or a link or directory in its place: the store
+ * works without it, and so does its backup. */
+static bool is_unusable(const cask_error *why)
+{
+    return why->status == CASK_CORRUPT ||
+           (why->status == CASK_IO &&
+            (why->os_errno == 0 || why->os_errno == ELOOP));
+}
+
 static cask_status copy_settings(backup *b, cask_error *err)
 {
+    cask_error why = {CASK_OK, 0, ""};
     config_file file;
-    cask_status status = config_file_read(b->store->dir, &file, err);
+    cask_status status = config_file_read(b->store->dir, &file, &why);
 
     /* A newer version knows what to make of its own. */
     if (status == CASK_OK || status == CASK_UNSUPPORTED ||
         (status == CASK_CORRUPT && b->options->skip_verify)) {
         status = store_target_put_config(&b->target, &file, err);
+    } else if (is_unusable(&why)) {
+        b->report.without_config = true;
+        status = CASK_OK;
+    } else if (err != NULL) {
+        *err = why;
     }
     config_file_free(&file);
     return status;

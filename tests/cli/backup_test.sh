@@ -70,6 +70,21 @@ is "$(find store/below)" store/below 'what a refused backup leaves'
 rmdir store/below
 rm way
 
+# Settings that are damaged stop no backup; it says that they are not in it.
+cp -r store unset
+echo junk >unset/CONFIG
+"$caskade" backup unset weekly >out 2>err
+is "$?" 0 'status of a backup without settings'
+error_says '^caskade: note: unset: CONFIG is damaged'
+expect 0 verify weekly
+rm -r weekly unset/CONFIG
+ln -s /etc/hostname unset/CONFIG
+"$caskade" backup --json unset weekly >out 2>err
+is "$?" 0 'status of a backup with a link for settings'
+error_says '^caskade: note: unset: CONFIG is damaged, or no plain file'
+output_says '"without_config":true}$'
+[ ! -e weekly/CONFIG ] || fail 'a link was copied'
+
 # Damage: no copy, unless it is asked for.
 expect 0 create hurt
 expect 0 load hurt large.tsv

@@ -396,6 +396,42 @@ static void test_verify_tells_of_a_damaged_file(void **state)
     assert_int_equal(report.keys, 1);
 }
 
+/* The backup has all but the settings, and says so. */
+static void check_backup(handle *h, bool without_config)
+{
+    cask_backup_report report;
+    cask_verify_report found;
+    cask_error err = {CASK_OK, 0, ""};
+
+    if (cask_backup(h->db, "/copy", NULL, &report, &err) != CASK_OK) {
+        fail_msg("backup: %s", err.message);
+    }
+    assert_int_equal(report.without_config, without_config);
+    assert_int_equal(db_verify_on(h->kernel, "/copy", NULL, &found, NULL),
+                     CASK_OK);
+    assert_int_equal(found.keys, 1);
+    clear_directory(h->kernel, "/copy");
+}
+
+static void test_a_damaged_file_stops_no_backup(void **state)
+{
+    handle *h = *state;
+    os_file *dir = directory(h);
+
+    put_text(h, "key", "value");
+    must_set(h->db, "max_segments", "10");
+    check_backup(h, false);
+    write_lines(h, "max_segments", "1");
+    check_backup(h, true);
+    assert_int_equal(h->kernel->ops->remove(dir, CONFIG_NAME), 0);
+    check_backup(h, false);
+    assert_int_equal(
+        h->kernel->ops->make_dir(h->kernel, HANDLE_PATH "/" CONFIG_NAME, 0700),
+        0);
+    check_backup(h, true);
+    h->kernel->ops->close(dir);
+}
+
 static void test_a_lingering_region_does_not_win_over_the_file(void **state)
 {
     handle *h = *state;
@@ -560,6 +596,19 @@ static void test_what_a_crash_left_beside_it_is_removed(void **state)
     check_value(h->db, "max_segments", "10");
 }
 
+/* As with merges and MANIFEST.new: only who sees it can move it away. */
+static void test_what_is_in_the_way_of_the_new_file_is_told(void **state)
+{
+    handle *h = *state;
+    const char *path = HANDLE_PATH "/" CONFIG_NAME ".new";
+    cask_error err;
+
+    assert_int_equal(h->kernel->ops->make_dir(h->kernel, path, 0700), 0);
+    assert_int_equal(set(h->db, "max_segments", "10", &err), CASK_IO);
+    assert_non_null(strstr(err.message, "cannot create CONFIG.new: "));
+    assert_non_null(strstr(err.message, "; move what is in its place away"));
+}
+
 /* ---- Expiry ---- */
 
 static void test_expiry_takes_effect_on_open_handles(void **state)
@@ -604,12 +653,14 @@ int main(void)
         TEST(test_settings_of_a_newer_version_are_kept),
         TEST(test_a_damaged_file_stops_no_open_and_is_left_alone),
         TEST(test_verify_tells_of_a_damaged_file),
+        TEST(test_a_damaged_file_stops_no_backup),
         TEST(test_a_lingering_region_does_not_win_over_the_file),
         TEST(test_what_a_dead_process_set_is_found),
         TEST(test_a_half_written_copy_is_not_in_force),
         TEST(test_every_fault_leaves_old_or_new),
         TEST(test_power_loss_leaves_old_or_new),
         TEST(test_what_a_crash_left_beside_it_is_removed),
+        TEST(test_what_is_in_the_way_of_the_new_file_is_told),
         TEST(test_expiry_takes_effect_on_open_handles),
     };
 
