@@ -65,19 +65,46 @@ static int perform(void *prepared, void *context)
 
 /* ---- The parent ---- */
 
+/* What somebody finds who comes before anything is settled. */
+static unsigned find_unsettled(const scene *s)
+{
+    cask_error err = {CASK_OK, 0, ""};
+    versions *others = NULL;
+    const version *v = NULL;
+    unsigned tag;
+
+    require(versions_open(s->f.store, &others, &err), &err);
+    require(version_pin(others, &v, &err), &err);
+    tag = forest_get(v, 0);
+    assert_true(tag == s->tag || tag == s->tag + 1);
+    version_unpin(others, v);
+    versions_close(others);
+    return tag;
+}
+
+/* Others go on meanwhile. */
+static void edit_manifest(const scene *s)
+{
+    region_header *header = s->f.store->region.header;
+    manifest_edit next = {.type = MANIFEST_NEXT};
+    cask_error err = {CASK_OK, 0, ""};
+
+    require(store_maintain_begin(s->f.store, &err), &err);
+    next.next.segment_id = header->reserved_id;
+    next.next.sequence = atomic_load(&header->next_sequence);
+    require(store_edit(s->f.store, &next, &err), &err);
+    store_maintain_end(s->f.store);
+}
+
 /* Becomes the next merger, and looks. True: the change took place. */
 static bool look(scene *s)
 {
     cask_error err = {CASK_OK, 0, ""};
     const version *v = NULL;
-    unsigned tag;
+    unsigned tag = find_unsettled(s);
     bool is_new;
 
-    /* Before anything is settled, too. */
-    require(version_pin(s->f.versions, &v, &err), &err);
-    tag = forest_get(v, 0);
-    assert_true(tag == s->tag || tag == s->tag + 1);
-    version_unpin(s->f.versions, v);
+    edit_manifest(s);
     require(store_merge_lock(s->f.store, &err), &err);
     require(version_settle(s->f.store, &err), &err);
     store_merge_unlock(s->f.store);
