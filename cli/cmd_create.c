@@ -12,9 +12,9 @@ typedef struct create_settings {
 enum { OPTION_MODE = 0x2001, MODE_MAX = 0777, MODE_OWNER = 0600 };
 
 static const struct argp_option options[] = {
-    {"engine", 'E', "hash", 0,
+    {"engine", 'E', "hash|tree", 0,
      "What kind of index it has: hash (default), for point lookups and "
-     "updates",
+     "updates; or tree, which cannot do everything yet: see docs/ENGINES.md",
      1},
     {"mode", OPTION_MODE, "OCTAL", 0,
      "Permissions of its files (default: 600), whatever the umask; "
@@ -50,7 +50,8 @@ static error_t take_mode(struct argp_state *state, const char *argument,
 
 static error_t parse(int key, char *argument, struct argp_state *state)
 {
-    static const choice engines[] = {{"hash", CASK_ENGINE_HASH}, {NULL, 0}};
+    static const choice engines[] = {
+        {"hash", CASK_ENGINE_HASH}, {"tree", CASK_ENGINE_TREE}, {NULL, 0}};
     create_settings *settings = state->input;
 
     switch (key) {

@@ -74,6 +74,8 @@ const char *stat_engine_name(cask_engine engine)
     switch (engine) {
     case CASK_ENGINE_HASH:
         return "hash";
+    case CASK_ENGINE_TREE:
+        return "tree";
     }
     return "unknown";
 }

@@ -67,7 +67,8 @@ static void add_content(const cask_stats *stats, text *out)
     char second[UNITS_TEXT_SIZE];
     char third[UNITS_TEXT_SIZE];
 
-    add_count(out, "keys", stats->key_count);
+    add_count(out, stats->engine == CASK_ENGINE_TREE ? "keys, at most" : "keys",
+              stats->key_count);
     if (stats->may_expire) {
         text_add_format(out,
                         LABEL "also those that have expired, until they "
@@ -104,7 +105,7 @@ static void add_index(const cask_stats *stats, text *out)
     text_add_format(out, LABEL "%s of %s", "index",
                     units_format_bytes(used, stats->index_bytes),
                     units_format_bytes(allocated, stats->region_bytes));
-    if (stats->key_count > 0) {
+    if (stats->key_count > 0 && stats->engine == CASK_ENGINE_HASH) {
         text_add_format(out, ", %.1f bytes per key",
                         (double)stats->index_bytes / (double)stats->key_count);
     }

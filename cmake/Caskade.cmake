@@ -228,6 +228,19 @@ function(cask_test name)
         "${labels};${arg_LABELS}" "${arg_ENVIRONMENT}")
 endfunction()
 
+# Another run of a test's program, with other arguments.
+function(cask_test_again name)
+    cmake_parse_arguments(PARSE_ARGV 1 arg "SERIAL" "PROGRAM;TIMEOUT"
+        "LABELS;ARGS")
+    if(NOT TARGET ${arg_PROGRAM})
+        return()
+    endif()
+    cask_test_place(prefix labels)
+    add_test(NAME ${prefix}.${name} COMMAND ${arg_PROGRAM} ${arg_ARGS})
+    cask_test_properties(${prefix}.${name} "${arg_TIMEOUT}" ${arg_SERIAL}
+        "${labels};${arg_LABELS}" "")
+endfunction()
+
 function(cask_test_program name)
     cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "SOURCES;DEPENDS;DEFINES")
     cask_test_executable(${name} made

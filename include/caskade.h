@@ -111,7 +111,9 @@ CASK_API cask_slice cask_slice_of(const char *text);
 /* ---- Options ----------------------------------------------------------- */
 
 typedef enum cask_engine {
-    CASK_ENGINE_HASH = 1 /* keydir over a log: point lookups and updates */
+    CASK_ENGINE_HASH = 1, /* keydir over a log: point lookups and updates */
+    CASK_ENGINE_TREE = 2  /* memtables and sorted runs over a log: see
+                             docs/ENGINES.md for what it can do so far */
 } cask_engine;
 
 /* When a write reaches the device. Killing a process loses nothing in any. */
@@ -214,13 +216,16 @@ typedef struct cask_options {
                                             sealed by close */
 
     /* Index. */
-    const char *region_dir; /* default NULL: /dev/shm, or the store directory
-                               if that is too small; else this directory */
-    bool linger;            /* default false; keep the region after the last
-                               close, for instant reopening */
-    bool huge_pages;        /* default true; ask for them, best effort */
-    bool verify_overwrite;  /* default false; compare whole keys on overwrite,
-                               see docs/GUARANTEES.md */
+    const char *region_dir;  /* default NULL: /dev/shm, or the store directory
+                                if that is too small; else this directory */
+    uint64_t memtable_bytes; /* default 64 MiB; 64 KiB .. 256 MiB; of the log,
+                                after which what was written becomes a run;
+                                tree engine */
+    bool linger;             /* default false; keep the region after the last
+                                close, for instant reopening */
+    bool huge_pages;         /* default true; ask for them, best effort */
+    bool verify_overwrite;   /* default false; compare whole keys on overwrite,
+                                see docs/GUARANTEES.md */
 
     /* Expiry. */
     uint64_t expiry_seconds; /* default 0 = as the store's setting says; 0 ..
@@ -510,10 +515,12 @@ typedef struct cask_histogram {
 
 typedef struct cask_stats {
     cask_engine engine;
-    char uuid[37];             /* of the store, text with NUL */
-    uint64_t key_count;        /* as cask_count() */
-    bool may_expire;           /* key_count may count keys that have expired */
-    uint64_t sequence;         /* newest written */
+    char uuid[37];      /* of the store, text with NUL */
+    uint64_t key_count; /* as cask_count(); of the tree engine an estimate:
+                           keys of each memtable and each run, deleted
+                           ones too */
+    bool may_expire;    /* key_count may count keys that have expired */
+    uint64_t sequence;  /* newest written */
     uint64_t durable_sequence; /* everything up to it is on the device */
     uint64_t segment_count;
     uint64_t data_bytes;    /* records of all segments */

@@ -50,7 +50,7 @@ _caskade_options() {
 # The words that may follow option $1; status 1 if it takes none that is known.
 _caskade_values() {
     case $1 in
-    --engine) echo 'hash' ;;
+    --engine) echo 'hash tree' ;;
     --format) echo 'tsv jsonl hex' ;;
     --sync) echo 'none interval commit' ;;
     --io) echo 'map pread' ;;

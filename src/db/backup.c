@@ -281,7 +281,7 @@ cask_status cask_backup(cask_db *db, const char *out_dir,
                         cask_backup_report *ret_report, cask_error *err)
 {
     static const cask_backup_options defaults;
-    cask_status status = db_check(db, err);
+    cask_status status = db_check_hash(db, db_check(db, err), "a backup", err);
     backup b = {.options = options == NULL ? &defaults : options};
 
     if (status != CASK_OK) {

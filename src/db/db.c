@@ -37,6 +37,25 @@ cask_status db_check_writable(const cask_db *db, cask_error *err)
     return status;
 }
 
+cask_status db_check_hash_engine(cask_engine engine, const char *path,
+                                 const char *what, cask_error *err)
+{
+    return engine == CASK_ENGINE_HASH
+               ? CASK_OK
+               : fail(err, CASK_UNSUPPORTED, 0,
+                      "%s: %s: not there yet for a store of the tree engine; "
+                      "see docs/ENGINES.md",
+                      path, what);
+}
+
+cask_status db_check_hash(const cask_db *db, cask_status status,
+                          const char *what, cask_error *err)
+{
+    return status != CASK_OK ? status
+                             : db_check_hash_engine(db->store->identity.engine,
+                                                    db->store->path, what, err);
+}
+
 cask_status db_check_key(cask_slice key, cask_error *err)
 {
     if (key.size > CASK_KEY_MAX_BYTES) {
@@ -409,7 +428,8 @@ void cask_view_release(cask_db *db, cask_view *view)
 
 cask_status cask_count(cask_db *db, uint64_t *ret_count, cask_error *err)
 {
-    cask_status status = db_check(db, err);
+    cask_status status =
+        db_check_hash(db, db_check(db, err), "counting keys", err);
 
     if (status == CASK_OK) {
         status = db_check_output(ret_count, "ret_count", err);

@@ -44,6 +44,13 @@ cask_status options_check(const cask_options *options, cask_error *err);
 cask_status db_check(const cask_db *db, cask_error *err);
 cask_status db_check_writable(const cask_db *db, cask_error *err);
 
+/* After another check: `status` if it has failed, else CASK_UNSUPPORTED, naming
+ * `what`, if the store is of the tree engine, which cannot do it yet. */
+cask_status db_check_hash(const cask_db *db, cask_status status,
+                          const char *what, cask_error *err);
+cask_status db_check_hash_engine(cask_engine engine, const char *path,
+                                 const char *what, cask_error *err);
+
 /* CASK_INVALID if the key is larger than allowed, or the output missing. */
 cask_status db_check_key(cask_slice key, cask_error *err);
 cask_status db_check_output(const void *output, const char *name,

@@ -5,6 +5,8 @@
 
 #include "hash/hash.h"
 #include "hash/hash_merger.h"
+#include "tree/tree.h"
+#include "tree/tree_merger.h"
 #include "hash/hash_snapshot.h"
 
 /* ---- Hash ---- */
@@ -53,6 +55,11 @@ static cask_status hash_engine_fold(const store_snapshot *snapshot,
     return hash_snapshot_fold(snapshot, wish, visit, context, err);
 }
 
+static uint64_t hash_key_estimate(store_handle *store)
+{
+    return atomic_load(&store->region.header->key_count);
+}
+
 static cask_status hash_merger_start(store_handle *store, void **ret_merger,
                                      cask_error *err)
 {
@@ -77,6 +84,7 @@ static const db_engine hash_calls = {
     .get = hash_engine_get,
     .get_many = hash_get_many,
     .view = hash_view,
+    .key_estimate = hash_key_estimate,
     .count = hash_count,
     .snapshot_get = hash_snapshot_get,
     .snapshot_get_many = hash_snapshot_get_many,
@@ -92,13 +100,55 @@ static const db_engine hash_calls = {
     .merger_forget = hash_merger_forget,
 };
 
+/* ---- Tree ---- */
+
+static cask_status start_tree_merger(store_handle *store, void **ret_merger,
+                                     cask_error *err)
+{
+    tree_merger *started = NULL;
+    cask_status status = tree_merger_start(store, &started, err);
+
+    *ret_merger = started;
+    return status;
+}
+
+static void stop_tree_merger(void *take_merger)
+{
+    tree_merger_stop(take_merger);
+}
+
+static void forget_tree_merger(void *take_merger)
+{
+    tree_merger_forget(take_merger);
+}
+
+/* Counts, snapshots and folds are refused before: db_check_hash(). */
+static const db_engine tree_calls = {
+    .get = tree_get,
+    .get_many = tree_get_many,
+    .view = tree_view,
+    .key_estimate = tree_key_estimate,
+    .prepare = tree_prepare,
+    .prepare_many = tree_prepare_many,
+    .write = tree_write,
+    .write_if = tree_write_if,
+    .reserve = tree_reserve,
+    .merger_start = start_tree_merger,
+    .merger_stop = stop_tree_merger,
+    .merger_forget = forget_tree_merger,
+};
+
 /* ---- All ---- */
 
 const store_engine *const db_store_engines[STORE_ENGINES] = {
-    [CASK_ENGINE_HASH] = &hash_engine};
+    [CASK_ENGINE_HASH] = &hash_engine,
+    [CASK_ENGINE_TREE] = &tree_engine,
+};
 
-static const db_engine *const calls[STORE_ENGINES] = {[CASK_ENGINE_HASH] =
-                                                          &hash_calls};
+static const db_engine *const calls[STORE_ENGINES] = {
+    [CASK_ENGINE_HASH] = &hash_calls,
+    [CASK_ENGINE_TREE] = &tree_calls,
+};
 
 const db_engine *db_engine_of(const store_handle *store)
 {

@@ -22,6 +22,8 @@ typedef struct db_engine {
     cask_status (*view)(store_handle *store, cask_slice key,
                         cask_view *ret_view, cask_error *err);
 
+    /* About how many keys there are, at most; see cask_stats. */
+    uint64_t (*key_estimate)(store_handle *store);
     /* The number of keys; see cask_count(). */
     cask_status (*count)(store_handle *store, uint64_t *ret_count,
                          cask_error *err);

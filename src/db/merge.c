@@ -66,7 +66,8 @@ cask_status cask_merge(cask_db *db, const cask_merge_options *options,
 {
     static const cask_merge_options by_policy;
     merge_report report = {.inputs = 0};
-    cask_status status = db_check_writable(db, err);
+    cask_status status =
+        db_check_hash(db, db_check_writable(db, err), "merging", err);
 
     options = options == NULL ? &by_policy : options;
     if (status == CASK_OK) {
@@ -79,7 +80,8 @@ cask_status cask_merge(cask_db *db, const cask_merge_options *options,
 
 cask_status cask_merge_cancel(cask_db *db, cask_error *err)
 {
-    cask_status status = db_check_writable(db, err);
+    cask_status status =
+        db_check_hash(db, db_check_writable(db, err), "merging", err);
 
     if (status == CASK_OK) {
         merge_turn_cancel(db->store);
@@ -206,7 +208,12 @@ cask_status cask_merge_status(cask_db *db, cask_merge_state *ret_state,
     }
     fill_worker(db->store, &state);
     fill_past(db->store, &state);
-    status = explain(db, &state, err);
+    if (db_check_hash(db, CASK_OK, "merging", NULL) == CASK_OK) {
+        status = explain(db, &state, err);
+    } else {
+        (void)snprintf(state.reason, sizeof(state.reason),
+                       "runs of the tree engine are not merged yet");
+    }
     if (status == CASK_OK) {
         *ret_state = state;
     }
@@ -259,7 +266,7 @@ cask_status cask_merge_plan(cask_db *db, const cask_merge_options *options,
                             cask_merge_item **ret_items, size_t *ret_count,
                             cask_merge_summary *ret_summary, cask_error *err)
 {
-    cask_status status = db_check(db, err);
+    cask_status status = db_check_hash(db, db_check(db, err), "merging", err);
     merger_plan p;
 
     if (status != CASK_OK || ret_items == NULL || ret_count == NULL) {

@@ -23,6 +23,7 @@ void cask_options_init(cask_options *options)
         .damage = CASK_DAMAGE_FAIL,
         .segment_max_bytes = UINT64_C(256) << 20,
         .small_file_threshold_bytes = UINT64_C(10) << 20,
+        .memtable_bytes = UINT64_C(64) << 20,
         .huge_pages = true,
         .auto_merge = true,
     };
@@ -38,7 +39,7 @@ typedef struct range {
 cask_status options_check(const cask_options *options, cask_error *err)
 {
     const range ranges[] = {
-        {"engine", options->engine, CASK_ENGINE_HASH, CASK_ENGINE_HASH},
+        {"engine", options->engine, CASK_ENGINE_HASH, CASK_ENGINE_TREE},
         {"lock_timeout_ms", options->lock_timeout_ms, 1, 3600000},
         {"sync", options->sync, CASK_SYNC_NONE, CASK_SYNC_COMMIT},
         {"sync_interval_ms", options->sync_interval_ms, 1, 3600000},
@@ -48,6 +49,8 @@ cask_status options_check(const cask_options *options, cask_error *err)
         {"damage", options->damage, CASK_DAMAGE_FAIL, CASK_DAMAGE_SERVE},
         {"segment_max_bytes", options->segment_max_bytes, UINT64_C(64) << 10,
          UINT64_C(1) << 30},
+        {"memtable_bytes", options->memtable_bytes, UINT64_C(64) << 10,
+         UINT64_C(256) << 20},
         {"small_file_threshold_bytes", options->small_file_threshold_bytes, 0,
          UINT64_C(1) << 30},
         {"expiry_seconds", options->expiry_seconds, 0, UINT32_MAX},

@@ -221,6 +221,12 @@ static cask_status load_manifest(repair *r, cask_error *err)
         return repair_pass_on(&local, err);
     }
     r->has_manifest = status == CASK_OK;
+    status = db_check_hash_engine(r->has_manifest ? r->manifest.header.engine
+                                                  : r->identity.engine,
+                                  r->path, "repairing files", err);
+    if (status != CASK_OK) {
+        return status;
+    }
     if (!r->has_manifest) {
         message_place place =
             place_in_message(local.message, r->path, MANIFEST_NAME);

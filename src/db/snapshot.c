@@ -59,7 +59,8 @@ static cask_status check_fold(const cask_fold_options *options,
 cask_status cask_snapshot_create(cask_db *db, cask_snapshot **ret_snapshot,
                                  cask_error *err)
 {
-    cask_status status = db_check(db, err);
+    cask_status status =
+        db_check_hash(db, db_check(db, err), "a snapshot", err);
     cask_snapshot *snapshot;
 
     if (status == CASK_OK) {
@@ -190,7 +191,7 @@ cask_status cask_snapshot_fold(cask_snapshot *snapshot,
 cask_status cask_fold(cask_db *db, const cask_fold_options *options,
                       cask_fold_fn visit, void *context, cask_error *err)
 {
-    cask_status status = db_check(db, err);
+    cask_status status = db_check_hash(db, db_check(db, err), "a fold", err);
     store_snapshot at = {.store = NULL};
 
     if (status == CASK_OK) {

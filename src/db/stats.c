@@ -187,7 +187,7 @@ cask_status cask_stat(cask_db *db, cask_stats *ret_stats, cask_error *err)
     store_publish_counters(store);
     stats.engine = store->identity.engine;
     db_format_uuid(store->identity.uuid, stats.uuid);
-    stats.key_count = atomic_load(&header->key_count);
+    stats.key_count = db->engine->key_estimate(store);
     stats.may_expire = store_reads_expiry_seconds(store) != 0;
     stats.sequence = atomic_load(&header->next_sequence) - 1;
     stats.durable_sequence = atomic_load(&header->commit.durable_sequence);

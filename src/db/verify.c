@@ -566,6 +566,10 @@ static cask_status check_files(verification *v, cask_error *err)
         verify_failure(v, IDENTITY_NAME, &local, NULL);
         return CASK_OK;
     }
+    if (status == CASK_OK) {
+        status = db_check_hash_engine(v->identity.engine, v->path,
+                                      "verifying files", &local);
+    }
     if (status != CASK_OK) {
         return pass_on(&local, err);
     }

@@ -104,11 +104,12 @@ cask_status format_check(const format_kind *kind, const uint8_t *in,
 cask_status format_check_engine(uint32_t engine, const char *name,
                                 uint64_t offset, cask_error *err)
 {
-    if (engine != CASK_ENGINE_HASH) {
-        return fail(err, CASK_UNSUPPORTED, 0,
-                    "%s: offset %" PRIu64 ": engine is %" PRIu32
-                    ", this program knows 1 (hash); use a newer Caskade",
-                    name, offset, engine);
+    if (engine != CASK_ENGINE_HASH && engine != CASK_ENGINE_TREE) {
+        return fail(
+            err, CASK_UNSUPPORTED, 0,
+            "%s: offset %" PRIu64 ": engine is %" PRIu32
+            ", this program knows 1 (hash) and 2 (tree); use a newer Caskade",
+            name, offset, engine);
     }
     return CASK_OK;
 }

@@ -30,6 +30,15 @@ typedef struct region_tree {
     _Atomic uint32_t settled;
     uint32_t unused;
     region_table table[REGION_TABLES];
+
+    /* Write lock. */
+    uint64_t applied_sequence; /* of the last record that a memtable took */
+    /* What was moved when the end of the log was, up to this sequence, may be
+     * read in the old segment as well, until it is flushed. */
+    uint64_t moved_sequence;
+    _Atomic uint64_t taken_bytes; /* of the log, that the newest memtable took;
+                                     about */
+    uint64_t unused_words[5];
 } region_tree;
 
 /*

@@ -21,7 +21,9 @@ typedef struct store_indexed {
 
 /* What an engine does for the store. */
 typedef struct store_engine {
-    bool has_hints; /* sealed segments get them */
+    bool has_hints;         /* sealed segments get them */
+    uint64_t segment_bytes; /* of a segment, at most, whatever segment_max_bytes
+                               says; 0: that alone counts */
     /* Set up store->engine_state, before there is a region; NULL: it has none.
      * What attach() has begun is ended by detach(), also if it failed. */
     cask_status (*attach)(store_handle *store, cask_error *err);

@@ -20,9 +20,15 @@ uint64_t store_merged_bytes(const store_handle *store)
 
 uint64_t store_segment_bytes(const store_handle *store)
 {
+    uint64_t most = store->options.segment_max_bytes;
+    uint64_t engine = store->engine->segment_bytes;
+
+    if (engine != 0) {
+        return engine < most ? engine : most;
+    }
     return atomic_load_explicit(&store->region.header->is_merged,
                                 memory_order_relaxed) == 0
-               ? store->options.segment_max_bytes
+               ? most
                : store_merged_bytes(store);
 }
 

@@ -148,7 +148,7 @@ static void test_checksum_message_names_both(void **state)
 
 static void test_unknown_engine_is_unsupported(void **state)
 {
-    static const uint32_t unknown[] = {0, 2, 3, UINT32_MAX};
+    static const uint32_t unknown[] = {0, 3, 4, UINT32_MAX};
     uint8_t bytes[IDENTITY_SIZE];
 
     (void)state;

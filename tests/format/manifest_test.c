@@ -252,10 +252,10 @@ static void test_unknown_engine_is_unsupported(void **state)
 
     (void)state;
     memcpy(bytes, golden_manifest, sizeof(bytes));
-    store_u32(bytes + 12, 2);
+    store_u32(bytes + 12, 3);
     sweep_reseal(bytes, sizeof(bytes));
     sweep_refused(&header_target, bytes, CASK_UNSUPPORTED,
-                  "MANIFEST: offset 12: engine is 2");
+                  "MANIFEST: offset 12: engine is 3");
 }
 
 static void

@@ -56,6 +56,7 @@ typedef struct run {
     cask_db *db[HANDLES];
     unsigned current;
     cask_options options;
+    bool is_tree;    /* the store's engine */
     bool is_ahead;   /* the clock was set by a day */
     bool is_damaged; /* a byte of some segment is wrong */
     uint64_t store_expiry_s, store_grace_s; /* settings of the store */

@@ -137,11 +137,31 @@ void kill_raise(_Atomic uint64_t *word, uint64_t value)
     }
 }
 
+static bool is_tree;
+
+void kill_choose(int count, char **arguments)
+{
+    is_tree = count > 1 && strcmp(arguments[1], "tree") == 0;
+}
+
+bool kill_is_tree(void)
+{
+    return is_tree;
+}
+
+void kill_begin_options(cask_options *ret_options)
+{
+    cask_options_init(ret_options);
+    if (kill_is_tree()) {
+        ret_options->engine = CASK_ENGINE_TREE;
+    }
+}
+
 cask_options kill_options(test_random *random)
 {
     cask_options options;
 
-    cask_options_init(&options);
+    kill_begin_options(&options);
     options.create_if_missing = true;
     options.lock_timeout_ms = BOUND_SECONDS * 500;
     options.sync = (cask_sync_policy)test_random_next(random, 3);
@@ -155,6 +175,10 @@ cask_options kill_options(test_random *random)
     options.linger = test_random_chance(random, 20);
     options.verify_overwrite = test_random_chance(random, 20);
     options.huge_pages = test_random_chance(random, 20);
+    if (kill_is_tree()) {
+        options.io = CASK_IO_MAP;
+        options.memtable_bytes = UINT64_C(65536) << test_random_next(random, 4);
+    }
     return options;
 }
 

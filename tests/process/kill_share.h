@@ -122,6 +122,14 @@ uint64_t kill_version(kill_share *share, cask_slice key, cask_slice value,
 /* Let `word` be at least `value`. */
 void kill_raise(_Atomic uint64_t *word, uint64_t value);
 
+/* Let the stores be of the engine that the program's arguments say, before any
+ * process is started; whether it is the tree. */
+void kill_choose(int count, char **arguments);
+bool kill_is_tree(void);
+
+/* The defaults, for stores of that engine. */
+void kill_begin_options(cask_options *ret_options);
+
 /* Options of one opening, drawn at random. */
 cask_options kill_options(test_random *random);
 

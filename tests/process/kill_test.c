@@ -4,7 +4,10 @@
  * store; readers compare all the time, and every few kills everything is
  * looked at while nobody writes. See kill_share.h.
  *
- *   CASK_TEST_KILLS   how many (2000)
+ *   kill_test [tree]  the stores are of the tree engine; then a flush takes
+ *                     the place of a merge
+ *
+ *   CASK_TEST_KILLS   how many (2000; tree: 300)
  *   CASK_TEST_SEED    to repeat the schedule (not the interleaving)
  *   CASK_TEST_KEEP    keep the store if the test fails
  */
@@ -211,7 +214,7 @@ static void new_store(schedule *s)
         cask_options options;
         cask_db *db = NULL;
 
-        cask_options_init(&options);
+        kill_begin_options(&options);
         options.create_if_missing = true;
         kill_check(share, cask_open(share->path, &options, &db, &err), "create",
                    &err);
@@ -390,11 +393,14 @@ static void print_summary(const schedule *s, uint64_t start_ns)
            longest / 1000000);
 }
 
-int main(void)
+int main(int count, char **arguments)
 {
-    uint64_t kills = test_number("CASK_TEST_KILLS", 2000);
+    uint64_t kills;
     uint64_t start_ns = kill_now_ns();
     schedule s = {.lives = 0};
+
+    kill_choose(count, arguments);
+    kills = test_number("CASK_TEST_KILLS", kill_is_tree() ? 300 : 2000);
 
     s.share = mmap(NULL, sizeof(*s.share), PROT_READ | PROT_WRITE,
                    MAP_SHARED | MAP_ANONYMOUS, -1, 0);

@@ -14,6 +14,7 @@
 #include "db/db.h"
 #include "hash/hash_merger.h"
 #include "store/store_merge.h"
+#include "tree/tree_flush.h"
 
 typedef struct worker {
     kill_share *share;
@@ -225,6 +226,21 @@ static void write_counter(worker *w)
     atomic_store(&w->mine->counter_intent, 0);
 }
 
+/* What takes the place of a merge. */
+static void flush_some(worker *w)
+{
+    bool all = test_random_chance(&w->random, 50);
+    cask_status status;
+
+    atomic_fetch_add(&w->share->merges_begun, 1);
+    status = tree_flush(w->db->store, all, &w->err);
+    if (status == CASK_OK) {
+        atomic_fetch_add(&w->share->merges, 1);
+    } else if (status != CASK_BUSY) {
+        kill_check(w->share, status, "flush", &w->err);
+    }
+}
+
 /* Any of the sealed segments; others may be at it. */
 static void merge_some(worker *w)
 {
@@ -236,6 +252,10 @@ static void merge_some(worker *w)
     cask_status status;
     size_t chosen = 0;
 
+    if (kill_is_tree()) {
+        flush_some(w);
+        return;
+    }
     for (uint32_t i = 0; i < count; i++) {
         if (atomic_load(&store->region.rows[i].state) == ROW_SEALED &&
             store_row_counts(store, i) && test_random_chance(&w->random, 70)) {

@@ -42,6 +42,9 @@ static bool look_at(void *context, const char *name)
     } else if (hint_name_parse(name, &id)) {
         is_known = manifest_find(l->manifest, id) != NULL;
     }
+    if (run_name_parse(name, &id)) {
+        is_known = manifest_find_run(l->manifest, id) != NULL;
+    }
     if (!is_known) {
         (void)snprintf(l->stray, STRAY_NAME, "%.63s", name);
     }

@@ -267,7 +267,7 @@ static void test_options_outside_their_range_are_named(void **state)
     OUTSIDE(struct_size, 0);
     OUTSIDE(struct_size, sizeof(cask_options) + 8);
     OUTSIDE(engine, (cask_engine)0);
-    OUTSIDE(engine, (cask_engine)2);
+    OUTSIDE(engine, (cask_engine)3);
     OUTSIDE(file_mode, 0);
     OUTSIDE(file_mode, 0400);
     OUTSIDE(file_mode, 0577);
@@ -285,6 +285,8 @@ static void test_options_outside_their_range_are_named(void **state)
     OUTSIDE(segment_max_bytes, (64 << 10) - 1);
     OUTSIDE(segment_max_bytes, (UINT64_C(1) << 30) + 1);
     OUTSIDE(small_file_threshold_bytes, (UINT64_C(1) << 30) + 1);
+    OUTSIDE(memtable_bytes, (64 << 10) - 1);
+    OUTSIDE(memtable_bytes, (UINT64_C(256) << 20) + 1);
 }
 
 static void test_options_at_the_ends_of_their_range_are_taken(void **state)
@@ -296,6 +298,8 @@ static void test_options_at_the_ends_of_their_range_are_taken(void **state)
     INSIDE(sync_interval_ms, 3600000);
     INSIDE(max_descriptors, 8);
     INSIDE(max_descriptors, 65536);
+    INSIDE(memtable_bytes, 64 << 10);
+    INSIDE(memtable_bytes, UINT64_C(256) << 20);
     INSIDE(segment_max_bytes, 64 << 10);
     INSIDE(segment_max_bytes, UINT64_C(1) << 30);
     INSIDE(small_file_threshold_bytes, 0);

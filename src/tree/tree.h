@@ -1,0 +1,94 @@
+/*
+ * The tree engine: memtables over the log, and sorted runs that they are
+ * written to. Functions take an open store and checked arguments; statuses are
+ * those of caskade.h.
+ */
+#ifndef CASKADE_TREE_H
+#define CASKADE_TREE_H
+
+#include "run/run_hash.h"
+#include "store/store_write.h"
+#include "tree/memtable.h"
+#include "tree/version.h"
+
+/* What the store calls back. */
+extern const store_engine tree_engine;
+
+/* Records of one batch, at most: a memtable must be able to take them. */
+enum { TREE_BATCH_RECORDS = 1 << 21 };
+
+/* What a handle has besides the store's: store->engine_state. */
+typedef struct tree_state {
+    memtable_log log;         /* this handle's maps */
+    run_hash_key hash_key;    /* of the store's runs */
+    versions *versions;       /* the runs, as this handle has them open */
+    _Atomic bool has_begun;   /* a memtable, and the merging thread is not awake
+                                 yet */
+    _Atomic bool wants_table; /* a writer, and none is free */
+} tree_state;
+
+static inline tree_state *tree_state_of(const store_handle *store)
+{
+    return store->engine_state;
+}
+
+/* ---- Reading (tree_read.c) ---- */
+
+/* Look up a key and copy its value to `value` (NULL: no copy wanted).
+ * ret_info: NULL: not wanted. */
+cask_status tree_get(store_handle *store, cask_slice key, cask_buffer *value,
+                     cask_info *ret_info, cask_error *err);
+
+/* The newest record of a key, dead or alive: CASK_OK with all that is known of
+ * it; CASK_NOT_FOUND: there is none. */
+typedef struct tree_found {
+    cask_info info;
+    bool is_put; /* else it was deleted */
+} tree_found;
+
+cask_status tree_find(store_handle *store, cask_slice key, siphash_value hash,
+                      cask_buffer *value, tree_found *ret_found,
+                      cask_error *err);
+
+/* Whether such a record has a value that is shown. */
+bool tree_is_live(const store_handle *store, const tree_found *found);
+
+cask_status tree_get_many(store_handle *store, const cask_slice *keys,
+                          size_t count, cask_buffer *values,
+                          cask_status *statuses, cask_error *err);
+
+/* Keys of all memtables and runs: each counts in all that it is in, and deleted
+ * ones count. */
+uint64_t tree_key_estimate(store_handle *store);
+
+/* Lend a value, in place if it is in the log. */
+cask_status tree_view(store_handle *store, cask_slice key, cask_view *ret_view,
+                      cask_error *err);
+
+/* ---- Writing (tree_write.c) ---- */
+
+/* Fill a record for a put or a delete; the slices are borrowed. */
+void tree_prepare(const store_handle *store, uint8_t kind, cask_slice key,
+                  cask_slice value, uint64_t expires_at_ms,
+                  store_record *ret_record);
+
+/* Complete records that have all but their hash and their sequence. */
+void tree_prepare_many(const store_handle *store, store_record *records,
+                       size_t count);
+
+/* Write records as one operation. ret_sequence: of the last. */
+cask_status tree_write(store_handle *store, store_record *records, size_t count,
+                       uint64_t *ret_sequence, cask_error *err);
+
+/* Write one record if the condition holds; CASK_CONDITION if not. For a delete
+ * of a key without a live record nothing is written.
+ * ret_existed: whether it had a live, unexpired value. */
+cask_status tree_write_if(store_handle *store, store_record *record,
+                          const cask_write_options *options,
+                          uint64_t *ret_sequence, bool *ret_existed,
+                          cask_error *err);
+
+/* Memtables grow as they are filled: nothing is made ready. CASK_OK. */
+cask_status tree_reserve(store_handle *store, uint64_t count, cask_error *err);
+
+#endif

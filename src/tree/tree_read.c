@@ -1,0 +1,308 @@
+/*
+ * Look-ups: the memtables from the newest to the oldest, then the runs. The
+ * first record of the key that is met is its newest. The memtables are looked
+ * at before the runs are pinned: what leaves them is in the runs by then.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "region/place.h"
+#include "run/run_hash.h"
+#include "store/store_settings.h"
+#include "tree/tree.h"
+#include "tree/tree_record.h"
+#include "tree/tree_tables.h"
+
+/* A record that does not verify was perhaps moved, or its memtable is gone;
+ * looked up so often it is damage. */
+enum { LOOKS = 100 };
+
+/* What is looked up. */
+typedef struct wanted {
+    store_handle *store;
+    cask_slice key;
+    siphash_value hash;
+    cask_buffer *value; /* NULL: not wanted */
+} wanted;
+
+/* ---- Memtables ---- */
+
+typedef enum look_result {
+    LOOK_DONE, /* with a status */
+    LOOK_NONE, /* not there: further down */
+    LOOK_AGAIN /* something went out of date */
+} look_result;
+
+static look_result fail_unreadable(const wanted *w, cask_status *ret_status,
+                                   cask_error *err)
+{
+    const region_handle *region = &w->store->region;
+
+    *ret_status =
+        region_is_covered(region)
+            ? fail(err, CASK_CORRUPT, 0,
+                   "%s: a record that the key has to be compared with cannot "
+                   "be read; 'caskade verify' lists the damage",
+                   w->store->path)
+            : region_fail_uncovered(region, err);
+    return LOOK_DONE;
+}
+
+/* `found` is where the newest record is. */
+static look_result take(const wanted *w, const memtable_entry *entry,
+                        tree_found *found, cask_status *ret_status,
+                        cask_error *err)
+{
+    tree_record record;
+    cask_status status = tree_record_at(w->store, entry->place, &record, err);
+
+    if (status == CASK_OK && record.header.sequence != entry->sequence) {
+        return LOOK_AGAIN;
+    }
+    if (status == CASK_OK) {
+        status = tree_record_take(&record, w->key, w->value, err);
+    }
+    *ret_status = status;
+    if (status == CASK_CORRUPT) {
+        return LOOK_AGAIN;
+    }
+    if (status == CASK_OK) {
+        found->info = tree_record_info(&record);
+        found->is_put = record_kind(&record.header) == RECORD_PUT;
+    }
+    return LOOK_DONE;
+}
+
+static look_result look_at_tables(const wanted *w, tree_found *found,
+                                  cask_status *ret_status, cask_error *err)
+{
+    tree_tables tables;
+
+    tree_tables_load(w->store, &tree_state_of(w->store)->log, &tables);
+    for (unsigned i = 0; i < tables.count; i++) {
+        memtable_entry entry;
+
+        switch (memtable_find(&tables.view[i], w->key, w->hash.word[0],
+                              UINT64_MAX, &entry)) {
+        case MEMTABLE_FOUND:
+            return take(w, &entry, found, ret_status, err);
+        case MEMTABLE_GONE:
+            *ret_status = CASK_TIMEOUT;
+            return LOOK_AGAIN;
+        case MEMTABLE_UNREADABLE:
+        case MEMTABLE_FULL:
+            return fail_unreadable(w, ret_status, err);
+        case MEMTABLE_NONE:
+            break;
+        }
+    }
+    return LOOK_NONE;
+}
+
+/* ---- Runs ---- */
+
+/* Whether the part of a run that may have the key says anything about it. */
+static cask_status look_at_run(const wanted *w, const version_run *part,
+                               uint64_t hash, cask_buffer *value,
+                               tree_found *found, cask_error *err)
+{
+    const run_wanted sought = {.key = w->key, .hash = hash};
+    cask_run_entry entry;
+    cask_status status =
+        run_is_hashed_by(part->file, tree_state_of(w->store)->hash_key)
+            ? run_get_hashed(part->file, &sought, value, &entry, err)
+            : run_get(part->file, w->key, 0, value, &entry, err);
+
+    if (status == CASK_OK) {
+        found->info = entry.info;
+        found->is_put = entry.kind == CASK_RUN_PUT;
+    }
+    return status;
+}
+
+static cask_status look_at_runs(const wanted *w, tree_found *found,
+                                cask_error *err)
+{
+    const tree_state *state = tree_state_of(w->store);
+    cask_buffer unwanted = {0};
+    cask_buffer *value = w->value != NULL ? w->value : &unwanted;
+    const version *pinned;
+    cask_status status = version_pin(state->versions, &pinned, err);
+    uint64_t hash;
+
+    if (status != CASK_OK) {
+        return status;
+    }
+    status = CASK_NOT_FOUND;
+    hash = run_hash(state->hash_key, w->key.data, w->key.size);
+    for (size_t i = 0; i < pinned->group_count && status == CASK_NOT_FOUND;
+         i++) {
+        const version_run *part = version_find(&pinned->groups[i], w->key);
+
+        if (part != NULL) {
+            status = look_at_run(w, part, hash, value, found, err);
+        }
+    }
+    version_unpin(state->versions, pinned);
+    cask_buffer_free(&unwanted);
+    return status;
+}
+
+/* ---- Both ---- */
+
+cask_status tree_find(store_handle *store, cask_slice key, siphash_value hash,
+                      cask_buffer *value, tree_found *ret_found,
+                      cask_error *err)
+{
+    const wanted w = {.store = store, .key = key, .hash = hash, .value = value};
+    cask_status status = CASK_CORRUPT;
+
+    if (!region_is_covered(&store->region)) {
+        return region_fail_uncovered(&store->region, err);
+    }
+    /* With a background thread, that one has the time for it. */
+    if (store_has_removed(store) && store->worker == NULL) {
+        store_release_removed(store, false);
+    }
+    for (int i = 0; i < LOOKS || status == CASK_TIMEOUT; i++) {
+        switch (look_at_tables(&w, ret_found, &status, err)) {
+        case LOOK_DONE:
+            return status;
+        case LOOK_NONE:
+            return look_at_runs(&w, ret_found, err);
+        case LOOK_AGAIN:
+            break;
+        }
+    }
+    return status;
+}
+
+static void count_get(store_handle *store, bool is_found)
+{
+    store_stripe *stripe = store_stripe_of(store);
+    uint64_t gets = atomic_load_explicit(&stripe->gets, memory_order_relaxed);
+    uint64_t misses =
+        atomic_load_explicit(&stripe->get_misses, memory_order_relaxed);
+
+    atomic_store_explicit(&stripe->gets, gets + 1, memory_order_relaxed);
+    if (!is_found) {
+        atomic_store_explicit(&stripe->get_misses, misses + 1,
+                              memory_order_relaxed);
+    }
+}
+
+bool tree_is_live(const store_handle *store, const tree_found *found)
+{
+    return found->is_put && !store_is_expired(store, found->info.time_s,
+                                              found->info.expires_at_ms);
+}
+
+cask_status tree_get(store_handle *store, cask_slice key, cask_buffer *value,
+                     cask_info *ret_info, cask_error *err)
+{
+    siphash_value hash = siphash(store->identity.hash_key, key.data, key.size);
+    tree_found found;
+    cask_status status = tree_find(store, key, hash, value, &found, err);
+
+    if (status == CASK_OK && !tree_is_live(store, &found)) {
+        status = CASK_NOT_FOUND;
+    }
+    if (status == CASK_OK && ret_info != NULL) {
+        *ret_info = found.info;
+    }
+    count_get(store, status == CASK_OK);
+    return status;
+}
+
+cask_status tree_get_many(store_handle *store, const cask_slice *keys,
+                          size_t count, cask_buffer *values,
+                          cask_status *statuses, cask_error *err)
+{
+    for (size_t i = 0; i < count; i++) {
+        statuses[i] = tree_get(store, keys[i], &values[i], NULL, err);
+    }
+    return CASK_OK;
+}
+
+uint64_t tree_key_estimate(store_handle *store)
+{
+    const tree_state *state = tree_state_of(store);
+    const version *pinned;
+    tree_tables tables;
+    uint64_t keys = 0;
+
+    tree_tables_load(store, &state->log, &tables);
+    for (unsigned i = 0; i < tables.count; i++) {
+        keys += memtable_count(&tables.view[i]);
+    }
+    if (version_pin(state->versions, &pinned, NULL) == CASK_OK) {
+        for (size_t i = 0; i < pinned->count; i++) {
+            keys += pinned->runs[i].file->footer.keys;
+        }
+        version_unpin(state->versions, pinned);
+    }
+    return keys;
+}
+
+/* ---- Views ---- */
+
+static cask_status view_copy(store_handle *store, cask_slice key,
+                             cask_view *ret_view, cask_error *err)
+{
+    cask_buffer value = {0};
+    cask_info info = {0};
+    cask_status status = tree_get(store, key, &value, &info, err);
+
+    if (status != CASK_OK) {
+        cask_buffer_free(&value);
+        return status;
+    }
+    *ret_view = (cask_view){
+        .value = {value.data, value.size}, .info = info, .owned = value.data};
+    return CASK_OK;
+}
+
+/* The newest entry of the key in the memtables. */
+static bool find_in_tables(store_handle *store, cask_slice key,
+                           tree_record *ret_record)
+{
+    siphash_value hash = siphash(store->identity.hash_key, key.data, key.size);
+    memtable_result result = MEMTABLE_NONE;
+    memtable_entry entry;
+    tree_tables tables;
+
+    tree_tables_load(store, &tree_state_of(store)->log, &tables);
+    for (unsigned i = 0; i < tables.count && result == MEMTABLE_NONE; i++) {
+        result = memtable_find(&tables.view[i], key, hash.word[0], UINT64_MAX,
+                               &entry);
+    }
+    return result == MEMTABLE_FOUND &&
+           tree_record_at(store, entry.place, ret_record, NULL) == CASK_OK &&
+           ret_record->header.sequence == entry.sequence;
+}
+
+cask_status tree_view(store_handle *store, cask_slice key, cask_view *ret_view,
+                      cask_error *err)
+{
+    tree_record record;
+
+    /* In place where that is right at once; by copy in every other case:
+     * misses, damage, expiry, records of runs are told there. */
+    if (!find_in_tables(store, key, &record) ||
+        record_kind(&record.header) != RECORD_PUT) {
+        return view_copy(store, key, ret_view, err);
+    }
+    /* Pinned before it is verified: what is verified is then what stays. */
+    atomic_fetch_add(&record.map->pins, 1);
+    if (atomic_load(&record.map->is_blank) ||
+        tree_record_take(&record, key, NULL, NULL) != CASK_OK ||
+        store_is_expired(store, record.header.time_s, record.expires_at_ms)) {
+        atomic_fetch_sub(&record.map->pins, 1);
+        return view_copy(store, key, ret_view, err);
+    }
+    *ret_view = (cask_view){.value = record.value,
+                            .pin = &record.map->pins,
+                            .info = tree_record_info(&record)};
+    count_get(store, true);
+    return CASK_OK;
+}
