@@ -20,7 +20,9 @@ enum {
     SHORT_LIVED = 600000,
     FEW = 5000, /* tombstones */
     BATCH = 1000,
-    LOOKS = 40 /* of the merging thread, a second each */
+    SETTLED = 16,    /* questions, of which the last are more than 10 s after
+                        the first, and one more after each merge */
+    PATIENCE = 50000 /* times 2 ms, for one */
 };
 
 static struct {
@@ -82,17 +84,17 @@ static void pass_seconds(handle *h, unsigned count)
     }
 }
 
-/* Until it has asked, and the merges that it began are over. */
-static void wait_for_thread(handle *h)
+/* Until it has asked the policy so often, a second apart at least, and half a
+ * minute if nothing has changed; what it began before is over then. */
+static void wait_for_questions(handle *h, unsigned count)
 {
-    uint64_t asked = asked_ns(h);
+    for (unsigned n = 0; n < count; n++) {
+        uint64_t asked = asked_ns(h);
 
-    for (unsigned i = 0; asked_ns(h) == asked && i < 10 * LOOKS; i++) {
-        pass_a_second(h);
-    }
-    assert_true(asked_ns(h) != asked);
-    while (state_of(h).phase != CASK_MERGE_NONE) {
-        (void)nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+        for (unsigned i = 0; asked_ns(h) == asked && i < PATIENCE; i++) {
+            pass_a_second(h);
+        }
+        assert_true(asked_ns(h) != asked);
     }
 }
 
@@ -165,13 +167,11 @@ static dead come_to_rest(handle *h)
     uint64_t merges;
 
     show("written", &before);
-    pass_seconds(h, LOOKS);
-    wait_for_thread(h);
+    wait_for_questions(h, SETTLED);
     now = dead_of(h);
     show("at rest", &now);
     merges = state_of(h).merges;
-    pass_seconds(h, 2 * LOOKS);
-    wait_for_thread(h);
+    wait_for_questions(h, 3);
     assert_int_equal(state_of(h).merges, merges);
     assert_false(state_of(h).due);
     return now;
@@ -218,11 +218,10 @@ static void test_a_small_store_that_is_written_to_is_left_alone(void **state)
     write_keys(h, "gone", SHORT_LIVED / 100, true);
     write_keys(h, "gone", SHORT_LIVED / 100, false);
     merges = state_of(h).merges;
-    for (unsigned i = 0; i < LOOKS; i++) {
+    for (unsigned i = 0; i < SETTLED; i++) {
         put_text(h, "hot", "value");
-        pass_a_second(h);
+        wait_for_questions(h, 1);
     }
-    wait_for_thread(h);
     put_text(h, "hot", "value");
     assert_int_equal(state_of(h).merges, merges);
     assert_false(state_of(h).due);
