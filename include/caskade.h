@@ -150,7 +150,8 @@ typedef enum cask_event_kind {
     CASK_EVENT_TAKEOVER = 4,   /* a process died while it wrote; redone */
     CASK_EVENT_POISONED = 5,   /* a sync failed: read-only until reopened */
     CASK_EVENT_HINT = 6,       /* a hint file was ignored or not written */
-    CASK_EVENT_LEFTOVER = 7,   /* a file that a crash left was removed */
+    CASK_EVENT_LEFTOVER = 7,   /* a file that a crash left was removed, or a
+                                  segment that was closed unused */
     CASK_EVENT_REGION = 8,     /* shared memory: fallback, orphan removed */
     CASK_EVENT_BACKGROUND = 9, /* work of a background thread failed; it, or
                                   a write, tries again */

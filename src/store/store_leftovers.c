@@ -1,6 +1,7 @@
 /*
  * Files in a store's directory that the MANIFEST does not list: left by a
- * process that died, or somebody else's, or proof that the MANIFEST is wrong.
+ * process that died, or an active segment that was closed unused and that this
+ * open does not need, or somebody else's, or proof that the MANIFEST is wrong.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -276,7 +277,7 @@ static cask_status sweep_all(const recovered *r, cask_error *err)
             if (remove_leftover(r, s.names[i])) {
                 removed++;
                 store_event(store, CASK_EVENT_LEFTOVER, CASK_OK,
-                            "removed %s, left by a process that died",
+                            "removed %s, which MANIFEST does not list",
                             s.names[i]);
             }
         }

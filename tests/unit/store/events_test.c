@@ -19,6 +19,7 @@ enum { SEGMENT_MAX = 64 << 10, WAIT_MS = 10, WAITS_MOST = 1000 };
 static struct events {
     _Atomic int count[16];
     char poisoned[256]; /* message of the last; one thread at a time */
+    char leftover[256]; /* likewise; told by the open alone */
 } seen;
 
 static os_fault fault;
@@ -28,6 +29,10 @@ static void note(void *context, const cask_event *event)
     (void)context;
     if (event->kind == CASK_EVENT_POISONED) {
         (void)snprintf(seen.poisoned, sizeof(seen.poisoned), "%s",
+                       event->message);
+    }
+    if (event->kind == CASK_EVENT_LEFTOVER) {
+        (void)snprintf(seen.leftover, sizeof(seen.leftover), "%s",
                        event->message);
     }
     atomic_fetch_add(&seen.count[event->kind], 1);
@@ -148,6 +153,27 @@ static void test_an_index_without_any_place_names_both(void **state)
     assert_non_null(strstr(err.message, "; raise the limit"));
 }
 
+/* ---- What nobody needs --------------------------------------------------- */
+
+/* A merge of everything leaves an active segment without records. */
+static void test_no_death_is_told_of_that_there_was_not(void **state)
+{
+    handle *h = *state;
+
+    handle_open(h);
+    put_text(h, "key", "value");
+    put_text(h, "key", "other");
+    assert_int_equal(
+        cask_merge(h->db, &(cask_merge_options){.all = true}, NULL, NULL),
+        CASK_OK);
+    handle_reopen(h);
+    assert_int_equal(atomic_load(&seen.count[CASK_EVENT_LEFTOVER]), 1);
+    assert_non_null(
+        strstr(seen.leftover, ".log, which MANIFEST does not list"));
+    assert_null(strstr(seen.leftover, "died"));
+    check_text(h, "key", "other");
+}
+
 int main(void)
 {
 #define WITH_DISK(test)                                                        \
@@ -156,6 +182,7 @@ int main(void)
         WITH_DISK(test_a_next_segment_that_cannot_be_made_is_background_work),
         WITH_DISK(test_whoever_is_told_of_a_failed_sync_learns_why),
         WITH_DISK(test_an_index_without_any_place_names_both),
+        WITH_DISK(test_no_death_is_told_of_that_there_was_not),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
