@@ -93,13 +93,18 @@ static bool is_untouched(const region_handle *region)
            REGION_HEAP_OFFSET / REGION_LINE + directory_lines(0);
 }
 
+static bool is_worth_it(const region_handle *region, uint64_t count)
+{
+    return count >= KEYDIR_PRESIZE_LEAST && is_untouched(region);
+}
+
 uint64_t keydir_presize_lines(const region_handle *region, uint64_t count)
 {
     shard_plan plans[KEYDIR_SHARDS];
     unsigned depth = 0;
     uint64_t lines;
 
-    if (count < KEYDIR_PRESIZE_LEAST || !is_untouched(region)) {
+    if (!is_worth_it(region, count)) {
         return 0;
     }
     lines = plan_all(count, plans, &depth);
@@ -110,13 +115,16 @@ void keydir_presize_locked(region_handle *region, uint64_t count)
 {
     shard_plan plans[KEYDIR_SHARDS];
     unsigned depth = 0;
-    uint64_t lines = plan_all(count, plans, &depth) + directory_lines(depth);
     uint64_t root = atomic_load_explicit(&region->header->keydir_root,
                                          memory_order_relaxed);
+    uint64_t lines;
     uint64_t line;
 
-    if (keydir_presize_lines(region, count) == 0 ||
-        heap_available(region) < lines) {
+    if (!is_worth_it(region, count)) {
+        return;
+    }
+    lines = plan_all(count, plans, &depth) + directory_lines(depth);
+    if (heap_available(region) < lines) {
         return;
     }
     line = heap_take_plain(region, directory_lines(depth));

@@ -15,11 +15,6 @@ enum { YOUNGEST_MS = 1000 };
 /* A delete with a key of some length. */
 enum { TOMBSTONE_BYTES = 128 };
 
-static uint64_t less(uint64_t from, uint64_t what)
-{
-    return from > what ? from - what : 0;
-}
-
 bool merge_is_expired(const merge_settings *settings,
                       const merge_moment *moment, const merge_segment *segment)
 {
@@ -38,7 +33,8 @@ bool merge_is_expired(const merge_settings *settings,
 /* Puts that the index does not name. */
 static uint64_t dead_puts(const merge_segment *segment)
 {
-    return less(segment->records, segment->live_records + segment->tombstones);
+    return merge_less(segment->records,
+                      segment->live_records + segment->tombstones);
 }
 
 int merge_compare_order(const void *a, const void *b)
@@ -93,9 +89,9 @@ static uint64_t kept_of(const merge_segment *segment, uint64_t older_dead)
 {
     uint64_t needed =
         older_dead < segment->tombstones ? older_dead : segment->tombstones;
-    uint64_t dead_records = less(segment->records, segment->live_records);
+    uint64_t dead_records = merge_less(segment->records, segment->live_records);
     uint64_t dead_bytes =
-        less(segment->bytes, segment->live_bytes + SEGMENT_HEADER_SIZE);
+        merge_less(segment->bytes, segment->live_bytes + SEGMENT_HEADER_SIZE);
     uint64_t each = dead_records == 0 ? 0 : dead_bytes / dead_records;
 
     if (segment->is_output) {
@@ -111,8 +107,8 @@ static uint64_t gain_of(const merge_segment *segment, bool is_expired,
     uint64_t live_bytes = is_expired ? 0 : segment->live_bytes;
     uint64_t live_records = is_expired ? 0 : segment->live_records;
     uint64_t dead_bytes =
-        less(segment->bytes, live_bytes + SEGMENT_HEADER_SIZE);
-    uint64_t dead_records = less(segment->records, live_records);
+        merge_less(segment->bytes, live_bytes + SEGMENT_HEADER_SIZE);
+    uint64_t dead_records = merge_less(segment->records, live_records);
     uint64_t needed =
         older_dead < segment->tombstones ? older_dead : segment->tombstones;
 
@@ -123,13 +119,14 @@ static uint64_t gain_of(const merge_segment *segment, bool is_expired,
         return 0;
     }
     /* Tombstones are smaller than puts, so the average is on the safe side. */
-    return less(dead_bytes, dead_bytes / dead_records * needed);
+    return merge_less(dead_bytes, dead_bytes / dead_records * needed);
 }
 
 /* (1 - u) * age / (1 + u), with u the share that stays. */
 static double score_of(const merge_segment *segment, uint64_t gain_bytes)
 {
-    uint64_t stays = less(segment->bytes, gain_bytes + SEGMENT_HEADER_SIZE);
+    uint64_t stays =
+        merge_less(segment->bytes, gain_bytes + SEGMENT_HEADER_SIZE);
     uint64_t age_ms =
         segment->age_ms > YOUNGEST_MS ? segment->age_ms : YOUNGEST_MS;
 

@@ -23,6 +23,12 @@
 
 #include "maintain/merge_policy.h"
 
+/* The difference, or 0: counters of rows are read one by one. */
+static inline uint64_t merge_less(uint64_t from, uint64_t what)
+{
+    return from > what ? from - what : 0;
+}
+
 /* Whether all records of a segment count as expired. */
 bool merge_is_expired(const merge_settings *settings,
                       const merge_moment *moment, const merge_segment *segment);

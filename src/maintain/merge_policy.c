@@ -25,11 +25,6 @@ enum {
     DISK_SHARE = 2   /* of free disk space outputs may take, a half */
 };
 
-static uint64_t less(uint64_t from, uint64_t what)
-{
-    return from > what ? from - what : 0;
-}
-
 /* ---- Taking ---- */
 
 static merge_reason most_urgent(uint32_t reasons)
@@ -102,10 +97,11 @@ static bool fits(merge_policy *p, const merge_choice *choice)
         p->no_room++;
         return false;
     }
-    return plan->count == 0 || ((settings->max_merge_size == 0 ||
-                                 reads <= settings->max_merge_size) &&
-                                is_one_step(settings, less(reads, headers)) &&
-                                writes <= bite_bytes(p));
+    return plan->count == 0 ||
+           ((settings->max_merge_size == 0 ||
+             reads <= settings->max_merge_size) &&
+            is_one_step(settings, merge_less(reads, headers)) &&
+            writes <= bite_bytes(p));
 }
 
 /* Bytes that a merge of it reads. Of one whose records have all expired nothing
@@ -130,9 +126,9 @@ static void take(merge_policy *p, size_t index)
     plan->write_bytes += merge_write_bytes(p, &choice);
     plan->freed_bytes += choice.gain_bytes;
     p->kept_bytes += choice.kept_bytes;
-    p->total_bytes = less(p->total_bytes, choice.gain_bytes);
+    p->total_bytes = merge_less(p->total_bytes, choice.gain_bytes);
     if (merge_is_expired(p->settings, p->moment, segment)) {
-        p->live_bytes = less(p->live_bytes, segment->live_bytes);
+        p->live_bytes = merge_less(p->live_bytes, segment->live_bytes);
     }
     if (p->free_bytes != UINT64_MAX) {
         p->free_bytes += choice.gain_bytes;
@@ -236,10 +232,10 @@ static bool is_active_due(const merge_policy *p)
         return false; /* who asks for all has sealed it */
     }
     for (size_t i = 0; i < p->count; i++) {
-        bytes = less(bytes, p->segments[i].bytes);
-        live_bytes = less(live_bytes, p->segments[i].live_bytes);
+        bytes = merge_less(bytes, p->segments[i].bytes);
+        live_bytes = merge_less(live_bytes, p->segments[i].live_bytes);
     }
-    dead_bytes = less(bytes, live_bytes);
+    dead_bytes = merge_less(bytes, live_bytes);
     if (bytes <= merge_tiny_bytes(p)) {
         return false;
     }

@@ -25,11 +25,6 @@ enum {
     TINY_AT_REST = 64 << 10
 };
 
-static uint64_t less(uint64_t from, uint64_t what)
-{
-    return from > what ? from - what : 0;
-}
-
 /* ---- Triggers ---- */
 
 /* small_file_threshold, for files of that size. */
@@ -91,7 +86,7 @@ static bool is_percent(uint64_t gain_bytes, uint64_t data_bytes,
 
 static uint64_t data_of(const merge_policy *p, const merge_choice *choice)
 {
-    return less(merge_segment_of(p, choice)->bytes, SEGMENT_HEADER_SIZE);
+    return merge_less(merge_segment_of(p, choice)->bytes, SEGMENT_HEADER_SIZE);
 }
 
 static bool gains_percent(const merge_policy *p, const merge_choice *choice,
@@ -150,7 +145,8 @@ static uint32_t triggers_of(const merge_policy *p, const merge_choice *choice)
 
 uint64_t merge_patience_ms(const merge_policy *p)
 {
-    return less(FIRST_MINUTE_MS + p->moment->jitter_ms, p->moment->open_ms);
+    return merge_less(FIRST_MINUTE_MS + p->moment->jitter_ms,
+                      p->moment->open_ms);
 }
 
 /* What is due although it is no time to merge: only a full disk opens a
@@ -306,8 +302,8 @@ static bool is_filler(const merge_choice *choice)
 
 uint64_t merge_write_bytes(const merge_policy *p, const merge_choice *choice)
 {
-    return less(merge_segment_of(p, choice)->bytes,
-                choice->gain_bytes + SEGMENT_HEADER_SIZE);
+    return merge_less(merge_segment_of(p, choice)->bytes,
+                      choice->gain_bytes + SEGMENT_HEADER_SIZE);
 }
 
 static int compare_rank(const void *a, const void *b)
