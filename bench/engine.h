@@ -109,6 +109,7 @@ extern const char *const bench_missing_engines[];
 const bench_engine *engine_find(const char *name);
 
 extern const bench_engine engine_caskade;
+extern const bench_engine engine_caskade_tree;
 extern const bench_engine engine_tkrzw;
 extern const bench_engine engine_leveldb;
 extern const bench_engine engine_rocksdb;

@@ -1,6 +1,7 @@
 /*
- * Caskade through its public header. Without a sync for each put, as the peers
- * run: nothing acknowledged is lost when the process is killed.
+ * Caskade through its public header, its hash engine and its tree engine.
+ * Without a sync for each put, as the peers run: nothing acknowledged is lost
+ * when the process is killed.
  */
 #include "engine.h"
 
@@ -29,12 +30,14 @@ static void check(cask_status status, const char *call, const cask_error *err)
     }
 }
 
-static engine_store *caskade_open(const engine_config *config)
+static engine_store *open_engine(const engine_config *config,
+                                 cask_engine engine)
 {
     cask_error err = {0};
     cask_options options;
     cask_options_init(&options);
     options.create_if_missing = true;
+    options.engine = engine;
     options.sync = CASK_SYNC_NONE;
     if (config->sync_interval) {
         options.sync = CASK_SYNC_INTERVAL;
@@ -50,6 +53,16 @@ static engine_store *caskade_open(const engine_config *config)
     check(cask_open(config->path, &options, &store->db, &err), "open", &err);
     check(cask_batch_create(&store->batch, &err), "batch", &err);
     return (engine_store *)(void *)store;
+}
+
+static engine_store *caskade_open(const engine_config *config)
+{
+    return open_engine(config, CASK_ENGINE_HASH);
+}
+
+static engine_store *tree_open(const engine_config *config)
+{
+    return open_engine(config, CASK_ENGINE_TREE);
 }
 
 static void caskade_close(engine_store *store)
@@ -202,5 +215,23 @@ const bench_engine engine_caskade = {
     .get_many = caskade_get_many,
     .written_bytes = caskade_written_bytes,
     .index_bytes = caskade_index_bytes,
+    .clean_up = caskade_clean_up,
+};
+
+const bench_engine engine_caskade_tree = {
+    .name = "caskade-tree",
+    .abilities = ENGINE_MANY_READERS | ENGINE_MANY_WRITERS |
+                 ENGINE_OPEN_FURTHER | ENGINE_NATIVE_BATCH |
+                 ENGINE_NATIVE_MULTI | ENGINE_OWN | ENGINE_BESIDE_TREE,
+    .version = cask_version,
+    .open = tree_open,
+    .close = caskade_close,
+    .put = caskade_put,
+    .put_batch = caskade_put_batch,
+    .remove = caskade_remove,
+    .reader_create = caskade_reader_create,
+    .reader_free = caskade_reader_free,
+    .get = caskade_get,
+    .get_many = caskade_get_many,
     .clean_up = caskade_clean_up,
 };

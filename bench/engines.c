@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 const bench_engine *const bench_engines[] = {
-    &engine_caskade,
+    &engine_caskade, &engine_caskade_tree,
 #ifdef BENCH_HAVE_TKRZW
     &engine_tkrzw,
 #endif
