@@ -341,7 +341,7 @@ static void choose(merge_policy *p)
 static void look_ahead(const merge_policy *written)
 {
     merge_moment later = *written->moment;
-    merge_plan plan;
+    merge_plan plan = {.reason = MERGE_REASON_NONE};
     merge_policy rested = {.settings = written->settings,
                            .moment = &later,
                            .segments = written->segments,
