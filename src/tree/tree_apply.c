@@ -7,6 +7,7 @@
 
 #include "region/heap.h"
 #include "region/place.h"
+#include "region/undo.h"
 #include "store/store_read.h"
 #include "tree/tree.h"
 #include "tree/tree_flush.h"
@@ -176,6 +177,7 @@ static bool apply(store_handle *store, siphash_value hash,
 static void finish(store_handle *store)
 {
     tree_tables_finish_locked(store);
+    snapshots_recount_locked(&store->region);
     if (is_half_applied(store)) {
         restore(store); /* redo looks for sequences above the last applied */
     }

@@ -2,7 +2,7 @@
  * Flushing: a memtable that takes nothing more is written as a run of level 0;
  * then it goes, and the segments go whose records are all in runs.
  *
- *   sync    the log, up to the memtable's last record
+ *   sync    the log
  *   write   a run, durable before anything names it
  *   apply   it becomes part of the tree: region_tree.flushed is published
  *   drop    the memtable leaves the list, and is freed

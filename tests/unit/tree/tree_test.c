@@ -141,6 +141,99 @@ static void test_flushed_records_are_found_in_runs(void **state)
     check_many(h, 2);
 }
 
+static size_t segments_of(handle *h)
+{
+    cask_segment_stats *segments = NULL;
+    size_t count = 0;
+
+    assert_int_equal(cask_segments(h->db, &segments, &count, NULL), CASK_OK);
+    cask_free(segments);
+    return count;
+}
+
+static void test_writers_flush_for_themselves_and_segments_go(void **state)
+{
+    static uint8_t bytes[2000];
+    handle *h = *state;
+
+    h->options.segment_max_bytes = 64 << 10;
+    h->options.small_file_threshold_bytes = 0;
+    handle_reopen(h);
+    /* Thirty memtables, of which there are four; nobody else flushes. */
+    for (unsigned i = 0; i < 1000; i++) {
+        char key[32];
+
+        (void)snprintf(key, sizeof(key), "key %05u", i % 700);
+        memset(bytes, (int)i, sizeof(bytes));
+        put_bytes(h, key, bytes, sizeof(bytes));
+    }
+    assert_in_range(segments_of(h), 1, 12);
+    flush_all(h);
+    assert_in_range(segments_of(h), 1, 3);
+    handle_reopen(h);
+    for (unsigned i = 300; i < 1000; i++) {
+        char key[32];
+
+        (void)snprintf(key, sizeof(key), "key %05u", i % 700);
+        memset(bytes, (int)i, sizeof(bytes));
+        check_bytes(h, key, bytes, sizeof(bytes));
+    }
+}
+
+static void test_batches_views_and_expiry_go_by_the_newest_record(void **state)
+{
+    handle *h = *state;
+    cask_batch *batch = NULL;
+    cask_view view = {{NULL, 0}, {0}, NULL, NULL};
+    cask_write_options soon = {.ttl_ms = 1000};
+
+    assert_int_equal(cask_batch_create(&batch, NULL), CASK_OK);
+    for (int i = 0; i < 3; i++) {
+        const char *value = i == 0 ? "1" : "2";
+
+        assert_int_equal(cask_batch_put(batch, cask_slice_of("k"),
+                                        cask_slice_of(value), 0, NULL),
+                         CASK_OK);
+    }
+    assert_int_equal(cask_batch_delete(batch, cask_slice_of("none"), NULL),
+                     CASK_OK);
+    assert_int_equal(cask_write(h->db, batch, NULL), CASK_OK);
+    cask_batch_free(batch);
+    for (int flushed = 0; flushed < 2; flushed++) {
+        check_text(h, "k", "2");
+        assert_int_equal(
+            cask_view_acquire(h->db, cask_slice_of("k"), &view, NULL), CASK_OK);
+        assert_int_equal(view.value.size, 1);
+        assert_memory_equal(view.value.data, "2", 1);
+        cask_view_release(h->db, &view);
+        flush_all(h);
+    }
+    assert_int_equal(cask_put_with(h->db, cask_slice_of("k"),
+                                   cask_slice_of("3"), &soon, NULL, NULL),
+                     CASK_OK);
+    check_text(h, "k", "3");
+    flush_all(h);
+    check_text(h, "k", "3");
+    os_sim_set_wall_ms(h->sim, HANDLE_NOW_MS + 2000);
+    check_text(h, "k", NULL);
+}
+
+static void test_what_is_not_there_yet_says_so(void **state)
+{
+    handle *h = *state;
+    cask_error err;
+    cask_snapshot *snapshot;
+    uint64_t count;
+
+    assert_int_equal(cask_count(h->db, &count, &err), CASK_UNSUPPORTED);
+    assert_non_null(strstr(err.message, "tree engine"));
+    assert_int_equal(cask_snapshot_create(h->db, &snapshot, &err),
+                     CASK_UNSUPPORTED);
+    assert_int_equal(cask_merge(h->db, NULL, NULL, &err), CASK_UNSUPPORTED);
+    assert_int_equal(cask_backup(h->db, "/other", NULL, NULL, &err),
+                     CASK_UNSUPPORTED);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -152,6 +245,14 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_conditions_hold_in_memtables,
                                         setup, handle_teardown),
         cmocka_unit_test_setup_teardown(test_flushed_records_are_found_in_runs,
+                                        setup, handle_teardown),
+        cmocka_unit_test_setup_teardown(
+            test_writers_flush_for_themselves_and_segments_go, setup,
+            handle_teardown),
+        cmocka_unit_test_setup_teardown(
+            test_batches_views_and_expiry_go_by_the_newest_record, setup,
+            handle_teardown),
+        cmocka_unit_test_setup_teardown(test_what_is_not_there_yet_says_so,
                                         setup, handle_teardown),
     };
 
