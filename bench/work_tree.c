@@ -113,7 +113,7 @@ static void measure_scan(const bench_run *run, engine_walk *walk, work_id work)
 static void measure_order(const bench_run *run, engine_store *store,
                           const tree_works *works)
 {
-    static const char why[] = "it keeps its keys in no order";
+    static const char why[] = "it has no iterators";
     if (run->engine->walk_create == NULL) {
         run_report_note(run, works->seek, NAN, why);
         run_report_note(run, works->scan, NAN, why);

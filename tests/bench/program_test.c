@@ -122,7 +122,7 @@ static void check_two_values(const char *output, const char *work,
 static void check_left_out(const char *output, const char *work,
                            const char *engine)
 {
-    static const char left_out[] = "\"values\": [], \"note\": \"it keeps its";
+    static const char left_out[] = "\"values\": [], \"note\": \"it has no iter";
     const char *result = find_result(output, work, engine);
     if (result == NULL) {
         fail_msg("no result for %s of %s", work, engine);
