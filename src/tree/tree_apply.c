@@ -272,7 +272,7 @@ static uint64_t place_of(store_handle *store, const store_indexed *record)
     tree_tables_load(store, &tree_state_of(store)->log, &tables);
     for (unsigned i = 0; i < tables.count; i++) {
         memtable_entry entry;
-        tree_record found;
+        tree_record found = {.at = NULL};
 
         if (find_exactly(&tables.view[i], record, &entry)) {
             return tree_record_at(store, entry.place, &found, NULL) == CASK_OK

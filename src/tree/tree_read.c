@@ -53,7 +53,7 @@ static look_result take(const wanted *w, const memtable_entry *entry,
                         tree_found *found, cask_status *ret_status,
                         cask_error *err)
 {
-    tree_record record;
+    tree_record record = {.at = NULL};
     cask_status status = tree_record_at(w->store, entry->place, &record, err);
 
     if (status == CASK_OK && record.header.sequence != entry->sequence) {
@@ -201,7 +201,7 @@ cask_status tree_get(store_handle *store, cask_slice key, cask_buffer *value,
                      cask_info *ret_info, cask_error *err)
 {
     siphash_value hash = siphash(store->identity.hash_key, key.data, key.size);
-    tree_found found;
+    tree_found found = {.is_put = false};
     cask_status status = tree_find(store, key, hash, value, &found, err);
 
     if (status == CASK_OK && !tree_is_live(store, &found)) {
@@ -284,7 +284,7 @@ static bool find_in_tables(store_handle *store, cask_slice key,
 cask_status tree_view(store_handle *store, cask_slice key, cask_view *ret_view,
                       cask_error *err)
 {
-    tree_record record;
+    tree_record record = {.at = NULL};
 
     /* In place where that is right at once; by copy in every other case:
      * misses, damage, expiry, records of runs are told there. */

@@ -58,7 +58,7 @@ cask_status tree_record_at(store_handle *store, uint64_t place,
     uint64_t offset = place_offset(place);
     uint64_t tail = 0;
     uint64_t before;
-    tree_record r;
+    tree_record r = {.at = NULL};
     cask_status status;
 
     if (atomic_load_explicit(&store->region.header->row_count,
@@ -69,8 +69,8 @@ cask_status tree_record_at(store_handle *store, uint64_t place,
                     store->path, place_row(place));
     }
     status = find_map(store, place, &r.map, &tail, err);
-    if (status != CASK_OK) {
-        return status;
+    if (status != CASK_OK || r.map == NULL) {
+        return status != CASK_OK ? status : CASK_CORRUPT;
     }
     r.at = r.map->data + offset;
     r.seed = (record_seed){r.map->nonce, offset};
@@ -137,7 +137,7 @@ cask_info tree_record_info(const tree_record *record)
 
 static bool read_entry(void *context, uint64_t place, memtable_entry *ret_entry)
 {
-    tree_record record;
+    tree_record record = {.at = NULL};
 
     if (tree_record_at(context, place, &record, NULL) != CASK_OK) {
         return false;
@@ -172,7 +172,7 @@ memtable_log tree_log(store_handle *store)
 static cask_status copy_entry(void *context, uint64_t place, cask_buffer *bytes,
                               cask_run_entry *ret_entry, cask_error *err)
 {
-    tree_record record;
+    tree_record record = {.at = NULL};
     cask_status status = tree_record_at(context, place, &record, err);
     uint64_t size;
     const uint8_t *copy;
