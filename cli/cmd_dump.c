@@ -107,8 +107,9 @@ const command command_dump = {
     .word_max = 1,
     .text =
         "Print every record on a line that 'caskade load' reads back, "
-        "whatever the bytes; in the order of the log. It is the content when "
-        "the command starts; others may go on writing.\n\n"
+        "whatever the bytes; in the order of the log, or of the keys in a "
+        "store of the engine tree. It is the content when the command starts; "
+        "others may go on writing.\n\n"
         "  tsv    key TAB value, with the escapes \\\\ \\t \\n \\r \\xHH\n"
         "  jsonl  {\"key\":\"..\",\"value\":\"..\"}; key64, value64: base64,\n"
         "         where it is not UTF-8; expires_at_ms if it expires\n"
@@ -130,11 +131,13 @@ const command command_list = {
     .words = "DIR",
     .word_min = 1,
     .word_max = 1,
-    .text = "Print every key on a line, in the order of the log, without "
-            "printing the values. Formats are those of 'caskade dump'.\v"
-            "Examples:\n"
-            "  caskade list /tmp/store | grep ^session:\n"
-            "  caskade list --format hex /tmp/store | head\n",
+    .text =
+        "Print every key on a line, in the order of the log, or of the keys "
+        "in a store of the engine tree, without printing the values. "
+        "Formats are those of 'caskade dump'.\v"
+        "Examples:\n"
+        "  caskade list /tmp/store | grep ^session:\n"
+        "  caskade list --format hex /tmp/store | head\n",
     .options = options,
     .parse = parse,
     .settings_size = sizeof(dump_settings),

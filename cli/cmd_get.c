@@ -148,7 +148,8 @@ const command command_count = {
     .word_max = 1,
     .text = "Print the number of keys. A key that has expired counts until "
             "it is merged, deleted or overwritten; 'caskade list DIR | wc -l' "
-            "leaves it out.\v"
+            "leaves it out. In a store of the engine tree keys are counted one "
+            "by one, without those that have expired.\v"
             "Examples:\n"
             "  caskade count /tmp/store\n",
     .store = STORE_READ,

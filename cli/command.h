@@ -59,6 +59,7 @@ extern const command command_count;
 extern const command command_load;
 extern const command command_dump;
 extern const command command_list;
+extern const command command_scan;
 extern const command command_stat;
 extern const command command_verify;
 extern const command command_backup;

@@ -5,6 +5,7 @@
 
 #include <string.h>
 
+/* clang-format off */ /* one on a line */
 static const command *const rows[] = {
     &command_create,
     &command_put,
@@ -18,6 +19,7 @@ static const command *const rows[] = {
     &command_load,
     &command_dump,
     &command_list,
+    &command_scan,
     &command_stat,
     &command_verify,
     &command_backup,
@@ -32,6 +34,7 @@ static const command *const rows[] = {
     &command_export,
     NULL,
 };
+/* clang-format on */
 
 const command *const *command_table(void)
 {

@@ -498,6 +498,9 @@ CASK_API void cask_view_release(cask_db *db, cask_view *view);
  * deleted, overwritten or merged: to leave it out all records would have to be
  * read, as cask_fold() does, which visits those that have not expired. Returns
  * CASK_OK; CASK_INVALID; CASK_FORKED.
+ *
+ * Tree engine: keys are counted one by one, without those that have expired, as
+ * cask_count_range() does; statuses are those of cask_range().
  */
 CASK_API CASK_CHECKED cask_status cask_count(cask_db *db, uint64_t *ret_count,
                                              cask_error *err);
@@ -505,6 +508,10 @@ CASK_API CASK_CHECKED cask_status cask_count(cask_db *db, uint64_t *ret_count,
 /* ---- Snapshots, folds: cask_snapshot_create() and more ----------------- */
 
 #include "caskade/snapshot.h"
+
+/* ---- Ordered access: cask_iterator_create(), cask_range() and more ----- */
+
+#include "caskade/iterator.h"
 
 /* ---- Statistics -------------------------------------------------------- */
 

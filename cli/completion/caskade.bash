@@ -9,8 +9,8 @@ _caskade_write='--allow-remote --damage --exclusive --io --linger --region-dir
     --sync --timeout --verbose'
 
 _caskade_commands='backup config count create delete dump exists expire export
-    get help import list load merge persist put region repair run shell stat sync
-    ttl verify'
+    get help import list load merge persist put region repair run scan shell stat
+    sync ttl verify'
 
 # The options of command $1.
 _caskade_options() {
@@ -23,6 +23,10 @@ _caskade_options() {
     expire) echo "--at --escapes --ttl $_caskade_write" ;;
     count) echo "$_caskade_read" ;;
     load) echo "--batch --format $_caskade_write" ;;
+    scan)
+        echo "--escapes --format --from --keys --limit --prefix --reverse --to
+            $_caskade_read"
+        ;;
     dump | list) echo "--format $_caskade_read" ;;
     stat) echo "--json --segments --watch $_caskade_read" ;;
     verify) echo "--json" ;;

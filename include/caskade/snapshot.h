@@ -66,7 +66,7 @@ CASK_API CASK_CHECKED cask_status cask_snapshot_get_many(
     cask_snapshot *snapshot, const cask_slice *keys, size_t count,
     cask_buffer *values, cask_status *statuses, cask_error *err);
 
-/* cask_count() as of the snapshot, also of one that is lost. */
+/* cask_count() as of the snapshot; hash engine: also of one that is lost. */
 CASK_API CASK_CHECKED cask_status cask_snapshot_count(cask_snapshot *snapshot,
                                                       uint64_t *ret_count,
                                                       cask_error *err);
@@ -101,14 +101,16 @@ typedef struct cask_entry {
 typedef bool (*cask_fold_fn)(void *context, const cask_entry *entry);
 
 /*
- * Call `visit` once for each key that is live in the snapshot, in log order.
+ * Call `visit` once for each key that is live in the snapshot, in log order;
+ * tree engine: in the order of keys.
  *
  *   options  NULL: keys and values, the whole
  *
  * Returns CASK_OK (also if `visit` stopped it); CASK_CORRUPT if damage was
  * met: all undamaged entries were visited first; CASK_SNAPSHOT_LOST: what was
  * visited was right, but not all was; CASK_INVALID; CASK_NO_MEMORY; CASK_IO;
- * CASK_FORKED.
+ * CASK_FORKED. Tree engine: damage ends it where it was met; CASK_UNSUPPORTED
+ * (more than one part).
  *
  * Cost: reads the log once, as it was; of keys_only the headers and keys, and
  * what is dead. With io = CASK_IO_PREAD a segment is read as a whole, into
@@ -139,7 +141,8 @@ typedef struct cask_snapshot_info {
     uint64_t age_ms;       /* by the wall clock */
     uint64_t pinned_bytes; /* files that merges replaced and that it keeps */
     uint32_t pid;
-    bool is_fold; /* made by cask_fold() for itself */
+    bool is_fold; /* made by cask_fold(), an iterator or cask_range() for
+                     itself */
 } cask_snapshot_info;
 
 /*

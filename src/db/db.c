@@ -166,6 +166,11 @@ cask_status cask_close(cask_db *db, cask_error *err)
                     "%s: snapshots still held: %" PRIu32 "; free them first",
                     db->store->path, atomic_load(&db->snapshots));
     }
+    if (!store_is_forked(db->store) && atomic_load(&db->iterators) > 0) {
+        return fail(err, CASK_BUSY, 0,
+                    "%s: iterators still open: %" PRIu32 "; free them first",
+                    db->store->path, atomic_load(&db->iterators));
+    }
     if (store_is_forked(db->store)) {
         db->engine->merger_forget(db->merger);
     } else {
@@ -186,6 +191,12 @@ cask_status cask_refresh(cask_db *db, cask_error *err)
         status = fail(err, CASK_BUSY, 0,
                       "%s: %" PRIu32 " snapshots are held; free them first",
                       db->store->path, atomic_load(&db->snapshots));
+    }
+    if (status == CASK_OK && db->store->private_index &&
+        atomic_load(&db->iterators) > 0) {
+        status = fail(err, CASK_BUSY, 0,
+                      "%s: iterators open: %" PRIu32 "; free them first",
+                      db->store->path, atomic_load(&db->iterators));
     }
     return status == CASK_OK ? store_refresh(db->store, err) : status;
 }
@@ -428,8 +439,7 @@ void cask_view_release(cask_db *db, cask_view *view)
 
 cask_status cask_count(cask_db *db, uint64_t *ret_count, cask_error *err)
 {
-    cask_status status =
-        db_check_hash(db, db_check(db, err), "counting keys", err);
+    cask_status status = db_check(db, err);
 
     if (status == CASK_OK) {
         status = db_check_output(ret_count, "ret_count", err);

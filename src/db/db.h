@@ -6,7 +6,7 @@
 
 #include "caskade.h"
 #include "db/engine.h"
-#include "store/store.h"
+#include "store/store_snapshot.h"
 #include "store/store_write.h"
 
 struct cask_db {
@@ -14,6 +14,7 @@ struct cask_db {
     const db_engine *engine;
     void *merger;               /* of the engine; NULL: none */
     _Atomic uint32_t snapshots; /* not yet freed */
+    _Atomic uint32_t iterators; /* not yet freed */
     const void *self; /* this: a handle that was closed or is none is refused
                          while its memory has not been reused */
 };
@@ -64,6 +65,11 @@ cask_status db_check_many(const cask_slice *keys, size_t count,
 /* The same for reading a key into `output`, which must not be NULL. */
 cask_status db_check_read(const cask_db *db, cask_slice key, const void *output,
                           cask_error *err);
+
+/* The moment of a snapshot of this handle, borrowed. CASK_OK; CASK_INVALID;
+ * CASK_FORKED. */
+cask_status db_check_snapshot(const cask_db *db, const cask_snapshot *snapshot,
+                              const store_snapshot **ret_at, cask_error *err);
 
 /* Give a prepared record the time that the caller asked for; 0: now. */
 static inline void db_set_time(store_record *record, uint32_t time_s)

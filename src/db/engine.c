@@ -7,6 +7,7 @@
 #include "hash/hash_merger.h"
 #include "tree/tree.h"
 #include "tree/tree_merger.h"
+#include "tree/tree_snapshot.h"
 #include "hash/hash_snapshot.h"
 
 /* ---- Hash ---- */
@@ -122,11 +123,15 @@ static void forget_tree_merger(void *take_merger)
     tree_merger_forget(take_merger);
 }
 
-/* Counts, snapshots and folds are refused before: db_check_hash(). */
 static const db_engine tree_calls = {
     .get = tree_get,
     .get_many = tree_get_many,
     .view = tree_view,
+    .count = tree_count,
+    .snapshot_get = tree_snapshot_get,
+    .snapshot_get_many = tree_snapshot_get_many,
+    .snapshot_count = tree_snapshot_count,
+    .snapshot_fold = tree_snapshot_fold,
     .key_estimate = tree_key_estimate,
     .prepare = tree_prepare,
     .prepare_many = tree_prepare_many,

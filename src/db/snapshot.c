@@ -54,13 +54,27 @@ static cask_status check_fold(const cask_fold_options *options,
     return CASK_OK;
 }
 
+cask_status db_check_snapshot(const cask_db *db, const cask_snapshot *snapshot,
+                              const store_snapshot **ret_at, cask_error *err)
+{
+    cask_status status = check(snapshot, err);
+
+    if (status == CASK_OK && snapshot->db != db) {
+        status = fail(err, CASK_INVALID, 0,
+                      "the snapshot was made with another handle");
+    }
+    if (status == CASK_OK) {
+        *ret_at = &snapshot->at;
+    }
+    return status;
+}
+
 /* ---- Create, free ---- */
 
 cask_status cask_snapshot_create(cask_db *db, cask_snapshot **ret_snapshot,
                                  cask_error *err)
 {
-    cask_status status =
-        db_check_hash(db, db_check(db, err), "a snapshot", err);
+    cask_status status = db_check(db, err);
     cask_snapshot *snapshot;
 
     if (status == CASK_OK) {
@@ -191,7 +205,7 @@ cask_status cask_snapshot_fold(cask_snapshot *snapshot,
 cask_status cask_fold(cask_db *db, const cask_fold_options *options,
                       cask_fold_fn visit, void *context, cask_error *err)
 {
-    cask_status status = db_check_hash(db, db_check(db, err), "a fold", err);
+    cask_status status = db_check(db, err);
     store_snapshot at = {.store = NULL};
 
     if (status == CASK_OK) {

@@ -11,6 +11,7 @@
 #include "store/store_settings.h"
 #include "tree/tree.h"
 #include "tree/tree_record.h"
+#include "tree/tree_snapshot.h"
 #include "tree/tree_tables.h"
 
 /* A record that does not verify was perhaps moved, or its memtable is gone;
@@ -22,6 +23,7 @@ typedef struct wanted {
     store_handle *store;
     cask_slice key;
     siphash_value hash;
+    uint64_t sequence;  /* not newer than that */
     cask_buffer *value; /* NULL: not wanted */
 } wanted;
 
@@ -83,7 +85,7 @@ static look_result look_at_tables(const wanted *w, tree_found *found,
         memtable_entry entry;
 
         switch (memtable_find(&tables.view[i], w->key, w->hash.word[0],
-                              UINT64_MAX, &entry)) {
+                              w->sequence, &entry)) {
         case MEMTABLE_FOUND:
             return take(w, &entry, found, ret_status, err);
         case MEMTABLE_GONE:
@@ -106,12 +108,14 @@ static cask_status look_at_run(const wanted *w, const version_run *part,
                                uint64_t hash, cask_buffer *value,
                                tree_found *found, cask_error *err)
 {
-    const run_wanted sought = {.key = w->key, .hash = hash};
+    const uint64_t max_sequence = w->sequence == UINT64_MAX ? 0 : w->sequence;
+    const run_wanted sought = {
+        .key = w->key, .hash = hash, .max_sequence = max_sequence};
     cask_run_entry entry;
     cask_status status =
         run_is_hashed_by(part->file, tree_state_of(w->store)->hash_key)
             ? run_get_hashed(part->file, &sought, value, &entry, err)
-            : run_get(part->file, w->key, 0, value, &entry, err);
+            : run_get(part->file, w->key, max_sequence, value, &entry, err);
 
     if (status == CASK_OK) {
         found->info = entry.info;
@@ -150,11 +154,9 @@ static cask_status look_at_runs(const wanted *w, tree_found *found,
 
 /* ---- Both ---- */
 
-cask_status tree_find(store_handle *store, cask_slice key, siphash_value hash,
-                      cask_buffer *value, tree_found *ret_found,
-                      cask_error *err)
+static cask_status find(const wanted *w, tree_found *ret_found, cask_error *err)
 {
-    const wanted w = {.store = store, .key = key, .hash = hash, .value = value};
+    store_handle *store = w->store;
     cask_status status = CASK_CORRUPT;
 
     if (!region_is_covered(&store->region)) {
@@ -165,16 +167,29 @@ cask_status tree_find(store_handle *store, cask_slice key, siphash_value hash,
         store_release_removed(store, false);
     }
     for (int i = 0; i < LOOKS || status == CASK_TIMEOUT; i++) {
-        switch (look_at_tables(&w, ret_found, &status, err)) {
+        switch (look_at_tables(w, ret_found, &status, err)) {
         case LOOK_DONE:
             return status;
         case LOOK_NONE:
-            return look_at_runs(&w, ret_found, err);
+            return look_at_runs(w, ret_found, err);
         case LOOK_AGAIN:
             break;
         }
     }
     return status;
+}
+
+cask_status tree_find(store_handle *store, cask_slice key, siphash_value hash,
+                      cask_buffer *value, tree_found *ret_found,
+                      cask_error *err)
+{
+    const wanted w = {.store = store,
+                      .key = key,
+                      .hash = hash,
+                      .sequence = UINT64_MAX,
+                      .value = value};
+
+    return find(&w, ret_found, err);
 }
 
 static void count_get(store_handle *store, bool is_found)
@@ -242,6 +257,52 @@ uint64_t tree_key_estimate(store_handle *store)
         version_unpin(state->versions, pinned);
     }
     return keys;
+}
+
+/* ---- As of a snapshot ---- */
+
+cask_status tree_snapshot_get(const store_snapshot *snapshot, cask_slice key,
+                              cask_buffer *value, cask_info *ret_info,
+                              cask_error *err)
+{
+    store_handle *store = snapshot->store;
+    const wanted w = {.store = store,
+                      .key = key,
+                      .hash =
+                          siphash(store->identity.hash_key, key.data, key.size),
+                      .sequence = snapshot->sequence,
+                      .value = value};
+    tree_found found = {.is_put = false};
+    /* Runs take 0 for the newest; and nothing was written before it. */
+    cask_status status =
+        w.sequence == 0 ? CASK_NOT_FOUND : find(&w, &found, err);
+
+    if (store_snapshot_is_lost(snapshot)) {
+        return store_snapshot_fail_lost(snapshot, err);
+    }
+    if (status == CASK_OK &&
+        (!found.is_put ||
+         store_is_past(snapshot->moment_ms, snapshot->expiry_seconds,
+                       found.info.time_s, found.info.expires_at_ms))) {
+        status = CASK_NOT_FOUND;
+    }
+    count_get(store, status == CASK_OK);
+    *ret_info = found.info;
+    return status;
+}
+
+cask_status tree_snapshot_get_many(const store_snapshot *snapshot,
+                                   const cask_slice *keys, size_t count,
+                                   cask_buffer *values, cask_status *statuses,
+                                   cask_error *err)
+{
+    for (size_t i = 0; i < count; i++) {
+        cask_info info;
+
+        statuses[i] =
+            tree_snapshot_get(snapshot, keys[i], &values[i], &info, err);
+    }
+    return CASK_OK;
 }
 
 /* ---- Views ---- */

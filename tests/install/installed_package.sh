@@ -36,7 +36,7 @@ quietly cmake --install "$CASK_BUILD_DIR" --prefix "$prefix"
 # Everything is where it belongs, and nothing else.
 library_dir=$(dirname "$(find "$prefix" -name libcaskade.a)")
 for file in include/caskade.h include/caskade/expiry.h \
-    include/caskade/merge.h include/caskade/run.h \
+    include/caskade/iterator.h include/caskade/merge.h include/caskade/run.h \
     include/caskade/snapshot.h bin/caskade; do
     [ -s "$prefix/$file" ] || fail "$file is not installed"
 done

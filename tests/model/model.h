@@ -77,6 +77,8 @@ bool answers(run *r, const char *what, cask_status found, cask_status expected,
 
 bool is_live(const model *m, const entry *e);
 uint64_t count_of(const model *m);
+/* What the store counts: a tree those that have not expired. */
+uint64_t counted(const run *r, const model *m);
 void compare_value(run *r, const entry *e, cask_slice found);
 void compare_info(run *r, entry *e, const cask_info *info);
 

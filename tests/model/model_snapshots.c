@@ -93,14 +93,16 @@ static void get_many(run *r, model_snapshot *s, unsigned first)
 }
 
 /* In several parts, each key still once; in some of keys alone. */
-static void fold(run *r, model_snapshot *s, uint32_t parts)
+static void fold(run *r, model_snapshot *s, uint32_t parts, uint32_t odd)
 {
     folding f = {.r = r, .m = &s->then};
     cask_error err = {CASK_OK, 0, ""};
 
     for (uint32_t part = 0; part < parts; part++) {
-        const cask_fold_options options = {
-            .keys_only = (parts + part) % 2 != 0, .parts = parts, .part = part};
+        const cask_fold_options options = {.keys_only =
+                                               (parts + part + odd) % 2 != 0,
+                                           .parts = parts,
+                                           .part = part};
 
         f.keys_only = options.keys_only;
         (void)answers(
@@ -120,9 +122,9 @@ static void count(run *r, model_snapshot *s)
     if (answers(r, "snapshot: count",
                 cask_snapshot_count(s->snapshot, &found, &err), CASK_OK,
                 &err) &&
-        found != count_of(&s->then)) {
+        found != counted(r, &s->then)) {
         wrong(r, "snapshot: count is %" PRIu64 ", expected %" PRIu64, found,
-              count_of(&s->then));
+              counted(r, &s->then));
     }
 }
 
@@ -138,7 +140,8 @@ static void compare(run *r, const operation *o)
     }
     get_many(r, s, o->key);
     count(r, s);
-    fold(r, s, 1 + (uint32_t)(o->number >> 8) % 4);
+    fold(r, s, r->is_tree ? 1 : 1 + (uint32_t)(o->number >> 8) % 4,
+         (uint32_t)(o->number >> 10));
 }
 
 void snapshot_perform(run *r, const operation *o)

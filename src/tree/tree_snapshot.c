@@ -1,0 +1,74 @@
+/*
+ * Folds of a snapshot, which are walks over all keys.
+ */
+#include "tree/tree_snapshot.h"
+
+#include "tree/tree_iterator.h"
+
+static bool count_one(void *context, const cask_entry *entry)
+{
+    uint64_t *count = context;
+
+    (void)entry;
+    (*count)++;
+    return true;
+}
+
+static cask_status walk_all(const store_snapshot *snapshot, bool keys_only,
+                            cask_fold_fn visit, void *context, cask_error *err)
+{
+    const tree_iterator_options options = {.keys_only = keys_only};
+    tree_iterator *it = NULL;
+    cask_entry entry;
+    cask_status status = tree_iterator_create(snapshot, &options, &it, err);
+
+    if (status == CASK_OK) {
+        status = tree_iterator_seek(it, CASK_RUN_FIRST, (cask_slice){NULL, 0},
+                                    &entry, err);
+    }
+    while (status == CASK_OK && visit(context, &entry)) {
+        status = tree_iterator_next(it, &entry, err);
+    }
+    tree_iterator_free(it);
+    return status == CASK_NOT_FOUND ? CASK_OK : status;
+}
+
+cask_status tree_snapshot_count(const store_snapshot *snapshot,
+                                uint64_t *ret_count, cask_error *err)
+{
+    uint64_t count = 0;
+    cask_status status = walk_all(snapshot, true, count_one, &count, err);
+
+    if (status == CASK_OK) {
+        *ret_count = count;
+    }
+    return status;
+}
+
+cask_status tree_count(store_handle *store, uint64_t *ret_count,
+                       cask_error *err)
+{
+    store_snapshot now = {.store = NULL};
+    cask_status status = store_snapshot_take(store, true, &now, err);
+
+    if (status == CASK_OK) {
+        status = tree_snapshot_count(&now, ret_count, err);
+    }
+    store_snapshot_drop(&now);
+    return status;
+}
+
+cask_status tree_snapshot_fold(const store_snapshot *snapshot,
+                               const cask_fold_options *options,
+                               cask_fold_fn visit, void *context,
+                               cask_error *err)
+{
+    if (options != NULL && options->parts > 1) {
+        return fail(err, CASK_UNSUPPORTED, 0,
+                    "%s: a fold of a store of the engine tree has one part; "
+                    "iterators with bounds may share the keys",
+                    snapshot->store->path);
+    }
+    return walk_all(snapshot, options != NULL && options->keys_only, visit,
+                    context, err);
+}
