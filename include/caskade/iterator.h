@@ -138,6 +138,22 @@ CASK_API CASK_CHECKED cask_status cask_count_range(cask_db *db,
                                                    uint64_t *ret_count,
                                                    cask_error *err);
 
+/*
+ * About how many bytes the records of keys from `lower` to before `upper` take,
+ * as they are written: older versions and deletes that are still there count,
+ * too; data NULL: no bound. Of what is in runs it is known, of what is in
+ * memory estimated.
+ *
+ * Returns CASK_OK; CASK_UNSUPPORTED (hash engine); CASK_INVALID; CASK_CORRUPT;
+ * CASK_NO_MEMORY; CASK_IO; CASK_FORKED.
+ *
+ * Cost: two searches in each memtable and each sorted run.
+ */
+CASK_API CASK_CHECKED cask_status cask_size_range(cask_db *db, cask_slice lower,
+                                                  cask_slice upper,
+                                                  uint64_t *ret_bytes,
+                                                  cask_error *err);
+
 #ifdef __cplusplus
 }
 #endif

@@ -6,6 +6,7 @@
 
 #include "db/db.h"
 #include "tree/tree_iterator.h"
+#include "tree/tree_size.h"
 
 struct cask_iterator {
     cask_db *db;         /* borrowed */
@@ -257,4 +258,22 @@ cask_status cask_count_range(cask_db *db, cask_slice lower, cask_slice upper,
         *ret_count = count;
     }
     return status;
+}
+
+cask_status cask_size_range(cask_db *db, cask_slice lower, cask_slice upper,
+                            uint64_t *ret_bytes, cask_error *err)
+{
+    const cask_iterator_options range = {.lower = lower, .upper = upper};
+    const iter_bounds bounds = {lower, upper};
+    cask_status status = check_engine(db, err);
+
+    if (status == CASK_OK) {
+        status = check_options(&range, err);
+    }
+    if (status == CASK_OK) {
+        status = db_check_output(ret_bytes, "ret_bytes", err);
+    }
+    return status == CASK_OK
+               ? tree_size_range(db->store, &bounds, ret_bytes, err)
+               : status;
 }

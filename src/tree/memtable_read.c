@@ -94,6 +94,45 @@ memtable_result memtable_find(const memtable_view *view, cask_slice key,
     return result;
 }
 
+/* ---- Rank ---- */
+
+/* The part of all entries that is before where a search has ended. */
+static double part_before(const memtable_search *s)
+{
+    double part = s->count > 0 ? (double)s->position / s->count : 0;
+
+    for (uint32_t i = s->depth; i > 0; i--) {
+        const memtable_step *step = &s->path[i - 1];
+
+        part = (step->index + part) / (step->count + 1);
+    }
+    return part;
+}
+
+memtable_result memtable_rank(const memtable_view *view, cask_slice key,
+                              uint64_t *ret_rank)
+{
+    memtable_search s;
+    memtable_step_result step;
+    int i = 0;
+
+    s.view = view;
+    s.key = key;
+    s.sequence = UINT64_MAX;
+    s.after = false;
+    do {
+        step = search_from_root(&s, WAY_BY_KEY);
+        if (!is_alive(view)) {
+            return MEMTABLE_GONE;
+        }
+    } while (step == STEP_CHANGED && i++ < ATTEMPTS);
+    if (step != STEP_OK || s.unreadable) {
+        return MEMTABLE_UNREADABLE;
+    }
+    *ret_rank = (uint64_t)(part_before(&s) * (double)memtable_count(view));
+    return MEMTABLE_FOUND;
+}
+
 /* ---- Walks ---- */
 
 /* Read the record where the cursor is. */

@@ -73,6 +73,14 @@ static inline uint32_t search_place(const memtable_search *s, uint32_t index)
                                 memory_order_acquire);
 }
 
+/*
+ * About how many entries are of keys before `key`: as if all nodes side by side
+ * had as many. Results as of memtable_find(); MEMTABLE_FOUND: it is set.
+ * (memtable_read.c)
+ */
+memtable_result memtable_rank(const memtable_view *view, cask_slice key,
+                              uint64_t *ret_rank);
+
 /* Read the record of an entry. */
 bool memtable_read(const memtable_view *view, uint32_t stored,
                    memtable_entry *ret_entry);

@@ -1,6 +1,7 @@
 /*
  * Calls of ordered access, claim by claim.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -185,6 +186,69 @@ static void test_what_is_wrong_is_refused(void **state)
     cask_iterator_free(it);
 }
 
+static uint64_t size_of_range(handle *h, const char *lower, const char *upper)
+{
+    const cask_slice none = {NULL, 0};
+    cask_error err = {CASK_OK, 0, ""};
+    uint64_t bytes = 0;
+
+    if (cask_size_range(h->db, lower != NULL ? cask_slice_of(lower) : none,
+                        upper != NULL ? cask_slice_of(upper) : none, &bytes,
+                        &err) != CASK_OK) {
+        fail_msg("%s", err.message);
+    }
+    return bytes;
+}
+
+/* Each record has 24 bytes of header, 8 of key, 96 of value. */
+enum { SIZED = 20000, SIZED_BYTES = 128 };
+
+static void put_sized(handle *h)
+{
+    uint8_t *value = make_bytes(96, 1);
+
+    for (unsigned i = 0; i < SIZED; i++) {
+        char key[16];
+
+        /* In no order. */
+        (void)snprintf(key, sizeof(key), "%08u", i * 7919 % SIZED);
+        put_bytes(h, key, value, 96);
+    }
+    free(value);
+}
+
+static void assert_about(uint64_t got, uint64_t records)
+{
+    uint64_t bytes = records * SIZED_BYTES;
+
+    assert_in_range(got, bytes - bytes / 4, bytes + bytes / 4);
+}
+
+static void test_the_size_of_a_range_is_about_right(void **state)
+{
+    handle *h = *state;
+
+    handle_close(h);
+    h->options.memtable_bytes = 4 << 20;
+    handle_open(h);
+    assert_int_equal(size_of_range(h, NULL, NULL), 0);
+    put_sized(h);
+    for (int flushes = 0; flushes < 2; flushes++) {
+        assert_about(size_of_range(h, NULL, NULL), SIZED);
+        assert_about(size_of_range(h, "00005000", "00015000"), 10000);
+        assert_about(size_of_range(h, NULL, "00004000"), 4000);
+        assert_about(size_of_range(h, "00015000", NULL), 5000);
+        assert_int_equal(size_of_range(h, "00000100", "00000110"),
+                         10 * SIZED_BYTES);
+        assert_int_equal(size_of_range(h, "00000110", "00000100"), 0);
+        assert_int_equal(size_of_range(h, "1", NULL), 0);
+        assert_int_equal(size_of_range(h, NULL, ""), 0);
+        assert_int_equal(tree_flush(h->db->store, true, NULL), CASK_OK);
+    }
+    assert_int_equal(size_of_range(h, "00005000", "00015000"),
+                     10000 * SIZED_BYTES);
+}
+
 static void test_a_fold_of_a_tree_has_one_part(void **state)
 {
     handle *h = *state;
@@ -217,6 +281,9 @@ static void test_a_hash_store_names_the_engine_that_has_an_order(void **state)
     assert_int_equal(cask_count_range(h->db, (cask_slice){NULL, 0},
                                       (cask_slice){NULL, 0}, &count, NULL),
                      CASK_UNSUPPORTED);
+    assert_int_equal(cask_size_range(h->db, (cask_slice){NULL, 0},
+                                     (cask_slice){NULL, 0}, &count, NULL),
+                     CASK_UNSUPPORTED);
 }
 
 #define TEST(name)                                                             \
@@ -229,6 +296,7 @@ int main(void)
         TEST(test_a_batch_is_seen_wholly_or_not_at_all),
         TEST(test_a_lost_snapshot_is_told),
         TEST(test_what_is_wrong_is_refused),
+        TEST(test_the_size_of_a_range_is_about_right),
         TEST(test_a_fold_of_a_tree_has_one_part),
         cmocka_unit_test_setup_teardown(
             test_a_hash_store_names_the_engine_that_has_an_order, handle_setup,
