@@ -177,8 +177,8 @@ static cask_status copy_entry(void *context, uint64_t place, cask_buffer *bytes,
     uint64_t size;
     const uint8_t *copy;
 
-    if (status != CASK_OK) {
-        return status;
+    if (status != CASK_OK || record.at == NULL) {
+        return status != CASK_OK ? status : CASK_CORRUPT;
     }
     size = record_size(&record.header);
     status = buffer_reserve(bytes, size, err);
