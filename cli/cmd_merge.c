@@ -137,7 +137,18 @@ static void print_nothing(const plan *p)
     (void)output_print("nothing to merge: %s\n", why_nothing(p));
 }
 
-static void print_plan_text(const plan *p)
+/* What is merged in this store. */
+static const char *noun_of(cask_db *db)
+{
+    cask_stats stats;
+
+    return cask_stat(db, &stats, NULL) == CASK_OK &&
+                   stats.engine == CASK_ENGINE_TREE
+               ? "run"
+               : "segment";
+}
+
+static void print_plan_text(const plan *p, const char *noun)
 {
     char first[UNITS_TEXT_SIZE];
     char second[UNITS_TEXT_SIZE];
@@ -147,7 +158,7 @@ static void print_plan_text(const plan *p)
         print_nothing(p);
         return;
     }
-    (void)output_print("%-16s  %9s  %9s  %9s  %s\n", "segment", "size", "live",
+    (void)output_print("%-16s  %9s  %9s  %9s  %s\n", noun, "size", "live",
                        "gain", "reason");
     for (size_t i = 0; i < p->count; i++) {
         const cask_merge_item *item = &p->items[i];
@@ -158,7 +169,7 @@ static void print_plan_text(const plan *p)
                            units_format_bytes(third, item->gain_bytes),
                            item->reason);
     }
-    (void)output_print("to merge: %zu segment%s", p->count,
+    (void)output_print("to merge: %zu %s%s", p->count, noun,
                        units_plural(p->count));
     if (p->summary.left > 0) {
         (void)output_print(", later %" PRIu64 " more", p->summary.left);
@@ -190,7 +201,7 @@ static exit_status show_plan(const arguments *args)
     if (status == EXIT_DONE && settings->json) {
         print_plan_json(&p);
     } else if (status == EXIT_DONE) {
-        print_plan_text(&p);
+        print_plan_text(&p, noun_of(db));
     }
     cask_free(p.items);
     return store_close(db, args->words[0], status);
@@ -224,7 +235,7 @@ static void print_merged_json(const cask_merge_report *merged, const plan *p)
     print_json(object);
 }
 
-static void print_merged_text(const cask_merge_report *merged)
+static void print_merged_text(const cask_merge_report *merged, const char *noun)
 {
     char inputs[UNITS_TEXT_SIZE];
     char outputs[UNITS_TEXT_SIZE];
@@ -232,9 +243,9 @@ static void print_merged_text(const cask_merge_report *merged)
     char written[UNITS_TEXT_SIZE];
     char gain[UNITS_TEXT_SIZE];
 
-    (void)output_print("merged %s segment%s into %s: %s read, %s written; %s "
+    (void)output_print("merged %s %s%s into %s: %s read, %s written; %s "
                        "given back\n",
-                       units_format_count(inputs, merged->inputs),
+                       units_format_count(inputs, merged->inputs), noun,
                        units_plural(merged->inputs),
                        units_format_count(outputs, merged->outputs),
                        units_format_bytes(read, merged->bytes_read),
@@ -252,9 +263,9 @@ static exit_status report_merged(cask_db *db, const arguments *args,
 
     if (work->status != CASK_OK && signals_arrived() != 0) {
         return report(EXIT_DONE,
-                      "merge: interrupted; %" PRIu64 " segment%s merged into "
+                      "merge: interrupted; %" PRIu64 " %s%s merged into "
                       "%" PRIu64 ", merge again to go on",
-                      merged->inputs, units_plural(merged->inputs),
+                      merged->inputs, noun_of(db), units_plural(merged->inputs),
                       merged->outputs);
     }
     if (work->status != CASK_OK) {
@@ -268,7 +279,7 @@ static exit_status report_merged(cask_db *db, const arguments *args,
     } else if (status == EXIT_DONE && merged->inputs == 0) {
         print_nothing(&p);
     } else if (status == EXIT_DONE) {
-        print_merged_text(merged);
+        print_merged_text(merged, noun_of(db));
     }
     cask_free(p.items);
     return status;
@@ -389,7 +400,8 @@ const command command_merge = {
         "that keep it open merge by themselves; this has one of them do it "
         "now, or, if there is none, does it here and returns when it is done. "
         "If standard error is a terminal, the progress is shown there. "
-        "Interrupted, nothing is lost.\v"
+        "Interrupted, nothing is lost. In a store of the tree engine runs are "
+        "merged, by the strategy that the setting compaction names.\v"
         "Examples:\n"
         "  caskade merge /tmp/store\n"
         "  caskade merge --all --wait /tmp/store\n"

@@ -65,7 +65,7 @@ _caskade_values() {
 }
 
 # The names of settings; a test compares them with `caskade config`.
-_caskade_settings='dead_bytes_merge_trigger dead_bytes_threshold
+_caskade_settings='compaction dead_bytes_merge_trigger dead_bytes_threshold
     expiry_grace_seconds expiry_seconds frag_merge_trigger frag_threshold
     max_merge_size max_segments max_space_amplification merge_rate_bytes
     merge_sync_target_ms merge_window small_file_threshold'

@@ -35,6 +35,16 @@ typedef struct cask_merge_report {
 } cask_merge_report;
 
 /*
+ * In a store of the tree engine a merge is a compaction of its runs: where
+ * segments are spoken of, read runs. What was written so far becomes a run
+ * first; then runs are compacted by the strategy that the setting `compaction`
+ * names, or, with `all`, to one run, which takes as much room as they have and
+ * is done each time that it is asked for. A compaction is done for good as a
+ * whole; one that is cancelled or killed changes nothing. Nothing is
+ * quarantined: if a run is damaged, compactions that would read it fail.
+ */
+
+/*
  * Give space back: copy the live records of some segments to new ones, and
  * remove the old ones. Reads and writes of all processes go on meanwhile, and
  * what is written is left to the next merge. Each step of about 1 GiB of input
@@ -117,7 +127,8 @@ typedef struct cask_merge_state {
     cask_past_merge past[CASK_PAST_MERGES];
 } cask_merge_state;
 
-/* What merges do and did, in all processes. Returns CASK_OK; CASK_TIMEOUT;
+/* What merges do and did, in all processes. Of the tree engine a phase is NONE
+ * or COPYING, and bytes_done is an estimate. Returns CASK_OK; CASK_TIMEOUT;
  * CASK_INVALID; CASK_NO_MEMORY; CASK_FORKED. Cost: that of cask_merge_plan().
  */
 CASK_API CASK_CHECKED cask_status cask_merge_status(cask_db *db,

@@ -6,6 +6,7 @@
 #define CASKADE_DB_ENGINE_H
 
 #include "caskade.h"
+#include "db/merge.h"
 #include "store/store_snapshot.h"
 #include "store/store_write.h"
 
@@ -66,6 +67,10 @@ typedef struct db_engine {
     /* Make the index ready for about `count` keys. */
     cask_status (*reserve)(store_handle *store, uint64_t count,
                            cask_error *err);
+
+    /* ---- Merging ---- */
+
+    const db_merge_calls *merges;
 
     /* ---- The background thread of a handle that writes ---- */
 

@@ -11,7 +11,7 @@
  */
 #include "hash/hash_merge.h"
 
-#include "hash/merge_log.h"
+#include "store/merge_log.h"
 #include "hash/merge_work.h"
 #include "store/store_recover.h"
 #include "store/store_shortage.h"
@@ -139,9 +139,9 @@ static cask_status copy_and_replace(merge *m, merge_wanted wanted,
     status =
         store_merge_begin(m->store, wanted.rows, wanted.count, ret_inputs, err);
     if (status == CASK_OK && *ret_inputs > 0) {
-        hash_pace_begin(&m->pace, m->store);
+        store_pace_begin(&m->pace, m->store);
         status = copy_all(m, err);
-        hash_pace_end(&m->pace);
+        store_pace_end(&m->pace);
     }
     if (status == CASK_OK && *ret_inputs > 0) {
         atomic_store(&m->store->region.header->merge.expired,

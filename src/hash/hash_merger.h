@@ -5,7 +5,7 @@
 #define CASKADE_HASH_MERGER_H
 
 #include "hash/hash_merge.h"
-#include "hash/merge_turn.h"
+#include "store/merge_turn.h"
 #include "maintain/merge_policy.h"
 
 /* What would be merged now, and why or why not. */

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 
 #include "hash/hash_merger.h"
-#include "hash/merge_log.h"
+#include "store/merge_log.h"
 #include "store/store_merge.h"
 #include "store/store_shortage.h"
 

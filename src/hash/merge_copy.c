@@ -49,7 +49,7 @@ static cask_status finish_output(merge *m, cask_error *err)
         status = store_write_hint(store, m->output,
                                   atomic_load(&output->file_id), err);
     }
-    hash_pace_resume(&m->pace);
+    store_pace_resume(&m->pace);
     m->output = UINT32_MAX;
     return status;
 }
@@ -117,7 +117,7 @@ static cask_status copy(merge *m, const scan_item *item, cask_error *err)
     }
     if (status == CASK_OK) {
         count_copy(&m->store->region.rows[m->output], item);
-        hash_pace_add(&m->pace, item->size);
+        store_pace_add(&m->pace, item->size);
         m->report->records++;
     }
     return status;
@@ -178,7 +178,7 @@ static cask_status copy_part(merge *m, const walk_part *part, cask_error *err)
 {
     region_merge *progress = &m->store->region.header->merge;
 
-    hash_pace_add(&m->pace, part->item.size);
+    store_pace_add(&m->pace, part->item.size);
     m->report->bytes_read += part->item.size;
     atomic_fetch_add(&progress->bytes_done, part->item.size);
     return record_kind(&part->item.header) == RECORD_PUT

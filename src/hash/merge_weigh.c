@@ -28,7 +28,7 @@ static cask_status check_note(void *context, const walk_part *part,
 {
     merge *m = context;
 
-    hash_pace_add(&m->pace, part == NULL ? HINT_ROW_SIZE : part->item.size);
+    store_pace_add(&m->pace, part == NULL ? HINT_ROW_SIZE : part->item.size);
     return part == NULL ? merge_check_cancel(m, err)
                         : merge_check_part(m, part, err);
 }

@@ -6,7 +6,7 @@
 #define CASKADE_MERGE_WORK_H
 
 #include "hash/hash_merge.h"
-#include "hash/hash_pace.h"
+#include "store/store_pace.h"
 #include "hash/merge_table.h"
 #include "log/record_copier.h"
 #include "region/place.h"
@@ -19,7 +19,7 @@ typedef struct merge {
     const store_expiry *expiry;
     merge_table tombstones;
     record_copier copier;
-    hash_pace pace;
+    store_pace pace;
     uint32_t output;  /* row of the copies; UINT32_MAX: none yet */
     bool keeps_all;   /* all tombstones are needed, for all that is known */
     bool is_copying;  /* the tombstones are weighed */

@@ -8,7 +8,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "hash/merge_turn.h"
+#include "store/merge_turn.h"
 #include "store/store_merge.h"
 #include "store/store_shortage.h"
 

@@ -60,6 +60,8 @@ static const setting table[] = {
         "limit"),
     ROW(merge_sync_target_ms, MILLISECONDS, 50, 1, 3600000,
         "merges slow down while syncs of writers take longer; 0: they do not"),
+    ROW(compaction, STRATEGY, COMPACTION_LAZY, 0, COMPACTION_TIERED,
+        "how runs of the tree engine are merged: lazy, leveled or tiered"),
 };
 
 enum { COUNT = sizeof(table) / sizeof(table[0]) };
@@ -214,6 +216,9 @@ static void print_number(const setting *row, uint64_t number,
 {
     if (row->kind == SETTING_BYTES) {
         print_bytes(number, ret_text);
+    } else if (row->kind == SETTING_STRATEGY) {
+        (void)snprintf(ret_text, SETTING_TEXT_SIZE, "%s",
+                       compaction_strategy_name((compaction_strategy)number));
     } else if (row->kind == SETTING_FACTOR) {
         print_factor(number, ret_text);
     } else {
@@ -274,10 +279,26 @@ static bool parse_factor(const char *text, uint64_t *ret_number)
     return *text == '\0';
 }
 
+static bool parse_strategy(const setting *row, const char *text,
+                           uint64_t *ret_number)
+{
+    for (uint64_t i = row->least; i <= row->most; i++) {
+        if (strcmp(compaction_strategy_name((compaction_strategy)i), text) ==
+            0) {
+            *ret_number = i;
+            return true;
+        }
+    }
+    return false;
+}
+
 static bool parse_number(const setting *row, const char *text,
                          uint64_t *ret_number)
 {
     *ret_number = 0;
+    if (row->kind == SETTING_STRATEGY) {
+        return parse_strategy(row, text, ret_number);
+    }
     if (row->kind == SETTING_FACTOR) {
         return parse_factor(text, ret_number);
     }
@@ -299,6 +320,7 @@ static const char *kind_text(setting_kind kind)
     case SETTING_FACTOR:
         return "a factor like 1.5";
     case SETTING_COUNT:
+    case SETTING_STRATEGY:
     case SETTING_WINDOW:
     default:
         return "a whole number";
@@ -312,6 +334,11 @@ static cask_status fail_value(const setting *row, const char *text,
     char least[SETTING_TEXT_SIZE];
     char most[SETTING_TEXT_SIZE];
 
+    if (row->kind == SETTING_STRATEGY) {
+        return fail(err, CASK_INVALID, 0,
+                    "%s: \"%s\" is not lazy, leveled or tiered", row->name,
+                    shown(given, text));
+    }
     print_number(row, row->least, least);
     print_number(row, row->most, most);
     return fail(err, CASK_INVALID, 0, "%s: \"%s\" is not %s, %s%s .. %s",

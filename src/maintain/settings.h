@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "maintain/compaction.h"
 #include "maintain/merge_policy.h"
 #include "maintain/merge_window.h"
 
@@ -32,6 +33,7 @@ typedef struct store_settings {
                                       processes; 0: no limit */
     uint64_t merge_sync_target_ms; /* 0: syncs do not slow merges down */
     merge_window merge_window;
+    uint64_t compaction; /* compaction_strategy */
 } store_settings;
 
 typedef enum setting_kind {
@@ -40,8 +42,9 @@ typedef enum setting_kind {
     SETTING_COUNT,
     SETTING_SECONDS,
     SETTING_MILLISECONDS,
-    SETTING_FACTOR, /* kept in thousandths */
-    SETTING_WINDOW  /* the only one that is no uint64_t */
+    SETTING_FACTOR,   /* kept in thousandths */
+    SETTING_STRATEGY, /* by its name */
+    SETTING_WINDOW    /* the only one that is no uint64_t */
 } setting_kind;
 
 /* One row of the table. */
@@ -73,7 +76,8 @@ void settings_default(store_settings *ret_settings);
 /*
  * Read a value: a whole number, of bytes also with KiB, MiB, GiB or TiB, of
  * seconds with s, m, h, d or w, of milliseconds with ms or these; a factor has
- * up to three decimals; a window is that of merge_window_parse().
+ * up to three decimals; a window is that of merge_window_parse(), a strategy
+ * that of compaction_strategy_name().
  *
  *   text      borrowed; ends with NUL
  *   settings  changed on CASK_OK only

@@ -64,7 +64,7 @@ typedef struct region_merge_entry {
     _Atomic uint64_t records; /* copied */
 } region_merge_entry;
 
-/* Who merges when, over all processes; see hash/merge_turn.h. Words are
+/* Who merges when, over all processes; see store/merge_turn.h. Words are
  * written by anybody, atomically, unless a comment says otherwise. */
 typedef struct region_merger {
     alignas(64) _Atomic uint32_t wake; /* futex: there is something to do */
@@ -96,7 +96,7 @@ typedef struct region_merger {
     _Atomic uint64_t rest_bytes;
     _Atomic uint64_t rest_since_ns;
 
-    /* How fast a merge goes; see hash/hash_pace.h. Written by who merges. */
+    /* How fast a merge goes; see store/store_pace.h. Written by who merges. */
     alignas(64) _Atomic uint64_t paid_until_ns; /* monotonic; the bucket */
     _Atomic uint64_t allowed_bytes; /* per second, by the syncs; 0: any */
     _Atomic uint64_t rate_bytes;    /* per second, as it goes; 0: it does not */

@@ -3,14 +3,12 @@
  */
 #include "tree/tree_flush.h"
 
-#include <stdlib.h>
-#include <string.h>
-
 #include "iter/iter_survivors.h"
 #include "run/run_writer.h"
 #include "store/store_merge.h"
 #include "store/store_write.h"
 #include "tree/tree.h"
+#include "tree/tree_output.h"
 #include "tree/tree_record.h"
 #include "tree/tree_segments.h"
 #include "tree/tree_tables.h"
@@ -27,44 +25,6 @@ static region_tree *tree_of(const store_handle *store)
     return &store->region.header->tree;
 }
 
-/* ---- Which moments are looked at ---- */
-
-typedef struct moments {
-    uint64_t at[REGION_SNAPSHOTS + 1];
-    size_t count;
-} moments;
-
-static int by_sequence(const void *left, const void *right)
-{
-    uint64_t a = *(const uint64_t *)left;
-    uint64_t b = *(const uint64_t *)right;
-
-    return a < b ? -1 : a > b;
-}
-
-/* A snapshot that is taken meanwhile sees all of the memtable, as the present
- * does. */
-static void find_moments(const store_handle *store, moments *ret_moments)
-{
-    size_t count = 0;
-
-    for (uint32_t i = 0; i < REGION_SNAPSHOTS; i++) {
-        const region_snapshot *entry = &store->region.snapshots->entry[i];
-
-        if (atomic_load(&entry->ticket) != 0) {
-            ret_moments->at[count++] = atomic_load(&entry->sequence);
-        }
-    }
-    ret_moments->at[count++] = UINT64_MAX;
-    qsort(ret_moments->at, count, sizeof(uint64_t), by_sequence);
-    ret_moments->count = 1;
-    for (size_t i = 1; i < count; i++) {
-        if (ret_moments->at[i] != ret_moments->at[ret_moments->count - 1]) {
-            ret_moments->at[ret_moments->count++] = ret_moments->at[i];
-        }
-    }
-}
-
 /* ---- The run ---- */
 
 typedef struct flush {
@@ -79,20 +39,7 @@ typedef struct flush {
 
 static cask_status create(flush *f, cask_error *err)
 {
-    store_handle *store = f->store;
-    char name[SEGMENT_NAME_SIZE];
-    run_origin origin = {.born = f->last,
-                         .hash_key = tree_state_of(store)->hash_key};
-    run_writer_options options = {.run.file_mode = store->options.file_mode,
-                                  .origin = &origin,
-                                  .borrows_dir = true};
-    cask_status status = version_new_run(store, &f->id, name, err);
-
-    memcpy(origin.uuid, store->identity.uuid, sizeof(origin.uuid));
-    origin.id = f->id;
-    return status == CASK_OK
-               ? run_writer_create(store->dir, name, &options, &f->writer, err)
-               : status;
+    return tree_run_create(f->store, f->last, &f->id, &f->writer, err);
 }
 
 static cask_status write_survivors(flush *f, iter_survivors *survivors,
@@ -123,9 +70,9 @@ static cask_status write_run(flush *f, cask_error *err)
     iter_survivors *survivors = NULL;
     iter_survivors_options options = {.drop_tombstones = f->is_lowest};
     cask_status status;
-    moments looks;
+    tree_moments looks;
 
-    find_moments(f->store, &looks);
+    tree_moments_find(f->store, &looks);
     options.moments = (iter_moments){looks.at, looks.count};
     status = iter_survivors_create(&input, 1, &options, &survivors, err);
     if (status == CASK_OK) {
@@ -261,8 +208,14 @@ bool tree_flush_is_due(const store_handle *store)
            atomic_load(&tree_of(store)->settled) == 0;
 }
 
-/* The merge lock is held. */
-static cask_status take_turn(store_handle *store, bool all, cask_error *err)
+cask_status tree_flush_meanwhile(store_handle *store, cask_error *err)
+{
+    cask_status status = flush_all(store, err);
+
+    return status == CASK_OK ? tree_segments_drop(store, err) : status;
+}
+
+cask_status tree_flush_held(store_handle *store, bool all, cask_error *err)
 {
     cask_status status = version_settle(store, err);
 
@@ -281,7 +234,7 @@ cask_status tree_flush(store_handle *store, bool all, cask_error *err)
     cask_status status = store_merge_lock(store, err);
 
     if (status == CASK_OK) {
-        status = take_turn(store, all, err);
+        status = tree_flush_held(store, all, err);
         store_merge_unlock(store);
         store_merge_tidy(store);
     }

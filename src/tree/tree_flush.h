@@ -28,6 +28,13 @@
  */
 cask_status tree_flush(store_handle *store, bool all, cask_error *err);
 
+/* The same for who has the merge lock. */
+cask_status tree_flush_held(store_handle *store, bool all, cask_error *err);
+
+/* In the midst of a turn, which has files of runs that MANIFEST does not name
+ * yet: flush the memtables that take nothing more, and settle nothing. */
+cask_status tree_flush_meanwhile(store_handle *store, cask_error *err);
+
 /* Whether there is something to be flushed, or one who died may have left
  * something. */
 bool tree_flush_is_due(const store_handle *store);

@@ -1,27 +1,41 @@
 /*
- * Whoever comes first after the death of another that flushed completes what
- * that had begun.
+ * The background thread of a tree. Flushes come first, then what somebody asked
+ * for, then what is due. Whoever comes first after the death of another
+ * completes what that had begun.
  */
 #include "tree/tree_merger.h"
 
+#include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 
+#include "store/merge_turn.h"
 #include "store/store_merge.h"
 #include "tree/tree.h"
+#include "tree/tree_compact.h"
 #include "tree/tree_flush.h"
 
 enum {
     ASK_MS = 1000,    /* how soon another takes over from one that died */
-    PAUSE_MS = 10000, /* after a failure */
+    PAUSE_MS = 10000, /* after a flush that failed */
 };
 
 struct tree_merger {
     store_handle *store;
     os_thread *thread;
-    uint64_t not_before_ns; /* monotonic */
+    uint64_t not_before_ns; /* monotonic: no flush */
 };
 
-static void flush(tree_merger *m)
+static void report(store_handle *store, cask_status status,
+                   const cask_error *err)
+{
+    store_event(store, CASK_EVENT_BACKGROUND, status, "%s", err->message);
+}
+
+/* ---- Flushing ---- */
+
+/* Whether something was flushed. */
+static bool flush(tree_merger *m)
 {
     store_handle *store = m->store;
     const os_ops *ops = store->os->ops;
@@ -31,15 +45,89 @@ static void flush(tree_merger *m)
     if (!tree_flush_is_due(store) ||
         atomic_load(&store->region.header->poisoned) != 0 ||
         ops->now_ns(store->os) < m->not_before_ns) {
-        return;
+        return false;
     }
     status = tree_flush(store, false, &err);
     if (status != CASK_OK && status != CASK_BUSY) {
-        store_event(store, CASK_EVENT_BACKGROUND, status, "%s", err.message);
+        report(store, status, &err);
         m->not_before_ns =
             ops->now_ns(store->os) + (uint64_t)PAUSE_MS * 1000 * 1000;
     }
+    return status == CASK_OK;
 }
+
+/* ---- Compacting ---- */
+
+static void tell(store_handle *store, const tree_merged *merged)
+{
+    if (merged->compactions > 0) {
+        store_event(store, CASK_EVENT_MERGED, CASK_OK,
+                    "merged %" PRIu64 " runs into %" PRIu64 ": %" PRIu64
+                    " bytes read, %" PRIu64 " written",
+                    merged->inputs, merged->outputs, merged->bytes_read,
+                    merged->bytes_written);
+    }
+}
+
+/* CASK_BUSY: somebody else does. */
+static cask_status compact(store_handle *store, tree_wish wish)
+{
+    const region_merge *shared = &store->region.header->merge;
+    uint32_t seen = atomic_load(&shared->cancel);
+    uint64_t state = merge_turn_state(store);
+    cask_error err = {CASK_OK, 0, ""};
+    tree_merged merged;
+    cask_status status = tree_compact(store, wish, &merged, &err);
+    bool is_stopped = atomic_load(&shared->cancel) != seen ||
+                      atomic_load(&store->merger_stop) ||
+                      (!wish.is_asked && !store_window_is_open(store));
+
+    if (status == CASK_BUSY) {
+        return status;
+    }
+    tell(store, &merged);
+    if (status == CASK_OK && merged.compactions == 0) {
+        merge_turn_answer(store, state, MERGE_WAIT_BELOW_TRIGGERS);
+    }
+    if (!is_stopped) {
+        merge_turn_note(store, status);
+        if (status != CASK_OK) {
+            report(store, status, &err);
+        }
+    }
+    return status;
+}
+
+static void grant(store_handle *store, turn_wish asked)
+{
+    const tree_wish wish = {.is_asked = true, .all = asked.all_below_id != 0};
+    cask_status status = compact(store, wish);
+
+    /* Of a thread that is stopped another one takes it up. */
+    if (status != CASK_BUSY && !atomic_load(&store->merger_stop)) {
+        merge_wish_settle(store, asked.number, status);
+    }
+}
+
+static void look(store_handle *store, bool is_woken, bool has_flushed)
+{
+    turn_wish asked = merge_wish_pending(store);
+    merge_wait why;
+    uint64_t paused_ms = merge_turn_paused_ms(store, &why);
+
+    if (atomic_load(&store->region.header->poisoned) != 0 ||
+        (paused_ms > 0 && why == MERGE_WAIT_FAILED)) {
+        return;
+    }
+    if (asked.number != 0) {
+        grant(store, asked);
+    } else if (paused_ms == 0 && store_window_is_open(store) &&
+               (has_flushed || merge_turn_take(store, is_woken))) {
+        (void)compact(store, (tree_wish){.is_asked = false});
+    }
+}
+
+/* ---- Thread ---- */
 
 static void run(void *argument)
 {
@@ -48,17 +136,26 @@ static void run(void *argument)
     region_merger *shared = &store->region.header->merger;
     /* The kernel compares plain words. */
     uint32_t *futex = (uint32_t *)(uintptr_t)&shared->wake;
+    bool is_woken = false;
 
     while (!atomic_load(&store->merger_stop)) {
         uint32_t wake = atomic_load(&shared->wake);
+        bool has_flushed = flush(m);
 
-        flush(m);
+        look(store, is_woken, has_flushed);
         versions_let_go(tree_state_of(store)->versions);
         if (!atomic_load(&store->merger_stop)) {
-            (void)store->os->ops->futex_wait(store->os, futex, wake, ASK_MS);
+            is_woken = store->os->ops->futex_wait(store->os, futex, wake,
+                                                  ASK_MS) != ETIMEDOUT;
         }
     }
-    flush(m); /* if this is the last handle nobody else will, for long */
+    (void)flush(m); /* if this is the last handle nobody else will, for long */
+}
+
+/* That it merges by itself, for others to see. */
+static _Atomic uint32_t *flag_of(const store_handle *store)
+{
+    return &store->region.processes[store->process_slot].merges;
 }
 
 cask_status tree_merger_start(store_handle *store, tree_merger **ret_merger,
@@ -76,6 +173,7 @@ cask_status tree_merger_start(store_handle *store, tree_merger **ret_merger,
         free(m);
         return fail_os(err, os_errno, "cannot start the flushing thread");
     }
+    atomic_store(flag_of(store), 1 + store->jitter_ms);
     *ret_merger = m;
     return CASK_OK;
 }
@@ -88,6 +186,7 @@ void tree_merger_stop(tree_merger *take_merger)
         return;
     }
     store = take_merger->store;
+    atomic_store(flag_of(store), 0);
     atomic_store(&store->merger_stop, true);
     store_merge_wake(store);
     store->os->ops->thread_join(store->os, take_merger->thread);

@@ -1,5 +1,6 @@
 /*
- * The background thread of a handle that writes to a tree: it flushes. Each
+ * The background thread of a handle that writes to a tree: it flushes, and
+ * compacts runs as the policy, or somebody who asked, wants it. Each
  * such handle has one; the merge lock lets one work at a time.
  */
 #ifndef CASKADE_TREE_MERGER_H

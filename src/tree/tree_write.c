@@ -6,6 +6,7 @@
 #include "store/store_merge.h"
 #include "store/store_operation.h"
 #include "tree/tree.h"
+#include "tree/tree_delay.h"
 #include "tree/tree_flush.h"
 #include "tree/tree_tables.h"
 
@@ -31,19 +32,22 @@ cask_status tree_reserve(store_handle *store, uint64_t count, cask_error *err)
 }
 
 /* After the lock: wake who flushes, wait for the device if the policy says
- * so. */
+ * so, make way. */
 static cask_status settle(store_handle *store, uint64_t sequence,
                           cask_error *err)
 {
     tree_state *state = tree_state_of(store);
+    cask_status status = CASK_OK;
 
     if (atomic_load_explicit(&state->has_begun, memory_order_relaxed)) {
         atomic_store(&state->has_begun, false);
         store_merge_wake(store);
     }
-    return store->options.sync == CASK_SYNC_COMMIT
-               ? store_sync_to(store, sequence, err)
-               : CASK_OK;
+    if (store->options.sync == CASK_SYNC_COMMIT) {
+        status = store_sync_to(store, sequence, err);
+    }
+    tree_delay(store);
+    return status;
 }
 
 cask_status tree_write(store_handle *store, store_record *records, size_t count,

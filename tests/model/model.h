@@ -110,6 +110,10 @@ cask_status unless_damaged(const run *r, cask_status status);
 /* What concerns times: of keys, of the store, clocks, merges. */
 void expiry_perform(run *r, const operation *o);
 
+/* Compact a tree, which may take values away whose time is over, and no
+ * others. */
+void compact_tree(run *r, uint64_t number);
+
 /* ---- model_snapshots.c ---- */
 
 /* Make one, compare one with its model, or free one. */

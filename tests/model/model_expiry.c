@@ -5,6 +5,10 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "db/db.h"
+#include "tree/tree.h"
+
+/* Behind the others: it has short names. */
 #include "model.h"
 
 /* ---- Single keys ---- */
@@ -154,6 +158,56 @@ static void merge(run *r, const operation *o)
                   before[key], after);
         }
     }
+}
+
+/* Whether a tree has the put of a key still, whatever the time is. */
+static bool has_put(const run *r, cask_slice key)
+{
+    store_handle *store = r->db[r->current]->store;
+    tree_found found = {.is_put = false};
+    siphash_value hash = siphash(store->identity.hash_key, key.data, key.size);
+
+    return tree_find(store, key, hash, NULL, &found, NULL) == CASK_OK &&
+           found.is_put;
+}
+
+static void note_gone(run *r)
+{
+    char text[512];
+
+    for (unsigned key = 0; key < KEYS; key++) {
+        entry *e = &r->now.entries[key];
+
+        if (is_over(r, e) && !sim_clock_disagrees(r->db[r->current]) &&
+            !has_put(r, key_of(key, text))) {
+            e->there = false;
+        }
+    }
+}
+
+/* Now and then: any strategy takes over what another has made. */
+static void change_strategy(run *r, uint64_t number)
+{
+    static const char *const names[] = {"lazy", "leveled", "tiered"};
+    const cask_config_change change = {"compaction", names[number / 16 % 3]};
+    cask_error err = {CASK_OK, 0, ""};
+
+    if (number / 4 % 4 == 0) {
+        (void)answers(r, "config",
+                      cask_config_set(r->db[r->current], &change, 1, &err),
+                      CASK_OK, &err);
+    }
+}
+
+void compact_tree(run *r, uint64_t number)
+{
+    const cask_merge_options what = {.all = number % 8 == 1};
+    cask_error err = {CASK_OK, 0, ""};
+
+    change_strategy(r, number);
+    (void)answers(r, "merge", cask_merge(r->db[r->current], &what, NULL, &err),
+                  CASK_OK, &err);
+    note_gone(r);
 }
 
 void expiry_perform(run *r, const operation *o)

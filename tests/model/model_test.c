@@ -543,11 +543,13 @@ static bool perform_on_tree(run *r, const operation *o)
             return true;
         }
     }
-    if (o->kind == MERGE) {
+    if (o->kind == MERGE && o->number % 2 == 0) {
         (void)answers(
             r, "flush",
-            tree_flush(r->db[r->current]->store, o->number % 4 != 0, &err),
+            tree_flush(r->db[r->current]->store, o->number % 8 != 0, &err),
             CASK_OK, &err);
+    } else if (o->kind == MERGE) {
+        compact_tree(r, o->number);
     }
     return o->kind == MERGE;
 }

@@ -24,7 +24,7 @@
 
 #include "db/db.h"
 #include "hash/hash_merger.h"
-#include "hash/merge_log.h"
+#include "store/merge_log.h"
 #include "os/os_sim.h"
 #include "store/store_merge.h"
 #include "support/random.h"

@@ -9,7 +9,6 @@
 
 #include "db/db.h"
 #include "process/stray.h"
-#include "tree/tree_flush.h"
 
 /* Merges remove much of what others left with their inputs; a store must do
  * without, too. */
@@ -21,11 +20,7 @@ static void use(kill_share *share, cask_db *db, bool merges)
     cask_slice name = kill_hello(text, WRITERS);
 
     kill_check(share, cask_put(db, name, name, &err), "put", &err);
-    if (merges && kill_is_tree()) {
-        kill_check(share, tree_flush(db->store, true, &err), "last flush",
-                   &err);
-        kill_check(share, cask_put(db, name, name, &err), "put", &err);
-    } else if (merges) {
+    if (merges) {
         kill_check(share, cask_merge(db, &all, NULL, &err), "last merge", &err);
         kill_check(share, cask_put(db, name, name, &err), "put", &err);
     }

@@ -226,18 +226,20 @@ static void write_counter(worker *w)
     atomic_store(&w->mine->counter_intent, 0);
 }
 
-/* What takes the place of a merge. */
-static void flush_some(worker *w)
+/* A flush, or compactions too. */
+static void merge_tree(worker *w)
 {
-    bool all = test_random_chance(&w->random, 50);
+    const cask_merge_options what = {.all = test_random_chance(&w->random, 30)};
+    bool is_flush = test_random_chance(&w->random, 40);
     cask_status status;
 
     atomic_fetch_add(&w->share->merges_begun, 1);
-    status = tree_flush(w->db->store, all, &w->err);
+    status = is_flush ? tree_flush(w->db->store, what.all, &w->err)
+                      : cask_merge(w->db, &what, NULL, &w->err);
     if (status == CASK_OK) {
         atomic_fetch_add(&w->share->merges, 1);
     } else if (status != CASK_BUSY) {
-        kill_check(w->share, status, "flush", &w->err);
+        kill_check(w->share, status, "merge", &w->err);
     }
 }
 
@@ -253,7 +255,7 @@ static void merge_some(worker *w)
     size_t chosen = 0;
 
     if (kill_is_tree()) {
-        flush_some(w);
+        merge_tree(w);
         return;
     }
     for (uint32_t i = 0; i < count; i++) {

@@ -11,7 +11,7 @@
 #include <time.h>
 
 #include "db/db.h"
-#include "hash/merge_turn.h"
+#include "store/merge_turn.h"
 #include "os/os_fault.h"
 #include "store/store_shortage.h"
 

@@ -19,7 +19,7 @@ static void test_names_are_distinct_and_found(void **state)
         assert_ptr_equal(setting_find(row->name), row);
         assert_true(strlen(row->meaning) > 0);
     }
-    assert_int_equal(count, 13);
+    assert_int_equal(count, 14);
     assert_null(setting_find("no_such_setting"));
     assert_null(setting_find(""));
 }
@@ -41,6 +41,7 @@ static void test_defaults_are_these(void **state)
         {"merge_window", "always"},
         {"merge_rate_bytes", "0"},
         {"merge_sync_target_ms", "50"},
+        {"compaction", "lazy"},
     };
     store_settings settings;
 
@@ -107,6 +108,12 @@ static const value_row values[] = {
     {"merge_rate_bytes", "65535", NULL},
     {"merge_sync_target_ms", "2s", "2000"},
     {"merge_sync_target_ms", "10ms", "10"},
+    {"compaction", "tiered", "tiered"},
+    {"compaction", "leveled", "leveled"},
+    {"compaction", "lazy", "lazy"},
+    {"compaction", "1", NULL},
+    {"compaction", "Lazy", NULL},
+    {"compaction", "", NULL},
     {"merge_window", "MON-FRI 22:00-6:00", "mon-fri 22:00-06:00"},
     {"merge_window", "never", "never"},
     {"merge_window", "sometimes", NULL},

@@ -2,7 +2,7 @@
  * Waiting, for the sake of others. The bucket, and what syncs allow, are words
  * of the region: who merges next goes on with them, in whichever process.
  */
-#include "hash/hash_pace.h"
+#include "store/store_pace.h"
 
 #include "maintain/merge_pace.h"
 #include "store/store_merge.h"
@@ -13,45 +13,45 @@ enum { BITE_BYTES = 64 << 10 };
 static const uint64_t NS_PER_MS = 1000000;
 static const uint64_t STEP_NS = 100000000;
 
-static region_merger *merger_of(const hash_pace *pace)
+static region_merger *merger_of(const store_pace *pace)
 {
     return &pace->store->region.header->merger;
 }
 
-static uint64_t now_of(const hash_pace *pace)
+static uint64_t now_of(const store_pace *pace)
 {
     return pace->store->os->ops->now_ns(pace->store->os);
 }
 
 /* Bytes per second; 0: any number. */
-static uint64_t limit_of(const hash_pace *pace)
+static uint64_t limit_of(const store_pace *pace)
 {
     return merge_pace_least(pace->settings.merge_rate_bytes,
                             atomic_load(&merger_of(pace)->allowed_bytes));
 }
 
-void hash_pace_begin(hash_pace *pace, store_handle *store)
+void store_pace_begin(store_pace *pace, store_handle *store)
 {
-    *pace = (hash_pace){.store = store};
+    *pace = (store_pace){.store = store};
     pace->step_ns = now_of(pace);
     store_settings_get(store, &pace->settings);
     /* Syncs of before say nothing about this merge. */
     atomic_store(&store->region.header->commit.sync_worst_ns, 0);
 }
 
-void hash_pace_resume(hash_pace *pace)
+void store_pace_resume(store_pace *pace)
 {
     pace->step_ns = now_of(pace);
     pace->step_bytes = 0;
 }
 
-void hash_pace_end(hash_pace *pace)
+void store_pace_end(store_pace *pace)
 {
     atomic_store(&merger_of(pace)->rate_bytes, 0);
 }
 
 /* Look how the last step was, and begin another. */
-static void take_step(hash_pace *pace, uint64_t now)
+static void take_step(store_pace *pace, uint64_t now)
 {
     region_merger *merger = merger_of(pace);
     region_commit *commit = &pace->store->region.header->commit;
@@ -72,7 +72,7 @@ static void take_step(hash_pace *pace, uint64_t now)
 }
 
 /* Take the bytes out of the bucket; until when to wait for that. */
-static uint64_t pay(hash_pace *pace, uint64_t limit, uint64_t now)
+static uint64_t pay(store_pace *pace, uint64_t limit, uint64_t now)
 {
     _Atomic uint64_t *bucket = &merger_of(pace)->paid_until_ns;
     uint64_t before = atomic_load(bucket);
@@ -86,7 +86,7 @@ static uint64_t pay(hash_pace *pace, uint64_t limit, uint64_t now)
 
 /* Until then; but a setting that is changed meanwhile counts at once. What
  * syncs allow changes all the time: it counts for what is paid next. */
-static void wait_until(hash_pace *pace, uint64_t until)
+static void wait_until(store_pace *pace, uint64_t until)
 {
     uint64_t rate = pace->settings.merge_rate_bytes;
     const os_ops *ops = pace->store->os->ops;
@@ -112,7 +112,7 @@ static void wait_until(hash_pace *pace, uint64_t until)
     }
 }
 
-void hash_pace_add(hash_pace *pace, uint64_t bytes)
+void store_pace_add(store_pace *pace, uint64_t bytes)
 {
     uint64_t limit;
     uint64_t now;

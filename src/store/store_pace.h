@@ -2,21 +2,21 @@
  * How fast a merge goes: within what the settings allow for all processes, and
  * slower while syncs of the log take too long.
  */
-#ifndef CASKADE_HASH_PACE_H
-#define CASKADE_HASH_PACE_H
+#ifndef CASKADE_STORE_PACE_H
+#define CASKADE_STORE_PACE_H
 
 #include "store/store_settings.h"
 
-typedef struct hash_pace {
+typedef struct store_pace {
     store_handle *store;
     store_settings settings; /* as of the last step */
     uint64_t unpaid;         /* bytes since the last look at the clock */
     uint64_t step_ns;        /* monotonic begin of the step */
     uint64_t step_bytes;
-} hash_pace;
+} store_pace;
 
 /* A merge begins to copy; merge lock held until it ends. */
-void hash_pace_begin(hash_pace *pace, store_handle *store);
+void store_pace_begin(store_pace *pace, store_handle *store);
 
 /*
  * It has read or written so many bytes: wait, until it may go on or is
@@ -24,12 +24,12 @@ void hash_pace_begin(hash_pace *pace, store_handle *store);
  *
  * Cost: mostly an addition; the time of day every 64 KiB.
  */
-void hash_pace_add(hash_pace *pace, uint64_t bytes);
+void store_pace_add(store_pace *pace, uint64_t bytes);
 
 /* It has done something else for a while, which says nothing about its rate. */
-void hash_pace_resume(hash_pace *pace);
+void store_pace_resume(store_pace *pace);
 
 /* It ends. */
-void hash_pace_end(hash_pace *pace);
+void store_pace_end(store_pace *pace);
 
 #endif

@@ -2,7 +2,7 @@
  * The last merges. An entry is written without a lock by whoever has merged;
  * its number, stored last and taken away first, tells whether it is whole.
  */
-#include "hash/merge_log.h"
+#include "store/merge_log.h"
 
 static region_merger *merger_of(const store_handle *store)
 {

@@ -2,7 +2,7 @@
  * Turns, pauses and wishes. All times are monotonic nanoseconds, which agree
  * in all processes of a machine.
  */
-#include "hash/merge_turn.h"
+#include "store/merge_turn.h"
 
 #include "maintain/merge_pace.h"
 #include "store/store_merge.h"

@@ -1,0 +1,291 @@
+/*
+ * Compactions, see tree_compact.h: plans carried out on the files of a store.
+ */
+#include "tree/tree_compact.h"
+
+#include <inttypes.h>
+
+#include "maintain/merge_policy.h"
+#include "store/merge_log.h"
+#include "store/merge_turn.h"
+#include "store/store_expiry.h"
+#include "store/store_merge.h"
+#include "store/store_pace.h"
+#include "tree/compact_job.h"
+#include "tree/tree.h"
+#include "tree/tree_flush.h"
+#include "tree/tree_output.h"
+#include "tree/tree_plan.h"
+
+enum {
+    STEP_BYTES = 64 << 10, /* between two looks at what is more urgent */
+    BUSY_MS = 10
+};
+
+/* One compaction. */
+typedef struct compacting {
+    store_handle *store;
+    store_pace pace;
+    store_expiry expiry;
+    tree_moments moments;
+    uint64_t flushed; /* when it began */
+} compacting;
+
+static region_merge *merge_of(const store_handle *store)
+{
+    return &store->region.header->merge;
+}
+
+/* ---- What a job asks ---- */
+
+static cask_status begin_run(void *context, uint64_t *ret_id,
+                             cask_run_writer **ret_writer, cask_error *err)
+{
+    const compacting *c = context;
+
+    return tree_run_create(c->store, c->flushed, ret_id, ret_writer, err);
+}
+
+/* Best effort: the next turn removes what MANIFEST does not name. */
+static void discard_run(void *context, uint64_t id)
+{
+    const compacting *c = context;
+    char name[SEGMENT_NAME_SIZE];
+
+    run_name_format(id, name);
+    (void)c->store->os->ops->remove(c->store->dir, name);
+}
+
+static cask_status check_cancelled(store_handle *store, cask_error *err)
+{
+    store_window_watch(store);
+    return store_merge_is_cancelled(store)
+               ? fail(err, CASK_TIMEOUT, 0,
+                      "%s: the merge was cancelled; what was completed stays",
+                      store->path)
+               : CASK_OK;
+}
+
+static cask_status go_on(void *context, uint64_t bytes, cask_error *err)
+{
+    compacting *c = context;
+    store_handle *store = c->store;
+    cask_status status = check_cancelled(store, err);
+
+    if (status != CASK_OK) {
+        return status;
+    }
+    /* Of what it reads it writes about as much. */
+    atomic_fetch_add(&merge_of(store)->bytes_done, bytes / 2);
+    store_pace_add(&c->pace, bytes);
+    if (region_tables_count(atomic_load(&store->region.header->tree.tables)) >
+        1) {
+        status = tree_flush_meanwhile(store, err);
+        store_pace_resume(&c->pace);
+    }
+    return status;
+}
+
+/* What a snapshot may look at does not expire before that is gone: it sees what
+ * had not expired when it was taken. */
+static bool is_expired(void *context, const cask_run_entry *entry)
+{
+    const compacting *c = context;
+    size_t count = c->moments.count;
+    uint64_t newest = count > 1 ? c->moments.at[count - 2] : 0;
+
+    return entry->info.sequence > newest &&
+           store_has_expired(&c->expiry, entry->info.time_s,
+                             entry->info.expires_at_ms);
+}
+
+/* ---- One compaction ---- */
+
+static void begin_one(compacting *c, const tree_plan *p)
+{
+    region_merge *merge = merge_of(c->store);
+
+    merge_log_begin(c->store);
+    atomic_store(&merge->bytes_done, 0);
+    atomic_store(&merge->bytes_total, p->plan.read_bytes);
+    atomic_store(&merge->phase, MERGE_COPYING);
+    c->flushed = atomic_load(&c->store->region.header->tree.flushed);
+    store_pace_begin(&c->pace, c->store);
+}
+
+static void add_result(const compact_result *result, tree_merged *merged)
+{
+    const version_edit *edit = &result->edit;
+
+    merged->compactions++;
+    merged->inputs += edit->drop_count;
+    merged->outputs += edit->add_count;
+    merged->bytes_read += result->bytes_read;
+    merged->bytes_written += result->bytes_written;
+    merged->bytes_freed += result->bytes_freed;
+    merged->records += result->counts.kept + result->counts.deletes;
+    merged->tombstones_dropped += result->counts.tombstones_gone;
+}
+
+static void end_one(compacting *c, const tree_plan *p, const tree_merged *did,
+                    cask_status result)
+{
+    region_merge *merge = merge_of(c->store);
+    uint64_t began_ms = atomic_load(&c->store->region.header->merger.began_ms);
+    uint64_t now_ms = c->store->os->ops->wall_ms(c->store->os);
+    const merge_record record = {.began_ms = began_ms,
+                                 .took_ms =
+                                     now_ms > began_ms ? now_ms - began_ms : 0,
+                                 .bytes_read = did->bytes_read,
+                                 .bytes_written = did->bytes_written,
+                                 .bytes_freed = did->bytes_freed,
+                                 .records = did->records,
+                                 .tombstones_dropped = did->tombstones_dropped,
+                                 .inputs = (uint32_t)did->inputs,
+                                 .outputs = (uint32_t)did->outputs,
+                                 .reason = (merge_reason)p->plan.reason,
+                                 .result = result};
+
+    store_pace_end(&c->pace);
+    atomic_store(&merge->phase, MERGE_NONE);
+    if (result == CASK_OK) {
+        atomic_fetch_add(&merge->number, 1);
+        atomic_fetch_add(&merge->bytes_read, did->bytes_read);
+        atomic_fetch_add(&merge->bytes_written, did->bytes_written);
+        atomic_fetch_add(&merge->bytes_freed, did->bytes_freed);
+    }
+    merge_log_add(c->store, &record);
+}
+
+static cask_status carry_out(compacting *c, const tree_plan *p,
+                             tree_merged *did, cask_error *err)
+{
+    const compact_calls calls = {.context = c,
+                                 .begin_run = begin_run,
+                                 .discard_run = discard_run,
+                                 .go_on = go_on,
+                                 .step_bytes = STEP_BYTES,
+                                 .is_expired = is_expired};
+    const compact_job job = {.version = p->pinned,
+                             .facts = &p->facts,
+                             .plan = &p->plan,
+                             .choices = p->choices,
+                             .moments = {c->moments.at, c->moments.count},
+                             .calls = &calls};
+    compact_result result;
+    cask_status status = compact_job_run(&job, &result, err);
+
+    if (status != CASK_OK) {
+        return status;
+    }
+    status = version_apply(c->store, &result.edit, err);
+    if (status == CASK_OK) {
+        add_result(&result, did);
+    }
+    for (size_t i = 0;
+         i < result.outputs && status != CASK_OK && status != CASK_POISONED;
+         i++) {
+        discard_run(c, result.adds[i].id);
+    }
+    compact_result_free(&result);
+    return status;
+}
+
+static void add_merged(tree_merged *sum, const tree_merged *did)
+{
+    sum->compactions += did->compactions;
+    sum->inputs += did->inputs;
+    sum->outputs += did->outputs;
+    sum->bytes_read += did->bytes_read;
+    sum->bytes_written += did->bytes_written;
+    sum->bytes_freed += did->bytes_freed;
+    sum->records += did->records;
+    sum->tombstones_dropped += did->tombstones_dropped;
+}
+
+/* ret_is_due: false: nothing was. */
+static cask_status compact_once(store_handle *store, tree_wish wish,
+                                tree_merged *merged, bool *ret_is_due,
+                                cask_error *err)
+{
+    compacting c = {.store = store};
+    tree_merged did = {.inputs = 0};
+    tree_plan p = {.pinned = NULL};
+    cask_status status = tree_plan_make(store, wish.all, &p, err);
+
+    *ret_is_due = status == CASK_OK && p.plan.count > 0;
+    if (*ret_is_due) {
+        begin_one(&c, &p);
+        /* The time first: what a snapshot that is taken between the two sees
+         * is among the moments. */
+        store_expiry_now(store, wish.is_asked, &c.expiry);
+        tree_moments_find(store, &c.moments);
+        status = carry_out(&c, &p, &did, err);
+        end_one(&c, &p, &did, status);
+        add_merged(merged, &did);
+    }
+    tree_plan_free(store, &p);
+    return status;
+}
+
+/* ---- A turn ---- */
+
+static cask_status take_turn(store_handle *store, tree_wish wish,
+                             tree_merged *merged, cask_error *err)
+{
+    bool is_due = true;
+    cask_status status;
+
+    /* Of one who died. */
+    atomic_store(&merge_of(store)->phase, MERGE_NONE);
+    status = tree_flush_held(store, wish.is_asked, err);
+    while (status == CASK_OK && is_due) {
+        status = check_cancelled(store, err);
+        if (status == CASK_OK && !wish.is_asked &&
+            merge_wish_is_waiting(store)) {
+            break;
+        }
+        if (status == CASK_OK && tree_flush_is_due(store)) {
+            status = tree_flush_held(store, false, err);
+        }
+        if (status == CASK_OK) {
+            status = compact_once(store, wish, merged, &is_due, err);
+        }
+        is_due = is_due && !wish.all;
+    }
+    return status;
+}
+
+static cask_status lock(store_handle *store, uint64_t patience_ms,
+                        cask_error *err)
+{
+    uint64_t waited_ms = 0;
+    cask_status status = store_merge_lock(store, err);
+
+    while (status == CASK_BUSY && waited_ms < patience_ms) {
+        merge_wish_wait(store);
+        store->os->ops->sleep_ms(store->os, BUSY_MS);
+        waited_ms += BUSY_MS;
+        status = store_merge_lock(store, err);
+    }
+    return status;
+}
+
+cask_status tree_compact(store_handle *store, tree_wish wish,
+                         tree_merged *ret_merged, cask_error *err)
+{
+    uint32_t seen = atomic_load(&merge_of(store)->cancel);
+    cask_status status = lock(store, wish.patience_ms, err);
+
+    *ret_merged = (tree_merged){.inputs = 0};
+    if (status != CASK_OK) {
+        return status;
+    }
+    store->cancel_seen = seen;
+    store_window_bind(store, !wish.is_asked);
+    status = take_turn(store, wish, ret_merged, err);
+    store_window_bind(store, false);
+    store_merge_unlock(store);
+    store_merge_tidy(store);
+    return status;
+}

@@ -1,0 +1,87 @@
+/*
+ * How long writers wait is said by maintain/compaction_delay.h. Nobody waits
+ * for compactions that will not come: without one under way, or with one that
+ * was told to be slow, only what is in memory counts.
+ */
+#include "tree/tree_delay.h"
+
+#include <stdlib.h>
+
+#include "maintain/compaction_delay.h"
+#include "store/store_merge.h"
+#include "store/store_settings.h"
+#include "tree/tree.h"
+#include "tree/tree_plan.h"
+
+static compaction_memory memory_of(const store_handle *store)
+{
+    const region_tree *tree = &store->region.header->tree;
+    uint64_t each = store->options.memtable_bytes;
+    unsigned count = region_tables_count(atomic_load(&tree->tables));
+
+    return (compaction_memory){
+        .used_bytes =
+            (count > 0 ? count - 1 : 0) * each +
+            atomic_load_explicit(&tree->taken_bytes, memory_order_relaxed),
+        .limit_bytes = REGION_TABLES * each};
+}
+
+static bool counts_runs(store_handle *store)
+{
+    store_settings settings;
+
+    if (!store_merge_is_under_way(store)) {
+        return false;
+    }
+    store_settings_get(store, &settings);
+    return settings.merge_rate_bytes == 0;
+}
+
+static double fullness_by_runs(store_handle *store,
+                               const compaction_settings *settings,
+                               const compaction_memory *memory)
+{
+    versions *all = tree_state_of(store)->versions;
+    const version *pinned;
+    compaction_part *parts;
+    double fullness = 0;
+
+    if (version_pin(all, &pinned, NULL) != CASK_OK) {
+        return 0; /* whoever reads is told why */
+    }
+    parts = calloc(pinned->count + 1, sizeof(*parts));
+    if (parts != NULL) {
+        compact_facts_sizes(pinned, parts);
+        fullness = compaction_fullness(settings, memory, parts, pinned->count);
+    }
+    free(parts);
+    version_unpin(all, pinned);
+    return fullness;
+}
+
+static void wait(store_handle *store)
+{
+    const compaction_settings settings = tree_compaction_settings(store);
+    const compaction_memory memory = memory_of(store);
+    double fullness = counts_runs(store)
+                          ? fullness_by_runs(store, &settings, &memory)
+                          : compaction_fullness(&settings, &memory, NULL, 0);
+    uint64_t ms = compaction_delay_us(fullness) / 1000;
+
+    if (ms > 0) {
+        store->os->ops->sleep_ms(store->os, ms);
+    }
+}
+
+void tree_delay(store_handle *store)
+{
+    uint64_t written = atomic_load_explicit(
+        &store->region.header->bytes_written, memory_order_relaxed);
+    uint64_t seen = atomic_load_explicit(&store->yielded, memory_order_relaxed);
+
+    /* Another thread may have come in between, and have seen more. */
+    if (written > seen && written - seen >= COMPACTION_DELAY_BYTES &&
+        atomic_compare_exchange_strong(&store->yielded, &seen, written)) {
+        wait(store);
+    }
+}

@@ -1,0 +1,13 @@
+/*
+ * Writers make way for flushes and compactions that cannot keep up.
+ */
+#ifndef CASKADE_TREE_DELAY_H
+#define CASKADE_TREE_DELAY_H
+
+#include "store/store.h"
+
+/* Called after each write, without a lock: waits now and then, in one thread of
+ * the handle. Cost: mostly two loads. */
+void tree_delay(store_handle *store);
+
+#endif

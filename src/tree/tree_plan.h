@@ -1,0 +1,30 @@
+/*
+ * What would be compacted in a store now, and why.
+ */
+#ifndef CASKADE_TREE_PLAN_H
+#define CASKADE_TREE_PLAN_H
+
+#include "store/store_settings.h"
+#include "tree/compact_facts.h"
+
+/* Start with {0}. */
+typedef struct tree_plan {
+    const version *pinned;
+    compact_facts facts; /* of it */
+    uint32_t *choices;   /* owned; the first plan.count are the inputs */
+    compaction_plan plan;
+} tree_plan;
+
+/* What a strategy goes by in this store. */
+compaction_settings tree_compaction_settings(const store_handle *store);
+
+/*
+ * Choose by the strategy, or all runs that there are. Memtables are not looked
+ * at. Statuses of version_pin(); free it with tree_plan_free() in any case.
+ */
+cask_status tree_plan_make(store_handle *store, bool all, tree_plan *ret_plan,
+                           cask_error *err);
+
+void tree_plan_free(store_handle *store, tree_plan *plan);
+
+#endif

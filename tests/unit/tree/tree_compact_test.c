@@ -1,0 +1,367 @@
+/*
+ * Compaction in a store, through the public API.
+ */
+#include "cask_test.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "db/db.h"
+#include "tree/tree.h"
+#include "tree/tree_compact.h"
+#include "unit/db/handle.h"
+
+enum { KEYS = 2000, ROUNDS = 8, WAIT_MS = 20000 };
+
+/* By itself it compacts in its own time: asked, it does so here. */
+static int set_up(void **state, bool by_itself)
+{
+    handle *h;
+
+    (void)handle_prepare(state);
+    h = *state;
+    h->options.engine = CASK_ENGINE_TREE;
+    h->options.memtable_bytes = 64 << 10;
+    h->options.auto_merge = by_itself;
+    handle_open(h);
+    return 0;
+}
+
+static int setup(void **state)
+{
+    return set_up(state, false);
+}
+
+static int setup_by_itself(void **state)
+{
+    return set_up(state, true);
+}
+
+static const char *name_of(unsigned i)
+{
+    static char name[32];
+
+    (void)snprintf(name, sizeof(name), "key %05u", i);
+    return name;
+}
+
+static const char *text_of(unsigned round, unsigned i)
+{
+    static char text[64];
+
+    (void)snprintf(text, sizeof(text), "round %u of %u", round, i);
+    return text;
+}
+
+static bool is_deleted(unsigned round, unsigned i)
+{
+    return i % 5 == round % 5;
+}
+
+static void put_round(handle *h, unsigned round)
+{
+    for (unsigned n = 0; n < KEYS; n++) {
+        unsigned i = n * 7919u % KEYS;
+
+        put_text(h, name_of(i), text_of(round, i));
+        if (is_deleted(round, i)) {
+            delete_text(h, name_of(i));
+        }
+    }
+}
+
+static void check_round(handle *h, unsigned round)
+{
+    for (unsigned i = 0; i < KEYS; i++) {
+        check_text(h, name_of(i),
+                   is_deleted(round, i) ? NULL : text_of(round, i));
+    }
+}
+
+static void merge(handle *h, bool all, cask_merge_report *ret_report)
+{
+    const cask_merge_options options = {.all = all};
+    cask_error err = {CASK_OK, 0, ""};
+
+    if (cask_merge(h->db, &options, ret_report, &err) != CASK_OK) {
+        fail_msg("merge: %s", err.message);
+    }
+}
+
+static void set(handle *h, const char *name, const char *value)
+{
+    const cask_config_change change = {name, value};
+    cask_error err = {CASK_OK, 0, ""};
+
+    if (cask_config_set(h->db, &change, 1, &err) != CASK_OK) {
+        fail_msg("config: %s", err.message);
+    }
+}
+
+/* ---- Files -------------------------------------------------------------- */
+
+typedef struct found_runs {
+    size_t count;
+    uint64_t bytes;
+    os_file *dir;
+} found_runs;
+
+static bool visit(void *context, const char *name)
+{
+    found_runs *found = context;
+    os_stat stat;
+
+    if (strstr(name, ".run") != NULL) {
+        found->count++;
+        assert_int_equal(
+            found->dir->os->ops->stat_name(found->dir, name, &stat), 0);
+        found->bytes += stat.size;
+    }
+    return true;
+}
+
+static found_runs find_runs(handle *h)
+{
+    found_runs found = {.dir = h->db->store->dir};
+
+    assert_int_equal(found.dir->os->ops->list(found.dir, visit, &found), 0);
+    return found;
+}
+
+/* ---- Asked for ---------------------------------------------------------- */
+
+static void test_all_becomes_one_run_and_space_comes_back(void **state)
+{
+    handle *h = *state;
+    cask_merge_report report;
+    uint64_t before;
+
+    for (unsigned round = 0; round < ROUNDS; round++) {
+        put_round(h, round);
+    }
+    before = find_runs(h).bytes;
+    merge(h, true, &report);
+    assert_true(report.inputs > 1);
+    assert_true(report.outputs > 0);
+    assert_true(report.tombstones_dropped > 0);
+    assert_true(find_runs(h).bytes < before / 3);
+    check_round(h, ROUNDS - 1);
+    handle_reopen(h);
+    check_round(h, ROUNDS - 1);
+}
+
+static void test_nothing_is_left_of_what_was_deleted(void **state)
+{
+    handle *h = *state;
+
+    put_round(h, 0);
+    merge(h, true, NULL);
+    assert_true(find_runs(h).count > 0);
+    for (unsigned i = 0; i < KEYS; i++) {
+        if (!is_deleted(0, i)) {
+            delete_text(h, name_of(i));
+        }
+    }
+    merge(h, true, NULL);
+    assert_int_equal(find_runs(h).count, 0);
+    check_text(h, name_of(1), NULL);
+}
+
+static void test_each_strategy_keeps_all_and_takes_over(void **state)
+{
+    static const char *const names[] = {"lazy", "leveled", "tiered"};
+    handle *h = *state;
+
+    for (unsigned round = 0; round < ROUNDS; round++) {
+        set(h, "compaction", names[round % 3]);
+        put_round(h, round);
+        merge(h, false, NULL);
+        check_round(h, round);
+    }
+    handle_reopen(h);
+    check_round(h, ROUNDS - 1);
+}
+
+static void test_what_has_expired_goes(void **state)
+{
+    const cask_write_options soon = {.ttl_ms = 1000};
+    handle *h = *state;
+
+    for (unsigned i = 0; i < KEYS; i++) {
+        assert_int_equal(cask_put_with(h->db, cask_slice_of(name_of(i)),
+                                       cask_slice_of("soon gone"), &soon, NULL,
+                                       NULL),
+                         CASK_OK);
+    }
+    put_text(h, "stays", "for ever");
+    os_sim_set_wall_ms(h->sim, HANDLE_NOW_MS + 2000);
+    merge(h, true, NULL);
+    assert_int_equal(find_runs(h).count, 1);
+    assert_true(find_runs(h).bytes < 4096);
+    check_text(h, name_of(1), NULL);
+    check_text(h, "stays", "for ever");
+}
+
+static void test_a_plan_tells_what_is_done(void **state)
+{
+    const cask_merge_options all = {.all = true};
+    handle *h = *state;
+    cask_merge_summary summary;
+    cask_merge_item *items = NULL;
+    size_t count = 0;
+
+    put_round(h, 0);
+    merge(h, false, NULL);
+    assert_int_equal(
+        cask_merge_plan(h->db, &all, &items, &count, &summary, NULL), CASK_OK);
+    assert_int_equal(count, find_runs(h).count);
+    assert_string_equal(summary.reason, "all runs are to become one");
+    assert_true(summary.read_bytes > 0);
+    free(items);
+}
+
+/* ---- Full disk ---------------------------------------------------------- */
+
+static void test_a_full_disk_loses_nothing_and_leaves_no_file(void **state)
+{
+    const cask_merge_options all = {.all = true};
+    handle *h = *state;
+    cask_error err = {CASK_OK, 0, ""};
+    uint64_t capacity;
+    size_t runs;
+
+    put_round(h, 0);
+    put_round(h, 1);
+    merge(h, false, NULL);
+    runs = find_runs(h).count;
+    capacity = limit_disk(h, 16 << 10);
+    assert_int_equal(cask_merge(h->db, &all, NULL, &err), CASK_NO_SPACE);
+    assert_int_equal(find_runs(h).count, runs);
+    check_round(h, 1);
+    os_sim_set_capacity(h->sim, capacity);
+    merge(h, true, NULL);
+    check_round(h, 1);
+}
+
+/* ---- By itself ---------------------------------------------------------- */
+
+static cask_merge_state status_of(handle *h)
+{
+    cask_merge_state merges;
+    cask_error err = {CASK_OK, 0, ""};
+
+    if (cask_merge_status(h->db, &merges, &err) != CASK_OK) {
+        fail_msg("status: %s", err.message);
+    }
+    return merges;
+}
+
+static void sleep_some(handle *h)
+{
+    h->kernel->ops->sleep_ms(h->kernel, 10);
+}
+
+static void test_a_thread_compacts_what_is_due(void **state)
+{
+    handle *h = *state;
+    unsigned waited_ms = 0;
+
+    for (unsigned round = 0; round < ROUNDS; round++) {
+        put_round(h, round);
+    }
+    while ((status_of(h).merges == 0 || status_of(h).due) &&
+           waited_ms < WAIT_MS) {
+        sleep_some(h);
+        waited_ms += 10;
+    }
+    assert_true(status_of(h).merges > 0);
+    assert_false(status_of(h).due);
+    assert_true(status_of(h).past_count > 0);
+    assert_int_equal(status_of(h).past[0].result, CASK_OK);
+    check_round(h, ROUNDS - 1);
+}
+
+static void test_a_merge_that_is_started_is_done_by_the_thread(void **state)
+{
+    const cask_merge_options options = {.all = true, .start = true};
+    handle *h = *state;
+    unsigned waited_ms = 0;
+
+    put_round(h, 0);
+    put_round(h, 1);
+    assert_int_equal(cask_merge(h->db, &options, NULL, NULL), CASK_OK);
+    while (status_of(h).asked && waited_ms < WAIT_MS) {
+        sleep_some(h);
+        waited_ms += 10;
+    }
+    assert_false(status_of(h).asked);
+    assert_int_equal(status_of(h).started, CASK_OK);
+    assert_string_equal(status_of(h).past[0].reason,
+                        "all runs are to become one");
+    check_round(h, 1);
+}
+
+static void test_it_keeps_to_the_window(void **state)
+{
+    handle *h = *state;
+
+    set(h, "merge_window", "never");
+    for (unsigned round = 0; round < ROUNDS; round++) {
+        put_round(h, round);
+    }
+    for (unsigned i = 0; i < 30; i++) {
+        sleep_some(h);
+    }
+    assert_int_equal(status_of(h).past_count, 0);
+    assert_string_equal(status_of(h).reason, "outside merge_window");
+    merge(h, false, NULL); /* who asks does not wait for it */
+    assert_true(status_of(h).past_count > 0);
+    check_round(h, ROUNDS - 1);
+}
+
+static void test_a_cancelled_one_leaves_all_as_it_was(void **state)
+{
+    const cask_merge_options options = {.all = true, .start = true};
+    handle *h = *state;
+    unsigned waited_ms = 0;
+
+    put_round(h, 0);
+    set(h, "merge_rate_bytes", "64KiB"); /* it takes seconds */
+    assert_int_equal(cask_merge(h->db, &options, NULL, NULL), CASK_OK);
+    while (status_of(h).phase == CASK_MERGE_NONE && waited_ms < WAIT_MS) {
+        sleep_some(h);
+        waited_ms += 10;
+    }
+    assert_int_equal(cask_merge_cancel(h->db, NULL), CASK_OK);
+    while (status_of(h).phase != CASK_MERGE_NONE && waited_ms < WAIT_MS) {
+        sleep_some(h);
+        waited_ms += 10;
+    }
+    assert_int_equal(status_of(h).started, CASK_TIMEOUT);
+    assert_int_equal(status_of(h).past[0].result, CASK_TIMEOUT);
+    check_round(h, 0);
+}
+
+#define ASKED(test)                                                            \
+    cmocka_unit_test_setup_teardown(test, setup, handle_teardown)
+#define BY_ITSELF(test)                                                        \
+    cmocka_unit_test_setup_teardown(test, setup_by_itself, handle_teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        ASKED(test_all_becomes_one_run_and_space_comes_back),
+        ASKED(test_nothing_is_left_of_what_was_deleted),
+        ASKED(test_each_strategy_keeps_all_and_takes_over),
+        ASKED(test_what_has_expired_goes),
+        ASKED(test_a_plan_tells_what_is_done),
+        ASKED(test_a_full_disk_loses_nothing_and_leaves_no_file),
+        BY_ITSELF(test_a_thread_compacts_what_is_due),
+        BY_ITSELF(test_a_merge_that_is_started_is_done_by_the_thread),
+        BY_ITSELF(test_it_keeps_to_the_window),
+        BY_ITSELF(test_a_cancelled_one_leaves_all_as_it_was),
+    };
+
+    return cmocka_run_group_tests_name("tree compaction", tests, NULL, NULL);
+}
