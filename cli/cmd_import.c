@@ -135,34 +135,39 @@ static exit_status judge(const import_settings *settings, const char *path,
 /* ---- Import ------------------------------------------------------------ */
 
 static exit_status check_empty(const import_settings *settings, cask_db *db,
-                               const char *directory)
+                               const char *directory, uint64_t *ret_count)
 {
     cask_error err = {0};
-    uint64_t count = 0;
 
-    if (cask_count(db, &count, &err) != CASK_OK) {
+    if (cask_count(db, ret_count, &err) != CASK_OK) {
         return report_failure(directory, &err);
     }
-    if (count > 0 && !settings->into_existing) {
+    if (*ret_count > 0 && !settings->into_existing) {
         return report(EXIT_USAGE,
                       "%s: has %" PRIu64 " keys already; give a new "
                       "directory, or --into-existing to replace those that "
                       "are imported",
-                      directory, count);
+                      directory, *ret_count);
     }
     return EXIT_DONE;
 }
 
+/* Of an import that was not completed: keys that were there stay. */
+static const char *advice(uint64_t count_before)
+{
+    return count_before > 0
+               ? " besides its own keys; import again to have all"
+               : "; remove it and import again, or go on with --into-existing";
+}
+
 /* What was told of the failure is of the write that failed. */
-static void tell_part(cask_db *db, const char *directory)
+static void tell_part(cask_db *db, uint64_t count_before, const char *directory)
 {
     uint64_t count = 0;
 
     if (cask_count(db, &count, NULL) == CASK_OK && count > 0) {
-        (void)report(EXIT_DONE,
-                     "note: %s holds a part of the keys; remove it and import "
-                     "again, or go on with --into-existing",
-                     directory);
+        (void)report(EXIT_DONE, "note: %s may hold a part%s", directory,
+                     advice(count_before));
     }
 }
 
@@ -172,7 +177,8 @@ static exit_status import_into(const arguments *args, bitcask_source *source,
     const import_settings *settings = args->settings;
     bitcask_import_counts counts = {0};
     cask_error err = {0};
-    exit_status status = check_empty(settings, db, directory);
+    uint64_t count_before = 0;
+    exit_status status = check_empty(settings, db, directory, &count_before);
 
     if (status != EXIT_DONE) {
         return status;
@@ -183,14 +189,12 @@ static exit_status import_into(const arguments *args, bitcask_source *source,
         status = report_failure(directory, &err);
     }
     if (status != EXIT_DONE) {
-        tell_part(db, directory);
+        tell_part(db, count_before, directory);
         return status;
     }
     if (signals_arrived() != 0) {
-        return report(EXIT_DONE,
-                      "import: interrupted; %s holds a part, remove it and "
-                      "import again",
-                      directory);
+        return report(EXIT_DONE, "import: interrupted; %s may hold a part%s",
+                      directory, advice(count_before));
     }
     print_summary(source, &counts);
     return judge(settings, source->path, &counts);

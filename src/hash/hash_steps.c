@@ -132,11 +132,11 @@ static cask_status seal_active(store_handle *store, merge_wish wish,
     if (status != CASK_NO_SPACE || !store_is_disk_full(err)) {
         return status;
     }
-    if (plan->count == 0 && wish.is_asked) {
-        sum->wait = MERGE_WAIT_NO_ROOM;
-        return CASK_NOT_FOUND;
+    if (plan->count > 0) {
+        return CASK_OK;
     }
-    return plan->count > 0 ? CASK_OK : status;
+    sum->wait = MERGE_WAIT_NO_ROOM;
+    return wish.is_asked ? CASK_NOT_FOUND : status;
 }
 
 /* CASK_NOT_FOUND: nothing is to be merged. */

@@ -65,7 +65,7 @@ static bool is_lasting(merge_wait wait)
 {
     return wait == MERGE_WAIT_NO_SEGMENTS ||
            wait == MERGE_WAIT_NOTHING_TO_GAIN ||
-           wait == MERGE_WAIT_BELOW_TRIGGERS;
+           wait == MERGE_WAIT_BELOW_TRIGGERS || wait == MERGE_WAIT_FULL;
 }
 
 void merge_turn_answer(store_handle *store, uint64_t state, merge_wait wait)

@@ -567,7 +567,7 @@ static cask_status rotate(store_handle *store, uint64_t bytes, bool must,
     if (status == CASK_OK) {
         store_event(
             store, CASK_EVENT_ROTATED, CASK_OK,
-            "%016" PRIx64 ".log is full, %016" PRIx64 ".log is next",
+            "%016" PRIx64 ".log is sealed, %016" PRIx64 ".log is next",
             atomic_load(&store->region.rows[old].file_id),
             atomic_load(
                 &store->region

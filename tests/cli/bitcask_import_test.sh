@@ -298,7 +298,15 @@ checks=$((checks + 1))
     part >out 2>err)
 is "$?" 5 'status with a limit on file sizes'
 error_says '^caskade: import: '
-error_says '^caskade: note: part holds a part of the keys; remove it'
+error_says '^caskade: note: part may hold a part; remove it and import again'
+# Keys that were there before are nobody's to remove.
+expect 0 create mixed
+expect 0 put mixed mine 1
+checks=$((checks + 1))
+(ulimit -f 24000; trap '' XFSZ; exec "$caskade" import --into-existing \
+    bitcask large.source mixed >out 2>err)
+is "$?" 5 'status with a limit on file sizes'
+error_says '^caskade: note: mixed may hold a part besides its own keys; import'
 
 # ---- Times -------------------------------------------------------------------
 

@@ -113,7 +113,7 @@ is "$(find shared -name '*.log' -perm 640 | grep -c .)" \
 (umask 077 && "$caskade" create --mode 660 group) || fail 'create --mode 660'
 is "$(find group ! -type d ! -perm 660 | wc -l)" 0 'files not of mode 660'
 is "$(stat -c %a group)" 770 'mode of the directory'
-expect 2 create --engine tree other
+expect 2 create --engine btree other
 expect 2 create --mode 9 other
 for mode in 0 400 066 ''; do
     expect 2 create --mode "$mode" other
