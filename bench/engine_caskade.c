@@ -160,6 +160,56 @@ static void caskade_get_many(engine_store *store, engine_reader *reader,
     }
 }
 
+/* ---- Walks, of a tree ---- */
+
+static cask_iterator *iterator_of(engine_walk *walk)
+{
+    return (cask_iterator *)(void *)walk;
+}
+
+static engine_walk *tree_walk_create(engine_store *store)
+{
+    cask_error err = {0};
+    cask_iterator *iterator;
+    check(cask_iterator_create(store_of(store)->db, NULL, &iterator, &err),
+          "iterator", &err);
+    return (engine_walk *)(void *)iterator;
+}
+
+static void tree_walk_free(engine_walk *walk)
+{
+    cask_iterator_free(iterator_of(walk));
+}
+
+static bool take_entry(cask_status status, const cask_entry *entry,
+                       engine_entry *ret_entry, const cask_error *err)
+{
+    if (status == CASK_NOT_FOUND) {
+        return false;
+    }
+    check(status, "iterate", err);
+    *ret_entry = (engine_entry){entry->key, entry->value};
+    return true;
+}
+
+static bool tree_walk_seek(engine_walk *walk, cask_slice key,
+                           engine_entry *ret_entry)
+{
+    cask_error err;
+    cask_entry entry;
+    return take_entry(cask_iterator_seek(iterator_of(walk), CASK_SEEK_AT_LEAST,
+                                         key, &entry, &err),
+                      &entry, ret_entry, &err);
+}
+
+static bool tree_walk_next(engine_walk *walk, engine_entry *ret_entry)
+{
+    cask_error err;
+    cask_entry entry;
+    return take_entry(cask_iterator_next(iterator_of(walk), &entry, &err),
+                      &entry, ret_entry, &err);
+}
+
 /* By puts, into the log, and by merges. */
 static uint64_t caskade_written_bytes(engine_store *store)
 {
@@ -233,5 +283,9 @@ const bench_engine engine_caskade_tree = {
     .reader_free = caskade_reader_free,
     .get = caskade_get,
     .get_many = caskade_get_many,
+    .walk_create = tree_walk_create,
+    .walk_free = tree_walk_free,
+    .walk_seek = tree_walk_seek,
+    .walk_next = tree_walk_next,
     .clean_up = caskade_clean_up,
 };

@@ -252,6 +252,20 @@ static exit_status check_members(bitcask_source *source)
     return EXIT_DONE;
 }
 
+/* Leave out what does not count; there are members. */
+static exit_status choose_members(bitcask_source *source)
+{
+    exit_status status;
+
+    forgive_chmod(source);
+    status = check_any_counts(source);
+    if (status != EXIT_DONE) {
+        return status;
+    }
+    sort_and_drop_pending(source);
+    return check_members(source);
+}
+
 exit_status bitcask_source_read(const char *path, bitcask_source *ret_source)
 {
     bitcask_source source = {.path = path};
@@ -276,12 +290,7 @@ exit_status bitcask_source_read(const char *path, bitcask_source *ret_source)
                         path);
     }
     if (status == EXIT_DONE && source.members != NULL) {
-        forgive_chmod(&source);
-        status = check_any_counts(&source);
-    }
-    if (status == EXIT_DONE) {
-        sort_and_drop_pending(&source);
-        status = check_members(&source);
+        status = choose_members(&source);
     }
     if (status != EXIT_DONE) {
         bitcask_source_free(&source);
