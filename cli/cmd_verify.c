@@ -2,6 +2,7 @@
  * caskade verify: read everything, check every checksum, list the damage.
  */
 #include <inttypes.h>
+#include <string.h>
 
 #include "command.h"
 #include "json_format.h"
@@ -100,6 +101,26 @@ static void print_report_json(const cask_verify_report *found)
         found->problems, found->harmless, found->readable ? "true" : "false");
 }
 
+/* What was told stands, but it is not all. */
+static void print_failure_json(const cask_error *err)
+{
+    const char *message =
+        err->message[0] != '\0' ? err->message : cask_status_text(err->status);
+    json_t *why = json_object();
+    text line = {0};
+
+    json_format_set_bytes(why, "error", "error64",
+                          (cask_slice){message, strlen(message)}, &line);
+    json_format_add(&line, why);
+    /* Its members, without the brace, are more of the object begun. */
+    if (line.failed) {
+        (void)output_text(&line);
+    } else {
+        (void)output_print("],%.*s\n", (int)line.size - 1, line.data + 1);
+    }
+    text_free(&line);
+}
+
 /* "1 file, ", "1,000 records, " */
 static void print_count(uint64_t count, const char *noun, const char *end)
 {
@@ -170,6 +191,8 @@ static exit_status run(const arguments *args)
         } else {
             print_report_text(&found);
         }
+    } else if (settings->json) {
+        print_failure_json(&err);
     }
     if (result == CASK_CORRUPT) {
         return report_damage(directory, &found);

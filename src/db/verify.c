@@ -69,8 +69,8 @@ void verify_unmap(verification *v, mapped *file)
 }
 
 /* Where a file of which a read failed cannot be read: the block that fails by
- * itself, too; 0 if none does any more. */
-static uint64_t unreadable_at(mapped *file)
+ * itself, too; false if none does any more. */
+static bool find_unreadable(mapped *file, uint64_t *ret_offset)
 {
     enum { BLOCK_BYTES = 4096 };
     const os_ops *ops = file->file->os->ops;
@@ -83,10 +83,22 @@ static uint64_t unreadable_at(mapped *file)
         if (ops->read_at(file->file, to + at,
                          left < BLOCK_BYTES ? left : BLOCK_BYTES, at,
                          &got) != 0) {
-            return at;
+            *ret_offset = at;
+            return true;
         }
     }
-    return 0;
+    return false;
+}
+
+static cask_status fail_read(mapped *file, int os_errno, cask_error *err)
+{
+    uint64_t offset;
+
+    if (!find_unreadable(file, &offset)) {
+        return fail_os(err, os_errno, "%s: cannot read", file->name);
+    }
+    return fail_os(err, os_errno, "%s: offset %" PRIu64 ": cannot read",
+                   file->name, offset);
 }
 
 /* The bytes of an open file, which has some. */
@@ -108,10 +120,7 @@ static cask_status load(verification *v, mapped *file, cask_error *err)
     }
     os_errno =
         ops->read_at(file->file, file->memory, file->room, 0, &file->size);
-    return os_errno == 0
-               ? CASK_OK
-               : fail_os(err, os_errno, "%s: offset %" PRIu64 ": cannot read",
-                         file->name, unreadable_at(file));
+    return os_errno == 0 ? CASK_OK : fail_read(file, os_errno, err);
 }
 
 cask_status verify_map(verification *v, mapped *file, cask_error *err)
@@ -540,6 +549,9 @@ static cask_status load_manifest(verification *v, bool *ret_loaded,
         v->report.files++;
         return CASK_OK;
     }
+    /* It has what stands before the damage: segments, too, that were removed
+     * later. */
+    manifest_free(&v->manifest);
     if (status != CASK_CORRUPT && status != CASK_NOT_FOUND) {
         return pass_on(&local, err);
     }
@@ -592,12 +604,11 @@ static cask_status check_store(verification *v, cask_error *err)
 
     if (status == CASK_OK) {
         status = count_keys(v, &local);
-        /* An open that fails because of what has been told is no news; one that
-         * waits, or lacks something of the system, is no damage. */
+        /* What has been told stands, whatever becomes of the open; one that
+         * waits, or lacks something of the system, is no damage by itself. */
         if (status == CASK_CORRUPT && v->report.problems == 0) {
             verify_failure(v, ".", &local, NULL);
-        } else if (status != CASK_OK &&
-                   (v->report.problems == 0 || !is_of_file(&local))) {
+        } else if (status != CASK_OK && v->report.problems == 0) {
             return pass_on(&local, err);
         }
         status = CASK_OK;

@@ -122,6 +122,12 @@ done
 # Not a store.
 mkdir empty
 expect 1 verify empty
+expect 1 verify --json empty
+python3 -c '
+import json
+report = json.load(open("out"))
+assert report["problems"] == [] and report["error"], report
+' || fail 'verify --json of no store'
 expect 2 verify many.tsv
 
 finish

@@ -10,8 +10,10 @@
 #include <string.h>
 
 #include "db/verification.h"
+#include "log/manifest.h"
 #include "log/segment_format.h"
 #include "os/os_fault.h"
+#include "store/store_open.h"
 
 typedef struct told {
     char file[SEGMENT_NAME_SIZE];
@@ -136,11 +138,56 @@ static void test_a_lock_that_is_held_is_waited_for_in_vain(void **state)
     h->kernel->ops = usual;
 }
 
+/* What was found is told all the same, and is the status, though the system
+ * does not let the store be opened to count the keys. */
+static void test_damage_is_the_status_whatever_the_system_lacks(void **state)
+{
+    static const int errors[] = {EMFILE, ENOMEM, EACCES};
+    handle *h = *state;
+    const os_span span = {"x", 1};
+    const os_ops *ops = h->kernel->ops;
+    char name[SEGMENT_NAME_SIZE];
+    os_fault fault;
+    os_file *hint;
+    os_file *dir;
+
+    fill_all(h);
+    handle_close(h);
+    hint_name_format(1, name);
+    assert_int_equal(ops->open_dir(h->kernel, HANDLE_PATH, &dir), 0);
+    assert_int_equal(ops->open(dir, name, OS_WRITE, 0, &hint), 0);
+    assert_int_equal(ops->write_at(hint, &span, 1, 40), 0);
+    ops->close(hint);
+    ops->close(dir);
+    os_fault_init(&fault, h->kernel);
+    for (size_t i = 0; i < sizeof(errors) / sizeof(errors[0]); i++) {
+        /* The first is verify's own. */
+        const os_fault_plan plan = {
+            .only = OS_CALL_OPEN_DIR, .fail_at = 1, .error = errors[i]};
+        told t = {.count = 0};
+        const cask_verify_options options = {.on_problem = on_problem,
+                                             .context = &t};
+        cask_verify_report report = {.problems = 0};
+        cask_error err;
+
+        os_fault_arm(&fault, &plan);
+        assert_int_equal(
+            db_verify_on(&fault.base, HANDLE_PATH, &options, &report, &err),
+            CASK_CORRUPT);
+        assert_int_equal(os_fault_fired(&fault), 1);
+        assert_int_equal(err.status, CASK_CORRUPT);
+        assert_int_equal(t.count, 1);
+        assert_string_equal(t.file, name);
+        assert_int_equal(report.problems, 1);
+        assert_false(report.readable);
+    }
+}
+
 /* Where media fail, file and offset are named. */
 static void test_a_block_that_cannot_be_read_is_named(void **state)
 {
     handle *h = *state;
-    const os_fault_plan plan = {
+    os_fault_plan plan = {
         .only = OS_CALL_READ_AT, .error = EIO, .for_ever = true};
     mapped file = {.may_shrink = true};
     verification v = {.kernel = NULL};
@@ -158,6 +205,13 @@ static void test_a_block_that_cannot_be_read_is_named(void **state)
     assert_int_equal(err.os_errno, EIO);
     assert_non_null(strstr(err.message, file.name));
     assert_non_null(strstr(err.message, ": offset 0: cannot read: "));
+    plan.for_ever = false; /* nor is one where none fails any more */
+    os_fault_arm(&fault, &plan);
+    file = (mapped){.may_shrink = true};
+    segment_name_format(1, file.name);
+    assert_int_equal(verify_map(&v, &file, &err), CASK_IO);
+    assert_non_null(strstr(err.message, ": cannot read: "));
+    assert_null(strstr(err.message, "offset"));
     fault.base.ops->close(v.dir);
 }
 
@@ -193,6 +247,96 @@ static void test_what_is_in_the_place_of_a_hint_is_harmless(void **state)
     ops->close(dir);
 }
 
+static cask_status load_manifest(os_file *dir, manifest_state *ret_manifest)
+{
+    store_identity identity;
+
+    assert_int_equal(store_read_identity(dir, HANDLE_PATH, &identity, NULL),
+                     CASK_OK);
+    return manifest_load(dir, identity.uuid, ret_manifest, NULL);
+}
+
+/* Whether what can be read of MANIFEST lists a segment that has no file. */
+static bool lists_what_is_gone(os_file *dir)
+{
+    manifest_state manifest;
+    bool found = false;
+
+    assert_int_equal(load_manifest(dir, &manifest), CASK_CORRUPT);
+    for (size_t i = 0; i < manifest.count; i++) {
+        char name[SEGMENT_NAME_SIZE];
+        os_stat stat;
+
+        segment_name_format(manifest.segments[i].id, name);
+        found = found || dir->os->ops->stat_name(dir, name, &stat) == ENOENT;
+    }
+    manifest_free(&manifest);
+    return found;
+}
+
+static void flip(os_file *file, uint64_t offset)
+{
+    const os_ops *ops = file->os->ops;
+    uint8_t byte;
+    const os_span span = {&byte, 1};
+    size_t got;
+
+    assert_int_equal(ops->read_at(file, &byte, 1, offset, &got), 0);
+    byte ^= 0xff;
+    assert_int_equal(ops->write_at(file, &span, 1, offset), 0);
+}
+
+/* Remove two segments, as a merge does: edit, then file. */
+static uint64_t remove_two(os_file *dir, manifest_state *manifest)
+{
+    uint64_t first_edit = manifest->tail;
+
+    for (uint64_t id = 1; id <= 2; id++) {
+        manifest_edit edit = {.type = MANIFEST_DROP, .drop = {id}};
+        char name[SEGMENT_NAME_SIZE];
+
+        assert_int_equal(manifest_append(dir, &manifest->tail,
+                                         &manifest->number, &edit, NULL),
+                         CASK_OK);
+        segment_name_format(id, name);
+        assert_int_equal(dir->os->ops->remove(dir, name), 0);
+    }
+    return first_edit;
+}
+
+/* Edits that stand before the damage list segments that later ones removed:
+ * nobody misses these. */
+static void test_of_a_damaged_manifest_no_segment_is_missing(void **state)
+{
+    handle *h = *state;
+    const os_ops *ops = h->kernel->ops;
+    told t = {.count = 0};
+    const cask_verify_options options = {.on_problem = on_problem,
+                                         .context = &t};
+    cask_verify_report report;
+    manifest_state manifest;
+    os_file *file;
+    os_file *dir;
+
+    fill_all(h);
+    handle_close(h);
+    assert_int_equal(ops->open_dir(h->kernel, HANDLE_PATH, &dir), 0);
+    assert_int_equal(load_manifest(dir, &manifest), CASK_OK);
+    assert_int_equal(
+        ops->open(dir, MANIFEST_NAME, OS_READ | OS_WRITE, 0, &file), 0);
+    flip(file, remove_two(dir, &manifest) + 10);
+    assert_true(lists_what_is_gone(dir));
+    assert_int_equal(
+        db_verify_on(h->kernel, HANDLE_PATH, &options, &report, NULL),
+        CASK_CORRUPT);
+    assert_int_equal(t.count, 1);
+    assert_string_equal(t.file, MANIFEST_NAME);
+    assert_int_equal(report.problems, 1);
+    manifest_free(&manifest);
+    ops->close(file);
+    ops->close(dir);
+}
+
 int main(void)
 {
 #define WITH_DISK(test)                                                        \
@@ -200,8 +344,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         WITH_DISK(test_what_the_system_lacks_is_no_damage),
         WITH_DISK(test_a_lock_that_is_held_is_waited_for_in_vain),
+        WITH_DISK(test_damage_is_the_status_whatever_the_system_lacks),
         WITH_DISK(test_a_block_that_cannot_be_read_is_named),
         WITH_DISK(test_what_is_in_the_place_of_a_hint_is_harmless),
+        WITH_DISK(test_of_a_damaged_manifest_no_segment_is_missing),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
