@@ -116,6 +116,10 @@ typedef struct repair_bytes {
  */
 bool repair_is_loss(const cask_error *err);
 
+/* The same of a read of an open file: whatever the device answers, unless it
+ * is rights, memory, descriptors or a signal. */
+bool repair_is_bad_block(int os_errno);
+
 /* fail() with all that `from` has. */
 cask_status repair_pass_on(const cask_error *from, cask_error *err);
 

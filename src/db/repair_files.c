@@ -44,6 +44,13 @@ bool repair_is_loss(const cask_error *err)
            err->os_errno == ELOOP || is_of_media(err->os_errno);
 }
 
+bool repair_is_bad_block(int os_errno)
+{
+    return os_errno != EACCES && os_errno != EPERM && os_errno != ENOMEM &&
+           os_errno != EINTR && os_errno != EAGAIN && os_errno != EMFILE &&
+           os_errno != ENFILE;
+}
+
 cask_status repair_pass_on(const cask_error *from, cask_error *err)
 {
     if (err != NULL) {
@@ -72,8 +79,11 @@ static void note_bad(repair_bytes *bytes, uint64_t offset, uint64_t size,
                      int os_errno)
 {
     for (size_t i = 0; i < bytes->bad_count; i++) {
-        if (bytes->bad[i].offset + bytes->bad[i].size == offset) {
-            bytes->bad[i].size += size;
+        repair_bad *bad = &bytes->bad[i];
+
+        /* What was told does not grow: the rest is to be told, too. */
+        if (bad->offset + bad->size == offset && !bad->is_told) {
+            bad->size += size;
             return;
         }
     }
@@ -113,7 +123,7 @@ static void read_block(repair_bytes *bytes, uint64_t offset, uint64_t size)
         return;
     }
     memset(to, 0, size);
-    if (is_of_media(os_errno)) {
+    if (repair_is_bad_block(os_errno)) {
         note_bad(bytes, offset, size, os_errno);
     } else {
         (void)fail_os(&bytes->err, os_errno,

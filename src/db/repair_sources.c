@@ -3,6 +3,7 @@
  * what its header says, whatever its name; of one without a header, name,
  * MANIFEST, hint and footer tell what it was.
  */
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -60,7 +61,8 @@ static bool elect(const votes *v, uint8_t ret_uuid[16])
     return v->count > 0;
 }
 
-/* The first bytes of a file, if it has so many and they can be read. */
+/* The first bytes of a file, if it has so many and they can be read. A failed
+ * read is the file's own. */
 static cask_status read_head(const repair *r, const char *name, uint8_t *bytes,
                              size_t size, bool *ret_read, cask_error *err)
 {
@@ -76,6 +78,8 @@ static cask_status read_head(const repair *r, const char *name, uint8_t *bytes,
         r->kernel->ops->close(file);
         if (os_errno != 0) {
             got = 0;
+        }
+        if (os_errno != 0 && !repair_is_bad_block(os_errno)) {
             status = fail_os(&local, os_errno, "cannot read %s", name);
         }
     }
@@ -85,17 +89,47 @@ static cask_status read_head(const repair *r, const char *name, uint8_t *bytes,
                : repair_pass_on(&local, err);
 }
 
+/* What may not be looked at and has no name of the store's files is of others
+ * (a core dump, say, of another user) and does not end the repair. */
+static cask_status skip_foreign(const char *name, const cask_error *why,
+                                cask_error *err)
+{
+    bool is_refused = why->os_errno == EACCES || why->os_errno == EPERM;
+    uint64_t id;
+
+    return is_refused && !segment_name_parse(name, &id) &&
+                   !hint_name_parse(name, &id)
+               ? CASK_OK
+               : repair_pass_on(why, err);
+}
+
+/* Whether it is a plain file that is there; lost+found, say, is none. */
+static cask_status examine(const repair *r, const char *name, os_stat *ret_stat,
+                           bool *ret_plain, cask_error *err)
+{
+    int os_errno = r->kernel->ops->stat_name(r->dir, name, ret_stat);
+    cask_error local = {CASK_OK, 0, ""};
+
+    *ret_plain = os_errno == 0 && ret_stat->kind == OS_REGULAR;
+    if (os_errno == 0) {
+        return CASK_OK;
+    }
+    (void)fail_os(&local, os_errno, "cannot examine %s", name);
+    return repair_is_loss(&local) ? CASK_OK : skip_foreign(name, &local, err);
+}
+
 static cask_status read_header(const repair *r, const char *name,
                                segment_header *ret_header, bool *ret_read,
                                cask_error *err)
 {
     uint8_t bytes[SEGMENT_HEADER_SIZE];
+    cask_error local = {CASK_OK, 0, ""};
     cask_status status =
-        read_head(r, name, bytes, sizeof(bytes), ret_read, err);
+        read_head(r, name, bytes, sizeof(bytes), ret_read, &local);
 
     *ret_read = *ret_read &&
                 segment_header_decode(bytes, name, ret_header, NULL) == CASK_OK;
-    return status;
+    return status == CASK_OK ? CASK_OK : skip_foreign(name, &local, err);
 }
 
 typedef struct counting {
@@ -111,10 +145,15 @@ static bool count_vote(void *context, const char *name)
     counting *c = context;
     segment_header header;
     bool has_header = false;
+    bool is_plain = false;
+    os_stat stat;
     uint64_t id;
 
     c->found = c->found || segment_name_parse(name, &id);
     if (strlen(name) < REPAIR_NAME) {
+        c->status = examine(c->r, name, &stat, &is_plain, c->err);
+    }
+    if (c->status == CASK_OK && is_plain) {
         c->status = read_header(c->r, name, &header, &has_header, c->err);
     }
     if (has_header) {
@@ -362,31 +401,19 @@ typedef struct finding {
     cask_error *err;
 } finding;
 
-/* Whether it is a plain file that is there. */
-static bool examine(finding *f, const char *name, os_stat *ret_stat)
-{
-    const repair *r = f->r;
-    int os_errno = r->kernel->ops->stat_name(r->dir, name, ret_stat);
-    cask_error local = {CASK_OK, 0, ""};
-
-    if (os_errno != 0) {
-        (void)fail_os(&local, os_errno, "cannot examine %s", name);
-        f->status =
-            repair_is_loss(&local) ? CASK_OK : repair_pass_on(&local, f->err);
-        return false;
-    }
-    return ret_stat->kind == OS_REGULAR;
-}
-
 static bool find_source(void *context, const char *name)
 {
     finding *f = context;
     repair *r = f->r;
     repair_source source = {.kind = SEGMENT_LOG};
     segment_header header;
+    bool is_plain = false;
     os_stat stat;
 
-    if (strlen(name) >= sizeof(source.name) || !examine(f, name, &stat)) {
+    if (strlen(name) < sizeof(source.name)) {
+        f->status = examine(r, name, &stat, &is_plain, f->err);
+    }
+    if (!is_plain) {
         return f->status == CASK_OK;
     }
     (void)snprintf(source.name, sizeof(source.name), "%s", name);

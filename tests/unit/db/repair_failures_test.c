@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "db/db.h"
+#include "db/repair.h"
 #include "log/segment_format.h"
 #include "os/os_fault.h"
 
@@ -26,6 +27,7 @@ static struct {
     char name[SEGMENT_NAME_SIZE];
     os_file *file;    /* of that name, the last one opened */
     int open_error;   /* of opening it; 0: it opens */
+    int read_error;   /* of reading there */
     uint64_t from;    /* from here on, */
     uint64_t size;    /* so many bytes are not given by the media */
     uint64_t memory;  /* in use now */
@@ -61,7 +63,7 @@ static int stingy_read_at(os_file *file, void *data, size_t size,
 {
     if (file != NULL && file == stingy.file &&
         offset < stingy.from + stingy.size && stingy.from < offset + size) {
-        return EIO;
+        return stingy.read_error;
     }
     return stingy.usual->read_at(file, data, size, offset, ret_read);
 }
@@ -84,6 +86,7 @@ static void stingy_unmap(os *self, void *memory, size_t size)
 static void be_stingy(handle *h, const char *name)
 {
     memset(&stingy, 0, sizeof(stingy));
+    stingy.read_error = EIO;
     stingy.usual = h->kernel->ops;
     stingy.ops = *stingy.usual;
     stingy.ops.open = stingy_open;
@@ -105,6 +108,8 @@ static void be_usual(handle *h)
 typedef struct told {
     uint64_t lost;
     uint64_t unreadable; /* of these, by media */
+    uint64_t named;      /* of these, with `why` */
+    const char *why;     /* NULL: none is asked for */
     cask_problem first;  /* of those */
     char file[64];
 } told;
@@ -114,6 +119,9 @@ static void on_lost(void *context, const cask_lost *lost)
     told *t = context;
 
     t->lost++;
+    if (t->why != NULL && strstr(lost->at.reason, t->why) != NULL) {
+        t->named++;
+    }
     if (strstr(lost->at.reason, "cannot be read: Input/output error") != NULL) {
         if (t->unreadable++ == 0) {
             t->first = lost->at;
@@ -122,12 +130,12 @@ static void on_lost(void *context, const cask_lost *lost)
     }
 }
 
-static cask_status repair(os *kernel, told *t, cask_repair_report *ret_report,
-                          cask_error *err)
+static cask_status run_repair(os *kernel, told *t,
+                              cask_repair_report *ret_report, cask_error *err)
 {
     const cask_repair_options options = {.on_lost = on_lost, .context = t};
 
-    *t = (told){.lost = 0};
+    *t = (told){.why = t->why};
     *err = (cask_error){CASK_OK, 0, ""};
     return db_repair_on(kernel, HANDLE_PATH, OUT, &options, ret_report, err);
 }
@@ -203,10 +211,10 @@ static void test_what_the_system_lacks_loses_nothing(void **state)
             cask_status status;
             uint64_t keys;
             cask_error err;
-            told t;
+            told t = {.why = NULL};
 
             os_fault_arm(&fault, &plan);
-            status = repair(&fault.base, &t, &report, &err);
+            status = run_repair(&fault.base, &t, &report, &err);
             fired = os_fault_fired(&fault) > 0;
             keys = take_away(h);
             if (t.lost != 0 || status == CASK_CORRUPT ||
@@ -223,11 +231,11 @@ static void refuse(handle *h, const char *name)
 {
     cask_repair_report report;
     cask_error err;
-    told t;
+    told t = {.why = NULL};
 
     be_stingy(h, name);
     stingy.open_error = EACCES;
-    assert_int_equal(repair(h->kernel, &t, &report, &err), CASK_IO);
+    assert_int_equal(run_repair(h->kernel, &t, &report, &err), CASK_IO);
     be_usual(h);
     assert_int_equal(err.os_errno, EACCES);
     assert_non_null(strstr(err.message, name));
@@ -252,6 +260,70 @@ static void test_a_file_that_may_not_be_read_ends_it(void **state)
     refuse(h, "LOCK");
 }
 
+static void allow(handle *h, const char *name, int open_error,
+                  cask_status expected)
+{
+    cask_repair_report report;
+    cask_error err;
+    told t = {.why = NULL};
+
+    be_stingy(h, name);
+    stingy.open_error = open_error;
+    assert_int_equal(run_repair(h->kernel, &t, &report, &err), expected);
+    be_usual(h);
+    assert_int_equal(t.lost, 0);
+    assert_int_equal(take_away(h), expected == CASK_OK ? KEYS - 1 : 0);
+}
+
+/* lost+found, where the store is a mount point; a core dump of root. What
+ * cannot be opened for another reason may be a segment by another name. */
+static void test_what_is_of_others_may_be_refused(void **state)
+{
+    handle *h = *state;
+    const os_ops *ops = h->kernel->ops;
+    os_file *core;
+    os_file *dir;
+
+    fill(h);
+    assert_int_equal(ops->make_dir(h->kernel, HANDLE_PATH "/lost+found", 0700),
+                     0);
+    assert_int_equal(ops->open_dir(h->kernel, HANDLE_PATH, &dir), 0);
+    assert_int_equal(ops->open(dir, "core", OS_WRITE | OS_CREATE, 0600, &core),
+                     0);
+    assert_int_equal(ops->truncate(core, BLOCK_BYTES), 0);
+    allow(h, "lost+found", EACCES, CASK_OK);
+    allow(h, "lost+found", EMFILE, CASK_OK); /* it is not opened */
+    allow(h, "core", EACCES, CASK_OK);
+    allow(h, "core", EPERM, CASK_OK);
+    allow(h, "core", EMFILE, CASK_IO);
+    close_store(dir, core);
+}
+
+/* A file system without locks does not keep anybody from a repair. */
+static void test_locks_that_cannot_be_tested_are_none(void **state)
+{
+    static const int none[] = {ENOLCK, ENOSYS, EOPNOTSUPP, EINVAL, EIO};
+    handle *h = *state;
+    os_fault fault;
+
+    fill(h);
+    os_fault_init(&fault, h->kernel);
+    for (size_t i = 0; i < sizeof(none) / sizeof(none[0]); i++) {
+        const os_fault_plan plan = {.only = OS_CALL_IS_LOCKED,
+                                    .error = none[i]};
+        bool ends_it = none[i] == EIO;
+        cask_repair_report report;
+        told t = {.why = NULL};
+        cask_error err;
+
+        os_fault_arm(&fault, &plan);
+        assert_int_equal(run_repair(&fault.base, &t, &report, &err),
+                         ends_it ? CASK_IO : CASK_OK);
+        assert_int_equal(os_fault_fired(&fault), 1);
+        assert_int_equal(take_away(h), ends_it ? 0 : KEYS - 1);
+    }
+}
+
 /* ---- What media do not give ---------------------------------------------- */
 
 /* A stretch in the middle: its records are lost, and told, and no others. */
@@ -261,14 +333,14 @@ static void test_a_stretch_that_cannot_be_read_is_told(void **state)
     cask_repair_report report;
     char name[SEGMENT_NAME_SIZE];
     cask_error err;
-    told t;
+    told t = {.why = NULL};
 
     fill(h);
     segment_name_format(2, name);
     be_stingy(h, name);
     stingy.from = 2 * BLOCK_BYTES;
     stingy.size = BLOCK_BYTES;
-    assert_int_equal(repair(h->kernel, &t, &report, &err), CASK_CORRUPT);
+    assert_int_equal(run_repair(h->kernel, &t, &report, &err), CASK_CORRUPT);
     be_usual(h);
     assert_int_equal(t.unreadable, 1);
     assert_string_equal(t.file, name);
@@ -277,6 +349,77 @@ static void test_a_stretch_that_cannot_be_read_is_told(void **state)
     assert_true(t.first.size_bytes < 4 * BLOCK_BYTES);
     assert_in_range(report.lost_keys, 1, 3);
     assert_int_equal(take_away(h), KEYS - 1 - report.lost_keys);
+}
+
+/* Whatever the device answers. */
+static void test_any_error_of_a_device_is_told_by_its_name(void **state)
+{
+    static const struct {
+        int error;
+        const char *why;
+    } rows[] = {
+        {ETIMEDOUT, "cannot be read: Connection timed out"},
+        {EREMOTEIO, "cannot be read: Remote I/O error"},
+        {ENOLINK, "cannot be read: Link has been severed"},
+        {ESTALE, "cannot be read: Stale file handle"},
+        {ENXIO, "cannot be read: No such device or address"},
+        {ENODEV, "cannot be read: No such device"},
+    };
+    handle *h = *state;
+    char name[SEGMENT_NAME_SIZE];
+
+    fill(h);
+    segment_name_format(2, name);
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        told t = {.why = rows[i].why};
+        cask_repair_report report;
+        cask_error err;
+
+        for (uint64_t from = 0; from <= 2; from += 2) { /* header, records */
+            be_stingy(h, name);
+            stingy.from = from * BLOCK_BYTES;
+            stingy.size = BLOCK_BYTES;
+            stingy.read_error = rows[i].error;
+            assert_int_equal(run_repair(h->kernel, &t, &report, &err),
+                             CASK_CORRUPT);
+            be_usual(h);
+            assert_int_equal(t.named, 1);
+            assert_int_equal(take_away(h), KEYS - 1 - report.lost_keys);
+        }
+    }
+}
+
+/* What was told already stays as it was told: the next block is told, too. */
+static void test_a_stretch_that_was_told_does_not_grow(void **state)
+{
+    enum { WINDOW = 4 << 20 };
+    handle *h = *state;
+    repair_bytes bytes;
+    repair r = {.options = &(cask_repair_options){.context = NULL}};
+    char name[SEGMENT_NAME_SIZE] = "0000000000000001.log";
+    os_file *file;
+    cask_error err;
+
+    fill(h);
+    open_store(h, name, &r.dir, &file);
+    assert_int_equal(h->kernel->ops->truncate(file, 3 * WINDOW), 0);
+    be_stingy(h, name);
+    stingy.from = WINDOW - BLOCK_BYTES;
+    stingy.size = 2 * BLOCK_BYTES;
+    r.kernel = h->kernel;
+    assert_int_equal(repair_open(&r, name, &bytes, &err), CASK_OK);
+    assert_non_null(repair_view(&bytes, 0, 1));
+    assert_int_equal(bytes.bad_count, 1);
+    bytes.bad[0].is_told = true;
+    assert_non_null(repair_view(&bytes, WINDOW, 1));
+    assert_int_equal(bytes.bad_count, 2);
+    assert_int_equal(bytes.bad[0].size, BLOCK_BYTES);
+    assert_int_equal(bytes.bad[1].offset, WINDOW);
+    assert_int_equal(bytes.bad[1].size, BLOCK_BYTES);
+    assert_false(bytes.bad[1].is_told);
+    repair_close(&bytes);
+    be_usual(h);
+    close_store(r.dir, file);
 }
 
 /* Nobody knows what was behind the last record that can be read. */
@@ -289,7 +432,7 @@ static void test_so_it_is_at_the_end_of_the_log(void **state)
     os_file *dir;
     os_file *file;
     cask_error err;
-    told t;
+    told t = {.why = NULL};
 
     handle_open(h);
     put_text(h, "key", "value");
@@ -301,7 +444,7 @@ static void test_so_it_is_at_the_end_of_the_log(void **state)
     be_stingy(h, name);
     stingy.from = END;
     stingy.size = BLOCK_BYTES;
-    assert_int_equal(repair(h->kernel, &t, &report, &err), CASK_CORRUPT);
+    assert_int_equal(run_repair(h->kernel, &t, &report, &err), CASK_CORRUPT);
     be_usual(h);
     assert_int_equal(t.unreadable, 1);
     assert_int_equal(t.first.offset, END);
@@ -315,13 +458,13 @@ static void test_a_segment_that_media_do_not_open_is_lost(void **state)
     cask_repair_report report;
     char name[SEGMENT_NAME_SIZE];
     cask_error err;
-    told t;
+    told t = {.why = NULL};
 
     fill(h);
     segment_name_format(2, name);
     be_stingy(h, name);
     stingy.open_error = EIO;
-    assert_int_equal(repair(h->kernel, &t, &report, &err), CASK_CORRUPT);
+    assert_int_equal(run_repair(h->kernel, &t, &report, &err), CASK_CORRUPT);
     be_usual(h);
     assert_true(report.lost_keys > 0);
     assert_int_equal(take_away(h), KEYS - 1 - report.lost_keys);
@@ -351,11 +494,11 @@ static void test_memory_does_not_grow_with_files(void **state)
     handle *h = *state;
     cask_repair_report report;
     cask_error err;
-    told t;
+    told t = {.why = NULL};
 
     make_large(h);
     be_stingy(h, "");
-    assert_int_equal(repair(h->kernel, &t, &report, &err), CASK_CORRUPT);
+    assert_int_equal(run_repair(h->kernel, &t, &report, &err), CASK_CORRUPT);
     be_usual(h);
     assert_int_equal(stingy.memory, 0);
     assert_true(stingy.highest > 0 && stingy.highest <= MEMORY_MOST);
@@ -411,7 +554,11 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_what_the_system_lacks_loses_nothing),
         TEST(test_a_file_that_may_not_be_read_ends_it),
+        TEST(test_what_is_of_others_may_be_refused),
+        TEST(test_locks_that_cannot_be_tested_are_none),
         TEST(test_a_stretch_that_cannot_be_read_is_told),
+        TEST(test_any_error_of_a_device_is_told_by_its_name),
+        TEST(test_a_stretch_that_was_told_does_not_grow),
         TEST(test_so_it_is_at_the_end_of_the_log),
         TEST(test_a_segment_that_media_do_not_open_is_lost),
         TEST(test_memory_does_not_grow_with_files),
