@@ -3,6 +3,8 @@
  */
 #include "tree/tree_flush.h"
 
+#include <inttypes.h>
+
 #include "iter/iter_survivors.h"
 #include "run/run_writer.h"
 #include "store/store_merge.h"
@@ -159,9 +161,37 @@ static cask_status flush_oldest(store_handle *store, const tree_tables *tables,
     return status == CASK_OK ? apply(&f, err) : status;
 }
 
+/*
+ * What could not be read of the log may be newer than what a run would say of
+ * its keys, and would not be looked at any more once `flushed` is behind it:
+ * not even if the file was restored. (Opened with CASK_DAMAGE_SERVE.)
+ */
+static cask_status check_log(store_handle *store, cask_error *err)
+{
+    uint64_t flushed = atomic_load(&tree_of(store)->flushed);
+    uint32_t rows = atomic_load(&store->region.header->row_count);
+
+    for (uint32_t i = 0; i < rows; i++) {
+        const region_row *row = &store->region.rows[i];
+        uint32_t state = atomic_load(&row->state);
+        uint32_t bytes = atomic_load(&row->damaged_bytes);
+
+        if ((state == ROW_SEALED || state == ROW_ACTIVE) && bytes > 0 &&
+            row->last_sequence > flushed) {
+            return fail(err, CASK_CORRUPT, 0,
+                        "%016" PRIx64 ".log: %" PRIu32
+                        " bytes are damaged; nothing more is flushed to runs, "
+                        "or what they held would be lost for good: restore "
+                        "the file, and open the store again",
+                        atomic_load(&row->file_id), bytes);
+        }
+    }
+    return CASK_OK;
+}
+
 static cask_status flush_all(store_handle *store, cask_error *err)
 {
-    cask_status status = CASK_OK;
+    cask_status status = check_log(store, err);
     tree_tables tables;
     uint64_t last;
 
@@ -271,7 +301,9 @@ cask_status tree_flush_wait(store_handle *store, cask_error *err)
         } else {
             store_merge_wake(store);
         }
-        if (status == CASK_NO_SPACE || status == CASK_POISONED) {
+        if (status != CASK_OK && status != CASK_BUSY &&
+            status != CASK_TIMEOUT) {
+            /* Tried again it would fail again, and use up ids. */
             return fail(err, status, why.os_errno, "%s", why.message);
         }
         ops->sleep_ms(store->os, WAIT_MS);

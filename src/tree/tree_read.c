@@ -59,6 +59,8 @@ static look_result take(const wanted *w, const memtable_entry *entry,
     cask_status status = tree_record_at(w->store, entry->place, &record, err);
 
     if (status == CASK_OK && record.header.sequence != entry->sequence) {
+        *ret_status = tree_record_fail(w->store, entry->place,
+                                       "another record is there", err);
         return LOOK_AGAIN;
     }
     if (status == CASK_OK) {

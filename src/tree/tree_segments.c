@@ -8,11 +8,14 @@
 #include "store/store_merge.h"
 #include "store/store_write.h"
 
+/* What could not be read of a segment is in no run: it stays until somebody has
+ * restored or repaired it. */
 static bool may_go(const store_handle *store, const region_row *row,
                    uint64_t flushed)
 {
     return atomic_load(&row->state) == ROW_SEALED &&
            row->last_sequence <= flushed &&
+           atomic_load(&row->damaged_bytes) == 0 &&
            store->region.header->tree.moved_sequence <= flushed;
 }
 

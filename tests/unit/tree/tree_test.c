@@ -228,6 +228,63 @@ static void test_what_is_not_there_yet_says_so(void **state)
     assert_non_null(strstr(err.message, "tree engine"));
 }
 
+/* Turn one bit of a file around, or back. */
+static void flip(handle *h, const char *name, uint64_t offset)
+{
+    const os_ops *ops = h->kernel->ops;
+    uint8_t byte = 0;
+    const os_span span = {&byte, 1};
+    os_file *dir;
+    os_file *file;
+    size_t got;
+
+    assert_int_equal(ops->open_dir(h->kernel, HANDLE_PATH, &dir), 0);
+    assert_int_equal(ops->open(dir, name, OS_READ | OS_WRITE, 0, &file), 0);
+    assert_int_equal(ops->read_at(file, &byte, 1, offset, &got), 0);
+    assert_int_equal(got, 1);
+    byte ^= 1;
+    assert_int_equal(ops->write_at(file, &span, 1, offset), 0);
+    ops->close(file);
+    ops->close(dir);
+}
+
+/* Served without it, its key shows an older value; that must not last. */
+static void
+test_a_damaged_log_is_not_flushed_before_it_is_restored(void **state)
+{
+    static const char name[] = "0000000000000001.log";
+    static uint8_t bytes[2000];
+    handle *h = *state;
+    cask_error err = {CASK_OK, 0, ""};
+
+    h->options.segment_max_bytes = 64 << 10;
+    h->options.memtable_bytes = 1 << 20;
+    h->options.auto_merge = false;
+    handle_reopen(h);
+    for (unsigned i = 0; i < 100; i++) {
+        put_text(h, "key", i == 0 ? "old" : "new");
+        put_bytes(h, "other", bytes, sizeof(bytes));
+    }
+    handle_close(h);
+    flip(h, name, 30000);
+    h->options.damage = CASK_DAMAGE_SERVE;
+    handle_open(h);
+    assert_int_equal(tree_flush(h->db->store, true, &err), CASK_CORRUPT);
+    assert_non_null(strstr(err.message, name));
+    put_text(h, "later", "1");
+    handle_close(h);
+    h->options.damage = CASK_DAMAGE_FAIL;
+    assert_int_equal(
+        db_open_on(h->kernel, HANDLE_PATH, &h->options, &h->db, &err),
+        CASK_CORRUPT);
+    flip(h, name, 30000);
+    handle_open(h);
+    flush_all(h);
+    check_text(h, "key", "new");
+    check_text(h, "later", "1");
+    check_bytes(h, "other", bytes, sizeof(bytes));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -245,6 +302,9 @@ int main(void)
             handle_teardown),
         cmocka_unit_test_setup_teardown(
             test_batches_views_and_expiry_go_by_the_newest_record, setup,
+            handle_teardown),
+        cmocka_unit_test_setup_teardown(
+            test_a_damaged_log_is_not_flushed_before_it_is_restored, setup,
             handle_teardown),
         cmocka_unit_test_setup_teardown(test_what_is_not_there_yet_says_so,
                                         setup, handle_teardown),
