@@ -387,6 +387,8 @@ static cask_status build(store_handle *store, const region_identity *identity,
     if (status == CASK_OK) {
         atomic_store(&store->region.header->state, REGION_LIVE);
     } else {
+        store_unmap_all(
+            store); /* those of rows: an engine may have read some */
         region_remove(&store->region);
         region_detach(&store->region);
     }
