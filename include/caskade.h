@@ -113,7 +113,7 @@ CASK_API cask_slice cask_slice_of(const char *text);
 typedef enum cask_engine {
     CASK_ENGINE_HASH = 1, /* keydir over a log: point lookups and updates */
     CASK_ENGINE_TREE = 2  /* memtables and sorted runs over a log: see
-                             docs/ENGINES.md for what it can do so far */
+                             docs/ENGINES.md */
 } cask_engine;
 
 /* When a write reaches the device. Killing a process loses nothing in any. */
@@ -133,7 +133,8 @@ typedef enum cask_append {
 /* How records are read. */
 typedef enum cask_io {
     CASK_IO_MAP = 0,  /* through a mapping: fastest; failing media: SIGBUS */
-    CASK_IO_PREAD = 1 /* by system call: failing media: CASK_IO */
+    CASK_IO_PREAD = 1 /* by system call: failing media: CASK_IO; not with the
+                         engine tree: CASK_UNSUPPORTED */
 } cask_io;
 
 /* What cask_open() does about damage that no hint file covers. */
@@ -157,7 +158,8 @@ typedef enum cask_event_kind {
                                   a write, tries again */
     CASK_EVENT_MERGED = 10,    /* a merge gave space back */
     CASK_EVENT_CONFIG = 11,    /* CONFIG could not be read, or not all of it */
-    CASK_EVENT_CLOCK = 12      /* the wall clock was set: nothing expires */
+    CASK_EVENT_CLOCK = 12,     /* the wall clock was set: nothing expires */
+    CASK_EVENT_INGESTED = 13   /* cask_ingest() took runs in */
 } cask_event_kind;
 
 typedef struct cask_event {
@@ -219,9 +221,10 @@ typedef struct cask_options {
     /* Index. */
     const char *region_dir;  /* default NULL: /dev/shm, or the store directory
                                 if that is too small; else this directory */
-    uint64_t memtable_bytes; /* default 64 MiB; 64 KiB .. 256 MiB; of the log,
-                                after which what was written becomes a run;
-                                tree engine */
+    uint64_t memtable_bytes; /* default 0 = as the store's setting says; 64 KiB
+                                .. 256 MiB; of the log, after which what was
+                                written becomes a run; of handles that are open
+                                at once that of the first counts; tree engine */
     bool linger;             /* default false; keep the region after the last
                                 close, for instant reopening */
     bool huge_pages;         /* default true; ask for them, best effort */
@@ -532,16 +535,19 @@ typedef struct cask_stats {
     uint64_t durable_sequence; /* everything up to it is on the device */
     uint64_t segment_count;
     uint64_t data_bytes;    /* records of all segments */
-    uint64_t live_bytes;    /* of these, still pointed to */
+    uint64_t live_bytes;    /* of these, still pointed to; of the tree engine
+                               see cask_tree_stat() */
     uint64_t dead_bytes;    /* data_bytes - live_bytes */
     uint64_t log_bytes;     /* of records ever written, in the store's life */
-    uint64_t merge_bytes;   /* that merges ever wrote in place of others */
+    uint64_t merge_bytes;   /* that merges ever wrote in place of others; of the
+                               tree engine that flushes and compactions wrote */
     uint64_t disk_bytes;    /* allocated to all files of the store */
     uint64_t damaged_bytes; /* that an open found; see quarantined_count */
     /* Segments in which a merge found damage: what can be read of them is
      * elsewhere, too; keys in the rest answer CASK_CORRUPT. cask_verify() tells
      * where. They go when these keys are overwritten or deleted, or their files
-     * restored and all is merged. */
+     * restored and all is merged. Tree engine: runs, too, that this handle
+     * found damaged since it was opened; they stay as they are. */
     uint64_t quarantined_count;
     uint64_t quarantined_bytes;         /* records in them, damaged or not */
     uint64_t index_bytes, region_bytes; /* memory in use; allocated */
@@ -591,6 +597,10 @@ CASK_API void cask_free(void *memory);
 /* ---- Merging: cask_merge() and more ------------------------------------ */
 
 #include "caskade/merge.h"
+
+/* ---- Statistics of a tree: cask_tree_stat() ---------------------------- */
+
+#include "caskade/tree.h"
 
 /* ---- Settings of a store ----------------------------------------------- */
 
@@ -680,13 +690,16 @@ typedef struct cask_problem {
 } cask_problem;
 
 typedef struct cask_verify_report {
-    uint64_t files;    /* read, damaged ones too */
-    uint64_t records;  /* found good */
-    uint64_t bytes;    /* of these and of good hints */
-    uint64_t keys;     /* live keys */
-    uint64_t problems; /* found */
-    uint64_t harmless; /* of these: hints, footers; no data is lost */
-    bool readable;     /* an open with CASK_DAMAGE_SERVE succeeds */
+    uint64_t files;     /* read, damaged ones too */
+    uint64_t records;   /* found good */
+    uint64_t bytes;     /* of these and of good hints */
+    uint64_t keys;      /* live keys */
+    uint64_t problems;  /* found */
+    uint64_t harmless;  /* of these: hints, footers; no data is lost */
+    uint64_t leftovers; /* files of runs that a process that died has left, no
+                           problem: the next open for writing removes them */
+    bool readable;      /* an open with CASK_DAMAGE_SERVE succeeds */
+    bool complete;      /* else the error says what was not checked */
 } cask_verify_report;
 
 typedef struct cask_verify_options {
@@ -703,12 +716,13 @@ typedef struct cask_verify_options {
  *
  *   options  NULL: none
  *
- * Returns CASK_OK, CASK_CORRUPT (after the whole store has been read;
- * `ret_report` is set in both cases), CASK_NOT_FOUND, CASK_UNSUPPORTED,
- * CASK_INVALID. What a system or another process refuses is no damage, and ends
- * the call: CASK_TIMEOUT (a lock of the store, which is in use), CASK_BUSY,
- * CASK_NAMESPACE, CASK_NO_SPACE, CASK_NO_MEMORY, CASK_IO (names the file, and
- * where media fail the offset).
+ * Returns CASK_OK; CASK_CORRUPT (problems were found; `ret_report` is set in
+ * both cases); CASK_NOT_FOUND; CASK_UNSUPPORTED; CASK_INVALID. What a system or
+ * another process refuses is no damage, and ends the call: CASK_TIMEOUT (a lock
+ * of the store, which is in use), CASK_BUSY, CASK_NAMESPACE, CASK_NO_SPACE,
+ * CASK_NO_MEMORY, CASK_IO (names the file, and where media fail the offset);
+ * unless problems were found before that: CASK_CORRUPT then, not `complete`,
+ * and the message has the reason, too.
  */
 CASK_API CASK_CHECKED cask_status
 cask_verify(const char *path, const cask_verify_options *options,
@@ -731,6 +745,7 @@ typedef struct cask_backup_options {
 typedef struct cask_backup_report {
     uint64_t sequence; /* newest in the backup */
     uint64_t segments, linked_segments;
+    uint64_t runs, linked_runs; /* of the tree engine */
     uint64_t linked_bytes, copied_bytes;
     bool without_config; /* CONFIG is damaged, or no plain file: the backup has
                             none, and the default settings */
@@ -749,7 +764,8 @@ typedef struct cask_backup_report {
  *
  * Returns CASK_OK; CASK_INVALID (out_dir is not empty, or is in the store's
  * directory; `earlier` is not of this store); CASK_BUSY (out_dir is being
- * made); CASK_CORRUPT (the store is damaged, unless skip_verify); CASK_TIMEOUT
+ * made); CASK_CORRUPT (the store is damaged, unless skip_verify; a run of a
+ * tree cannot be opened); CASK_TIMEOUT
  * (stopped, or a lock timed out); CASK_FENCED; CASK_NO_SPACE; CASK_NO_MEMORY;
  * CASK_IO; CASK_FORKED.
  */
@@ -786,7 +802,9 @@ typedef struct cask_repair_report {
  * media do not give (EIO) is lost, and told with file, offset and errno; what
  * the system refuses is not: a file that may not be read, too few descriptors
  * or too little memory end the repair. Memory: 80 to 160 bytes for each key,
- * and 4 MiB, or the largest record.
+ * and 4 MiB, or the largest record. Of a tree sequences stay; where a run is
+ * damaged, only its index tells the key of a value; memory: 512 MiB at most and
+ * three times the largest record; out_dir needs room for all records twice.
  *
  * Returns CASK_OK: nothing is lost; CASK_CORRUPT: something is, and the new
  * store is there (ret_report is set in both cases); CASK_NOT_FOUND: nothing of
@@ -801,6 +819,12 @@ CASK_API CASK_CHECKED cask_status cask_repair(
 /* ---- Runs: cask_run_open(), cask_run_writer_create() and more ---------- */
 
 #include "caskade/run.h"
+
+#include "caskade/ingest.h" /* cask_ingest(): into an open store */
+
+/* ---- Another engine ---------------------------------------------------- */
+
+#include "caskade/convert.h" /* cask_convert() */
 
 /* ---- Regions ----------------------------------------------------------- */
 

@@ -49,9 +49,11 @@ check_tidy() {
 }
 
 # It takes any pointer that a function returns for one that it was given, hence
-# returnDanglingLifetime; the compilers find the real ones.
+# returnDanglingLifetime; the compilers find the real ones. key_order.c is a table
+# of 65,536 bytes, which takes it two minutes, and has no code.
 check_cppcheck() {
     scripts/list-c-files src cli bench | grep '\.c$' |
+        grep -v '^src/base/key_order\.c$' |
         xargs cppcheck --std=c11 --enable=warning,performance,portability \
             --inline-suppr --error-exitcode=1 --quiet -j "$jobs" \
             --suppress=missingIncludeSystem \

@@ -72,9 +72,10 @@ typedef enum cask_seek {
  *              moved, refreshed or freed
  *
  * Returns CASK_OK; CASK_NOT_FOUND: there is none; CASK_CORRUPT: a record on the
- * way is damaged; CASK_SNAPSHOT_LOST; CASK_UNSUPPORTED (a record of a newer
- * version); CASK_INVALID; CASK_NO_MEMORY; CASK_IO; CASK_FORKED. The iterator is
- * nowhere after all but CASK_OK.
+ * way is damaged, or a run as a whole that may have keys within the bounds;
+ * CASK_SNAPSHOT_LOST; CASK_UNSUPPORTED (a record of a newer version);
+ * CASK_INVALID; CASK_NO_MEMORY; CASK_IO; CASK_FORKED. The iterator is nowhere
+ * after all but CASK_OK.
  *
  * Cost: a search in each memtable and each sorted run, some disk reads each,
  * and the versions of keys on the way.
@@ -140,9 +141,9 @@ CASK_API CASK_CHECKED cask_status cask_count_range(cask_db *db,
 
 /*
  * About how many bytes the records of keys from `lower` to before `upper` take,
- * as they are written: older versions and deletes that are still there count,
- * too; data NULL: no bound. Of what is in runs it is known, of what is in
- * memory estimated.
+ * as they are written: older versions, what was deleted by range, and deletes
+ * that are still there count, too; data NULL: no bound. Of what is in runs it
+ * is known, of what is in memory estimated.
  *
  * Returns CASK_OK; CASK_UNSUPPORTED (hash engine); CASK_INVALID; CASK_CORRUPT;
  * CASK_NO_MEMORY; CASK_IO; CASK_FORKED.
@@ -153,6 +154,40 @@ CASK_API CASK_CHECKED cask_status cask_size_range(cask_db *db, cask_slice lower,
                                                   cask_slice upper,
                                                   uint64_t *ret_bytes,
                                                   cask_error *err);
+
+/*
+ * Delete all keys from `from` to before `to`: by one record, however many they
+ * are. Data NULL: no bound. A range without keys is no error, and nothing is
+ * written for one that can have none.
+ *
+ * What was deleted is not seen from then on, in any process; a snapshot that
+ * was made before sees it. Its space comes back by compaction, when no snapshot
+ * sees it any more: soon, for deleted bytes weigh there, and if the range hides
+ * more than a memtable takes, that is flushed with the next write. Until then
+ * who walks over the range passes over each of its records.
+ *
+ * Returns CASK_OK; CASK_UNSUPPORTED (hash engine); else as cask_delete().
+ *
+ * Cost: that of one put. Where ranges were deleted and not flushed yet, a
+ * look-up looks among them, O(log n); with 1,024 of them a memtable is flushed.
+ */
+CASK_API CASK_CHECKED cask_status cask_delete_range(cask_db *db,
+                                                    cask_slice from,
+                                                    cask_slice to,
+                                                    cask_error *err);
+
+/*
+ * Add the same to a batch: it deletes what was there before the batch and what
+ * stands before it in the batch, and leaves what comes behind it. At most 1,024
+ * in a batch (cask_write(): CASK_INVALID); a store of the hash engine refuses
+ * the batch (CASK_UNSUPPORTED).
+ *
+ * Returns as cask_batch_delete().
+ */
+CASK_API CASK_CHECKED cask_status cask_batch_delete_range(cask_batch *batch,
+                                                          cask_slice from,
+                                                          cask_slice to,
+                                                          cask_error *err);
 
 #ifdef __cplusplus
 }

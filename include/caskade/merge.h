@@ -38,10 +38,12 @@ typedef struct cask_merge_report {
  * In a store of the tree engine a merge is a compaction of its runs: where
  * segments are spoken of, read runs. What was written so far becomes a run
  * first; then runs are compacted by the strategy that the setting `compaction`
- * names, or, with `all`, to one run, which takes as much room as they have and
- * is done each time that it is asked for. A compaction is done for good as a
- * whole; one that is cancelled or killed changes nothing. Nothing is
- * quarantined: if a run is damaged, compactions that would read it fail.
+ * names, or, with `all`, to one run, which is done each time that it is asked
+ * for, in steps of some parts of the last level. A compaction, or a step, is
+ * done for good as a whole; one that is cancelled or killed changes nothing,
+ * and takes as much room as it has. A run that is damaged
+ * stays as it is, and so do those that are as old or older: the others are
+ * compacted above it, and CASK_CORRUPT is returned at the end.
  */
 
 /*

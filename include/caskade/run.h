@@ -1,7 +1,8 @@
 /*
  * Runs: files of records that are sorted by key, written once and then only
- * read; a file of its own, without a store. A part of caskade.h, which includes
- * it, and whose conventions hold. The format: docs/format/run.md.
+ * read; a file of its own, without a store; caskade/ingest.h takes them into
+ * one. A part of caskade.h, which includes it, and whose conventions hold. The
+ * format: docs/format/run.md.
  */
 #ifndef CASKADE_RUN_H
 #define CASKADE_RUN_H
@@ -18,7 +19,8 @@ typedef enum cask_run_kind {
     CASK_RUN_PUT = 1,
     CASK_RUN_DELETE = 2,       /* a tombstone */
     CASK_RUN_DELETE_RANGE = 4, /* of all keys from `key` to before `value` that
-                                  have smaller sequences */
+                                  have smaller sequences; an empty `value`: to
+                                  the end */
     CASK_RUN_POINTER = 5       /* a put whose value is in a log segment */
 } cask_run_kind;
 
@@ -148,7 +150,8 @@ typedef struct cask_run_info {
     uint64_t tombstones, ranges, pointers;  /* records of these kinds */
     uint64_t first_sequence, last_sequence; /* smallest, largest; 0: none */
     cask_slice smallest_key, largest_key;   /* valid until it is closed */
-    cask_slice largest_end; /* of the ranges; empty: there is none */
+    cask_slice largest_end; /* of the ranges; empty: there is none, or one that
+                               goes to the end */
     uint64_t index_bytes, filter_bytes, prefix_filter_bytes, fence_bytes;
     uint32_t prefix_bytes;  /* of keys, in the filter of prefixes */
     uint32_t segment_count; /* log segments that pointers point into */

@@ -84,11 +84,14 @@ typedef struct cask_fold_options {
                        bytes of the log each, dead ones too: where all is dead
                        a part is empty. Of more than some hundred the sizes
                        differ, of more than a thousand most are empty. With
-                       io = CASK_IO_PREAD they begin where segments do */
-    uint32_t part;  /* which one this call visits, 0 .. parts - 1. All parts
-                       together visit each key exactly once; part n + 1 goes on
-                       in log order where part n ends; each may have a thread of
-                       its own. With cask_snapshot_fold() only */
+                       io = CASK_IO_PREAD they begin where segments do. Tree
+                       engine: ranges of keys, of about as many bytes of runs
+                       and memtables each */
+    uint32_t
+        part; /* which one this call visits, 0 .. parts - 1. All parts
+                 together visit each key exactly once; part n + 1 goes on
+                 in log order, or that of keys, where part n ends; each
+                 may have a thread of its own. With cask_snapshot_fold() only */
 } cask_fold_options;
 
 typedef struct cask_entry {
@@ -109,8 +112,7 @@ typedef bool (*cask_fold_fn)(void *context, const cask_entry *entry);
  * Returns CASK_OK (also if `visit` stopped it); CASK_CORRUPT if damage was
  * met: all undamaged entries were visited first; CASK_SNAPSHOT_LOST: what was
  * visited was right, but not all was; CASK_INVALID; CASK_NO_MEMORY; CASK_IO;
- * CASK_FORKED. Tree engine: damage ends it where it was met; CASK_UNSUPPORTED
- * (more than one part).
+ * CASK_FORKED. Tree engine: damage ends it where it was met.
  *
  * Cost: reads the log once, as it was; of keys_only the headers and keys, and
  * what is dead. With io = CASK_IO_PREAD a segment is read as a whole, into

@@ -58,8 +58,6 @@ static const char *advice_for(int os_errno)
         return "; check the owner, the permissions and the attributes (lsattr)";
     case ELOOP:
         return "; move the symbolic link that is in its place away";
-    case EEXIST:
-        return "; move what is in its place away";
     case EROFS:
         return "; mount its file system for writing";
     default:
@@ -133,7 +131,27 @@ cask_status fail_os(cask_error *err, int os_errno, const char *format, ...)
     return status;
 }
 
+cask_status fail_new_file(cask_error *err, int os_errno, const char *what,
+                          const char *if_there)
+{
+    cask_status status = fail_os(err, os_errno, "cannot create %s", what);
+
+    if (os_errno == EEXIST && err != NULL) {
+        size_t used = strlen(err->message);
+
+        (void)snprintf(err->message + used, sizeof(err->message) - used, "; %s",
+                       if_there);
+    }
+    return status;
+}
+
 cask_status fail_memory(cask_error *err, size_t bytes)
 {
     return fail(err, CASK_NO_MEMORY, 0, "cannot allocate %zu bytes", bytes);
+}
+
+bool error_is_shortage(const cask_error *err)
+{
+    return err->status == CASK_NO_MEMORY || err->os_errno == EMFILE ||
+           err->os_errno == ENFILE || err->os_errno == ENOMEM;
 }

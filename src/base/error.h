@@ -28,7 +28,20 @@ cask_status fail(cask_error *err, cask_status status, int os_errno,
 cask_status fail_os(cask_error *err, int os_errno, const char *format, ...)
     __attribute__((format(printf, 3, 4), cold));
 
+/*
+ * fail_os() for a new file: "cannot create <what>".
+ *
+ *   if_there  what to do if something is in its place: only who makes the file
+ *             knows what that can be
+ */
+cask_status fail_new_file(cask_error *err, int os_errno, const char *what,
+                          const char *if_there) __attribute__((cold));
+
 /* fail() for memory that could not be allocated. */
 cask_status fail_memory(cask_error *err, size_t bytes) __attribute__((cold));
+
+/* Whether it failed for want of memory or descriptors: of a file it says
+ * nothing. */
+bool error_is_shortage(const cask_error *err);
 
 #endif

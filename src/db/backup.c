@@ -2,12 +2,17 @@
  * Backups: the segments of one moment, linked or copied to a directory of their
  * own, read once more, and then listed by a MANIFEST of its own. CASKADE is
  * written last, so that nothing before that is a store.
+ *
+ * Of a tree the segments are taken first, then the runs. What was flushed in
+ * between is in both, and is not read from the segments then; if the runs hold
+ * more than the segments do, theirs is the moment.
  */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "db/backup_runs.h"
 #include "db/verification.h"
 #include "store/store_cut.h"
 #include "store/store_open.h"
@@ -18,6 +23,7 @@ typedef struct backup {
     store_handle *store;
     const cask_backup_options *options;
     store_cut cut;
+    const version *runs;     /* of a tree, pinned; NULL: of another engine */
     manifest_state manifest; /* of the backup */
     manifest_state earlier_manifest;
     store_earlier earlier;
@@ -101,6 +107,22 @@ static cask_status open_earlier(backup *b, cask_error *err)
 
 /* ---- The files ---- */
 
+static cask_status place_segment(backup *b, const store_placing *placing,
+                                 const store_cut_part *part, cask_error *err)
+{
+    bool linked = false;
+    cask_status status = store_place(placing, part, &linked, err);
+
+    if (status == CASK_OK) {
+        b->report.segments++;
+        b->report.linked_segments += linked ? 1 : 0;
+        *(linked ? &b->report.linked_bytes : &b->report.copied_bytes) +=
+            part->segment.length;
+        status = manifest_add(&b->manifest, &part->segment, err);
+    }
+    return status;
+}
+
 static cask_status place_all(backup *b, cask_error *err)
 {
     const store_placing placing = {.store = b->store,
@@ -108,20 +130,20 @@ static cask_status place_all(backup *b, cask_error *err)
                                    .to = b->target.dir,
                                    .progress = go_on,
                                    .context = b};
-    cask_status status = CASK_OK;
+    cask_status status = backup_runs_place(&placing, b->runs, &b->report, err);
 
     for (size_t i = 0; i < b->cut.count && status == CASK_OK; i++) {
         const store_cut_part *part = &b->cut.parts[i];
-        bool linked = false;
 
-        status = store_place(&placing, part, &linked, err);
-        if (status == CASK_OK) {
-            b->report.segments++;
-            b->report.linked_segments += linked ? 1 : 0;
-            *(linked ? &b->report.linked_bytes : &b->report.copied_bytes) +=
-                part->segment.length;
-            status = manifest_add(&b->manifest, &part->segment, err);
+        if (backup_runs_have(b->runs, part)) {
+            b->manifest.header.past_log_bytes +=
+                part->segment.length - SEGMENT_HEADER_SIZE;
+        } else {
+            status = place_segment(b, &placing, part, err);
         }
+    }
+    if (status == CASK_OK) {
+        status = backup_runs_list(b->runs, &b->manifest, err);
     }
     return b->is_stopped ? fail_stopped(b, err) : status;
 }
@@ -179,6 +201,35 @@ static void on_problem(void *context, const cask_problem *problem)
     }
 }
 
+/* After a file of so many bytes was read. */
+static cask_status judge(backup *b, uint64_t bytes, cask_status status,
+                         cask_error *err)
+{
+    if (b->check.report.problems > b->check.report.harmless) {
+        return CASK_CORRUPT; /* it was told */
+    }
+    return status != CASK_OK || go_on(b, bytes) ? status : fail_stopped(b, err);
+}
+
+static cask_status check_runs(backup *b, cask_error *err)
+{
+    verify_bounds bounds = {.of = NULL};
+    cask_status status = CASK_OK;
+
+    for (size_t i = 0; i < b->manifest.run_count && status == CASK_OK; i++) {
+        const manifest_run *run = &b->manifest.runs[i];
+
+        status = verify_run(&b->check, run, verify_bounds_note, &bounds, err);
+        status = judge(b, run->bytes, status, err);
+    }
+    if (status == CASK_OK) {
+        verify_bounds_check(&b->check, &bounds, &b->manifest);
+        status = judge(b, 0, CASK_OK, err);
+    }
+    verify_bounds_free(&bounds);
+    return status;
+}
+
 static cask_status check_each(backup *b, cask_error *err)
 {
     cask_status status = CASK_OK;
@@ -187,14 +238,9 @@ static cask_status check_each(backup *b, cask_error *err)
         const manifest_segment *segment = &b->manifest.segments[i];
 
         status = verify_segment(&b->check, segment, err);
-        if (b->check.report.problems > b->check.report.harmless) {
-            return CASK_CORRUPT;
-        }
-        if (status == CASK_OK && !go_on(b, segment->length)) {
-            return fail_stopped(b, err);
-        }
+        status = judge(b, segment->length, status, err);
     }
-    return status;
+    return status == CASK_OK ? check_runs(b, err) : status;
 }
 
 static cask_status check_all(backup *b, cask_error *err)
@@ -218,43 +264,69 @@ static cask_status check_all(backup *b, cask_error *err)
 
 static void count_bytes(backup *b)
 {
+    b->bytes_total = backup_runs_bytes(b->runs);
     for (size_t i = 0; i < b->cut.count; i++) {
-        b->bytes_total += b->cut.parts[i].segment.length;
+        const store_cut_part *part = &b->cut.parts[i];
+
+        b->bytes_total +=
+            backup_runs_have(b->runs, part) ? 0 : part->segment.length;
     }
     if (!b->options->skip_verify) {
         b->bytes_total *= 2;
     }
 }
 
-static cask_status fill(backup *b, cask_error *err)
+static void begin_manifest(backup *b)
+{
+    manifest_state *manifest = &b->manifest;
+    const store_cut *cut = &b->cut;
+
+    manifest->header.engine = b->store->identity.engine;
+    memcpy(manifest->header.uuid, b->store->identity.uuid, 16);
+    manifest->header.past_log_bytes = cut->past_log_bytes;
+    manifest->header.past_merge_bytes = cut->past_merge_bytes;
+    manifest->next_id = cut->next_id;
+    manifest->next_sequence = cut->next_sequence;
+    if (b->runs != NULL && manifest->next_sequence <= b->runs->flushed) {
+        manifest->next_sequence = b->runs->flushed + 1;
+    }
+    b->report.sequence = manifest->next_sequence - 1;
+}
+
+/* The files of the moment are in the target afterwards, or a failure. */
+static cask_status take(backup *b, cask_error *err)
 {
     cask_status status = store_cut_begin(b->store, &b->cut, err);
 
     if (status != CASK_OK) {
         return status;
     }
-    b->manifest.header.engine = b->store->identity.engine;
-    memcpy(b->manifest.header.uuid, b->store->identity.uuid, 16);
-    b->manifest.header.past_log_bytes = b->cut.past_log_bytes;
-    b->manifest.header.past_merge_bytes = b->cut.past_merge_bytes;
-    b->manifest.next_id = b->cut.next_id;
-    b->manifest.next_sequence = b->cut.next_sequence;
-    b->report.sequence = b->cut.next_sequence - 1;
-    count_bytes(b);
-    status = place_all(b, err);
+    status = backup_runs_begin(b->store, &b->runs, err);
+    if (status == CASK_OK) {
+        begin_manifest(b);
+        count_bytes(b);
+        status = place_all(b, err);
+        backup_runs_end(b->store, b->runs);
+    }
     store_cut_unpin(b->store);
+    store_cut_free(&b->cut);
+    return status;
+}
+
+static cask_status fill(backup *b, cask_error *err)
+{
+    cask_status status = take(b, err);
+
     if (status == CASK_OK) {
         status = copy_settings(b, err);
     }
     if (status == CASK_OK && !b->options->skip_verify) {
         status = check_all(b, err);
     }
-    if (status == CASK_OK) {
-        status = store_target_publish(&b->target, &b->store->identity,
-                                      &b->manifest, err);
-    }
-    store_cut_free(&b->cut);
-    return status;
+    return status == CASK_OK
+               ? store_target_publish(&b->target, &b->store->identity,
+                                      &b->manifest, err)
+               : status;
 }
 
 static cask_status run(backup *b, const char *out_dir, cask_error *err)
@@ -281,7 +353,7 @@ cask_status cask_backup(cask_db *db, const char *out_dir,
                         cask_backup_report *ret_report, cask_error *err)
 {
     static const cask_backup_options defaults;
-    cask_status status = db_check_hash(db, db_check(db, err), "a backup", err);
+    cask_status status = db_check(db, err);
     backup b = {.options = options == NULL ? &defaults : options};
 
     if (status != CASK_OK) {

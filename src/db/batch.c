@@ -24,6 +24,7 @@ struct cask_batch {
     cask_buffer arena;
     cask_buffer entries; /* of batch_entry */
     uint64_t bytes;      /* in the log */
+    size_t ranges;       /* that it deletes */
 };
 
 static size_t count_of(const cask_batch *batch)
@@ -61,6 +62,7 @@ void cask_batch_clear(cask_batch *batch)
         batch->arena.size = 0;
         batch->entries.size = 0;
         batch->bytes = 0;
+        batch->ranges = 0;
     }
 }
 
@@ -152,6 +154,27 @@ cask_status cask_batch_delete(cask_batch *batch, cask_slice key,
     return add(batch, entry, key, (cask_slice){NULL, 0}, err);
 }
 
+cask_status cask_batch_delete_range(cask_batch *batch, cask_slice from,
+                                    cask_slice to, cask_error *err)
+{
+    batch_entry entry = {.kind = RECORD_RANGE_DELETE};
+    cask_status status = db_check_key(from, err);
+
+    if (status == CASK_OK) {
+        status = db_check_key(to, err);
+    }
+    if (status == CASK_OK && batch != NULL && db_is_no_range(from, to)) {
+        return CASK_OK;
+    }
+    if (status == CASK_OK) {
+        status = add(batch, entry, from, to, err);
+    }
+    if (status == CASK_OK && batch != NULL) {
+        batch->ranges++;
+    }
+    return status;
+}
+
 static void prepare(const cask_db *db, const cask_batch *batch,
                     store_record *records)
 {
@@ -206,6 +229,12 @@ cask_status cask_write(cask_db *db, const cask_batch *batch, cask_error *err)
         return fail(err, CASK_INVALID, 0, "batch is NULL");
     }
     if (count_of(batch) == 0) {
+        return status;
+    }
+    if (batch->ranges > 0) {
+        status = db_check_order(db, err);
+    }
+    if (status != CASK_OK) {
         return status;
     }
     if (count_of(batch) > 1 &&

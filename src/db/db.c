@@ -37,25 +37,6 @@ cask_status db_check_writable(const cask_db *db, cask_error *err)
     return status;
 }
 
-cask_status db_check_hash_engine(cask_engine engine, const char *path,
-                                 const char *what, cask_error *err)
-{
-    return engine == CASK_ENGINE_HASH
-               ? CASK_OK
-               : fail(err, CASK_UNSUPPORTED, 0,
-                      "%s: %s: not there yet for a store of the tree engine; "
-                      "see docs/ENGINES.md",
-                      path, what);
-}
-
-cask_status db_check_hash(const cask_db *db, cask_status status,
-                          const char *what, cask_error *err)
-{
-    return status != CASK_OK ? status
-                             : db_check_hash_engine(db->store->identity.engine,
-                                                    db->store->path, what, err);
-}
-
 cask_status db_check_key(cask_slice key, cask_error *err)
 {
     if (key.size > CASK_KEY_MAX_BYTES) {
@@ -125,7 +106,8 @@ cask_status db_open_on(os *kernel, const char *path,
     }
     db->engine = db_engine_of(db->store);
     if (db->store->writer && options->auto_merge) {
-        status = db->engine->merger_start(db->store, &db->merger, err);
+        status =
+            store_merger_start(db->store, db->engine->merger, &db->merger, err);
         if (status != CASK_OK) {
             (void)store_close(db->store, NULL);
             free(db);
@@ -172,9 +154,9 @@ cask_status cask_close(cask_db *db, cask_error *err)
                     db->store->path, atomic_load(&db->iterators));
     }
     if (store_is_forked(db->store)) {
-        db->engine->merger_forget(db->merger);
+        store_merger_forget(db->merger);
     } else {
-        db->engine->merger_stop(db->merger);
+        store_merger_stop(db->merger);
     }
     status = store_close(db->store, err);
     db->self = NULL;

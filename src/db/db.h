@@ -4,15 +4,17 @@
 #ifndef CASKADE_DB_H
 #define CASKADE_DB_H
 
+#include "base/key_order.h"
 #include "caskade.h"
 #include "db/engine.h"
+#include "store/merge_log.h"
 #include "store/store_snapshot.h"
 #include "store/store_write.h"
 
 struct cask_db {
     store_handle *store;
     const db_engine *engine;
-    void *merger;               /* of the engine; NULL: none */
+    store_merger *merger;       /* NULL: none */
     _Atomic uint32_t snapshots; /* not yet freed */
     _Atomic uint32_t iterators; /* not yet freed */
     const void *self; /* this: a handle that was closed or is none is refused
@@ -45,17 +47,20 @@ cask_status options_check(const cask_options *options, cask_error *err);
 cask_status db_check(const cask_db *db, cask_error *err);
 cask_status db_check_writable(const cask_db *db, cask_error *err);
 
-/* After another check: `status` if it has failed, else CASK_UNSUPPORTED, naming
- * `what`, if the store is of the tree engine, which cannot do it yet. */
-cask_status db_check_hash(const cask_db *db, cask_status status,
-                          const char *what, cask_error *err);
-cask_status db_check_hash_engine(cask_engine engine, const char *path,
-                                 const char *what, cask_error *err);
-
 /* CASK_INVALID if the key is larger than allowed, or the output missing. */
 cask_status db_check_key(cask_slice key, cask_error *err);
 cask_status db_check_output(const void *output, const char *name,
                             cask_error *err);
+
+/* Whether no key can be from `from` to before `to`; data NULL: no bound. */
+static inline bool db_is_no_range(cask_slice from, cask_slice to)
+{
+    return to.data != NULL && key_compare(from, to) >= 0;
+}
+
+/* CASK_UNSUPPORTED if its engine has no order of keys; what db_check() gives.
+ * (iterator.c) */
+cask_status db_check_order(const cask_db *db, cask_error *err);
 
 /* CASK_INVALID if an array is missing, or a key of it larger than allowed. */
 cask_status db_check_many(const cask_slice *keys, size_t count,
@@ -78,6 +83,9 @@ static inline void db_set_time(store_record *record, uint32_t time_s)
         record->header.time_s = time_s;
     }
 }
+
+/* What is told of a merge, or a flush, that ended. */
+cask_past_merge db_past_merge(const cask_db *db, const merge_record *record);
 
 /* CASK_INVALID if key or value is larger than allowed, before any I/O. */
 cask_status db_check_sizes(cask_slice key, cask_slice value, cask_error *err);

@@ -5,10 +5,10 @@
 
 #include "hash/hash.h"
 #include "hash/hash_merger.h"
-#include "tree/tree.h"
-#include "tree/tree_merger.h"
-#include "tree/tree_snapshot.h"
 #include "hash/hash_snapshot.h"
+#include "store/store_operation.h"
+#include "tree/tree.h"
+#include "tree/tree_snapshot.h"
 
 /* ---- Hash ---- */
 
@@ -41,7 +41,7 @@ static cask_status hash_snapshot_count(const store_snapshot *snapshot,
     return CASK_OK;
 }
 
-static cask_status hash_engine_fold(const store_snapshot *snapshot,
+static cask_status hash_engine_fold(store_snapshot *snapshot,
                                     const cask_fold_options *options,
                                     cask_fold_fn visit, void *context,
                                     cask_error *err)
@@ -61,26 +61,6 @@ static uint64_t hash_key_estimate(store_handle *store)
     return atomic_load(&store->region.header->key_count);
 }
 
-static cask_status hash_merger_start(store_handle *store, void **ret_merger,
-                                     cask_error *err)
-{
-    merger *started = NULL;
-    cask_status status = merger_start(store, &started, err);
-
-    *ret_merger = started;
-    return status;
-}
-
-static void hash_merger_stop(void *take_merger)
-{
-    merger_stop(take_merger);
-}
-
-static void hash_merger_forget(void *take_merger)
-{
-    merger_forget(take_merger);
-}
-
 static const db_engine hash_calls = {
     .get = hash_engine_get,
     .get_many = hash_get_many,
@@ -97,32 +77,10 @@ static const db_engine hash_calls = {
     .write_if = hash_write_if,
     .reserve = hash_reserve,
     .merges = &db_hash_merges,
-    .merger_start = hash_merger_start,
-    .merger_stop = hash_merger_stop,
-    .merger_forget = hash_merger_forget,
+    .merger = &hash_merger_work,
 };
 
 /* ---- Tree ---- */
-
-static cask_status start_tree_merger(store_handle *store, void **ret_merger,
-                                     cask_error *err)
-{
-    tree_merger *started = NULL;
-    cask_status status = tree_merger_start(store, &started, err);
-
-    *ret_merger = started;
-    return status;
-}
-
-static void stop_tree_merger(void *take_merger)
-{
-    tree_merger_stop(take_merger);
-}
-
-static void forget_tree_merger(void *take_merger)
-{
-    tree_merger_forget(take_merger);
-}
 
 static const db_engine tree_calls = {
     .get = tree_get,
@@ -134,15 +92,14 @@ static const db_engine tree_calls = {
     .snapshot_count = tree_snapshot_count,
     .snapshot_fold = tree_snapshot_fold,
     .key_estimate = tree_key_estimate,
-    .prepare = tree_prepare,
-    .prepare_many = tree_prepare_many,
+    .damaged_runs = tree_damaged_runs,
+    .prepare = store_prepare,
+    .prepare_many = store_hash_records,
     .write = tree_write,
     .write_if = tree_write_if,
     .reserve = tree_reserve,
     .merges = &db_tree_merges,
-    .merger_start = start_tree_merger,
-    .merger_stop = stop_tree_merger,
-    .merger_forget = forget_tree_merger,
+    .merger = &tree_merger_work,
 };
 
 /* ---- All ---- */

@@ -7,6 +7,7 @@
 
 #include "caskade.h"
 #include "db/merge.h"
+#include "store/store_merger.h"
 #include "store/store_snapshot.h"
 #include "store/store_write.h"
 
@@ -25,6 +26,10 @@ typedef struct db_engine {
 
     /* About how many keys there are, at most; see cask_stats. */
     uint64_t (*key_estimate)(store_handle *store);
+    /* Runs that are damaged, as far as this handle knows: how many, and their
+     * bytes. NULL: there are no runs. */
+    void (*damaged_runs)(store_handle *store, uint64_t *ret_count,
+                         uint64_t *ret_bytes);
     /* The number of keys; see cask_count(). */
     cask_status (*count)(store_handle *store, uint64_t *ret_count,
                          cask_error *err);
@@ -41,7 +46,7 @@ typedef struct db_engine {
     cask_status (*snapshot_count)(const store_snapshot *snapshot,
                                   uint64_t *ret_count, cask_error *err);
     /* options: NULL: the defaults */
-    cask_status (*snapshot_fold)(const store_snapshot *snapshot,
+    cask_status (*snapshot_fold)(store_snapshot *snapshot,
                                  const cask_fold_options *options,
                                  cask_fold_fn visit, void *context,
                                  cask_error *err);
@@ -71,15 +76,7 @@ typedef struct db_engine {
     /* ---- Merging ---- */
 
     const db_merge_calls *merges;
-
-    /* ---- The background thread of a handle that writes ---- */
-
-    cask_status (*merger_start)(store_handle *store, void **ret_merger,
-                                cask_error *err);
-    /* Wait for its end and free it; accepts NULL. */
-    void (*merger_stop)(void *take_merger);
-    /* In a child of fork(), where the thread is not; accepts NULL. */
-    void (*merger_forget)(void *take_merger);
+    const store_merger_work *merger; /* what its thread does */
 } db_engine;
 
 /* What the store calls back, for store_open(). */

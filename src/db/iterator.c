@@ -17,7 +17,7 @@ struct cask_iterator {
 
 /* ---- Checks ------------------------------------------------------------- */
 
-static cask_status check_engine(const cask_db *db, cask_error *err)
+cask_status db_check_order(const cask_db *db, cask_error *err)
 {
     cask_status status = db_check(db, err);
 
@@ -80,7 +80,7 @@ cask_status cask_iterator_create(cask_db *db,
                                  cask_iterator **ret_iterator, cask_error *err)
 {
     const cask_iterator_options all = {.snapshot = NULL};
-    cask_status status = check_engine(db, err);
+    cask_status status = db_check_order(db, err);
     cask_iterator *it;
 
     options = options != NULL ? options : &all;
@@ -265,7 +265,7 @@ cask_status cask_size_range(cask_db *db, cask_slice lower, cask_slice upper,
 {
     const cask_iterator_options range = {.lower = lower, .upper = upper};
     const iter_bounds bounds = {lower, upper};
-    cask_status status = check_engine(db, err);
+    cask_status status = db_check_order(db, err);
 
     if (status == CASK_OK) {
         status = check_options(&range, err);
@@ -276,4 +276,27 @@ cask_status cask_size_range(cask_db *db, cask_slice lower, cask_slice upper,
     return status == CASK_OK
                ? tree_size_range(db->store, &bounds, ret_bytes, err)
                : status;
+}
+
+cask_status cask_delete_range(cask_db *db, cask_slice from, cask_slice to,
+                              cask_error *err)
+{
+    cask_status status = db_check_order(db, err);
+    store_record record;
+    uint64_t sequence;
+
+    if (status == CASK_OK) {
+        status = db_check_writable(db, err);
+    }
+    if (status == CASK_OK) {
+        status = db_check_key(from, err);
+    }
+    if (status == CASK_OK) {
+        status = db_check_key(to, err);
+    }
+    if (status != CASK_OK || db_is_no_range(from, to)) {
+        return status;
+    }
+    db->engine->prepare(db->store, RECORD_RANGE_DELETE, from, to, 0, &record);
+    return db->engine->write(db->store, &record, 1, &sequence, err);
 }

@@ -107,7 +107,7 @@ static cask_status explain(const cask_db *db, cask_merge_state *state,
     return status;
 }
 
-static cask_past_merge past_of(const cask_db *db, const merge_record *record)
+cask_past_merge db_past_merge(const cask_db *db, const merge_record *record)
 {
     return (cask_past_merge){
         .number = record->number,
@@ -133,7 +133,7 @@ static void fill_past(const cask_db *db, cask_merge_state *state)
 
     state->past_count = merge_log_read(db->store, records);
     for (size_t i = 0; i < state->past_count; i++) {
-        state->past[i] = past_of(db, &records[i]);
+        state->past[i] = db_past_merge(db, &records[i]);
     }
 }
 

@@ -41,7 +41,7 @@ static cask_status explain(store_handle *store, const turn_thread *first,
     bool is_open =
         first == NULL || store_window_is_open_for(store, first->jitter_ms);
     tree_plan p = {.pinned = NULL};
-    cask_status status = tree_plan_make(store, false, &p, err);
+    cask_status status = tree_plan_make(store, NULL, &p, err);
 
     if (status == CASK_OK) {
         *ret_due = (db_merge_due){
@@ -88,9 +88,10 @@ static cask_status copy_items(const tree_plan *p, cask_merge_item **ret_items,
 static cask_status plan(store_handle *store, const cask_merge_options *options,
                         db_merge_plan *ret_plan, cask_error *err)
 {
+    bool is_all = options != NULL && options->all;
+    tree_all all = {.is_on = false};
     tree_plan p = {.pinned = NULL};
-    cask_status status =
-        tree_plan_make(store, options != NULL && options->all, &p, err);
+    cask_status status = tree_plan_make(store, is_all ? &all : NULL, &p, err);
 
     if (status == CASK_OK) {
         status = copy_items(&p, &ret_plan->items, err);

@@ -6,7 +6,7 @@
 #include "base/error.h"
 #include "db/db.h"
 
-enum { MODE_LEAST = 0600, MODE_MOST = 0777 };
+enum { MODE_LEAST = 0600, MODE_MOST = 0777, MEMTABLE_LEAST = 64 << 10 };
 
 void cask_options_init(cask_options *options)
 {
@@ -23,7 +23,6 @@ void cask_options_init(cask_options *options)
         .damage = CASK_DAMAGE_FAIL,
         .segment_max_bytes = UINT64_C(256) << 20,
         .small_file_threshold_bytes = UINT64_C(10) << 20,
-        .memtable_bytes = UINT64_C(64) << 20,
         .huge_pages = true,
         .auto_merge = true,
     };
@@ -49,8 +48,10 @@ cask_status options_check(const cask_options *options, cask_error *err)
         {"damage", options->damage, CASK_DAMAGE_FAIL, CASK_DAMAGE_SERVE},
         {"segment_max_bytes", options->segment_max_bytes, UINT64_C(64) << 10,
          UINT64_C(1) << 30},
-        {"memtable_bytes", options->memtable_bytes, UINT64_C(64) << 10,
-         UINT64_C(256) << 20},
+        {"memtable_bytes",
+         options->memtable_bytes == 0 ? MEMTABLE_LEAST
+                                      : options->memtable_bytes,
+         MEMTABLE_LEAST, UINT64_C(256) << 20},
         {"small_file_threshold_bytes", options->small_file_threshold_bytes, 0,
          UINT64_C(1) << 30},
         {"expiry_seconds", options->expiry_seconds, 0, UINT32_MAX},

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "db/place.h"
+#include "db/repair_tree.h"
 #include "log/config_format.h"
 #include "log/segment.h"
 #include "store/store_open.h"
@@ -137,12 +138,27 @@ static cask_status copy_settings(repair *r, cask_error *err)
     return status;
 }
 
+static cask_status fill_tree(repair *r, cask_error *err)
+{
+    cask_status status = repair_tree_begin(r, err);
+
+    if (status == CASK_OK) {
+        status = repair_read_all(r, err);
+    }
+    return status == CASK_OK ? repair_tree_write(r, err) : status;
+}
+
 static cask_status fill(repair *r, cask_error *err)
 {
     cask_status status;
 
     count_bytes(r);
     status = copy_settings(r, err);
+    if (status == CASK_OK && r->identity.engine == CASK_ENGINE_TREE) {
+        status = fill_tree(r, err);
+        repair_tree_end(r);
+        return status;
+    }
     if (status == CASK_OK) {
         status = repair_read_all(r, err);
     }
@@ -177,6 +193,9 @@ static void free_all(repair *r)
         free(r->gaps[i].key);
     }
     free(r->gaps);
+    for (size_t i = 0; i < r->source_count; i++) {
+        free(r->sources[i].bad.items);
+    }
     free(r->sources);
     repair_table_free(&r->table);
     manifest_free(&r->manifest);

@@ -2,8 +2,9 @@
  * One run of cask_repair(), as its files share it.
  *
  * Everything is read twice: first to learn which record of each key is newest,
- * then to copy those. What is lost is told in between, when it is known what
- * else there is of a key.
+ * then to copy those. Damage is told when it is met, and which keys are lost at
+ * the end, when it is known what else was kept of them. What cannot be read is
+ * remembered: the second reading meets the same, and perhaps more.
  */
 #ifndef CASKADE_REPAIR_H
 #define CASKADE_REPAIR_H
@@ -17,10 +18,25 @@
 
 enum { REPAIR_NAME = 64 }; /* bytes of a file's name, with its NUL */
 
+/* A stretch that the media did not give. */
+typedef struct repair_bad {
+    uint64_t offset;
+    uint64_t size;
+    int os_errno;
+    bool is_told;
+} repair_bad;
+
+typedef struct repair_bad_list {
+    repair_bad *items; /* owned */
+    size_t count;
+    size_t capacity;
+} repair_bad_list;
+
 /* A file that holds a segment of the store, or a segment that has no file. */
 typedef struct repair_source {
     char name[REPAIR_NAME]; /* of the file */
-    uint64_t size;          /* of the file; 0: it is missing */
+    uint64_t size;          /* of the file; 0: it is missing, */
+    int os_errno;           /* or, if not 0, why nobody knows */
     uint64_t id;
     uint64_t nonce;  /* 0: not known, nothing in it can be read */
     uint64_t born;   /* as in its header */
@@ -33,6 +49,10 @@ typedef struct repair_source {
     bool is_used;           /* what is in it counts */
     uint64_t last_sequence; /* found in it */
     uint64_t first_sequence;
+    uint64_t end;        /* where the first reading ended */
+    cask_slice begin;    /* of a run: keys before it do not count; borrowed */
+    uint64_t added;      /* to its sequences, modulo 2^64 */
+    repair_bad_list bad; /* of the file, while it is not open */
 } repair_source;
 
 /* A row of a hint whose record does not verify. */
@@ -71,6 +91,8 @@ typedef struct repair {
     size_t gap_count;
     size_t gap_capacity;
 
+    struct repair_tree *tree; /* NULL: the store is of the hash engine */
+
     store_target target;
 } repair;
 
@@ -84,14 +106,6 @@ cask_status repair_progress(repair *r, uint64_t bytes, cask_error *err);
 
 /* ---- Files (repair_files.c) ---- */
 
-/* A stretch that the media did not give. */
-typedef struct repair_bad {
-    uint64_t offset;
-    uint64_t size;
-    int os_errno;
-    bool is_told;
-} repair_bad;
-
 /* A file that is read, by a window of some MiB; what media do not give is
  * zeros. */
 typedef struct repair_bytes {
@@ -101,11 +115,9 @@ typedef struct repair_bytes {
     uint64_t size;   /* of what a segment can have at most */
     uint8_t *window; /* owned, of `room` bytes */
     uint64_t room;
-    uint64_t from;   /* offset of the window in the file */
-    uint64_t count;  /* bytes of the file that are in it */
-    repair_bad *bad; /* owned */
-    size_t bad_count;
-    size_t bad_capacity;
+    uint64_t from;  /* offset of the window in the file */
+    uint64_t count; /* bytes of the file that are in it */
+    repair_bad_list bad;
     cask_error err; /* other than CASK_OK: reading has ended, see below */
 } repair_bytes;
 
@@ -124,13 +136,19 @@ bool repair_is_bad_block(int os_errno);
 cask_status repair_pass_on(const cask_error *from, cask_error *err);
 
 /* Bytes that count of a file of `size`: so many are read at most. */
-uint64_t repair_file_bytes(uint64_t size);
+uint64_t repair_file_bytes(const char *name, uint64_t size);
 
 /* Open a file; `name` is borrowed. CASK_OK; CASK_IO and others, see
  * repair_is_loss(). repair_close() in any case. */
 cask_status repair_open(repair *r, const char *name, repair_bytes *ret_bytes,
                         cask_error *err);
 void repair_close(repair_bytes *bytes);
+
+/* The same of a segment's file: what is known to be bad of it goes along, and
+ * stays known. The second does nothing if it was closed. */
+cask_status repair_open_source(repair *r, repair_source *source,
+                               repair_bytes *ret_bytes, cask_error *err);
+void repair_close_source(repair_source *source, repair_bytes *bytes);
 
 /*
  * The bytes [offset, offset + size), until the next view; memory for all of
@@ -169,17 +187,26 @@ typedef struct repair_visitor {
     cask_status (*damage)(void *context, const scan_item *item,
                           const char *reason, cask_error *err);
     void *context;
+    bool is_tree; /* the log may delete ranges; those are records, too */
 } repair_visitor;
 
-/* Walk over one source. CASK_OK, what a visit said, or bytes->err. */
+/* Walk over one source. *ret_end is behind the last record. CASK_OK, what a
+ * visit said, or bytes->err. */
 cask_status repair_scan(const repair_source *source, repair_bytes *bytes,
-                        const repair_visitor *visitor, cask_error *err);
+                        const repair_visitor *visitor, uint64_t *ret_end,
+                        cask_error *err);
 
 /* Bring all of a record that was visited into memory, key and value, until the
  * next view. CASK_OK; CASK_CORRUPT, without a message: it cannot be read any
  * more; bytes->err. */
 cask_status repair_fetch(repair_bytes *bytes, uint64_t nonce, scan_item *item,
                          cask_error *err);
+
+/* The same of a run. What follows its last record is no damage if the source
+ * has no length. */
+cask_status repair_scan_run(const repair_source *source, repair_bytes *bytes,
+                            const repair_visitor *visitor, uint64_t *ret_end,
+                            cask_error *err);
 
 /* Whether any record verifies by this nonce; false too if reading ended. */
 bool repair_has_record(repair_bytes *bytes, uint64_t nonce);
@@ -193,8 +220,11 @@ cask_status repair_read_all(repair *r, cask_error *err);
 
 /* ---- Judging (repair_judge.c) ---- */
 
-/* Respect deletes that only hints tell of; tell what is lost. */
+/* Respect deletes that only hints tell of. */
 void repair_judge(repair *r);
+
+/* When all is copied: tell what is lost of each key. */
+void repair_tell_keys(repair *r);
 
 /* ---- Writing (repair_write.c) ---- */
 

@@ -10,20 +10,19 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "log/segment.h"
 #include "region/place.h"
 
-enum {
-    WINDOW_BYTES = 4 << 20,
-    PIECE_BYTES = 1 << 20,
-    BLOCK_BYTES = 4096,
-    FIRST_BAD = 16
-};
+enum { WINDOW_BYTES = 4 << 20, PIECE_BYTES = 1 << 20, BLOCK_BYTES = 4096 };
 
 /* No segment is longer: a record that begins as far behind as one may, with the
  * longest key and value, and a footer. */
 #define FILE_BYTES_MOST                                                        \
     (PLACE_OFFSET_LIMIT + UINT32_MAX + UINT16_MAX + (UINT64_C(1) << 10))
+
+/* Nor any run, with what is behind its records. */
+#define RUN_BYTES_MOST (UINT64_C(1) << 35)
 
 /* ---- Whose fault --------------------------------------------------------- */
 
@@ -64,8 +63,8 @@ cask_status repair_pass_on(const cask_error *from, cask_error *err)
 repair_bad *repair_find_bad(const repair_bytes *bytes, uint64_t offset,
                             uint64_t size)
 {
-    for (size_t i = 0; i < bytes->bad_count; i++) {
-        repair_bad *bad = &bytes->bad[i];
+    for (size_t i = 0; i < bytes->bad.count; i++) {
+        repair_bad *bad = &bytes->bad.items[i];
 
         if (bad->offset < offset ? offset - bad->offset < bad->size
                                  : bad->offset - offset < size) {
@@ -78,28 +77,23 @@ repair_bad *repair_find_bad(const repair_bytes *bytes, uint64_t offset,
 static void note_bad(repair_bytes *bytes, uint64_t offset, uint64_t size,
                      int os_errno)
 {
-    for (size_t i = 0; i < bytes->bad_count; i++) {
-        repair_bad *bad = &bytes->bad[i];
+    repair_bad *bad;
 
+    for (size_t i = 0; i < bytes->bad.count; i++) {
+        bad = &bytes->bad.items[i];
         /* What was told does not grow: the rest is to be told, too. */
         if (bad->offset + bad->size == offset && !bad->is_told) {
             bad->size += size;
             return;
         }
     }
-    if (bytes->bad_count == bytes->bad_capacity) {
-        size_t capacity =
-            bytes->bad_capacity == 0 ? FIRST_BAD : bytes->bad_capacity * 2;
-        void *grown = realloc(bytes->bad, capacity * sizeof(*bytes->bad));
-
-        if (grown == NULL) {
-            (void)fail_memory(&bytes->err, capacity * sizeof(*bytes->bad));
-            return;
-        }
-        bytes->bad = grown;
-        bytes->bad_capacity = capacity;
+    bad = array_grow(bytes->bad.items, bytes->bad.count, &bytes->bad.capacity,
+                     sizeof(*bad), &bytes->err);
+    if (bad == NULL) {
+        return;
     }
-    bytes->bad[bytes->bad_count++] =
+    bytes->bad.items = bad;
+    bytes->bad.items[bytes->bad.count++] =
         (repair_bad){.offset = offset, .size = size, .os_errno = os_errno};
 }
 
@@ -235,9 +229,13 @@ const uint8_t *repair_view_some(repair_bytes *bytes, uint64_t offset,
 
 /* ---- A file -------------------------------------------------------------- */
 
-uint64_t repair_file_bytes(uint64_t size)
+uint64_t repair_file_bytes(const char *name, uint64_t size)
 {
-    return size < FILE_BYTES_MOST ? size : FILE_BYTES_MOST;
+    uint64_t id;
+    uint64_t most =
+        run_name_parse(name, &id) ? RUN_BYTES_MOST : FILE_BYTES_MOST;
+
+    return size < most ? size : most;
 }
 
 cask_status repair_open(repair *r, const char *name, repair_bytes *ret_bytes,
@@ -249,7 +247,7 @@ cask_status repair_open(repair *r, const char *name, repair_bytes *ret_bytes,
     *ret_bytes = (repair_bytes){.r = r, .name = name};
     status = file_open(r->dir, name, OS_READ, &ret_bytes->file, &stat, err);
     if (status == CASK_OK) {
-        ret_bytes->size = repair_file_bytes(stat.size);
+        ret_bytes->size = repair_file_bytes(name, stat.size);
     } else {
         ret_bytes->file = NULL;
     }
@@ -264,6 +262,25 @@ void repair_close(repair_bytes *bytes)
         kernel->ops->unmap(kernel, bytes->window, bytes->room);
         kernel->ops->close(bytes->file);
     }
-    free(bytes->bad);
+    free(bytes->bad.items);
     *bytes = (repair_bytes){.r = NULL};
+}
+
+cask_status repair_open_source(repair *r, repair_source *source,
+                               repair_bytes *ret_bytes, cask_error *err)
+{
+    cask_status status = repair_open(r, source->name, ret_bytes, err);
+
+    ret_bytes->bad = source->bad;
+    source->bad = (repair_bad_list){.items = NULL};
+    return status;
+}
+
+void repair_close_source(repair_source *source, repair_bytes *bytes)
+{
+    if (bytes->r != NULL) {
+        source->bad = bytes->bad;
+        bytes->bad = (repair_bad_list){.items = NULL};
+    }
+    repair_close(bytes);
 }

@@ -104,12 +104,13 @@ static void respect_delete(repair *r, const repair_gap *gap)
 static void tell_value(repair *r, const repair_gap *gap)
 {
     const repair_entry *entry = repair_table_find(&r->table, gap->hash);
-    bool has_older = entry != NULL && entry->state == REPAIR_LIVE;
+    bool has_older = entry != NULL && entry->state == REPAIR_COPIED;
 
     if (gap->is_delete || (entry != NULL && entry->sequence >= gap->sequence)) {
         return;
     }
-    r->report.lost_keys++;
+    /* Of one that is lost it was counted with the older value. */
+    r->report.lost_keys += entry == NULL || entry->state != REPAIR_LOST;
     tell_gap(r, gap, entry,
              has_older ? "the value of this key cannot be read; an older one "
                          "was kept"
@@ -126,6 +127,29 @@ void repair_judge(repair *r)
             respect_delete(r, &r->gaps[i]);
         }
     }
+}
+
+/* What was read once and not a second time. */
+static void tell_uncopied(repair *r)
+{
+    for (size_t i = 0; i < r->table.capacity; i++) {
+        repair_entry *entry = &r->table.entries[i];
+
+        if (entry->state == REPAIR_LIVE) {
+            entry->state = REPAIR_LOST;
+            r->report.lost_keys++;
+            repair_tell(
+                r, &(cask_lost){.at = {.file = r->sources[entry->source].name,
+                                       .offset = entry->offset,
+                                       .reason = "a record could be read once "
+                                                 "and not again"}});
+        }
+    }
+}
+
+void repair_tell_keys(repair *r)
+{
+    tell_uncopied(r);
     for (size_t i = 0; i < r->gap_count; i++) {
         if (i == 0 || !same_key(&r->gaps[i - 1], &r->gaps[i])) {
             tell_value(r, &r->gaps[i]);

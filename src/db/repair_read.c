@@ -7,7 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
+#include "base/key_order.h"
 #include "db/repair.h"
+#include "db/repair_tree.h"
 
 /* A segment while it is read. */
 typedef struct reading {
@@ -17,6 +20,7 @@ typedef struct reading {
     repair_source *source;
     repair_bytes bytes;
     repair_bytes hint;
+    uint64_t records;    /* of a run, found in it */
     const uint8_t *rows; /* all of the hint; NULL: there is none that is good */
     hint_header hint_header;
 } reading;
@@ -140,16 +144,13 @@ static cask_status take_key(reading *now, repair_gap *gap, cask_error *err)
 
 static cask_status add_gap(repair *r, const repair_gap *gap, cask_error *err)
 {
-    if (r->gap_count == r->gap_capacity) {
-        size_t capacity = r->gap_capacity == 0 ? 64 : r->gap_capacity * 2;
-        void *grown = realloc(r->gaps, capacity * sizeof(*r->gaps));
+    repair_gap *gaps =
+        array_grow(r->gaps, r->gap_count, &r->gap_capacity, sizeof(*gaps), err);
 
-        if (grown == NULL) {
-            return fail_memory(err, capacity * sizeof(*r->gaps));
-        }
-        r->gaps = grown;
-        r->gap_capacity = capacity;
+    if (gaps == NULL) {
+        return CASK_NO_MEMORY;
     }
+    r->gaps = gaps;
     r->gaps[r->gap_count++] = *gap;
     return CASK_OK;
 }
@@ -211,13 +212,59 @@ static cask_status on_record(void *context, const scan_item *item,
     return repair_table_add(&r->table, &entry, err);
 }
 
+static cask_status on_damage(void *context, const scan_item *item,
+                             const char *reason, cask_error *err);
+
+/* Whether a record is one of the tree, not of what is in other files too. */
+static bool counts_in_tree(const reading *now, const scan_item *item)
+{
+    const repair_source *source = now->source;
+    cask_slice key = {item->key, item->header.key_size};
+
+    if (source->kind != SEGMENT_RUN) {
+        return item->header.sequence > now->r->manifest.flushed;
+    }
+    /* A deleted range reaches behind its key. Before the key that the run
+     * begins with it has had its effect. */
+    return record_kind(&item->header) == RECORD_RANGE_DELETE ||
+           key_compare(key, source->begin) >= 0;
+}
+
+static cask_status on_tree_record(void *context, const scan_item *item,
+                                  cask_error *err)
+{
+    reading *now = context;
+    repair_source *source = now->source;
+    uint64_t sequence = item->header.sequence + source->added;
+    cask_status status;
+
+    now->records++;
+    if (source->last_sequence < sequence) {
+        source->last_sequence = sequence;
+    }
+    if (!source->is_used) {
+        return CASK_OK;
+    }
+    now->r->report.records++;
+    if (!counts_in_tree(now, item)) {
+        return CASK_OK;
+    }
+    status = repair_tree_add(now->r, source, &now->bytes, item, err);
+    return status == CASK_CORRUPT
+               ? on_damage(now, item,
+                           "a record could be read once and not "
+                           "again",
+                           err)
+               : status;
+}
+
 /* Whether media did not give some of these bytes, and why. */
 static bool take_bad(reading *now, const scan_item *item, cask_error *ret_why)
 {
     bool found = false;
 
-    for (size_t i = 0; i < now->bytes.bad_count; i++) {
-        repair_bad *bad = &now->bytes.bad[i];
+    for (size_t i = 0; i < now->bytes.bad.count; i++) {
+        repair_bad *bad = &now->bytes.bad.items[i];
 
         if (bad->offset < item->offset + item->size &&
             item->offset < bad->offset + bad->size) {
@@ -235,6 +282,8 @@ static cask_status on_damage(void *context, const scan_item *item,
     reading *now = context;
     repair *r = now->r;
     bool has_hint = now->rows != NULL;
+    cask_buffer key = {NULL, 0, 0};
+    bool has_key;
     cask_error unreadable;
     char text[sizeof(unreadable.message) + 128];
 
@@ -244,16 +293,25 @@ static cask_status on_damage(void *context, const scan_item *item,
     if (take_bad(now, item, &unreadable)) {
         reason = unreadable.message;
     }
+    has_key = now->source->kind == SEGMENT_RUN &&
+              repair_run_key(now->source, &now->bytes, item, &key);
     (void)snprintf(text, sizeof(text), "%s; %s", reason,
-                   has_hint ? "the hint tells which keys were here"
-                            : "no hint tells which keys were here, and older "
-                              "values of them can be back");
+                   has_hint  ? "the hint tells which keys were here"
+                   : has_key ? "an older value of this key can be back"
+                   : r->tree != NULL
+                       ? "nobody knows which keys were here, and older values "
+                         "of them can be back"
+                       : "no hint tells which keys were here, and older "
+                         "values of them can be back");
     r->report.lost_bytes += item->size;
     repair_tell(r, &(cask_lost){.at = {.file = now->source->name,
                                        .offset = item->offset,
                                        .size_bytes = item->size,
                                        .reason = text},
+                                .key = {has_key ? key.data : NULL,
+                                        has_key ? key.size : 0},
                                 .harmless = has_hint});
+    cask_buffer_free(&key);
     return has_hint ? note_gaps(now, item->offset, item->size, err) : CASK_OK;
 }
 
@@ -269,6 +327,17 @@ static cask_status whole_is_damaged(reading *now, const char *reason,
     return on_damage(now, &item, reason, err);
 }
 
+/* It may be there, but media do not even tell its size. */
+static cask_status missing_is_damaged(reading *now, cask_error *err)
+{
+    cask_error why = {CASK_OK, 0, "is missing, or empty"};
+
+    if (now->source->os_errno != 0) {
+        (void)fail_os(&why, now->source->os_errno, "cannot be examined");
+    }
+    return whole_is_damaged(now, why.message, err);
+}
+
 /* What media did not give, and nothing was found to be missing: records may
  * have been there, at the end of the log. */
 static cask_status tell_bad(reading *now, cask_error *err)
@@ -277,14 +346,18 @@ static cask_status tell_bad(reading *now, cask_error *err)
     uint64_t end = source->length != 0 ? source->length : now->bytes.size;
     cask_status status = CASK_OK;
 
-    for (size_t i = 0; i < now->bytes.bad_count && status == CASK_OK; i++) {
-        const repair_bad *bad = &now->bytes.bad[i];
+    if (!source->is_used) {
+        return CASK_OK;
+    }
+    for (size_t i = 0; i < now->bytes.bad.count && status == CASK_OK; i++) {
+        repair_bad *bad = &now->bytes.bad.items[i];
         const scan_item item = {.offset = bad->offset, .size = bad->size};
 
         if (!bad->is_told && bad->offset < end &&
             bad->offset + bad->size > SEGMENT_HEADER_SIZE) {
             status = on_damage(now, &item, "", err);
         }
+        bad->is_told = true; /* or nothing could have been there */
     }
     return status;
 }
@@ -293,7 +366,7 @@ static cask_status open_content(reading *now, cask_error *err)
 {
     cask_error local = {CASK_OK, 0, ""};
     cask_status status =
-        repair_open(now->r, now->source->name, &now->bytes, &local);
+        repair_open_source(now->r, now->source, &now->bytes, &local);
 
     if (status == CASK_OK && now->bytes.size > 0) {
         return CASK_OK;
@@ -301,18 +374,46 @@ static cask_status open_content(reading *now, cask_error *err)
     if (status != CASK_OK && !repair_is_loss(&local)) {
         return repair_pass_on(&local, err);
     }
-    repair_close(&now->bytes);
+    repair_close_source(now->source, &now->bytes);
     (void)fail_os(&local, local.os_errno, "cannot be opened");
     return whole_is_damaged(now, local.message, err);
 }
 
+/* Without the footer of a run nobody knows where its records end, unless what
+ * is left of it agrees with them. */
+static void tell_footer(reading *now)
+{
+    const repair_source *source = now->source;
+    bool is_whole;
+
+    if (source->kind != SEGMENT_RUN || source->length != 0 ||
+        !source->is_used) {
+        return;
+    }
+    is_whole = repair_run_footer_says(&now->bytes, source->end, now->records);
+    repair_tell(
+        now->r,
+        &(cask_lost){
+            .at = {.file = source->name,
+                   .offset = source->end,
+                   .reason = is_whole
+                                 ? "its footer is damaged; all of its records "
+                                   "are there"
+                                 : "its footer is damaged or cut off; nobody "
+                                   "knows whether records followed here, and "
+                                   "older values of their keys can be back"},
+            .harmless = is_whole});
+}
+
 static cask_status read_content(reading *now, cask_error *err)
 {
-    const repair_visitor visitor = {on_record, on_damage, now};
+    const repair_visitor visitor = {now->r->tree != NULL ? on_tree_record
+                                                         : on_record,
+                                    on_damage, now, now->r->tree != NULL};
     cask_status status;
 
     if (now->source->size == 0) {
-        return whole_is_damaged(now, "is missing, or empty", err);
+        return missing_is_damaged(now, err);
     }
     status = open_content(now, err);
     if (status != CASK_OK || now->bytes.r == NULL) {
@@ -321,8 +422,13 @@ static cask_status read_content(reading *now, cask_error *err)
     if (now->source->nonce == 0) {
         return whole_is_damaged(now, "its header is damaged", err);
     }
-    status = repair_scan(now->source, &now->bytes, &visitor, err);
+    status = now->source->kind == SEGMENT_RUN
+                 ? repair_scan_run(now->source, &now->bytes, &visitor,
+                                   &now->source->end, err)
+                 : repair_scan(now->source, &now->bytes, &visitor,
+                               &now->source->end, err);
     if (status == CASK_OK) {
+        tell_footer(now);
         status = tell_bad(now, err);
     }
     if (status == CASK_OK && !now->source->has_header && now->source->is_used) {
@@ -354,7 +460,7 @@ static cask_status read_source(repair *r, uint32_t index, cask_error *err)
         r->report.files++;
     }
     repair_close(&now.hint);
-    repair_close(&now.bytes);
+    repair_close_source(now.source, &now.bytes);
     return status;
 }
 
@@ -402,7 +508,8 @@ static bool is_complete(const repair *r)
 static bool counts_after_all(const repair *r, const repair_source *source,
                              uint64_t last, bool complete)
 {
-    return !source->is_used && source->last_sequence != 0 &&
+    return !source->is_used && !source->is_listed &&
+           source->last_sequence != 0 &&
            (!complete || (source->last_sequence >= source->born &&
                           source->last_sequence >= r->manifest.next_sequence &&
                           source->last_sequence > last));

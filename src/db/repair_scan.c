@@ -13,6 +13,7 @@
 #include "db/repair.h"
 #include "log/segment_format.h"
 #include "region/place.h"
+#include "run/run_format.h"
 
 enum { STEP_BYTES = 1 << 20 };
 
@@ -24,11 +25,19 @@ typedef struct walk {
     uint64_t offset;        /* of the next record */
     uint64_t last_sequence; /* of the records so far */
     uint64_t batch_end;     /* records below it belong to a whole batch */
+    bool is_run;            /* may be longer than a segment of the log */
+    bool is_tree;           /* the log may delete ranges */
 } walk;
 
 static uint64_t smaller(uint64_t a, uint64_t b)
 {
     return a < b ? a : b;
+}
+
+/* Where no record may begin any more. */
+static uint64_t start_limit(const walk *w)
+{
+    return w->is_run ? UINT64_C(1) << RUN_LENGTH_BITS : PLACE_OFFSET_LIMIT;
 }
 
 /* ---- One record ---------------------------------------------------------- */
@@ -44,7 +53,7 @@ static bool parse(const walk *w, uint64_t offset, scan_item *ret_item)
     uint64_t left;
     uint32_t crc = 0;
 
-    if (offset >= PLACE_OFFSET_LIMIT || offset >= w->size ||
+    if (offset >= start_limit(w) || offset >= w->size ||
         w->size - offset < RECORD_HEADER_SIZE) {
         return false;
     }
@@ -141,7 +150,7 @@ static uint64_t next_used(const walk *w, uint64_t at, uint64_t end)
 /* Where records may begin. */
 static uint64_t last_start(const walk *w)
 {
-    return smaller(w->size, PLACE_OFFSET_LIMIT);
+    return smaller(w->size, start_limit(w));
 }
 
 /* The first record from `from` on, below `end`; `end` if there is none. */
@@ -176,13 +185,12 @@ static bool batch_is_whole(walk *w, const scan_item *item)
     return true;
 }
 
-static bool is_known(const record_header *header)
+/* That a range is one is seen when its value is read. */
+static bool is_known(const walk *w, const record_header *header)
 {
-    uint8_t kind = record_kind(header);
-    uint8_t flags = header->type & RECORD_FLAG_MASK;
-
-    return kind >= RECORD_PUT && kind <= RECORD_MARK &&
-           (flags & ~(RECORD_EXPIRES | RECORD_MEMBER)) == 0;
+    return record_is_common(header) ||
+           (w->is_tree &&
+            (header->type & (uint8_t)~RECORD_MEMBER) == RECORD_RANGE_DELETE);
 }
 
 /* As scan_next(); the item has a key, and no value. */
@@ -200,7 +208,7 @@ static scan_result next(walk *w, scan_item *ret_item)
                   ret_item->header.sequence <= w->last_sequence)) {
         return SCAN_END; /* or bytes of an earlier life of this place */
     }
-    if (!is_known(&ret_item->header)) {
+    if (!is_known(w, &ret_item->header)) {
         w->offset = offset + ret_item->size;
         return SCAN_UNSUPPORTED;
     }
@@ -389,12 +397,14 @@ static walk begin(const repair_source *source, repair_bytes *bytes)
 }
 
 cask_status repair_scan(const repair_source *source, repair_bytes *bytes,
-                        const repair_visitor *visitor, cask_error *err)
+                        const repair_visitor *visitor, uint64_t *ret_end,
+                        cask_error *err)
 {
     cask_status status = CASK_OK;
     walk w = begin(source, bytes);
     scan_item item;
 
+    w.is_tree = visitor->is_tree;
     while (status == CASK_OK && bytes->err.status == CASK_OK) {
         scan_result result = next(&w, &item);
 
@@ -418,7 +428,66 @@ cask_status repair_scan(const repair_source *source, repair_bytes *bytes,
         bytes->err.status == CASK_OK) {
         status = visit_end(visitor, &w, err);
     }
+    *ret_end = w.offset;
     /* What stopped the reading is no damage, whatever it looked like. */
+    return status == CASK_OK && bytes->err.status != CASK_OK
+               ? repair_pass_on(&bytes->err, err)
+               : status;
+}
+
+/* ---- A run --------------------------------------------------------------- */
+
+/* Behind damage, where records go on; the end of all if they do not. */
+static cask_status pass_damage(walk *w, const repair_visitor *visitor,
+                               bool is_end_known, bool *ret_done,
+                               cask_error *err)
+{
+    scan_item item;
+    uint64_t next = find(w, w->offset + 8, w->size, &item);
+
+    item = (scan_item){.offset = w->offset, .size = next - w->offset};
+    *ret_done = next >= w->size && !is_end_known;
+    if (*ret_done || w->bytes->err.status != CASK_OK) {
+        return CASK_OK;
+    }
+    w->offset = next;
+    return visit_damage(visitor, &item, "no record verifies here", err);
+}
+
+static cask_status visit_run(walk *w, const repair_visitor *visitor,
+                             scan_item *item, cask_error *err)
+{
+    w->offset += item->size;
+    if (!run_record_is_known(&item->header) ||
+        record_kind(&item->header) == RECORD_POINTER) {
+        return visit(visitor, SCAN_UNSUPPORTED, item, err);
+    }
+    return view_key(w, item) ? visitor->record(visitor->context, item, err)
+                             : CASK_OK;
+}
+
+cask_status repair_scan_run(const repair_source *source, repair_bytes *bytes,
+                            const repair_visitor *visitor, uint64_t *ret_end,
+                            cask_error *err)
+{
+    walk w = {.bytes = bytes,
+              .size = source->length != 0 ? smaller(source->length, bytes->size)
+                                          : bytes->size,
+              .nonce = source->nonce,
+              .offset = SEGMENT_HEADER_SIZE,
+              .is_run = true};
+    cask_status status = CASK_OK;
+    bool is_done = false;
+    scan_item item;
+
+    while (status == CASK_OK && bytes->err.status == CASK_OK && !is_done &&
+           w.offset < w.size) {
+        status =
+            parse(&w, w.offset, &item)
+                ? visit_run(&w, visitor, &item, err)
+                : pass_damage(&w, visitor, source->length != 0, &is_done, err);
+    }
+    *ret_end = w.offset;
     return status == CASK_OK && bytes->err.status != CASK_OK
                ? repair_pass_on(&bytes->err, err)
                : status;

@@ -9,8 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "db/place.h"
-#include "db/repair.h"
+#include "db/repair_tree.h"
 #include "log/segment.h"
 #include "store/store_open.h"
 
@@ -103,19 +104,33 @@ static cask_status skip_foreign(const char *name, const cask_error *why,
                : repair_pass_on(why, err);
 }
 
-/* Whether it is a plain file that is there; lost+found, say, is none. */
-static cask_status examine(const repair *r, const char *name, os_stat *ret_stat,
-                           bool *ret_plain, cask_error *err)
+/* What is known of a name in the directory. */
+typedef struct finding {
+    bool is_plain; /* a plain file is there; lost+found, say, is none */
+    int os_errno;  /* media fail: nobody knows; else 0 */
+    uint64_t size; /* of a plain file */
+} finding;
+
+static cask_status examine(const repair *r, const char *name,
+                           finding *ret_found, cask_error *err)
 {
-    int os_errno = r->kernel->ops->stat_name(r->dir, name, ret_stat);
+    os_stat stat;
+    int os_errno = r->kernel->ops->stat_name(r->dir, name, &stat);
     cask_error local = {CASK_OK, 0, ""};
 
-    *ret_plain = os_errno == 0 && ret_stat->kind == OS_REGULAR;
-    if (os_errno == 0) {
+    *ret_found = (finding){.is_plain = false};
+    if (os_errno == 0 && stat.kind == OS_REGULAR) {
+        *ret_found = (finding){.is_plain = true, .size = stat.size};
+    }
+    if (os_errno == 0 || os_errno == ENOENT) {
+        return CASK_OK;
+    }
+    if (repair_is_bad_block(os_errno)) {
+        ret_found->os_errno = os_errno;
         return CASK_OK;
     }
     (void)fail_os(&local, os_errno, "cannot examine %s", name);
-    return repair_is_loss(&local) ? CASK_OK : skip_foreign(name, &local, err);
+    return skip_foreign(name, &local, err);
 }
 
 static cask_status read_header(const repair *r, const char *name,
@@ -136,6 +151,7 @@ typedef struct counting {
     const repair *r;
     votes votes;
     bool found; /* anything that only a store has */
+    bool found_run;
     cask_status status;
     cask_error *err;
 } counting;
@@ -143,22 +159,23 @@ typedef struct counting {
 static bool count_vote(void *context, const char *name)
 {
     counting *c = context;
-    segment_header header;
+    segment_header header = {.kind = SEGMENT_LOG};
     bool has_header = false;
-    bool is_plain = false;
-    os_stat stat;
+    finding found = {.is_plain = false};
     uint64_t id;
 
-    c->found = c->found || segment_name_parse(name, &id);
+    c->found =
+        c->found || segment_name_parse(name, &id) || run_name_parse(name, &id);
     if (strlen(name) < REPAIR_NAME) {
-        c->status = examine(c->r, name, &stat, &is_plain, c->err);
+        c->status = examine(c->r, name, &found, c->err);
     }
-    if (c->status == CASK_OK && is_plain) {
+    if (c->status == CASK_OK && found.is_plain) {
         c->status = read_header(c->r, name, &header, &has_header, c->err);
     }
     if (has_header) {
         vote(&c->votes, header.uuid);
         c->found = true;
+        c->found_run = c->found_run || header.kind == SEGMENT_RUN;
     }
     return c->status == CASK_OK;
 }
@@ -237,14 +254,20 @@ static cask_status identify(repair *r, cask_error *err)
         (void)fail(&local, CASK_CORRUPT, 0, "belongs to another store");
     }
     if (!r->has_identity) {
-        cask_status status =
-            store_new_identity(r->kernel, CASK_ENGINE_HASH, &r->identity, err);
+        cask_status status = store_new_identity(
+            r->kernel, c.found_run ? CASK_ENGINE_TREE : CASK_ENGINE_HASH,
+            &r->identity, err);
 
         tell_identity(r, local.message);
         memcpy(r->identity.uuid, uuid, 16);
         return status;
     }
     return CASK_OK;
+}
+
+static bool is_tree(const repair *r)
+{
+    return r->identity.engine == CASK_ENGINE_TREE;
 }
 
 /* ---- MANIFEST ------------------------------------------------------------ */
@@ -260,13 +283,9 @@ static cask_status load_manifest(repair *r, cask_error *err)
         return repair_pass_on(&local, err);
     }
     r->has_manifest = status == CASK_OK;
-    status = db_check_hash_engine(r->has_manifest ? r->manifest.header.engine
-                                                  : r->identity.engine,
-                                  r->path, "repairing files", err);
-    if (status != CASK_OK) {
-        return status;
-    }
-    if (!r->has_manifest) {
+    if (r->has_manifest) {
+        r->identity.engine = r->manifest.header.engine;
+    } else {
         message_place place =
             place_in_message(local.message, r->path, MANIFEST_NAME);
 
@@ -276,8 +295,9 @@ static cask_status load_manifest(repair *r, cask_error *err)
             "%.*s; all segments that are there were read, but nobody "
             "knows whether others are missing, and keys that were "
             "deleted can be back if a merge had left files that it "
-            "should have removed",
-            (int)strcspn(place.reason, ";"), place.reason);
+            "should have removed%s",
+            (int)strcspn(place.reason, ";"), place.reason,
+            is_tree(r) ? ", or had emptied a part of a run" : "");
         repair_tell(r, &(cask_lost){.at = {.file = MANIFEST_NAME,
                                            .offset = place.offset,
                                            .reason = text}});
@@ -290,16 +310,14 @@ static cask_status load_manifest(repair *r, cask_error *err)
 static cask_status add_source(repair *r, const repair_source *source,
                               cask_error *err)
 {
-    if (r->source_count == r->source_capacity) {
-        size_t capacity = r->source_capacity == 0 ? 16 : r->source_capacity * 2;
-        void *grown = realloc(r->sources, capacity * sizeof(*r->sources));
+    repair_source *sources =
+        array_grow(r->sources, r->source_count, &r->source_capacity,
+                   sizeof(*sources), err);
 
-        if (grown == NULL) {
-            return fail_memory(err, capacity * sizeof(*r->sources));
-        }
-        r->sources = grown;
-        r->source_capacity = capacity;
+    if (sources == NULL) {
+        return CASK_NO_MEMORY;
     }
+    r->sources = sources;
     r->sources[r->source_count++] = *source;
     return CASK_OK;
 }
@@ -353,7 +371,7 @@ static cask_status choose(repair *r, repair_source *source, uint64_t nonces[4],
     cask_error local = {CASK_OK, 0, ""};
     repair_bytes bytes;
 
-    if (repair_open(r, source->name, &bytes, &local) != CASK_OK &&
+    if (repair_open_source(r, source, &bytes, &local) != CASK_OK &&
         !repair_is_loss(&local)) {
         return repair_pass_on(&local, err);
     }
@@ -366,7 +384,7 @@ static cask_status choose(repair *r, repair_source *source, uint64_t nonces[4],
         }
     }
     local = bytes.err;
-    repair_close(&bytes);
+    repair_close_source(source, &bytes);
     return local.status == CASK_OK ? CASK_OK : repair_pass_on(&local, err);
 }
 
@@ -382,61 +400,195 @@ static cask_status guess(repair *r, repair_source *source, cask_error *err)
     return status == CASK_OK ? choose(r, source, nonces, err) : status;
 }
 
+/* Whether all that is in a segment is in runs, too. */
+static bool is_flushed(const repair *r, const manifest_segment *listed)
+{
+    return listed->sealed && listed->last_sequence <= r->manifest.flushed;
+}
+
 /* What MANIFEST knows of it. */
 static void match(const repair *r, repair_source *source)
 {
     const manifest_segment *listed = manifest_find(&r->manifest, source->id);
 
+    source->is_used = !r->has_manifest;
     if (listed != NULL && listed->nonce == source->nonce) {
         source->is_listed = true;
         source->length = listed->sealed ? listed->length : 0;
         source->synced = listed->synced;
+        source->is_used = !is_flushed(r, listed);
+    }
+}
+
+/* ---- A run --------------------------------------------------------------- */
+
+static void match_run(const repair *r, repair_source *source)
+{
+    const manifest_run *listed = manifest_find_run(&r->manifest, source->id);
+
+    if (listed != NULL && listed->nonce == source->nonce) {
+        source->is_listed = true;
+        source->begin = listed->begin;
+        source->added = (uint64_t)listed->added;
     }
     source->is_used = source->is_listed || !r->has_manifest;
 }
 
-typedef struct finding {
+/* By which of the nonces a record verifies; and the length, if the footer is
+ * whole. */
+static void look_at_run(repair_source *source, repair_bytes *bytes,
+                        uint64_t nonces[4])
+{
+    uint64_t footer_at = bytes->size - RUN_FOOTER_SIZE;
+    const uint8_t *raw = bytes->size < RUN_FOOTER_SIZE
+                             ? NULL
+                             : repair_view(bytes, footer_at, RUN_FOOTER_SIZE);
+    run_footer footer;
+
+    nonces[2] = raw != NULL ? load_u64(raw + 16) : 0;
+    nonces[3] = nonce_of_header(bytes);
+    for (size_t i = 0; i < 4; i++) {
+        if (nonces[i] != 0 && repair_has_record(bytes, nonces[i])) {
+            source->nonce = nonces[i];
+            break;
+        }
+    }
+    if (repair_run_footer(bytes, &footer) && footer.nonce == source->nonce) {
+        source->length = footer.length;
+    }
+}
+
+static cask_status take_run(repair *r, repair_source *source, cask_error *err)
+{
+    const manifest_run *listed = manifest_find_run(&r->manifest, source->id);
+    uint64_t nonces[4] = {source->nonce, listed != NULL ? listed->nonce : 0};
+    cask_error local = {CASK_OK, 0, ""};
+    repair_bytes bytes;
+
+    if (!is_tree(r)) {
+        return CASK_OK; /* somebody's, that happens to be here */
+    }
+    if (repair_open_source(r, source, &bytes, &local) == CASK_OK) {
+        look_at_run(source, &bytes, nonces);
+        local = bytes.err;
+    }
+    repair_close_source(source, &bytes);
+    if (local.status != CASK_OK && !repair_is_loss(&local)) {
+        return repair_pass_on(&local, err);
+    }
+    if (source->nonce == 0 && listed != NULL) {
+        source->nonce = listed->nonce;
+    }
+    match_run(r, source);
+    return add_source(r, source, err);
+}
+
+/* Whether others tell of it, or nothing in it can be lost. */
+static bool is_no_segment(const char *name)
+{
+    static const char *const names[] = {MANIFEST_NAME, IDENTITY_NAME,
+                                        CONFIG_NAME, LOCK_NAME};
+    uint64_t id;
+
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        if (strcmp(name, names[i]) == 0) {
+            return true;
+        }
+    }
+    return hint_name_parse(name, &id);
+}
+
+/* What media do not even let be examined: if it is not known to be a segment
+ * that counts, it is told now. If it is one by another name, that one is
+ * missing, which is told by itself. */
+static cask_status take_unknown(repair *r, repair_source *source,
+                                cask_error *err)
+{
+    cask_status status = CASK_OK;
+    cask_error why;
+
+    if (segment_name_parse(source->name, &source->id)) {
+        const manifest_segment *listed =
+            manifest_find(&r->manifest, source->id);
+
+        if (listed != NULL) {
+            source->nonce = listed->nonce;
+        } else {
+            status = nonce_of_hint(r, source->id, &source->nonce, err);
+        }
+        match(r, source);
+        if (status != CASK_OK || source->is_used) {
+            return status == CASK_OK ? add_source(r, source, err) : status;
+        }
+    }
+    if (!is_no_segment(source->name)) {
+        (void)fail_os(&why, source->os_errno, "cannot be examined");
+        repair_tell(
+            r, &(cask_lost){.at = {.file = source->name, .reason = why.message},
+                            .harmless = r->has_manifest && !r->manifest.torn});
+    }
+    return CASK_OK;
+}
+
+/* A plain file: what its header says, or, without one, its name. */
+static cask_status take_file(repair *r, repair_source *source, cask_error *err)
+{
+    segment_header header;
+    cask_status status =
+        read_header(r, source->name, &header, &source->has_header, err);
+
+    if (source->has_header) {
+        if (memcmp(header.uuid, r->identity.uuid, 16) != 0) {
+            return CASK_OK; /* another store's */
+        }
+        source->id = header.id;
+        source->nonce = header.nonce;
+        source->born = header.born;
+        source->kind = header.kind;
+    } else if (status == CASK_OK && run_name_parse(source->name, &source->id)) {
+        source->kind = SEGMENT_RUN;
+    } else if (status == CASK_OK &&
+               segment_name_parse(source->name, &source->id)) {
+        status = guess(r, source, err);
+    } else {
+        return status;
+    }
+    if (status == CASK_OK && source->kind == SEGMENT_RUN) {
+        status = take_run(r, source, err);
+    } else if (status == CASK_OK) {
+        match(r, source);
+        status = add_source(r, source, err);
+    }
+    if (status != CASK_OK) {
+        free(source->bad.items);
+    }
+    return status;
+}
+
+typedef struct search {
     repair *r;
     cask_status status;
     cask_error *err;
-} finding;
+} search;
 
 static bool find_source(void *context, const char *name)
 {
-    finding *f = context;
-    repair *r = f->r;
+    search *s = context;
     repair_source source = {.kind = SEGMENT_LOG};
-    segment_header header;
-    bool is_plain = false;
-    os_stat stat;
+    finding found = {.is_plain = false};
 
     if (strlen(name) < sizeof(source.name)) {
-        f->status = examine(r, name, &stat, &is_plain, f->err);
+        s->status = examine(s->r, name, &found, s->err);
+        (void)snprintf(source.name, sizeof(source.name), "%s", name);
     }
-    if (!is_plain) {
-        return f->status == CASK_OK;
+    if (s->status == CASK_OK && found.is_plain) {
+        source.size = repair_file_bytes(source.name, found.size);
+        s->status = take_file(s->r, &source, s->err);
+    } else if (s->status == CASK_OK && found.os_errno != 0) {
+        source.os_errno = found.os_errno;
+        s->status = take_unknown(s->r, &source, s->err);
     }
-    (void)snprintf(source.name, sizeof(source.name), "%s", name);
-    source.size = repair_file_bytes(stat.size);
-    f->status = read_header(r, name, &header, &source.has_header, f->err);
-    if (source.has_header) {
-        if (memcmp(header.uuid, r->identity.uuid, 16) != 0) {
-            return true; /* another store's */
-        }
-        source.id = header.id;
-        source.nonce = header.nonce;
-        source.born = header.born;
-        source.kind = header.kind;
-    } else if (f->status == CASK_OK && segment_name_parse(name, &source.id)) {
-        f->status = guess(r, &source, f->err);
-    } else {
-        return f->status == CASK_OK;
-    }
-    match(r, &source);
-    if (f->status == CASK_OK) {
-        f->status = add_source(r, &source, f->err);
-    }
-    return f->status == CASK_OK;
+    return s->status == CASK_OK;
 }
 
 /* ---- All ----------------------------------------------------------------- */
@@ -467,8 +619,29 @@ static cask_status add_missing(repair *r, cask_error *err)
                                 .is_listed = true,
                                 .is_used = true};
 
-        if (!has_source(r, listed->id)) {
+        if (!has_source(r, listed->id) && !is_flushed(r, listed)) {
             segment_name_format(listed->id, source.name);
+            status = add_source(r, &source, err);
+        }
+    }
+    return status;
+}
+
+static cask_status add_missing_runs(repair *r, cask_error *err)
+{
+    cask_status status = CASK_OK;
+
+    for (size_t i = 0; i < r->manifest.run_count && status == CASK_OK; i++) {
+        const manifest_run *listed = &r->manifest.runs[i];
+        repair_source source = {.id = listed->id,
+                                .nonce = listed->nonce,
+                                .length = listed->bytes,
+                                .kind = SEGMENT_RUN,
+                                .is_listed = true,
+                                .is_used = true};
+
+        if (!has_source(r, listed->id)) {
+            run_name_format(listed->id, source.name);
             status = add_source(r, &source, err);
         }
     }
@@ -488,17 +661,17 @@ static bool is_held(const repair *r, uint64_t id)
 /* The same without a MANIFEST: a hint tells of a segment that is missing. */
 static bool find_orphan(void *context, const char *name)
 {
-    finding *f = context;
+    search *s = context;
     repair_source source = {.kind = SEGMENT_LOG, .is_used = true};
 
-    if (hint_name_parse(name, &source.id) && !is_held(f->r, source.id)) {
-        f->status = nonce_of_hint(f->r, source.id, &source.nonce, f->err);
+    if (hint_name_parse(name, &source.id) && !is_held(s->r, source.id)) {
+        s->status = nonce_of_hint(s->r, source.id, &source.nonce, s->err);
         segment_name_format(source.id, source.name);
-        if (f->status == CASK_OK) {
-            f->status = add_source(f->r, &source, f->err);
+        if (s->status == CASK_OK) {
+            s->status = add_source(s->r, &source, s->err);
         }
     }
-    return f->status == CASK_OK;
+    return s->status == CASK_OK;
 }
 
 static int by_id(const void *left, const void *right)
@@ -511,21 +684,24 @@ static int by_id(const void *left, const void *right)
 
 cask_status repair_find_sources(repair *r, cask_error *err)
 {
-    finding f = {r, CASK_OK, err};
+    search s = {r, CASK_OK, err};
     cask_status status = identify(r, err);
 
     if (status == CASK_OK) {
         status = load_manifest(r, err);
     }
     if (status == CASK_OK) {
-        status = list(r, find_source, &f, err);
+        status = list(r, find_source, &s, err);
     }
-    if (status == CASK_OK && f.status == CASK_OK && !r->has_manifest) {
-        status = list(r, find_orphan, &f, err);
+    if (status == CASK_OK && s.status == CASK_OK && !r->has_manifest) {
+        status = list(r, find_orphan, &s, err);
     }
-    status = status == CASK_OK ? f.status : status;
+    status = status == CASK_OK ? s.status : status;
     if (status == CASK_OK) {
         status = add_missing(r, err);
+    }
+    if (status == CASK_OK) {
+        status = add_missing_runs(r, err);
     }
     if (status == CASK_OK && r->source_count > 1) {
         qsort(r->sources, r->source_count, sizeof(*r->sources), by_id);

@@ -13,7 +13,8 @@ typedef enum repair_state {
     REPAIR_FREE = 0, /* no entry */
     REPAIR_LIVE,     /* a value, not copied yet */
     REPAIR_DELETED,
-    REPAIR_COPIED
+    REPAIR_COPIED,
+    REPAIR_LOST /* could be read once, and not again */
 } repair_state;
 
 typedef struct repair_entry {

@@ -4,6 +4,7 @@
  * else of them stays.
  */
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -136,43 +137,62 @@ static cask_status on_record(void *context, const scan_item *item,
     return copy(w, &whole, err);
 }
 
+/* Stretches that were read once; the keys that they hold are told later. */
+static void tell_new_bad(repair *r, repair_source *source)
+{
+    for (size_t i = 0; i < source->bad.count; i++) {
+        repair_bad *bad = &source->bad.items[i];
+        char text[sizeof(((cask_error *)NULL)->message) + 64];
+        cask_error why;
+
+        if (bad->is_told) {
+            continue;
+        }
+        bad->is_told = true;
+        (void)fail_os(&why, bad->os_errno, "cannot be read");
+        (void)snprintf(text, sizeof(text), "%s; it could be read once",
+                       why.message);
+        r->report.lost_bytes += bad->size;
+        repair_tell(r, &(cask_lost){.at = {.file = source->name,
+                                           .offset = bad->offset,
+                                           .size_bytes = bad->size,
+                                           .reason = text},
+                                    .harmless = true});
+    }
+}
+
+/* Every record that the first reading found, wherever it had ended: marks that
+ * told how far to trust may be what cannot be read any more. */
+static cask_status copy_records(writing *w, cask_error *err)
+{
+    const repair_visitor visitor = {on_record, NULL, w, false};
+    repair_source whole = w->r->sources[w->index];
+    uint64_t end;
+
+    whole.length = whole.end;
+    return repair_scan(&whole, &w->bytes, &visitor, &end, err);
+}
+
 static cask_status copy_source(writing *w, cask_error *err)
 {
-    const repair_source *source = &w->r->sources[w->index];
-    const repair_visitor visitor = {on_record, NULL, w};
+    repair_source *source = &w->r->sources[w->index];
     cask_error local = {CASK_OK, 0, ""};
     cask_status status;
 
     if (!source->is_used || source->last_sequence == 0) {
         return repair_progress(w->r, source->size, err);
     }
-    status = repair_open(w->r, source->name, &w->bytes, &local);
+    status = repair_open_source(w->r, source, &w->bytes, &local);
     if (status == CASK_OK) {
-        status = repair_scan(source, &w->bytes, &visitor, err);
+        status = copy_records(w, err);
     } else {
         /* What was there a moment ago is told as lost when all is copied. */
         status = repair_is_loss(&local) ? CASK_OK : repair_pass_on(&local, err);
     }
-    repair_close(&w->bytes);
+    repair_close_source(source, &w->bytes);
+    tell_new_bad(w->r, source);
     return status == CASK_OK ? repair_progress(w->r, source->size, err)
                              : status;
-}
-
-/* What was read once and not a second time. */
-static void tell_uncopied(repair *r)
-{
-    for (size_t i = 0; i < r->table.capacity; i++) {
-        const repair_entry *entry = &r->table.entries[i];
-
-        if (entry->state == REPAIR_LIVE) {
-            r->report.lost_keys++;
-            repair_tell(
-                r, &(cask_lost){.at = {.file = r->sources[entry->source].name,
-                                       .offset = entry->offset,
-                                       .reason = "a record could be read once "
-                                                 "and not again"}});
-        }
-    }
 }
 
 static cask_status copy_all(writing *w, cask_error *err)
@@ -190,7 +210,7 @@ static cask_status copy_all(writing *w, cask_error *err)
     if (status != CASK_OK) {
         return status;
     }
-    tell_uncopied(r);
+    repair_tell_keys(r);
     w->manifest.next_sequence = w->next_sequence;
     w->manifest.header.engine = w->identity.engine;
     memcpy(w->manifest.header.uuid, w->identity.uuid, 16);

@@ -14,7 +14,6 @@
 #include <string.h>
 
 #include "iter/iter_merge.h"
-#include "run/run_iterator.h"
 
 enum { CHUNK_BYTES = 1 << 20, ALIGNMENT = 8 };
 
@@ -384,33 +383,67 @@ static cask_status merge_all(iter_merge *merge, cask_run_writer *to,
     return status == CASK_NOT_FOUND ? CASK_OK : status;
 }
 
-static cask_status merge_pieces(run_sorter *sorter, cask_error *err)
+/* Of records that are the same a merge gives that of the first input first: the
+ * newest piece's. */
+static cask_status list_pieces(const run_sorter *sorter, run_sorted *sorted,
+                               cask_error *err)
 {
     size_t count = piece_count(sorter);
-    cask_run_iterator *iterators = calloc(count, sizeof(*iterators));
-    iter_input *inputs = calloc(count, sizeof(*inputs));
-    iter_merge *merge = NULL;
+
+    sorted->iterators = calloc(count + 1, sizeof(*sorted->iterators));
+    sorted->inputs = calloc(count + 1, sizeof(*sorted->inputs));
+    if (sorted->iterators == NULL || sorted->inputs == NULL) {
+        return fail_memory(err, count * sizeof(*sorted->iterators));
+    }
+    for (size_t i = 0; i < count; i++) {
+        sorted->iterators[i].run = piece_at(sorter, count - 1 - i);
+        sorted->inputs[i] =
+            (iter_input){&piece_ops, &sorted->iterators[i], true};
+    }
+    sorted->count = count;
+    return CASK_OK;
+}
+
+cask_status run_sorter_open(run_sorter *sorter, run_sorted *ret_sorted,
+                            cask_error *err)
+{
+    cask_run_writer *writer = sorter->writer;
+    cask_error failure = {0};
     cask_status status;
 
-    if (iterators == NULL || inputs == NULL) {
-        status = fail_memory(err, count * sizeof(*iterators));
-        goto done;
+    *ret_sorted = (run_sorted){.count = 0};
+    if (writer->failed != CASK_OK) {
+        return run_writer_fail(writer, writer->failed, &writer->failure, err);
     }
-    /* Of records that are the same the merge gives that of the first input
-     * first: the newest piece's. */
-    for (size_t i = 0; i < count; i++) {
-        iterators[i].run = piece_at(sorter, count - 1 - i);
-        inputs[i] = (iter_input){&piece_ops, &iterators[i], true};
+    status = item_count(sorter) > 0 ? spill(sorter, &failure) : CASK_OK;
+    if (status == CASK_OK) {
+        status = list_pieces(sorter, ret_sorted, &failure);
     }
-    status = iter_merge_create(inputs, count, 0, &merge, err);
+    return status == CASK_OK ? CASK_OK
+                             : run_writer_fail(writer, status, &failure, err);
+}
+
+void run_sorted_free(run_sorted *sorted)
+{
+    free(sorted->inputs);
+    free(sorted->iterators);
+    *sorted = (run_sorted){.count = 0};
+}
+
+static cask_status merge_pieces(run_sorter *sorter, cask_error *err)
+{
+    run_sorted sorted = {.count = 0};
+    iter_merge *merge = NULL;
+    cask_status status = list_pieces(sorter, &sorted, err);
+
+    if (status == CASK_OK) {
+        status = iter_merge_create(sorted.inputs, sorted.count, 0, &merge, err);
+    }
     if (status == CASK_OK) {
         status = merge_all(merge, sorter->writer, err);
     }
-
-done:
     iter_merge_free(merge);
-    free(inputs);
-    free(iterators);
+    run_sorted_free(&sorted);
     return status;
 }
 

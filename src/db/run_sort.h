@@ -5,6 +5,8 @@
 #ifndef CASKADE_RUN_SORT_H
 #define CASKADE_RUN_SORT_H
 
+#include "iter/iter_input.h"
+#include "run/run_iterator.h"
 #include "run/run_writer.h"
 
 enum { RUN_SORTER_MEMORY_MIN = 16 << 20 };
@@ -31,6 +33,20 @@ void run_sorter_free(run_sorter *take_sorter);
 /* As cask_run_writer_add(). */
 cask_status run_sorter_add(run_sorter *sorter, const cask_run_entry *entry,
                            cask_error *err);
+
+/* What was added, sorted: an input for each piece, those of equal records by
+ * which of them came last. Owned; valid as long as the sorter. */
+typedef struct run_sorted {
+    cask_run_iterator *iterators;
+    iter_input *inputs;
+    size_t count;
+} run_sorted;
+
+/* In place of run_sorter_finish(): the caller merges, and adds nothing to the
+ * writer. As that; run_sorted_free() in any case. */
+cask_status run_sorter_open(run_sorter *sorter, run_sorted *ret_sorted,
+                            cask_error *err);
+void run_sorted_free(run_sorted *sorted);
 
 /* Add all of it to the writer, in order. Not CASK_OK: the run cannot be
  * completed, and run_writer_finish() says the same. */

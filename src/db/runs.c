@@ -8,61 +8,12 @@
 #include <string.h>
 
 #include "db/db.h"
+#include "db/parent.h"
 #include "db/run_sort.h"
 #include "run/run_iterator.h"
 #include "run/run_writer.h"
 
-enum { PARENT_SIZE = 4096, WRITER_MIN = 4 << 20 };
-
-/* The path may be wrong, or all is well with it and it cannot be followed. */
-static cask_status fail_parent(const char *parent, int os_errno,
-                               cask_error *err)
-{
-    bool is_wrong =
-        os_errno == ENOENT || os_errno == ENOTDIR || os_errno == ENAMETOOLONG;
-
-    return is_wrong
-               ? fail(err, CASK_INVALID, os_errno,
-                      "cannot open the directory %s", parent)
-               : fail_os(err, os_errno, "cannot open the directory %s", parent);
-}
-
-/* Open the directory of `path`, and find the name in it. A failure leaves
- * *ret_dir as it is. */
-static cask_status open_parent(const char *path, os_file **ret_dir,
-                               const char **ret_name, cask_error *err)
-{
-    os *kernel = os_posix();
-    char parent[PARENT_SIZE] = ".";
-    const char *slash = path != NULL ? strrchr(path, '/') : NULL;
-    const char *name = slash != NULL ? slash + 1 : path;
-    int os_errno;
-
-    if (name == NULL || name[0] == '\0' || strcmp(name, ".") == 0 ||
-        strcmp(name, "..") == 0) {
-        (void)fail(err, CASK_INVALID, 0, "%s: give the path of a file",
-                   path != NULL ? path : "NULL");
-        return CASK_INVALID;
-    }
-    if (slash != NULL) {
-        size_t size = (size_t)(slash - path) + 1;
-
-        if (size >= sizeof(parent)) {
-            (void)fail(err, CASK_INVALID, 0,
-                       "the path has %zu bytes; give a shorter one",
-                       strlen(path));
-            return CASK_INVALID;
-        }
-        memcpy(parent, path, size);
-        parent[size] = '\0';
-    }
-    os_errno = kernel->ops->open_dir(kernel, parent, ret_dir);
-    if (os_errno != 0) {
-        return fail_parent(parent, os_errno, err);
-    }
-    *ret_name = name;
-    return CASK_OK;
-}
+enum { WRITER_MIN = 4 << 20 };
 
 /* ---- Writing ------------------------------------------------------------ */
 
@@ -106,7 +57,7 @@ cask_status cask_run_writer_create(const char *path,
         status = check_options(&chosen.run, err);
     }
     if (status == CASK_OK) {
-        status = open_parent(path, &dir, &name, err);
+        status = db_open_parent(path, &dir, &name, err);
     }
     if (dir == NULL) {
         return status;
@@ -155,7 +106,7 @@ static cask_status check_kind(const cask_run_entry *entry, cask_error *err)
                           "a delete has no value, and does not expire");
     case CASK_RUN_DELETE_RANGE:
         return entry->value.size <= CASK_KEY_MAX_BYTES && !expires &&
-                       key_compare(entry->key, entry->value) < 0
+                       key_compare(entry->key, key_end_of(entry->value)) < 0
                    ? CASK_OK
                    : fail(err, CASK_INVALID, 0,
                           "a range ends behind its start, at most %u bytes "
@@ -225,7 +176,7 @@ cask_status cask_run_open(const char *path, cask_run **ret_run, cask_error *err)
     cask_status status = db_check_output(ret_run, "ret_run", err);
 
     if (status == CASK_OK) {
-        status = open_parent(path, &dir, &name, err);
+        status = db_open_parent(path, &dir, &name, err);
     }
     if (dir != NULL) {
         status = run_open(dir, name, NULL, ret_run, err);
@@ -255,7 +206,7 @@ void cask_run_get_info(const cask_run *run, cask_run_info *ret_info)
         .last_sequence = footer->last_sequence,
         .smallest_key = run->smallest,
         .largest_key = run->largest,
-        .largest_end = run->end,
+        .largest_end = key_end_stored(run->end),
         .index_bytes = run_section_bytes(footer, RUN_INDEX),
         .filter_bytes = run_section_bytes(footer, RUN_FILTER),
         .prefix_filter_bytes = run_section_bytes(footer, RUN_PREFIXES),

@@ -200,6 +200,10 @@ cask_status cask_stat(cask_db *db, cask_stats *ret_stats, cask_error *err)
         (void)snprintf(stats.region_path, sizeof(stats.region_path), "%s",
                        store->region.path);
     }
+    if (db->engine->damaged_runs != NULL) {
+        db->engine->damaged_runs(store, &stats.quarantined_count,
+                                 &stats.quarantined_bytes);
+    }
     status = begin_counting(store, err);
     if (status != CASK_OK) {
         return status;

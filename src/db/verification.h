@@ -25,6 +25,15 @@ typedef struct verification {
 /* ---- verify.c ---- */
 
 /*
+ * Tell a problem: something is lost.
+ *
+ *   size    bytes concerned; 0 if unknown
+ *   reason  as printed behind file and offset
+ */
+void verify_problem(verification *v, const char *file, uint64_t offset,
+                    uint64_t size, const char *reason);
+
+/*
  * Tell a problem of bytes that can be done without.
  *
  *   size    bytes concerned; 0 if unknown
@@ -65,6 +74,56 @@ void verify_unmap(verification *v, mapped *file);
  * problems were told; CASK_NO_MEMORY; CASK_IO. */
 cask_status verify_segment(verification *v, const manifest_segment *segment,
                            cask_error *err);
+
+/* ---- A run (verify_run.c) ---- */
+
+/* A run that could be opened; until the return. */
+typedef cask_status (*verify_run_fn)(void *context, const manifest_run *listed,
+                                     const cask_run *run, cask_error *err);
+
+/*
+ * Read one run of a tree wholly, and tell what is wrong with it.
+ *
+ *   listed  as MANIFEST has it
+ *   visit   NULL: none
+ *
+ * CASK_OK, also if problems were told; CASK_NOT_FOUND: there is no such file,
+ * which is not told; CASK_NO_MEMORY; CASK_IO; what a visit said.
+ */
+cask_status verify_run(verification *v, const manifest_run *listed,
+                       verify_run_fn visit, void *context, cask_error *err);
+
+/* ---- The runs of a tree (verify_tree.c) ---- */
+
+/* The keys between which runs are, to be compared when all have been read.
+ * Start with {0}. */
+typedef struct verify_bounds {
+    struct run_bounds *of; /* owned */
+    size_t count;
+    size_t capacity;
+} verify_bounds;
+
+/* A verify_run_fn; context: a verify_bounds. CASK_OK; CASK_NO_MEMORY. */
+cask_status verify_bounds_note(void *context, const manifest_run *listed,
+                               const cask_run *run, cask_error *err);
+
+/* Tell which of the runs that are parts of one in `manifest` overlap. */
+void verify_bounds_check(verification *v, verify_bounds *bounds,
+                         const manifest_state *manifest);
+void verify_bounds_free(verify_bounds *bounds);
+
+/*
+ * Read all runs of v->manifest. If processes compact them meanwhile it is
+ * loaded again, and the runs that have taken their place are read, too. Files
+ * of runs that it does not name are counted, if nobody uses the store.
+ * CASK_OK, also if problems were told; CASK_NO_MEMORY; CASK_IO.
+ */
+cask_status verify_runs(verification *v, cask_error *err);
+
+/* As manifest_load(); if the store is in use, what is being written at this
+ * moment, and looks like damage, is waited for. */
+cask_status verify_load_manifest(const verification *v,
+                                 manifest_state *ret_manifest, cask_error *err);
 
 /* ---- The index (verify_index.c) ---- */
 

@@ -16,9 +16,8 @@
 
 /* ---- Telling ---- */
 
-/* See verify_harmless(). */
-static void tell_problem(verification *v, const char *file, uint64_t offset,
-                         uint64_t size, const char *reason)
+void verify_problem(verification *v, const char *file, uint64_t offset,
+                    uint64_t size, const char *reason)
 {
     cask_problem found = {file, offset, size, reason};
 
@@ -32,7 +31,7 @@ void verify_harmless(verification *v, const char *file, uint64_t offset,
                      uint64_t size, const char *reason)
 {
     v->report.harmless++;
-    tell_problem(v, file, offset, size, reason);
+    verify_problem(v, file, offset, size, reason);
 }
 
 void verify_failure(verification *v, const char *file, const cask_error *err,
@@ -42,7 +41,7 @@ void verify_failure(verification *v, const char *file, const cask_error *err,
     char text[sizeof(err->message) + 128];
 
     if (advice == NULL) {
-        tell_problem(v, file, place.offset, 0, place.reason);
+        verify_problem(v, file, place.offset, 0, place.reason);
         return;
     }
     (void)snprintf(text, sizeof(text), "%s; %s", place.reason, advice);
@@ -166,7 +165,7 @@ static bool check_header(verification *v, const mapped *file,
     cask_error err;
 
     if (file->size < SEGMENT_HEADER_SIZE) {
-        tell_problem(v, file->name, 0, file->size, "shorter than its header");
+        verify_problem(v, file->name, 0, file->size, "shorter than its header");
         return false;
     }
     if (segment_header_decode(file->memory, file->name, &header, &err) !=
@@ -176,8 +175,8 @@ static bool check_header(verification *v, const mapped *file,
     }
     if (header.id != segment->id || header.nonce != segment->nonce ||
         memcmp(header.uuid, v->identity.uuid, 16) != 0) {
-        tell_problem(v, file->name, 0, SEGMENT_HEADER_SIZE,
-                     "belongs to another segment or store");
+        verify_problem(v, file->name, 0, SEGMENT_HEADER_SIZE,
+                       "belongs to another segment or store");
         return false;
     }
     return true;
@@ -272,9 +271,9 @@ static void tell_lost(verification *v, const mapped *file,
                                     scan->offset, scan->last_sequence);
 
     if (lost > 0) {
-        tell_problem(v, file->name, scan->offset, lost,
-                     "not known to have been synced, and lost: power failed, "
-                     "or they are damaged; records that follow are cut off");
+        verify_problem(v, file->name, scan->offset, lost,
+                       "not known to have been synced, and lost: power failed, "
+                       "or they are damaged; records that follow are cut off");
     }
 }
 
@@ -338,20 +337,21 @@ static cask_status check_records(verification *v, const mapped *file,
     cask_status status;
 
     scan_begin(&scan, file->memory, end, segment->nonce, SEGMENT_HEADER_SIZE);
+    scan.knows_ranges = v->identity.engine == CASK_ENGINE_TREE;
     status = trusted_end(v, file, segment, &scan.trusted_end, err);
     if (status != CASK_OK) {
         return status;
     }
     while ((result = scan_next(&scan, &item)) != SCAN_END) {
         if (result == SCAN_UNSUPPORTED) {
-            tell_problem(v, file->name, item.offset, 0,
-                         "a record type that this version does not know");
+            verify_problem(v, file->name, item.offset, 0,
+                           "a record type that this version does not know");
             hint->usable = false; /* such a segment gets none */
             return CASK_OK;
         }
         if (result == SCAN_DAMAGE) {
-            tell_problem(v, file->name, item.offset, item.size,
-                         why_damaged(file, segment, &scan));
+            verify_problem(v, file->name, item.offset, item.size,
+                           why_damaged(file, segment, &scan));
             verify_hint_damage(v, hint, item.offset, item.size);
             continue;
         }
@@ -402,8 +402,8 @@ static cask_status tell_missing(verification *v,
         return status;
     }
     if (!is_gone) {
-        tell_problem(v, name, 0, segment->length,
-                     "is missing, but MANIFEST lists it");
+        verify_problem(v, name, 0, segment->length,
+                       "is missing, but MANIFEST lists it");
     }
     return CASK_OK;
 }
@@ -420,8 +420,8 @@ cask_status verify_segment(verification *v, const manifest_segment *segment,
         return tell_missing(v, segment, data.name, err);
     }
     if (status == CASK_UNSUPPORTED) {
-        tell_problem(v, data.name, 0, segment->length,
-                     "is a link or no plain file: ignored");
+        verify_problem(v, data.name, 0, segment->length,
+                       "is a link or no plain file: ignored");
         return CASK_OK;
     }
     if (status != CASK_OK) {
@@ -465,7 +465,7 @@ static cask_status count_keys(verification *v, cask_error *err)
         status = cask_count(db, &v->report.keys, err);
         /* Of one's own it was made just now from what has been checked. */
         if (status == CASK_OK && !db->store->private_index &&
-            v->report.problems == 0) {
+            v->identity.engine == CASK_ENGINE_HASH && v->report.problems == 0) {
             status = verify_index(v, db->store, err);
         }
         (void)cask_close(db, NULL);
@@ -476,7 +476,8 @@ static cask_status count_keys(verification *v, cask_error *err)
 static bool is_no_segment(void *context, const char *name)
 {
     uint64_t id;
-    bool is_segment = segment_name_parse(name, &id);
+    bool is_segment =
+        segment_name_parse(name, &id) || run_name_parse(name, &id);
 
     *(bool *)context = *(bool *)context || is_segment;
     return !is_segment;
@@ -540,8 +541,7 @@ static cask_status load_manifest(verification *v, bool *ret_loaded,
                                  cask_error *err)
 {
     cask_error local = {CASK_OK, 0, ""};
-    cask_status status =
-        manifest_load(v->dir, v->identity.uuid, &v->manifest, &local);
+    cask_status status = verify_load_manifest(v, &v->manifest, &local);
     bool has_segments = true;
 
     *ret_loaded = status == CASK_OK;
@@ -578,10 +578,6 @@ static cask_status check_files(verification *v, cask_error *err)
         verify_failure(v, IDENTITY_NAME, &local, NULL);
         return CASK_OK;
     }
-    if (status == CASK_OK) {
-        status = db_check_hash_engine(v->identity.engine, v->path,
-                                      "verifying files", &local);
-    }
     if (status != CASK_OK) {
         return pass_on(&local, err);
     }
@@ -594,35 +590,57 @@ static cask_status check_files(verification *v, cask_error *err)
     for (size_t i = 0; i < v->manifest.count && status == CASK_OK; i++) {
         status = verify_segment(v, &v->manifest.segments[i], err);
     }
-    return status;
+    return status == CASK_OK && loaded ? verify_runs(v, err) : status;
 }
 
+/* CASK_OK too if nothing but damage keeps it from going to its end. */
 static cask_status check_store(verification *v, cask_error *err)
 {
     cask_error local = {CASK_OK, 0, ""};
     cask_status status = check_files(v, err);
 
-    if (status == CASK_OK) {
-        status = count_keys(v, &local);
-        /* What has been told stands, whatever becomes of the open; one that
-         * waits, or lacks something of the system, is no damage by itself. */
-        if (status == CASK_CORRUPT && v->report.problems == 0) {
-            verify_failure(v, ".", &local, NULL);
-        } else if (status != CASK_OK && v->report.problems == 0) {
-            return pass_on(&local, err);
-        }
-        status = CASK_OK;
+    if (status != CASK_OK) {
+        return status;
     }
-    return status;
+    status = count_keys(v, &local);
+    if (status == CASK_CORRUPT && v->report.problems == 0) {
+        verify_failure(v, ".", &local, NULL);
+    }
+    /* One that waits, or lacks something of the system, is no damage. */
+    return status == CASK_OK ||
+                   (v->report.problems > 0 &&
+                    (status == CASK_NOT_FOUND || is_of_file(&local)))
+               ? CASK_OK
+               : pass_on(&local, err);
 }
 
-static cask_status summary(const verification *v, cask_error *err)
+/* A message without the path of the store, which stands before it. */
+static const char *without_path(const char *message, const char *path)
+{
+    size_t size = strlen(path);
+
+    return strncmp(message, path, size) == 0 &&
+                   strncmp(message + size, ": ", 2) == 0
+               ? message + size + 2
+               : message;
+}
+
+/* What has been told stands, whatever fails afterwards (`why`). */
+static cask_status summary(const verification *v, const cask_error *why,
+                           cask_error *err)
 {
     const cask_verify_report *report = &v->report;
     const char *advice = "restore the files concerned from a backup";
 
     if (report->problems == 0) {
-        return CASK_OK;
+        return report->complete ? CASK_OK : pass_on(why, err);
+    }
+    if (!report->complete) {
+        return fail(err, CASK_CORRUPT, 0,
+                    "%s: %" PRIu64
+                    " problem%s, and not all could be checked: %s",
+                    v->path, report->problems, report->problems == 1 ? "" : "s",
+                    without_path(why->message, v->path));
     }
     if (report->readable) {
         advice = report->harmless == report->problems
@@ -641,7 +659,7 @@ cask_status db_verify_on(os *kernel, const char *path,
     verification v = {.kernel = kernel,
                       .path = path,
                       .options = options == NULL ? &none : options};
-    cask_status status;
+    cask_error why = {CASK_OK, 0, ""};
     int os_errno;
 
     if (path == NULL || ret_report == NULL) {
@@ -658,14 +676,13 @@ cask_status db_verify_on(os *kernel, const char *path,
         return fail_os(err, os_errno, "cannot open %s", path);
     }
     v.in_use = is_in_use(&v);
-    status = check_store(&v, err);
+    v.report.complete = check_store(&v, &why) == CASK_OK;
     manifest_free(&v.manifest);
     kernel->ops->close(v.dir);
-    if (status != CASK_OK) {
-        return status;
+    if (v.report.complete || v.report.problems > 0) {
+        *ret_report = v.report;
     }
-    *ret_report = v.report;
-    return summary(&v, err);
+    return summary(&v, &why, err);
 }
 
 cask_status cask_verify(const char *path, const cask_verify_options *options,

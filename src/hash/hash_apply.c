@@ -9,6 +9,7 @@
 #include "region/heap.h"
 #include "region/place.h"
 #include "region/undo.h"
+#include "store/store_count.h"
 #include "store/store_read.h"
 
 /* The record at a place too large to tell its size itself. */
@@ -42,27 +43,18 @@ static void save(store_handle *store, uint64_t place, uint64_t old_place)
 {
     region_header *header = store->region.header;
     region_apply_intent *intent = &header->apply;
-    const region_row *row = &store->region.rows[place_row(place)];
     const region_row *old = &store->region.rows[place_row(old_place)];
 
-    intent->new_place = 0;
-    atomic_signal_fence(memory_order_seq_cst);
+    store_count_save(store, place);
     intent->old_place = old_place;
     intent->key_count =
         atomic_load_explicit(&header->key_count, memory_order_relaxed);
-    intent->new_live_bytes = row->live_bytes;
-    intent->new_live_records = row->live_records;
-    intent->new_tombstones = row->tombstones;
-    intent->new_records = row->records;
-    intent->new_first_sequence = row->first_sequence;
-    intent->new_last_sequence = row->last_sequence;
     /* A tombstone's row may be free, and be getting another segment now. */
     if (place_is_live(old_place)) {
         intent->old_live_bytes = old->live_bytes;
         intent->old_live_records = old->live_records;
     }
-    atomic_signal_fence(memory_order_seq_cst);
-    intent->new_place = place;
+    store_count_saved(store, place);
 }
 
 /* The writer before died with this record half applied. */
@@ -70,7 +62,6 @@ static void restore(store_handle *store)
 {
     region_header *header = store->region.header;
     const region_apply_intent *intent = &header->apply;
-    region_row *row = &store->region.rows[place_row(intent->new_place)];
     region_row *old = &store->region.rows[place_row(intent->old_place)];
 
     atomic_store_explicit(&header->key_count, intent->key_count,
@@ -79,42 +70,7 @@ static void restore(store_handle *store)
         old->live_bytes = intent->old_live_bytes;
         old->live_records = intent->old_live_records;
     }
-    row->live_bytes = intent->new_live_bytes;
-    row->live_records = intent->new_live_records;
-    row->tombstones = intent->new_tombstones;
-    row->records = intent->new_records;
-    row->first_sequence = intent->new_first_sequence;
-    row->last_sequence = intent->new_last_sequence;
-}
-
-/* Whether the writer died between the first and the last store of applying the
- * record at applied_tail. */
-static bool is_half_applied(const store_handle *store)
-{
-    const region_header *header = store->region.header;
-    uint64_t tail = atomic_load(&header->applied_tail);
-    uint64_t place = header->apply.new_place;
-
-    return place != 0 && place_row(place) == region_tail_row(tail) &&
-           place_offset(place) == region_tail_offset(tail);
-}
-
-static void count_new(store_handle *store, uint64_t place,
-                      const record_header *record)
-{
-    region_row *row = &store->region.rows[place_row(place)];
-
-    row->records++;
-    row->last_sequence = record->sequence;
-    if (row->first_sequence == 0) {
-        row->first_sequence = record->sequence;
-    }
-    if (place_is_live(place)) {
-        row->live_bytes += size_at(store, place);
-        row->live_records++;
-    } else {
-        row->tombstones++;
-    }
+    store_count_restore(store);
 }
 
 static void count_old(store_handle *store, uint64_t old_place)
@@ -144,19 +100,20 @@ static bool apply(store_handle *store, siphash_value hash,
     uint64_t keys;
 
     (void)name; /* the hash stands for it */
-    if (header->apply.new_place == place && is_half_applied(store)) {
+    if (header->apply.new_place == place && store_count_is_half_done(store)) {
         old = header->apply.old_place;
         restore(store);
     } else {
         save(store, place, old);
     }
-    atomic_signal_fence(memory_order_seq_cst);
     if (undo_is_needed(&store->region)) {
         save_undo(store, key, old, record->sequence);
     }
     keydir_store_locked(slot, key, place);
     keys = atomic_load_explicit(&header->key_count, memory_order_relaxed);
-    count_new(store, place, record);
+    store_count_add(store, place,
+                    place_is_live(place) ? size_at(store, place) : 0,
+                    record->sequence);
     if (place_is_live(old)) {
         count_old(store, old);
         keys--;
@@ -197,7 +154,7 @@ static cask_status presize(store_handle *store, uint64_t count, cask_error *err)
     return keydir_presize(&store->region, count, err);
 }
 
-static void prefetch(const store_handle *store, siphash_value hash)
+static void prefetch(store_handle *store, siphash_value hash)
 {
     keydir_prefetch(&store->region, keydir_hash_of(hash));
 }
@@ -207,7 +164,7 @@ static void finish(store_handle *store)
     keydir_finish_locked(&store->region);
     hash_move_finish_locked(store);
     snapshots_recount_locked(&store->region);
-    if (is_half_applied(store)) {
+    if (store_count_is_half_done(store)) {
         restore(store); /* redo looks for sequences above the last applied */
     }
 }

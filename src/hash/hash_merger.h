@@ -5,8 +5,9 @@
 #define CASKADE_HASH_MERGER_H
 
 #include "hash/hash_merge.h"
-#include "store/merge_turn.h"
 #include "maintain/merge_policy.h"
+#include "store/merge_turn.h"
+#include "store/store_merger.h"
 
 /* What would be merged now, and why or why not. */
 typedef struct merger_plan {
@@ -72,17 +73,7 @@ cask_status hash_merge_started(store_handle *store, merge_wish wish,
 cask_status hash_merge_all(store_handle *store, merge_report *ret_report,
                            cask_error *err);
 
-/* The thread of a handle that writes. */
-typedef struct merger merger;
-
-/* CASK_OK; CASK_NO_MEMORY; CASK_IO. */
-cask_status merger_start(store_handle *store, merger **ret_merger,
-                         cask_error *err);
-
-/* Cancel what it does, wait for its end and free it; accepts NULL. */
-void merger_stop(merger *m);
-
-/* In a child of fork(), where the thread is not: free it; accepts NULL. */
-void merger_forget(merger *m);
+/* What the merging thread does. */
+extern const store_merger_work hash_merger_work;
 
 #endif

@@ -17,7 +17,7 @@
 
 enum {
     CHUNK = 64, /* keys whose index lines are fetched at once */
-    TURN = 8    /* keys moved while the write lock is held once: about 1 us */
+    TURN = 4    /* keys moved while the write lock is held once: half a us */
 };
 
 typedef struct move {

@@ -4,7 +4,6 @@
  * computed over the caller's key and that buffer, so that what it proves is
  * what the caller gets, and a record of another key fails it.
  */
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -51,16 +50,6 @@ static cask_status fetch(store_handle *store, uint64_t place,
                        err);
 }
 
-static cask_status not_verified(const store_handle *store, uint64_t place,
-                                const char *what, cask_error *err)
-{
-    return fail(err, CASK_CORRUPT, 0,
-                "%016" PRIx64 ".log: offset %" PRIu64 ": %s; the value is not "
-                "returned; 'caskade verify' lists the damage",
-                atomic_load(&store->region.rows[place_row(place)].file_id),
-                place_offset(place), what);
-}
-
 /*
  * The lines of a record are fetched together, not each when it is reached.
  * Always inline: gcc takes a function that only prefetches for one without
@@ -95,7 +84,8 @@ static cask_status locate(store_handle *store, uint64_t place,
     ret_record->offset = offset;
     ret_record->at = NULL;
     if (tail < RECORD_HEADER_SIZE || offset > tail - RECORD_HEADER_SIZE) {
-        return not_verified(store, place, "behind the end of the file", err);
+        return store_fail_record(store, place, "behind the end of the file",
+                                 err);
     }
     if (store->options.io == CASK_IO_MAP) {
         if (map == NULL || map->size < tail) {
@@ -108,8 +98,8 @@ static cask_status locate(store_handle *store, uint64_t place,
             if (map == NULL || store_map_peek(store, place_row(place)) != map ||
                 tail < RECORD_HEADER_SIZE ||
                 offset > tail - RECORD_HEADER_SIZE) {
-                return not_verified(store, place, "its segment was replaced",
-                                    err);
+                return store_fail_record(store, place,
+                                         "its segment was replaced", err);
             }
         }
         ret_record->at = map->data + offset;
@@ -126,7 +116,8 @@ static cask_status locate(store_handle *store, uint64_t place,
     if (!record_decode_header(ret_record->bytes, ret_record->seed,
                               &ret_record->header) ||
         record_size(&ret_record->header) > tail - offset) {
-        return not_verified(store, place, "the header's check is wrong", err);
+        return store_fail_record(store, place, "the header's check is wrong",
+                                 err);
     }
     return CASK_OK;
 }
@@ -163,7 +154,8 @@ static cask_status examine_other(store_handle *store, uint64_t place,
 
         if (!record_verify(record->bytes, crc32c(0, body, size),
                            record->seed)) {
-            status = not_verified(store, place, "the checksum is wrong", err);
+            status =
+                store_fail_record(store, place, "the checksum is wrong", err);
         } else if (record->header.key_size != key.size ||
                    (key.size > 0 &&
                     memcmp(body + skip, key.data, key.size) != 0)) {
@@ -218,7 +210,8 @@ read_place(store_handle *store, uint64_t place, cask_slice key,
         status = examine_other(store, place, &record, key, err);
         ret_found->other_key = status == CASK_NOT_FOUND;
         return status == CASK_OK
-                   ? not_verified(store, place, "it changed while read", err)
+                   ? store_fail_record(store, place, "it changed while read",
+                                       err)
                    : status;
     }
     value->size = record.header.value_size;

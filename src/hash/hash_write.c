@@ -28,32 +28,16 @@ void hash_prepare_many(const store_handle *store, store_record *records,
     }
 }
 
-/* Now and then make way for a merge that writers outrun; one thread of the
- * handle does. */
-static void yield(store_handle *store)
-{
-    uint64_t written = atomic_load_explicit(
-        &store->region.header->bytes_written, memory_order_relaxed);
-    uint64_t yielded =
-        atomic_load_explicit(&store->yielded, memory_order_relaxed);
-
-    /* Another thread may have come in between, and have seen more. */
-    if (written > yielded && written - yielded >= MERGE_YIELD_BYTES &&
-        atomic_compare_exchange_strong(&store->yielded, &yielded, written)) {
-        hash_yield(store);
-    }
-}
-
-/* After the lock: wait for the device, if the policy says so. */
+/* After the lock: wait for the device if the policy says so; now and then make
+ * way for a merge that writers outrun. */
 static cask_status settle(store_handle *store, uint64_t sequence,
                           cask_error *err)
 {
-    cask_status status = CASK_OK;
+    cask_status status = store_sync_commit(store, sequence, err);
 
-    if (store->options.sync == CASK_SYNC_COMMIT) {
-        status = store_sync_to(store, sequence, err);
+    if (store_take_yield(store, MERGE_YIELD_BYTES)) {
+        hash_yield(store);
     }
-    yield(store);
     return status;
 }
 
@@ -116,22 +100,6 @@ cask_status hash_reserve(store_handle *store, uint64_t count, cask_error *err)
 
 /* ---- Conditional writes ---- */
 
-static bool holds(const cask_write_options *options, bool exists,
-                  const hash_found *found)
-{
-    switch (options->condition) {
-    case CASK_ALWAYS:
-        return true;
-    case CASK_IF_ABSENT:
-        return !exists;
-    case CASK_IF_PRESENT:
-        return exists;
-    case CASK_IF_SEQUENCE:
-        return exists && found->info.sequence == options->expected_sequence;
-    }
-    return false;
-}
-
 /* The place that the index names for a key; 0 if none is live. */
 static uint64_t live_place(const store_handle *store, siphash_value hash)
 {
@@ -144,24 +112,15 @@ static uint64_t live_place(const store_handle *store, siphash_value hash)
     return place;
 }
 
-/* CASK_BUSY: the key was written between look-up and lock; look again. */
-static cask_status write_at(store_handle *store, store_record *record,
-                            uint64_t expected_place, uint64_t *ret_sequence,
-                            cask_error *err)
+/* CASK_BUSY: it is not at the place `what` any more: written, or moved. */
+static cask_status check_unmoved(store_handle *store,
+                                 const store_record *record, const void *what,
+                                 cask_error *err)
 {
-    const store_need need = store_need_of(store, record, 1);
-    cask_status status = store_lock_with_room(store, &need, err);
+    const uint64_t *place = what;
 
-    if (status != CASK_OK) {
-        return status;
-    }
-    if (live_place(store, record->hash) != expected_place) {
-        status = CASK_BUSY;
-    } else {
-        status = store_write_locked(store, record, 1, ret_sequence, err);
-    }
-    store_unlock_written(store);
-    return status;
+    (void)err;
+    return live_place(store, record->hash) == *place ? CASK_OK : CASK_BUSY;
 }
 
 cask_status hash_write_if(store_handle *store, store_record *record,
@@ -189,9 +148,10 @@ cask_status hash_write_if(store_handle *store, store_record *record,
             !(seen == CASK_CORRUPT && options->condition == CASK_ALWAYS)) {
             return seen;
         }
-        if (!holds(options, exists, &found)) {
-            return fail(err, CASK_CONDITION, 0,
-                        "the condition was not met; nothing was written");
+        status =
+            store_check_condition(options, exists, found.info.sequence, err);
+        if (status != CASK_OK) {
+            return status;
         }
         *ret_existed = exists || seen == CASK_CORRUPT;
         if (is_delete && (place == 0 || found.other_key)) {
@@ -201,7 +161,9 @@ cask_status hash_write_if(store_handle *store, store_record *record,
         if (found.other_key) {
             return fail_same_hash(store, err);
         }
-        status = write_at(store, record, place, ret_sequence, err);
+        status = store_write_unchanged(store, record,
+                                       (store_seen){check_unmoved, &place},
+                                       ret_sequence, err);
     } while (status == CASK_BUSY);
     return status == CASK_OK ? settle(store, *ret_sequence, err) : status;
 }

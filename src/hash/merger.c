@@ -1,30 +1,21 @@
 /*
- * The merging thread: asks the policy now and then. Every handle that writes
- * has one; the merge lock lets one merge at a time, and whoever comes first
- * after its death completes what it had begun.
+ * What the merging thread does in a store of the hash engine: what somebody
+ * asked for, else what the policy says.
  */
 #include "hash/hash_merger.h"
-
-#include <errno.h>
-#include <stdlib.h>
 
 #include "store/merge_turn.h"
 #include "store/store_merge.h"
 #include "store/store_shortage.h"
 
-/* How soon another thread takes over from one that died. */
-enum { ASK_MS = 1000 };
-
 /* What must have come free that a merge is tried again at once. */
 enum { ROOM_BYTES = 1 << 20 };
 
-struct merger {
-    store_handle *store;
-    os_thread *thread;
+typedef struct merger {
     bool is_short;       /* its last merge found no room: */
     uint64_t short_keys; /* there were so many keys, and */
     uint64_t short_free; /* so many free bytes */
-};
+} merger;
 
 static void tell(store_handle *store, const merge_report *report)
 {
@@ -68,22 +59,22 @@ static uint64_t key_count(const store_handle *store)
     return atomic_load(&store->region.header->key_count);
 }
 
-static void note_room(merger *m, cask_status status)
+static void note_room(store_handle *store, merger *m, cask_status status)
 {
     m->is_short = status == CASK_NO_SPACE;
-    m->short_keys = key_count(m->store);
-    m->short_free = store_free_bytes(m->store);
+    m->short_keys = key_count(store);
+    m->short_free = store_free_bytes(store);
 }
 
 /* Whether what the last merge failed for has changed: a segment may be dead by
  * now, which takes no room, or the disk has some. Then the pause is over; the
  * next failure makes one as long as if it had not been. */
-static bool has_room_come(merger *m)
+static bool has_room_come(store_handle *store, merger *m)
 {
-    uint64_t free = store_free_bytes(m->store);
+    uint64_t free = store_free_bytes(store);
 
     if (!m->is_short ||
-        (key_count(m->store) >= m->short_keys &&
+        (key_count(store) >= m->short_keys &&
          (free < m->short_free || free - m->short_free < ROOM_BYTES))) {
         return false;
     }
@@ -92,9 +83,8 @@ static bool has_room_come(merger *m)
 }
 
 /* Merge, and say how it went; CASK_BUSY: somebody else does. */
-static cask_status merge(merger *m, merge_wish wish)
+static cask_status merge(store_handle *store, merger *m, merge_wish wish)
 {
-    store_handle *store = m->store;
     const region_merge *shared = &store->region.header->merge;
     uint32_t seen = atomic_load(&shared->cancel);
     uint64_t state = merge_turn_state(store);
@@ -108,7 +98,7 @@ static cask_status merge(merger *m, merge_wish wish)
     }
     if (status != CASK_BUSY && atomic_load(&shared->cancel) == seen &&
         !has_closed(store, wish) && !atomic_load(&store->merger_stop)) {
-        note_room(m, status);
+        note_room(store, m, status);
         merge_turn_note(store, is_untried(status, &merged) ? CASK_OK : status);
         report(store, status, &err);
     }
@@ -132,12 +122,11 @@ static cask_status tidy(store_handle *store)
     return status;
 }
 
-static void grant(merger *m, turn_wish asked)
+static void grant(store_handle *store, merger *m, turn_wish asked)
 {
-    store_handle *store = m->store;
     const merge_wish wish = {.is_asked = true,
                              .all_below_id = asked.all_below_id};
-    cask_status status = merge(m, wish);
+    cask_status status = merge(store, m, wish);
 
     /* Of a thread that is stopped another one takes it up. */
     if (status != CASK_BUSY && !atomic_load(&store->merger_stop)) {
@@ -145,15 +134,14 @@ static void grant(merger *m, turn_wish asked)
     }
 }
 
-static void look(merger *m, bool is_woken)
+static void merge_due(store_handle *store, merger *m, bool is_woken)
 {
-    store_handle *store = m->store;
     const merge_wish by_itself = {.is_asked = false};
     turn_wish asked = merge_wish_pending(store);
     merge_wait why;
     uint64_t paused_ms = merge_turn_paused_ms(store, &why);
 
-    if (paused_ms > 0 && why == MERGE_WAIT_FAILED && has_room_come(m)) {
+    if (paused_ms > 0 && why == MERGE_WAIT_FAILED && has_room_come(store, m)) {
         merge_turn_renew(store);
         paused_ms = merge_turn_paused_ms(store, &why);
     }
@@ -162,74 +150,17 @@ static void look(merger *m, bool is_woken)
         return;
     }
     if (asked.number != 0) {
-        grant(m, asked);
+        grant(store, m, asked);
     } else if (paused_ms == 0 && merge_turn_take(store, is_woken)) {
-        (void)merge(m, by_itself);
+        (void)merge(store, m, by_itself);
     }
 }
 
-static void run(void *argument)
+static void look(store_handle *store, void *state, bool is_woken)
 {
-    merger *m = argument;
-    store_handle *store = m->store;
-    region_merger *shared = &store->region.header->merger;
-    /* The kernel compares plain words. */
-    uint32_t *futex = (uint32_t *)(uintptr_t)&shared->wake;
-    bool is_woken = false;
-
-    while (!atomic_load(&store->merger_stop)) {
-        uint32_t wake = atomic_load(&shared->wake);
-
-        merge_turn_watch(store);
-        look(m, is_woken);
-        if (!atomic_load(&store->merger_stop)) {
-            is_woken = store->os->ops->futex_wait(store->os, futex, wake,
-                                                  ASK_MS) != ETIMEDOUT;
-        }
-    }
+    merge_turn_watch(store);
+    merge_due(store, state, is_woken);
 }
 
-static _Atomic uint32_t *flag_of(const store_handle *store)
-{
-    return &store->region.processes[store->process_slot].merges;
-}
-
-cask_status merger_start(store_handle *store, merger **ret_merger,
-                         cask_error *err)
-{
-    merger *m = calloc(1, sizeof(*m));
-    int os_errno;
-
-    if (m == NULL) {
-        return fail_memory(err, sizeof(*m));
-    }
-    m->store = store;
-    os_errno = store->os->ops->thread_start(store->os, run, m, &m->thread);
-    if (os_errno != 0) {
-        free(m);
-        return fail_os(err, os_errno, "cannot start the merging thread");
-    }
-    atomic_store(flag_of(store), 1 + store->jitter_ms);
-    *ret_merger = m;
-    return CASK_OK;
-}
-
-void merger_stop(merger *m)
-{
-    store_handle *store;
-
-    if (m == NULL) {
-        return;
-    }
-    store = m->store;
-    atomic_store(flag_of(store), 0);
-    atomic_store(&store->merger_stop, true);
-    store_merge_wake(store);
-    store->os->ops->thread_join(store->os, m->thread);
-    free(m);
-}
-
-void merger_forget(merger *m)
-{
-    free(m);
-}
+const store_merger_work hash_merger_work = {.state_bytes = sizeof(merger),
+                                            .look = look};

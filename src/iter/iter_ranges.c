@@ -340,7 +340,7 @@ static cask_status describe(iter_ranges_cursor *cursor,
 
     *ret_entry = (cask_run_entry){.kind = CASK_RUN_DELETE_RANGE,
                                   .key = range->from,
-                                  .value = range->to,
+                                  .value = key_end_stored(range->to),
                                   .info = {.sequence = range->sequence}};
     return CASK_OK;
 }

@@ -13,7 +13,7 @@
  * before `to` that have smaller sequences are gone. */
 typedef struct iter_range {
     cask_slice from;
-    cask_slice to;
+    cask_slice to; /* key_end_of(): no end */
     uint64_t sequence;
 } iter_range;
 

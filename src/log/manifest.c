@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "log/manifest_edits.h"
 #include "log/segment.h"
 
@@ -20,17 +21,14 @@ void manifest_free(manifest_state *manifest)
 cask_status manifest_add(manifest_state *manifest,
                          const manifest_segment *segment, cask_error *err)
 {
-    if (manifest->count == manifest->capacity) {
-        size_t capacity = manifest->capacity == 0 ? 16 : manifest->capacity * 2;
-        void *grown =
-            realloc(manifest->segments, capacity * sizeof(manifest_segment));
+    manifest_segment *segments =
+        array_grow(manifest->segments, manifest->count, &manifest->capacity,
+                   sizeof(*segments), err);
 
-        if (grown == NULL) {
-            return fail_memory(err, capacity * sizeof(manifest_segment));
-        }
-        manifest->segments = grown;
-        manifest->capacity = capacity;
+    if (segments == NULL) {
+        return CASK_NO_MEMORY;
     }
+    manifest->segments = segments;
     manifest->segments[manifest->count++] = *segment;
     return CASK_OK;
 }
@@ -347,6 +345,8 @@ static cask_status add_runs(manifest_state *manifest, cask_buffer *bytes,
 {
     const manifest_change change = {.adds = manifest->runs,
                                     .add_count = manifest->run_count,
+                                    .losts = manifest->losts,
+                                    .lost_count = manifest->lost_count,
                                     .version = manifest->version,
                                     .flushed = manifest->flushed};
     cask_status status;

@@ -28,9 +28,23 @@ typedef struct manifest_run {
     uint64_t bytes; /* of the file */
     uint32_t level;
     uint32_t run;     /* parts of one have the same */
+    int64_t added;    /* to the sequences in the file, for all that reads it */
     cask_slice begin; /* records before this key do not count; empty: all do */
     uint8_t *owned;   /* memory of `begin`; NULL: borrowed, or none */
 } manifest_run;
+
+/*
+ * A record of the log that could not be read when all up to it became a run:
+ * of keys that it may be of, nothing that is older counts. Its segment stays.
+ */
+typedef struct manifest_lost {
+    uint64_t segment_id;
+    uint64_t offset;
+    uint64_t sequence;    /* of it, or, if key_size is 0, at least that */
+    uint32_t key_size;    /* and 1; 0: not known */
+    uint32_t known_bytes; /* that the key begins with, zeros behind its end */
+    uint8_t known[MANIFEST_KNOWN];
+} manifest_lost;
 
 typedef struct manifest_state {
     manifest_header header;
@@ -47,8 +61,11 @@ typedef struct manifest_state {
     size_t run_count;
     size_t run_capacity;
     uint64_t highest_run; /* id that a run ever had */
-    uint64_t version;     /* of the tree: 1, 2, 3, ...; 0: there was none */
-    uint64_t flushed;     /* records up to this sequence are in runs */
+    manifest_lost *losts; /* in the order they were added; owned */
+    size_t lost_count;
+    size_t lost_capacity;
+    uint64_t version; /* of the tree: 1, 2, 3, ...; 0: there was none */
+    uint64_t flushed; /* records up to this sequence are in runs */
 } manifest_state;
 
 /*
@@ -116,6 +133,8 @@ typedef struct manifest_change {
     size_t add_count;
     const manifest_begin *begins;
     size_t begin_count;
+    const manifest_lost *losts; /* that come besides those that there are */
+    size_t lost_count;
     uint64_t version; /* the new one */
     uint64_t flushed;
 } manifest_change;

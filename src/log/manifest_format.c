@@ -99,6 +99,13 @@ static uint64_t two_words(uint32_t low, uint32_t high)
     return (uint64_t)high << 32 | low;
 }
 
+static void load_piece(const uint8_t *piece, size_t size, uint64_t *words)
+{
+    for (size_t i = 0; i < size / 8; i++) {
+        words[i] = load_u64(piece + 8 * i);
+    }
+}
+
 static edit_operands operands_of(const manifest_edit *edit)
 {
     edit_operands operands = {{0}};
@@ -134,11 +141,24 @@ static edit_operands operands_of(const manifest_edit *edit)
     case MANIFEST_RUN_BEGIN:
         word[0] = edit->begin.id;
         word[1] = two_words(edit->begin.size, edit->begin.offset);
-        word[2] = load_u64(edit->begin.piece);
-        word[3] = load_u64(edit->begin.piece + 8);
+        load_piece(edit->begin.piece, MANIFEST_PIECE, &word[2]);
         break;
     case MANIFEST_RUN_DROP:
         word[0] = edit->run_drop.id;
+        break;
+    case MANIFEST_RUN_ADDED:
+        word[0] = edit->run_added.id;
+        word[1] = (uint64_t)edit->run_added.sequence;
+        break;
+    case MANIFEST_LOST:
+        word[0] = edit->lost.segment_id;
+        word[1] = edit->lost.offset;
+        word[2] = edit->lost.sequence;
+        word[3] = two_words(edit->lost.known, edit->lost.key_size);
+        break;
+    case MANIFEST_LOST_KEY:
+        word[0] = two_words(edit->lost_key.size, edit->lost_key.offset);
+        load_piece(edit->lost_key.piece, MANIFEST_LOST_PIECE, &word[1]);
         break;
     case MANIFEST_RUNS:
         word[0] = edit->runs.flushed;
@@ -202,17 +222,17 @@ static cask_status check_crc(const edit_input *input, manifest_seed seed,
 /* Type and number. */
 static cask_status check_head(const edit_input *input, cask_error *err)
 {
-    if (input->type > MANIFEST_RUNS) {
+    if (input->type > MANIFEST_LOST_KEY) {
         return fail(err, CASK_UNSUPPORTED, 0,
                     "%s: offset %" PRIu64 ": type of edit is %" PRIu32
-                    ", this program knows 1 to 10; use a newer Caskade",
+                    ", this program knows 1 to 13; use a newer Caskade",
                     input->name, input->offset + EDIT_AT_TYPE, input->type);
     }
     /* One chance in 2^32 lets zeros through the checksum: never an edit. */
     if (input->type == 0) {
         return fail(err, CASK_CORRUPT, 0,
                     "%s: offset %" PRIu64 ": type of edit is 0, expected 1 "
-                    "to 10",
+                    "to 13",
                     input->name, input->offset + EDIT_AT_TYPE);
     }
     if (load_u64(input->bytes + EDIT_AT_NUMBER) == 0) {
@@ -238,6 +258,9 @@ static cask_status check_unused(const edit_input *input, cask_error *err)
         [MANIFEST_RUN_BEGIN] = {true, true, true, true},
         [MANIFEST_RUN_DROP] = {true, false, false, false},
         [MANIFEST_RUNS] = {true, true, true, true},
+        [MANIFEST_RUN_ADDED] = {true, true, false, false},
+        [MANIFEST_LOST] = {true, true, true, true},
+        [MANIFEST_LOST_KEY] = {true, true, true, true},
     };
 
     for (int i = 0; i < EDIT_OPERANDS; i++) {
@@ -388,6 +411,79 @@ static cask_status decode_runs(const edit_input *input, manifest_edit *edit,
     return CASK_OK;
 }
 
+static cask_status decode_run_added(const edit_input *input,
+                                    manifest_edit *edit, cask_error *err)
+{
+    const uint64_t *word = input->operands.word;
+    const uint64_t size = word[1] >> 63 != 0 ? 0 - word[1] : word[1];
+
+    if (size == 0 || size >= FORMAT_SEQUENCE_LIMIT) {
+        return bad_operand(input, 1, CASK_CORRUPT,
+                           "added sequence, expected another than 0 between "
+                           "-2^56 and 2^56",
+                           err);
+    }
+    edit->run_added.id = word[0];
+    edit->run_added.sequence =
+        word[1] >> 63 != 0 ? -(int64_t)size : (int64_t)size;
+    return CASK_OK;
+}
+
+static cask_status decode_lost(const edit_input *input, manifest_edit *edit,
+                               cask_error *err)
+{
+    const uint64_t *word = input->operands.word;
+    uint32_t known = (uint32_t)word[3];
+    uint32_t key_size = (uint32_t)(word[3] >> 32);
+
+    if (word[2] == 0 || word[2] >= FORMAT_SEQUENCE_LIMIT) {
+        return bad_operand(input, 2, CASK_CORRUPT,
+                           "sequence, expected 1 to 2^56 - 1", err);
+    }
+    if (known > MANIFEST_KNOWN || key_size > UINT16_MAX + 1U) {
+        return bad_operand(input, 3, CASK_CORRUPT,
+                           "size of a key << 32 and bytes known of it, "
+                           "expected at most 65536 and 56",
+                           err);
+    }
+    edit->lost.segment_id = word[0];
+    edit->lost.offset = word[1];
+    edit->lost.sequence = word[2];
+    edit->lost.known = known;
+    edit->lost.key_size = key_size;
+    return CASK_OK;
+}
+
+static cask_status decode_lost_key(const edit_input *input, manifest_edit *edit,
+                                   cask_error *err)
+{
+    const uint64_t *word = input->operands.word;
+    uint32_t size = (uint32_t)word[0];
+    uint32_t offset = (uint32_t)(word[0] >> 32);
+
+    if (size > MANIFEST_KNOWN || offset >= size ||
+        offset % MANIFEST_LOST_PIECE != 0) {
+        return bad_operand(input, 0, CASK_CORRUPT,
+                           "offset << 32 and bytes known of a key, expected at "
+                           "most 56 and an offset below, a multiple of 24",
+                           err);
+    }
+    edit->lost_key.size = size;
+    edit->lost_key.offset = offset;
+    for (size_t i = 0; i < MANIFEST_LOST_PIECE / 8; i++) {
+        store_u64(edit->lost_key.piece + 8 * i, word[1 + i]);
+    }
+    for (uint32_t i = size - offset; i < MANIFEST_LOST_PIECE; i++) {
+        if (edit->lost_key.piece[i] != 0) {
+            return bad_operand(input, 1 + (int)i / 8, CASK_UNSUPPORTED,
+                               "bytes behind what is known of a key (use a "
+                               "newer Caskade), expected 0 there",
+                               err);
+        }
+    }
+    return CASK_OK;
+}
+
 static cask_status decode_operands(const edit_input *input, manifest_edit *edit,
                                    cask_error *err)
 {
@@ -412,6 +508,12 @@ static cask_status decode_operands(const edit_input *input, manifest_edit *edit,
         return CASK_OK;
     case MANIFEST_RUNS:
         return decode_runs(input, edit, err);
+    case MANIFEST_RUN_ADDED:
+        return decode_run_added(input, edit, err);
+    case MANIFEST_LOST:
+        return decode_lost(input, edit, err);
+    case MANIFEST_LOST_KEY:
+        return decode_lost_key(input, edit, err);
     }
     return CASK_OK;
 }

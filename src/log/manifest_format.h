@@ -16,6 +16,8 @@ enum {
     MANIFEST_HEADER_SIZE = 64, /* bytes, at offset 0 */
     MANIFEST_EDIT_SIZE = 48,   /* bytes, from MANIFEST_HEADER_SIZE on */
     MANIFEST_PIECE = 16,       /* bytes of a key in one edit */
+    MANIFEST_LOST_PIECE = 24,  /* the same of a lost record's */
+    MANIFEST_KNOWN = 56,       /* bytes known of that, at most */
     MANIFEST_LEVELS = 64       /* runs have lower levels */
 };
 
@@ -23,8 +25,8 @@ typedef struct manifest_header {
     cask_engine engine;
     uint8_t uuid[FORMAT_UUID_SIZE]; /* of the store */
     uint64_t nonce;                 /* random; seeds the edits' checksums */
-    /* Records of segments that have left the store, in bytes: of the log, and
-     * of outputs of merges. */
+    /* Of what has left the store, in bytes: records of segments of the log;
+     * records of outputs of merges, and whole files of runs. */
     uint64_t past_log_bytes;
     uint64_t past_merge_bytes;
     /* Edits that it was made with: they are durable, so none can be torn. */
@@ -43,11 +45,17 @@ typedef enum manifest_edit_type {
 
     /* Of a tree's runs. They take effect with the version that follows them,
      * all or none. */
-    MANIFEST_RUN = 7,       /* the run is part of the tree */
-    MANIFEST_RUN_BEGIN = 8, /* a piece of a key: what the run has before it
-                               does not count any more */
-    MANIFEST_RUN_DROP = 9,  /* the run is no longer part of the tree */
-    MANIFEST_RUNS = 10      /* the edits before it are a new version of it */
+    MANIFEST_RUN = 7,        /* the run is part of the tree */
+    MANIFEST_RUN_BEGIN = 8,  /* a piece of a key: what the run has before it
+                                does not count any more */
+    MANIFEST_RUN_DROP = 9,   /* the run is no longer part of the tree */
+    MANIFEST_RUNS = 10,      /* the edits before it are a new version of it */
+    MANIFEST_RUN_ADDED = 11, /* the run was built elsewhere: what is added to
+                                its sequences; of a version, as those above */
+    MANIFEST_LOST = 12,    /* a record of the log could not be read when all up
+                              to it became a run; likewise of a version */
+    MANIFEST_LOST_KEY = 13 /* a piece of what is known of its key; they follow
+                              it */
 } manifest_edit_type;
 
 typedef struct manifest_edit {
@@ -88,6 +96,24 @@ typedef struct manifest_edit {
         struct {
             uint64_t id;
         } run_drop;
+        struct {
+            uint64_t id;
+            int64_t sequence; /* that is added; not 0 */
+        } run_added;
+        struct {
+            uint64_t segment_id;
+            uint64_t offset;   /* of the record */
+            uint64_t sequence; /* it has, or an older one */
+            uint32_t known;    /* bytes of the key's beginning, zeros behind its
+                                  end; up to MANIFEST_KNOWN */
+            uint32_t key_size; /* and 1, and then the sequence is exact; 0: not
+                                  known */
+        } lost;
+        struct {
+            uint32_t size;                      /* of what is known */
+            uint32_t offset;                    /* of the piece in it */
+            uint8_t piece[MANIFEST_LOST_PIECE]; /* behind its end: zeros */
+        } lost_key;
         struct {
             uint64_t flushed; /* records up to this sequence are in runs */
             uint64_t version; /* 1, 2, 3, ... */

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "base/buffer.h"
 #include "base/crc32c.h"
 #include "log/manifest.h"
@@ -105,6 +106,9 @@ static cask_status apply_edit(manifest_state *manifest,
     case MANIFEST_RUN:
     case MANIFEST_RUN_BEGIN:
     case MANIFEST_RUN_DROP:
+    case MANIFEST_RUN_ADDED:
+    case MANIFEST_LOST:
+    case MANIFEST_LOST_KEY:
     case MANIFEST_RUNS:
         return CASK_OK; /* take_edit() has them */
     }
@@ -135,16 +139,13 @@ typedef struct pending {
 static cask_status pending_add(pending *p, const manifest_edit *edit,
                                const uint8_t *bytes, cask_error *err)
 {
-    if (p->count == p->capacity) {
-        size_t capacity = p->capacity == 0 ? 16 : p->capacity * 2;
-        void *grown = realloc(p->edits, capacity * sizeof(*p->edits));
+    manifest_edit *edits =
+        array_grow(p->edits, p->count, &p->capacity, sizeof(*edits), err);
 
-        if (grown == NULL) {
-            return fail_memory(err, capacity * sizeof(*p->edits));
-        }
-        p->edits = grown;
-        p->capacity = capacity;
+    if (edits == NULL) {
+        return CASK_NO_MEMORY;
     }
+    p->edits = edits;
     p->edits[p->count++] = *edit;
     p->crc = crc32c(p->crc, bytes, MANIFEST_EDIT_SIZE);
     return CASK_OK;
@@ -153,7 +154,8 @@ static cask_status pending_add(pending *p, const manifest_edit *edit,
 static bool is_of_run(manifest_edit_type type)
 {
     return type == MANIFEST_RUN || type == MANIFEST_RUN_BEGIN ||
-           type == MANIFEST_RUN_DROP;
+           type == MANIFEST_RUN_DROP || type == MANIFEST_RUN_ADDED ||
+           type == MANIFEST_LOST || type == MANIFEST_LOST_KEY;
 }
 
 /* Whether they are all that the version consists of, and nothing else. */

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "base/crc32c.h"
 #include "base/key_order.h"
 #include "log/manifest_edits.h"
@@ -19,6 +20,7 @@ void manifest_free_runs(manifest_state *manifest)
         free(manifest->runs[i].owned);
     }
     free(manifest->runs);
+    free(manifest->losts);
 }
 
 manifest_run *manifest_find_run(const manifest_state *manifest, uint64_t id)
@@ -38,6 +40,7 @@ static cask_status add_run(manifest_state *manifest, const manifest_edit *edit,
                            cask_error *err)
 {
     const uint64_t id = edit->run.id;
+    manifest_run *runs;
 
     if (manifest_find_run(manifest, id) != NULL) {
         return fail(err, CASK_CORRUPT, 0,
@@ -45,18 +48,12 @@ static cask_status add_run(manifest_state *manifest, const manifest_edit *edit,
                                   ", which is in it",
                     edit->number, id);
     }
-    if (manifest->run_count == manifest->run_capacity) {
-        size_t capacity =
-            manifest->run_capacity == 0 ? 16 : manifest->run_capacity * 2;
-        void *grown =
-            realloc(manifest->runs, capacity * sizeof(*manifest->runs));
-
-        if (grown == NULL) {
-            return fail_memory(err, capacity * sizeof(*manifest->runs));
-        }
-        manifest->runs = grown;
-        manifest->run_capacity = capacity;
+    runs = array_grow(manifest->runs, manifest->run_count,
+                      &manifest->run_capacity, sizeof(*runs), err);
+    if (runs == NULL) {
+        return CASK_NO_MEMORY;
     }
+    manifest->runs = runs;
     manifest->runs[manifest->run_count++] =
         (manifest_run){.id = id,
                        .nonce = edit->run.nonce,
@@ -90,6 +87,7 @@ static cask_status drop_run(manifest_state *manifest, const manifest_edit *edit,
     if (run == NULL) {
         return fail_unknown(edit, edit->run_drop.id, err);
     }
+    manifest->header.past_merge_bytes += run->bytes;
     free(run->owned);
     behind = (size_t)(manifest->runs + manifest->run_count - (run + 1));
     memmove(run, run + 1, behind * sizeof(*run));
@@ -164,6 +162,81 @@ static cask_status begin_run(manifest_state *manifest,
     return CASK_OK;
 }
 
+static cask_status add_to_run(manifest_state *manifest,
+                              const manifest_edit *edit, cask_error *err)
+{
+    manifest_run *run = manifest_find_run(manifest, edit->run_added.id);
+
+    if (run == NULL) {
+        return fail_unknown(edit, edit->run_added.id, err);
+    }
+    if (run->added != 0) {
+        return fail(err, CASK_CORRUPT, 0,
+                    MANIFEST_NAME ": edit %" PRIu64 " adds to sequences of run "
+                                  "%016" PRIx64 ", to which %" PRId64
+                                  " is added",
+                    edit->number, run->id, run->added);
+    }
+    run->added = edit->run_added.sequence;
+    return CASK_OK;
+}
+
+static cask_status grow_losts(manifest_state *manifest, cask_error *err)
+{
+    size_t capacity =
+        manifest->lost_capacity == 0 ? 16 : manifest->lost_capacity * 2;
+    void *grown;
+
+    if (manifest->lost_count < manifest->lost_capacity) {
+        return CASK_OK;
+    }
+    grown = realloc(manifest->losts, capacity * sizeof(*manifest->losts));
+    if (grown == NULL) {
+        return fail_memory(err, capacity * sizeof(*manifest->losts));
+    }
+    manifest->losts = grown;
+    manifest->lost_capacity = capacity;
+    return CASK_OK;
+}
+
+/* With the pieces of its key behind it; *ret_taken: all these. */
+static cask_status add_lost(manifest_state *manifest,
+                            const manifest_edit *edits, size_t count,
+                            size_t *ret_taken, cask_error *err)
+{
+    manifest_lost lost = {.segment_id = edits->lost.segment_id,
+                          .offset = edits->lost.offset,
+                          .sequence = edits->lost.sequence,
+                          .key_size = edits->lost.key_size,
+                          .known_bytes = edits->lost.known};
+    size_t taken = 1;
+    cask_status status;
+
+    for (uint32_t at = 0; at < lost.known_bytes; at += MANIFEST_LOST_PIECE) {
+        const manifest_edit *piece = &edits[taken];
+        uint32_t left = lost.known_bytes - at;
+
+        if (taken == count || piece->type != MANIFEST_LOST_KEY ||
+            piece->lost_key.size != lost.known_bytes ||
+            piece->lost_key.offset != at) {
+            return fail(err, CASK_CORRUPT, 0,
+                        MANIFEST_NAME ": edit %" PRIu64 " tells of a lost "
+                                      "record, the pieces of whose key do not "
+                                      "follow",
+                        edits->number);
+        }
+        memcpy(lost.known + at, piece->lost_key.piece,
+               left < MANIFEST_LOST_PIECE ? left : MANIFEST_LOST_PIECE);
+        taken++;
+    }
+    status = grow_losts(manifest, err);
+    if (status == CASK_OK) {
+        manifest->losts[manifest->lost_count++] = lost;
+        *ret_taken = taken;
+    }
+    return status;
+}
+
 static cask_status apply_one(manifest_state *manifest,
                              const manifest_edit *edits, size_t count,
                              size_t *ret_taken, cask_error *err)
@@ -175,7 +248,31 @@ static cask_status apply_one(manifest_state *manifest,
     if (edits->type == MANIFEST_RUN_DROP) {
         return drop_run(manifest, edits, err);
     }
+    if (edits->type == MANIFEST_RUN_ADDED) {
+        return add_to_run(manifest, edits, err);
+    }
+    if (edits->type == MANIFEST_LOST) {
+        return add_lost(manifest, edits, count, ret_taken, err);
+    }
+    if (edits->type == MANIFEST_LOST_KEY) {
+        return fail(err, CASK_CORRUPT, 0,
+                    MANIFEST_NAME ": edit %" PRIu64 " is a piece of a key "
+                                  "without the lost record",
+                    edits->number);
+    }
     return begin_run(manifest, edits, count, ret_taken, err);
+}
+
+/* Whether a run that is added was dropped by the same change: it has another
+ * place, and was not written again. Drops come first. */
+static bool comes_again(const manifest_edit *edits, const manifest_edit *add)
+{
+    for (const manifest_edit *at = edits; at->type == MANIFEST_RUN_DROP; at++) {
+        if (at->run_drop.id == add->run.id) {
+            return true;
+        }
+    }
+    return false;
 }
 
 cask_status manifest_apply_runs(manifest_state *manifest,
@@ -197,6 +294,9 @@ cask_status manifest_apply_runs(manifest_state *manifest,
 
         if (status != CASK_OK) {
             return status;
+        }
+        if (edits[i].type == MANIFEST_RUN && comes_again(edits, &edits[i])) {
+            manifest->header.past_merge_bytes -= edits[i].run.bytes;
         }
     }
     manifest->version = runs->runs.version;
@@ -262,7 +362,39 @@ static cask_status put_run(encoding *e, const manifest_run *run,
     edit.run.level = run->level;
     edit.run.run = run->run;
     status = put(e, edit, err);
+    if (status == CASK_OK && run->added != 0) {
+        edit = (manifest_edit){.type = MANIFEST_RUN_ADDED};
+        edit.run_added.id = run->id;
+        edit.run_added.sequence = run->added;
+        status = put(e, edit, err);
+    }
     return status == CASK_OK ? put_begin(e, run->id, run->begin, err) : status;
+}
+
+static cask_status put_lost(encoding *e, const manifest_lost *lost,
+                            cask_error *err)
+{
+    manifest_edit edit = {.type = MANIFEST_LOST};
+    cask_status status;
+
+    edit.lost.segment_id = lost->segment_id;
+    edit.lost.offset = lost->offset;
+    edit.lost.sequence = lost->sequence;
+    edit.lost.known = lost->known_bytes;
+    edit.lost.key_size = lost->key_size;
+    status = put(e, edit, err);
+    for (uint32_t at = 0; at < lost->known_bytes && status == CASK_OK;
+         at += MANIFEST_LOST_PIECE) {
+        uint32_t left = lost->known_bytes - at;
+
+        edit = (manifest_edit){.type = MANIFEST_LOST_KEY};
+        edit.lost_key.size = lost->known_bytes;
+        edit.lost_key.offset = at;
+        memcpy(edit.lost_key.piece, lost->known + at,
+               left < MANIFEST_LOST_PIECE ? left : MANIFEST_LOST_PIECE);
+        status = put(e, edit, err);
+    }
+    return status;
 }
 
 cask_status manifest_encode_change(const manifest_change *change,
@@ -285,6 +417,9 @@ cask_status manifest_encode_change(const manifest_change *change,
     for (size_t i = 0; i < change->begin_count && status == CASK_OK; i++) {
         status =
             put_begin(&e, change->begins[i].id, change->begins[i].key, err);
+    }
+    for (size_t i = 0; i < change->lost_count && status == CASK_OK; i++) {
+        status = put_lost(&e, &change->losts[i], err);
     }
     if (status == CASK_OK) {
         last.runs.flushed = change->flushed;

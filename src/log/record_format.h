@@ -29,7 +29,8 @@ enum {
     RECORD_PUT = 1,
     RECORD_DELETE = 2,
     RECORD_MARK = 3, /* no key; value = durable offset in this segment */
-    RECORD_RANGE_DELETE = 4, /* in runs only; value = end of the range */
+    RECORD_RANGE_DELETE = 4, /* of trees, and in runs; value = end of the range,
+                                empty: there is none */
     RECORD_POINTER = 5,      /* in runs only; value = where the value is */
     RECORD_KIND_MASK = 0x0f
 };
@@ -61,6 +62,17 @@ typedef struct record_header {
 static inline uint8_t record_kind(const record_header *header)
 {
     return header->type & RECORD_KIND_MASK;
+}
+
+/* Whether the log of any engine may have a record of this kind, with these
+ * flags. */
+static inline bool record_is_common(const record_header *header)
+{
+    uint8_t kind = record_kind(header);
+    uint8_t flags = header->type & RECORD_FLAG_MASK;
+
+    return kind >= RECORD_PUT && kind <= RECORD_MARK &&
+           (flags & ~(RECORD_EXPIRES | RECORD_MEMBER)) == 0;
 }
 
 /* Bytes between the header and the key. */

@@ -5,6 +5,7 @@
 #include "log/scan.h"
 
 #include "base/crc32c.h"
+#include "base/key_order.h"
 #include "log/segment_format.h"
 
 /* Below so many bytes a search goes from record to record. */
@@ -127,13 +128,22 @@ static bool batch_is_whole(segment_scan *scan, const scan_item *item)
     return true;
 }
 
-static bool is_known(const record_header *header)
+/* The deletion of a range, as the log has it: without expiry, not empty. */
+static bool is_range(const scan_item *item)
 {
-    uint8_t kind = record_kind(header);
-    uint8_t flags = header->type & RECORD_FLAG_MASK;
+    const record_header *header = &item->header;
+    cask_slice from = {item->key, header->key_size};
+    cask_slice to = {item->value, header->value_size};
 
-    return kind >= RECORD_PUT && kind <= RECORD_MARK &&
-           (flags & ~(RECORD_EXPIRES | RECORD_MEMBER)) == 0;
+    return (header->type & (uint8_t)~RECORD_MEMBER) == RECORD_RANGE_DELETE &&
+           to.size <= CASK_KEY_MAX_BYTES &&
+           key_compare(from, key_end_of(to)) < 0;
+}
+
+static bool is_known(const segment_scan *scan, const scan_item *item)
+{
+    return record_is_common(&item->header) ||
+           (scan->knows_ranges && is_range(item));
 }
 
 scan_result scan_next(segment_scan *scan, scan_item *ret_item)
@@ -154,7 +164,7 @@ scan_result scan_next(segment_scan *scan, scan_item *ret_item)
         ret_item->header.sequence <= scan->last_sequence) {
         return SCAN_END; /* bytes of an earlier life of this place */
     }
-    if (!is_known(&ret_item->header)) {
+    if (!is_known(scan, ret_item)) {
         scan->offset = offset + ret_item->size;
         return SCAN_UNSUPPORTED;
     }
@@ -223,6 +233,7 @@ uint64_t scan_end_before(const uint8_t *data, uint64_t size, uint64_t nonce,
 
     scan_begin(&scan, data, size, nonce, SEGMENT_HEADER_SIZE);
     scan.trusted_end = size;
+    scan.knows_ranges = true; /* whose ever they are */
     while ((result = scan_next(&scan, &item)) != SCAN_END) {
         if (result == SCAN_RECORD && item.header.sequence < sequence) {
             end = item.offset + item.size;
@@ -249,6 +260,7 @@ uint64_t scan_lost_bytes(const uint8_t *data, uint64_t size, uint64_t nonce,
     }
     scan_begin(&scan, data, size, nonce, end);
     scan.trusted_end = size;
+    scan.knows_ranges = true; /* whose ever they are */
     while ((result = scan_next(&scan, &item)) != SCAN_END) {
         if (result == SCAN_RECORD && item.header.sequence > last_sequence) {
             return used_end(data, size) - end;
@@ -265,6 +277,7 @@ uint64_t scan_first_sequence(const uint8_t *data, uint64_t size, uint64_t nonce)
 
     scan_begin(&scan, data, size, nonce, SEGMENT_HEADER_SIZE);
     scan.trusted_end = size;
+    scan.knows_ranges = true; /* whose ever they are */
     do {
         result = scan_next(&scan, &item);
     } while (result == SCAN_DAMAGE);

@@ -44,6 +44,9 @@ typedef struct segment_scan {
     uint64_t last_sequence; /* of the records so far */
     uint64_t batch_end;     /* records below it belong to a whole batch */
     scan_proof proof;       /* {0}: none; may be set after scan_begin() */
+    bool knows_ranges;      /* the log may delete ranges: a tree's; may be set
+                               after scan_begin(). Else they are a kind that is
+                               not known */
 } segment_scan;
 
 typedef enum scan_result {

@@ -41,6 +41,14 @@ cask_status file_open(os_file *dir, const char *name, uint32_t flags,
     return CASK_OK;
 }
 
+bool file_is_regular(os_file *dir, const char *name)
+{
+    os_stat stat;
+
+    return dir->os->ops->stat_name(dir, name, &stat) == 0 &&
+           stat.kind == OS_REGULAR;
+}
+
 enum { ASIDE_NAME_SIZE = 64 };
 
 static void aside_of(const char *name, char aside[ASIDE_NAME_SIZE])
@@ -63,7 +71,8 @@ cask_status file_prepare(os_file *dir, const char *name, const void *data,
     os_errno =
         ops->open(dir, aside, OS_WRITE | OS_CREATE | OS_EXCL, mode, &file);
     if (os_errno != 0) {
-        return fail_os(err, os_errno, "cannot create %s", aside);
+        return fail_new_file(err, os_errno, aside,
+                             "move what is in its place away");
     }
     os_errno = ops->write_at(file, &span, 1, 0);
     if (os_errno == 0) {
@@ -124,7 +133,10 @@ cask_status segment_create(os_file *dir, const segment_header *header,
     os_errno = ops->open(dir, name, OS_READ | OS_WRITE | OS_CREATE | OS_EXCL,
                          mode, &file);
     if (os_errno != 0) {
-        return fail_os(err, os_errno, "cannot create %s", name);
+        return fail_new_file(
+            err, os_errno, name,
+            "it was not there before: nothing else may write to "
+            "this directory");
     }
     step = "allocate";
     os_errno = ops->allocate(file, 0, capacity);

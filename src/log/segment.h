@@ -46,6 +46,9 @@ cask_status file_fail_open(cask_error *err, int os_errno, const char *directory,
 cask_status file_open(os_file *dir, const char *name, uint32_t flags,
                       os_file **ret_file, os_stat *ret_stat, cask_error *err);
 
+/* Whether there is such a file, and no link, fifo or directory. */
+bool file_is_regular(os_file *dir, const char *name);
+
 /* Write `data` to "<name>.new" and sync it; it is removed if that fails. */
 cask_status file_prepare(os_file *dir, const char *name, const void *data,
                          size_t size, uint32_t mode, cask_error *err);

@@ -34,6 +34,8 @@ enum { NAME_DIGITS = 16 };
 static const char segment_suffix[] = ".log";
 static const char hint_suffix[] = ".hint";
 static const char run_suffix[] = ".run";
+static const char hint_aside_suffix[] = ".hint.new";
+static const char run_aside_suffix[] = ".run.new";
 
 _Static_assert(SEGMENT_AT_CRC + FORMAT_CRC_SIZE == SEGMENT_HEADER_SIZE,
                "the checksum is the end of the header");
@@ -225,4 +227,14 @@ bool hint_name_parse(const char *name, uint64_t *ret_id)
 bool run_name_parse(const char *name, uint64_t *ret_id)
 {
     return name_parse(name, run_suffix, ret_id);
+}
+
+bool hint_aside_name_parse(const char *name, uint64_t *ret_id)
+{
+    return name_parse(name, hint_aside_suffix, ret_id);
+}
+
+bool run_aside_name_parse(const char *name, uint64_t *ret_id)
+{
+    return name_parse(name, run_aside_suffix, ret_id);
 }

@@ -107,4 +107,8 @@ bool segment_name_parse(const char *name, uint64_t *ret_id);
 bool hint_name_parse(const char *name, uint64_t *ret_id);
 bool run_name_parse(const char *name, uint64_t *ret_id);
 
+/* The same of what is written aside, before it is renamed: "<name>.new". */
+bool hint_aside_name_parse(const char *name, uint64_t *ret_id);
+bool run_aside_name_parse(const char *name, uint64_t *ret_id);
+
 #endif

@@ -11,7 +11,7 @@ enum { PERCENT = 100 };
 
 /* ---- Facts -------------------------------------------------------------- */
 
-static void count_levels(compaction_work *w)
+void compaction_count_levels(compaction_work *w)
 {
     for (uint32_t l = 0; l < COMPACTION_LEVELS; l++) {
         w->levels[l] = (compaction_level){0};
@@ -235,7 +235,7 @@ void compaction_choose(const compaction_settings *settings,
         ret_plan->score = moment->full_memtables;
         return;
     }
-    count_levels(&w);
+    compaction_count_levels(&w);
     switch (settings->strategy) {
     case COMPACTION_LAZY:
         is_due = compaction_lazy(&w);

@@ -151,6 +151,22 @@ void compaction_choose_all(const compaction_settings *settings,
                            const compaction_part *parts, size_t count,
                            uint32_t *choices, compaction_plan *ret_plan);
 
+/*
+ * One step of making all runs one of the last level: of keys from `from` on as
+ * many as some parts of the last level have, or of the run with most parts.
+ * Like a sweep: runs that one has begun are completed, those that are newer
+ * stay above. So whoever is stopped loses a step, and a step takes as much room
+ * as it has. Of more than one run in the last level all is taken at once.
+ *
+ *   from  a number of a key, at which the step before has ended; 0: all is
+ *         taken, also what is in the last level alone. UINT64_MAX: from the
+ *         first key that a run above it has, if there is one
+ */
+void compaction_choose_step(const compaction_settings *settings,
+                            const compaction_part *parts, size_t count,
+                            uint64_t from, uint32_t *choices,
+                            compaction_plan *ret_plan);
+
 /* Text for messages. Never NULL. */
 const char *compaction_reason_text(compaction_reason reason);
 const char *compaction_strategy_name(compaction_strategy strategy);

@@ -27,6 +27,9 @@ typedef struct compaction_work {
     compaction_level levels[COMPACTION_LEVELS];
 } compaction_work;
 
+/* What the levels have. */
+void compaction_count_levels(compaction_work *w);
+
 /* One for each strategy; true: there is a plan. */
 bool compaction_lazy(compaction_work *w);
 bool compaction_leveled(compaction_work *w);

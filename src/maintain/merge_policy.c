@@ -337,6 +337,17 @@ static void choose(merge_policy *p)
     decide(p);
 }
 
+/* Whether anything is due for the sake of space, chosen or not. */
+static bool is_any_due(const merge_policy *p)
+{
+    for (size_t i = 0; i < p->count; i++) {
+        if ((still_due(p, &p->choices[i]) & ~MERGE_FILLERS) != 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* Nothing is due. If something would be, were nobody writing, that is why. */
 static void look_ahead(const merge_policy *written)
 {
@@ -376,7 +387,7 @@ void merge_policy_choose(const merge_settings *settings,
     assert(settings->segment_bytes > 0);
     assert(settings->segment_bytes <= settings->segment_max_bytes);
     choose(&p);
-    if (ret_plan->count == 0 && ret_plan->left == 0 && !ret_plan->seal_active &&
+    if (ret_plan->count == 0 && !ret_plan->seal_active && !is_any_due(&p) &&
         moment->all_below_id == 0 && !merge_is_at_rest(&p)) {
         look_ahead(&p);
     }

@@ -62,6 +62,12 @@ static const setting table[] = {
         "merges slow down while syncs of writers take longer; 0: they do not"),
     ROW(compaction, STRATEGY, COMPACTION_LAZY, 0, COMPACTION_TIERED,
         "how runs of the tree engine are merged: lazy, leveled or tiered"),
+    ROW(memtable_bytes, BYTES, SETTINGS_MEMTABLE_BYTES, 64 * KIB, 256 * MIB,
+        "of the log, after which the tree engine writes what is new as a run; "
+        "up to four times that is in no run; 0: the default"),
+    ROW(filter_prefix_bytes, COUNT, 0, 1, CASK_KEY_MAX_BYTES,
+        "runs of the tree engine get a filter of so many first bytes of keys, "
+        "by which walks over a prefix leave runs out; 0: none"),
 };
 
 enum { COUNT = sizeof(table) / sizeof(table[0]) };

@@ -33,8 +33,13 @@ typedef struct store_settings {
                                       processes; 0: no limit */
     uint64_t merge_sync_target_ms; /* 0: syncs do not slow merges down */
     merge_window merge_window;
-    uint64_t compaction; /* compaction_strategy */
+    uint64_t compaction;          /* compaction_strategy */
+    uint64_t memtable_bytes;      /* of the log; 0: the default */
+    uint64_t filter_prefix_bytes; /* of keys; 0: runs get no such filter */
 } store_settings;
+
+/* The default of memtable_bytes. */
+#define SETTINGS_MEMTABLE_BYTES (UINT64_C(64) << 20)
 
 typedef enum setting_kind {
     SETTING_BYTES,

@@ -152,7 +152,7 @@ void posix_prefault(os *self, void *memory, size_t size)
 void posix_unfault(os *self, void *memory, size_t size)
 {
     (void)self;
-    (void)madvise(memory, size, MADV_DONTNEED);
+    advise(memory, size, MADV_DONTNEED);
 }
 
 void posix_blank(os *self, void *memory, size_t size)

@@ -28,7 +28,7 @@
 #include "region/tree_layout.h"
 
 enum {
-    REGION_LAYOUT_VERSION = 5,
+    REGION_LAYOUT_VERSION = 6,
     REGION_LINE = 64,         /* bytes: one cache line, one heap unit */
     REGION_PROCESSES = 512,   /* handles open at once */
     REGION_SEGMENTS = 65536,  /* rows of the segment table */
@@ -136,6 +136,9 @@ typedef struct region_heap {
     uint64_t free[REGION_HEAP_CLASSES]; /* first free block of each class */
 } region_heap;
 
+/* A sync failed; or the index cannot take a record that the log has. */
+enum { POISONED_BY_SYNC = 1, POISONED_BY_INDEX = 2 };
+
 typedef struct region_header {
     /* Constant once the state has left CREATING. */
     alignas(REGION_LINE) uint8_t magic[8];
@@ -155,7 +158,7 @@ typedef struct region_header {
     /* What readers look at on every call. */
     alignas(REGION_LINE) _Atomic uint64_t keydir_root;
     _Atomic uint32_t state;    /* region_state */
-    _Atomic uint32_t poisoned; /* a sync failed: nobody writes any more */
+    _Atomic uint32_t poisoned; /* 0, or why nobody writes any more */
     _Atomic uint64_t key_count;
     _Atomic uint64_t removed;   /* segments taken away: maps of them may go */
     _Atomic uint64_t memtables; /* line of theirs; 0: the engine has none */

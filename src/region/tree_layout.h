@@ -9,12 +9,16 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "region/merge_layout.h"
+
 enum { REGION_TABLES = 4 /* memtables */ };
 
 /* Records that a memtable holds. Written under the write lock. */
 typedef struct region_table {
     _Atomic uint64_t first_sequence; /* 0: it is not in use */
     _Atomic uint64_t last_sequence;  /* 0: it may take more */
+    _Atomic uint64_t log_bytes;      /* that it took, about; counts if it takes
+                                        nothing more */
 } region_table;
 
 typedef struct region_tree {
@@ -28,7 +32,9 @@ typedef struct region_tree {
     /* 0: there may be files of runs that MANIFEST does not name, or a version
      * in MANIFEST that was not published; by the holder of the merge lock. */
     _Atomic uint32_t settled;
-    uint32_t unused;
+    /* 1: nobody writes, for runs are being taken in. Changed by the holder of
+     * merge and write lock, and opened by whoever has the merge lock next. */
+    _Atomic uint32_t closed;
     region_table table[REGION_TABLES];
 
     /* Write lock. */
@@ -38,7 +44,31 @@ typedef struct region_tree {
     uint64_t moved_sequence;
     _Atomic uint64_t taken_bytes; /* of the log, that the newest memtable took;
                                      about */
-    uint64_t unused_words[5];
+
+    /* Bytes of all runs that were ever part of the tree; stored with
+     * `version`. */
+    _Atomic uint64_t run_bytes;
+
+    /* Records of runs that are being taken in have the sequences from this one
+     * on, and nobody sees them before `version` is `ingest_version`; 0: there
+     * are none. Write lock. */
+    _Atomic uint64_t ingest_first;
+    _Atomic uint64_t ingest_version;
+
+    uint64_t memtable_bytes; /* the option of who made the region; 0: as the
+                                setting says. Constant once created */
+    _Atomic uint32_t merge_holder; /* process slot + 1 of the last that had the
+                                      merge lock */
+
+    /* Statistics, since the region was made. Merge lock. */
+    alignas(64) _Atomic uint64_t flushes;
+    _Atomic uint64_t flush_bytes_read; /* of the log */
+    _Atomic uint64_t flush_bytes_written;
+    _Atomic uint64_t flush_ms;
+    _Atomic uint64_t compact_ms;
+    _Atomic uint64_t flush_entries; /* flushes that ended, failed ones too */
+    region_merge_entry flush[REGION_MERGES]; /* of number n:
+                                                n % REGION_MERGES */
 } region_tree;
 
 /*

@@ -279,7 +279,7 @@ const char *run_record_problem(const record_header *header, const uint8_t *body)
         if (header->value_size > CASK_KEY_MAX_BYTES) {
             return "the end of a range is longer than a key can be";
         }
-        return key_compare(key, end) < 0
+        return key_compare(key, key_end_of(end)) < 0
                    ? NULL
                    : "a range does not end behind its start";
     default:

@@ -173,11 +173,14 @@ get_any(const cask_run *run, const run_wanted *wanted, cask_buffer *ret_value,
 {
     const uint64_t added = run->added_sequence;
     const cask_slice key = wanted->key;
-    uint64_t limit =
-        wanted->max_sequence != 0 ? wanted->max_sequence : RECORD_SEQUENCE_MAX;
+    uint64_t limit = wanted->max_sequence - 1 < RECORD_SEQUENCE_MAX
+                         ? wanted->max_sequence
+                         : RECORD_SEQUENCE_MAX;
+    int64_t limit_in_file = (int64_t)(limit - added);
     run_record record;
     cask_status status = find_version(
-        run, wanted, limit > added ? limit - added : 0, &record, err);
+        run, wanted, limit_in_file > 0 ? (uint64_t)limit_in_file : 0, &record,
+        err);
     const run_range *range = NULL;
 
     if (status != CASK_OK && status != CASK_NOT_FOUND) {

@@ -13,22 +13,31 @@ static const char *const section_names[RUN_SECTIONS] = {
     "index",  "filter", "filter of prefixes", "fences", "segments",
     "ranges", "bounds"};
 
+static cask_status check_section(const cask_run *run, int section,
+                                 cask_error *err)
+{
+    uint64_t offset = run->at[section];
+    uint32_t stored = run->footer.crc[section];
+    uint32_t computed =
+        crc32c(0, run->bytes + offset, (size_t)(run->at[section + 1] - offset));
+
+    return computed == stored
+               ? CASK_OK
+               : fail(err, CASK_CORRUPT, 0,
+                      "%s: offset %" PRIu64 ": crc32c of the %s is %08" PRIx32
+                      ", stored %08" PRIx32,
+                      run->name, offset, section_names[section], computed,
+                      stored);
+}
+
 static cask_status check_sections(const cask_run *run, cask_error *err)
 {
-    for (int i = 0; i < RUN_SECTIONS; i++) {
-        uint32_t stored = run->footer.crc[i];
-        uint32_t computed = crc32c(0, run->bytes + run->at[i],
-                                   (size_t)(run->at[i + 1] - run->at[i]));
+    cask_status status = CASK_OK;
 
-        if (computed != stored) {
-            return fail(err, CASK_CORRUPT, 0,
-                        "%s: offset %" PRIu64 ": crc32c of the %s is %08" PRIx32
-                        ", stored %08" PRIx32,
-                        run->name, run->at[i], section_names[i], computed,
-                        stored);
-        }
+    for (int i = 0; i < RUN_SECTIONS && status == CASK_OK; i++) {
+        status = check_section(run, i, err);
     }
-    return CASK_OK;
+    return status;
 }
 
 /* They rise, and lie among the records. */
@@ -83,6 +92,9 @@ static cask_status take_bounds(cask_run *run, cask_error *err)
     run->largest = (cask_slice){from, run->footer.largest_bytes};
     from += run->largest.size;
     run->end = (cask_slice){from, run->footer.end_bytes};
+    if (run->footer.ranges > 0) {
+        run->end = key_end_of(run->end);
+    }
     run->skip = run_shared(run->smallest, run->largest);
     if (key_compare(run->smallest, run->largest) > 0) {
         return fail(err, CASK_CORRUPT, 0,
@@ -118,8 +130,8 @@ static cask_status take_range(const cask_run *run, uint32_t index,
                     ", where the next range is not",
                     run->name, run->at[RUN_RANGES], index, offset);
     }
-    ranges[index] =
-        (run_range){entry.key, entry.value, entry.info.sequence, offset};
+    ranges[index] = (run_range){entry.key, key_end_of(entry.value),
+                                entry.info.sequence, offset};
     return CASK_OK;
 }
 
@@ -170,17 +182,26 @@ static cask_status check_expected(const cask_run *run,
 }
 
 /* What is told of its sequences stays in range. */
-static cask_status check_added(const cask_run *run, cask_error *err)
+static cask_status check_added(const cask_run *run, int64_t added,
+                               cask_error *err)
 {
-    uint64_t room = RECORD_SEQUENCE_MAX - run->footer.last_sequence;
+    /* Both are below 2^56, as is what is added. */
+    int64_t first = (int64_t)run->footer.first_sequence;
+    int64_t last = (int64_t)run->footer.last_sequence;
 
-    return run->added_sequence <= room
-               ? CASK_OK
-               : fail(err, CASK_INVALID, 0,
-                      "%s: sequences up to %" PRIu64 " and %" PRIu64
-                      " are more than 2^56; build it with smaller ones",
-                      run->name, run->footer.last_sequence,
-                      run->added_sequence);
+    if (added > (int64_t)RECORD_SEQUENCE_MAX - last) {
+        return fail(err, CASK_INVALID, 0,
+                    "%s: sequences up to %" PRId64 " and %" PRId64
+                    " are more than 2^56; build it with smaller ones",
+                    run->name, last, added);
+    }
+    if (run->footer.records > 0 && added < 1 - first) {
+        return fail(err, CASK_INVALID, 0,
+                    "%s: sequences from %" PRId64 " and %" PRId64
+                    " are less than 1",
+                    run->name, first, added);
+    }
+    return CASK_OK;
 }
 
 /* Header and footer, and that they belong together. */
@@ -219,8 +240,30 @@ static cask_status take_ends(cask_run *run, const run_open_options *options,
     run_layout(&run->footer, run->at);
     run->place_bits = run_place_bits(run->footer.length);
     run->is_usual = run->footer.keys > 0 && run->footer.ranges == 0;
-    run->added_sequence = options->added_sequence;
-    return check_added(run, err);
+    run->added_sequence = (uint64_t)options->added_sequence;
+    return check_added(run, options->added_sequence, err);
+}
+
+/* What is known of a damaged one. */
+static cask_status take_extent(cask_run *run, const segment_header *expected,
+                               cask_error *err)
+{
+    uint64_t offset = run->size - RUN_FOOTER_SIZE;
+    cask_status status = run_footer_decode(run->bytes + offset, run->name,
+                                           offset, &run->footer, err);
+
+    if (status == CASK_OK && run->footer.nonce != expected->nonce) {
+        status =
+            fail(err, CASK_CORRUPT, 0,
+                 "%s: offset %" PRIu64 ": nonce of the footer is %016" PRIx64
+                 ", expected %016" PRIx64,
+                 run->name, offset, run->footer.nonce, expected->nonce);
+    }
+    if (status == CASK_OK) {
+        run_layout(&run->footer, run->at);
+        status = check_section(run, RUN_BOUNDS, err);
+    }
+    return status == CASK_OK ? take_bounds(run, err) : status;
 }
 
 static cask_status take_file(cask_run *run, const run_open_options *options,
@@ -236,10 +279,14 @@ static cask_status take_file(cask_run *run, const run_open_options *options,
                     run->name, run->size,
                     SEGMENT_HEADER_SIZE + RUN_FOOTER_SIZE);
     }
-    status = take_ends(run, options, err);
-    if (status == CASK_OK) {
-        status = check_sections(run, err);
+    if (options->extent == RUN_BOUNDED) {
+        return take_extent(run, options->expected, err);
     }
+    status = take_ends(run, options, err);
+    if (status != CASK_OK || options->extent == RUN_ENDS) {
+        return status;
+    }
+    status = check_sections(run, err);
     if (status == CASK_OK) {
         status = check_fences(run, err);
     }

@@ -19,7 +19,7 @@
 /* A record that deletes a range, verified. */
 typedef struct run_range {
     cask_slice start; /* borrowed, like all slices here */
-    cask_slice end;   /* behind start */
+    cask_slice end;   /* behind start; key_end_of(): none */
     uint64_t sequence;
     uint64_t offset; /* of the record */
 } run_range;

@@ -31,13 +31,14 @@ struct cask_run {
     uint64_t size; /* of the file */
     char *name;    /* for messages */
     run_footer footer;
-    uint64_t added_sequence; /* to those of the file, for all that is told */
+    uint64_t added_sequence; /* to those of the file, for all that is told;
+                                modulo 2^64, for it may be less than 0 */
     uint64_t at[RUN_SECTIONS + 1]; /* of the sections and the footer */
     uint32_t place_bits;
     bool is_usual; /* it has records, and none deletes a range */
     cask_slice smallest;
     cask_slice largest;
-    cask_slice end;
+    cask_slice end;    /* the largest of a range; empty: there is none */
     size_t skip;       /* bytes in front of the heads of fences */
     run_ranges ranges; /* footer.ranges of them */
     uint64_t *tops;    /* heads of each RUN_TOP_FENCES-th fence */
@@ -52,22 +53,33 @@ cask_status run_open_bytes(const uint8_t *bytes, uint64_t size,
                            const char *name, cask_run **ret_run,
                            cask_error *err);
 
+/* How much of a file an open reads and verifies. */
+typedef enum run_extent {
+    RUN_WHOLE,  /* all but its records: it can be read */
+    RUN_ENDS,   /* header, footer, and that they belong together */
+    RUN_BOUNDED /* footer and bounds alone, of one that may be damaged else:
+                   smallest, largest and end are known. `expected` is given,
+                   with its nonce */
+} run_extent;
+
 /* How a store opens a run. Start with {0}: of no store. */
 typedef struct run_open_options {
+    run_extent extent; /* else than as a whole it is for nothing but footer and
+                          bounds */
     /*
      * Of a run that was made elsewhere and taken in. Its records count as if
      * they had been put when it was taken in, in the order of their sequences:
-     * this, the store's last sequence at that time, is added to each, and
-     * limits are meant so, too. The file stays as it is.
+     * this is added to each, so that they follow the store's last sequence at
+     * that time, and limits are meant so, too. The file stays as it is.
      */
-    uint64_t added_sequence;
+    int64_t added_sequence;
     const segment_header *expected; /* uuid, id and nonce (0: any) that it must
                                        have; NULL: any. Borrowed for the call */
 } run_open_options;
 
 /*
  * Map and read the run `name`. As cask_run_open(); also CASK_INVALID if
- * sequences would become too large.
+ * sequences would become too large, or less than 1.
  *
  *   options  NULL: of no store
  */

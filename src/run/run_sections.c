@@ -74,7 +74,7 @@ static cask_status reserve(run_sections *s, const cask_run_entry *entry,
         status = buffer_reserve(&s->last, entry->key.size, err);
     }
     if (status == CASK_OK && entry->kind == CASK_RUN_DELETE_RANGE) {
-        status = buffer_reserve(&s->end, entry->value.size, err);
+        status = buffer_reserve(&s->end, key_end_of(entry->value).size, err);
     }
     return status;
 }
@@ -169,6 +169,7 @@ static void note_range(run_sections *s, uint32_t place, cask_slice end)
 {
     add(&s->ranges, &place, sizeof(place));
     s->footer.ranges++;
+    end = key_end_of(end);
     if (s->footer.ranges == 1 || key_compare(end, slice_of(&s->end)) > 0) {
         replace(&s->end, end);
     }
@@ -358,6 +359,9 @@ static void complete_footer(run_sections *s, uint64_t length, uint64_t nonce)
     footer->segments = (uint32_t)(s->segments.size / RUN_SEGMENT_SIZE);
     footer->smallest_bytes = (uint16_t)s->smallest.size;
     footer->largest_bytes = (uint16_t)s->last.size;
+    if (key_is_end(slice_of(&s->end))) {
+        s->end.size = 0;
+    }
     footer->end_bytes = (uint16_t)s->end.size;
 }
 

@@ -20,7 +20,7 @@ typedef struct run_sections {
     cask_buffer ranges;   /* rows of RUN_RANGES */
     cask_buffer smallest; /* the first key */
     cask_buffer last;     /* the last key */
-    cask_buffer end;      /* the largest end of a range */
+    cask_buffer end;      /* the largest end of a range; key_end_bytes: none */
     uint64_t last_sequence;
     bool last_is_counted;  /* among the keys: not only ranges so far */
     uint64_t fence_offset; /* of the last fence */

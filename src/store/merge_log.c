@@ -22,11 +22,12 @@ void merge_log_take_over(store_handle *store)
     atomic_store(&merger_of(store)->worker, store->process_slot + 1);
 }
 
-void merge_log_add(store_handle *store, const merge_record *record)
+static void add(store_handle *store, _Atomic uint64_t *entries,
+                region_merge_entry log[REGION_MERGES],
+                const merge_record *record)
 {
-    region_merger *merger = merger_of(store);
-    uint64_t number = atomic_fetch_add(&merger->entries, 1) + 1;
-    region_merge_entry *entry = &merger->entry[number % REGION_MERGES];
+    uint64_t number = atomic_fetch_add(entries, 1) + 1;
+    region_merge_entry *entry = &log[number % REGION_MERGES];
 
     atomic_store(&entry->number, 0);
     atomic_store(&entry->began_ms, record->began_ms);
@@ -42,6 +43,26 @@ void merge_log_add(store_handle *store, const merge_record *record)
     atomic_store(&entry->reason, (uint32_t)record->reason);
     atomic_store(&entry->result, (uint32_t)record->result);
     atomic_store(&entry->number, number);
+}
+
+void merge_log_add(store_handle *store, const merge_record *record)
+{
+    region_merger *merger = merger_of(store);
+
+    add(store, &merger->entries, merger->entry, record);
+}
+
+void merge_log_add_flush(store_handle *store, const merge_record *record)
+{
+    region_tree *tree = &store->region.header->tree;
+
+    if (record->result == CASK_OK) {
+        atomic_fetch_add(&tree->flushes, 1);
+        atomic_fetch_add(&tree->flush_bytes_read, record->bytes_read);
+        atomic_fetch_add(&tree->flush_bytes_written, record->bytes_written);
+        atomic_fetch_add(&tree->flush_ms, record->took_ms);
+    }
+    add(store, &tree->flush_entries, tree->flush, record);
 }
 
 /* False: it is being written, or is another by now. */
@@ -68,21 +89,37 @@ static bool read_entry(const region_merge_entry *entry, uint64_t number,
     return atomic_load(&entry->number) == number;
 }
 
-size_t merge_log_read(const store_handle *store,
-                      merge_record ret_records[REGION_MERGES])
+static size_t read_log(uint64_t number,
+                       const region_merge_entry log[REGION_MERGES],
+                       merge_record ret_records[REGION_MERGES])
 {
-    const region_merger *merger = merger_of(store);
-    uint64_t number = atomic_load(&merger->entries);
     uint64_t oldest = number > REGION_MERGES ? number - REGION_MERGES : 0;
     size_t count = 0;
 
     for (; number > oldest; number--) {
-        if (read_entry(&merger->entry[number % REGION_MERGES], number,
+        if (read_entry(&log[number % REGION_MERGES], number,
                        &ret_records[count])) {
             count++;
         }
     }
     return count;
+}
+
+size_t merge_log_read(const store_handle *store,
+                      merge_record ret_records[REGION_MERGES])
+{
+    const region_merger *merger = merger_of(store);
+
+    return read_log(atomic_load(&merger->entries), merger->entry, ret_records);
+}
+
+size_t merge_log_read_flushes(const store_handle *store,
+                              merge_record ret_records[REGION_MERGES])
+{
+    const region_tree *tree = &store->region.header->tree;
+
+    return read_log(atomic_load(&tree->flush_entries), tree->flush,
+                    ret_records);
 }
 
 uint32_t merge_log_worker(store_handle *store)

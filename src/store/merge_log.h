@@ -1,5 +1,6 @@
 /*
- * The last merges, which the region remembers for every process to see.
+ * The last merges, and flushes, which the region remembers for every process to
+ * see.
  */
 #ifndef CASKADE_MERGE_LOG_H
 #define CASKADE_MERGE_LOG_H
@@ -33,6 +34,12 @@ void merge_log_add(store_handle *store, const merge_record *record);
 /* The newest first; returns how many there are. Needs no lock. */
 size_t merge_log_read(const store_handle *store,
                       merge_record ret_records[REGION_MERGES]);
+
+/* The same of a tree's flushes, which are counted, too; merge lock held. Their
+ * `reason` says nothing. */
+void merge_log_add_flush(store_handle *store, const merge_record *record);
+size_t merge_log_read_flushes(const store_handle *store,
+                              merge_record ret_records[REGION_MERGES]);
 
 /* The process that merges, or merged last: its id; 0 if it is dead. */
 uint32_t merge_log_worker(store_handle *store);

@@ -68,10 +68,12 @@ typedef struct store_active {
     uint8_t *data;         /* writable mapping; NULL if by pwrite only */
     size_t size;           /* of the mapping */
     uint64_t sync_epoch;   /* of the region before `file` was opened */
-    uint64_t prefaulted;   /* bytes */
+    uint64_t prefaulted;   /* up to here pages are present */
+    uint64_t zeroed;       /* up to here zeros were written ahead */
+    uint64_t window;       /* bytes: how many pages are made present at once */
     uint64_t gathered;     /* bytes of batches since the last store_writeback */
     uint64_t behind;       /* up to here what maps wrote is to be */
-    uint64_t written_back; /* offset of the next; write lock for all three */
+    uint64_t written_back; /* offset of the next; write lock for all six */
 } store_active;
 
 /* What merge_window is to a merge of this handle; see store_window.c. */
@@ -202,6 +204,9 @@ void store_unlock(store_handle *store);
 
 /* Make the store read-only for every process, after a failed sync. */
 void store_poison(store_handle *store, int os_errno, const char *what);
+
+/* Why it is, for messages. */
+const char *store_poison_text(const store_handle *store);
 
 /* ---- Process slots, byte locks (store_process.c) ---- */
 

@@ -20,7 +20,11 @@ enum {
     PAGE_BYTES = 4096, /* a smaller one than the kernel's does no harm */
     /* How far ahead of the tail pages are made present; by the writer, under
      * the lock but in one system call for many records. */
-    PREFAULT_BYTES = STORE_PREFAULT_BYTES,
+    PREFAULT_BYTES = 1 << 20,
+    /* After a sync let go of them: at first few, since it takes write access
+     * from those that come back before it looks; then more each time. */
+    WINDOW_LEAST = STORE_LET_GO_BYTES,
+    WINDOW_GROWTH = 4, /* from 16 KiB to 1 MiB by powers of it */
     /* Batches from this size on are written by system calls, of so much each:
      * that takes half the time of making the pages present to copy to them. */
     GATHER_LEAST = 64 << 10,
@@ -74,6 +78,7 @@ static cask_status open_active(store_handle *store, uint32_t row_index,
         return fail_memory(err, sizeof(*active));
     }
     active->references = 1;
+    active->window = PREFAULT_BYTES;
     active->row = row_index;
     active->file_id = expected.id;
     active->nonce = expected.nonce;
@@ -180,45 +185,69 @@ int store_zero_active(store_handle *store, uint64_t offset, uint64_t size)
 }
 
 /*
- * Make pages ahead of the tail present: 1 MiB by one call costs less than by
- * 256 faults. Where nothing was written yet (a record goes to `start`), zeros
- * are written first: the file system readies all blocks at once then, rather
+ * Zeros are written ahead of the tail where nothing was written yet (a record
+ * goes to `start`): the file system readies all blocks at once then, rather
  * than each page's when it is made present, which takes up to ten times as
- * long. And let go of those behind it: a sync takes write access from every
- * page that is still mapped, and interrupts this processor for each.
+ * long.
  */
+static void zero_ahead(store_handle *store, uint64_t start, uint64_t end)
+{
+    store_active *active = store->active;
+    uint64_t from = round_up(start, PAGE_BYTES);
+
+    from = from < active->zeroed ? active->zeroed : from;
+    if (from < end) {
+        /* If it fails, the pages are made ready one by one. */
+        (void)store_zero_active(store, from, end - from);
+        active->zeroed = end;
+    }
+}
+
+/* Let go of the pages behind the tail, which is in the piece at `piece`: a sync
+ * takes write access from every page that is still mapped, and interrupts this
+ * processor for each. They are to be written back then. */
+static void let_go_behind(store_handle *store, uint64_t piece)
+{
+    store_active *active = store->active;
+
+    if (piece >= 2 * PREFAULT_BYTES &&
+        active->behind < piece - PREFAULT_BYTES) {
+        store->os->ops->unfault(store->os,
+                                active->data + piece - 2 * PREFAULT_BYTES,
+                                PREFAULT_BYTES);
+        active->behind = piece - PREFAULT_BYTES;
+    }
+}
+
+/* Make pages ahead of the tail present: 1 MiB by one call costs less than by
+ * 256 faults. */
 static void prefault(store_handle *store, uint64_t start, uint64_t end)
 {
-    const os_ops *ops = store->os->ops;
     store_active *active = store->active;
     uint64_t capacity = atomic_load_explicit(
         &store->region.rows[active->row].capacity, memory_order_relaxed);
     uint64_t from = active->prefaulted;
-    uint64_t to = round_up(end + 1, PREFAULT_BYTES);
-    uint64_t piece = end - end % PREFAULT_BYTES;
     uint64_t page = start - start % PAGE_BYTES;
+    uint64_t most = round_up(end + 1, PREFAULT_BYTES);
+    uint64_t to = round_up(end + 1, active->window);
 
     if (end <= from) {
         return;
     }
-    from = from < piece ? piece : from;
     from = from < page ? page : from;
-    to = to > capacity ? capacity : to;
-    to = to > active->size ? active->size : to;
+    most = most > capacity ? capacity : most;
+    most = most > active->size ? active->size : most;
+    to = to > most ? most : to;
     if (to <= from) {
         return;
     }
-    if (start <= from) {
-        /* If it fails, the pages are made ready one by one. */
-        (void)store_zero_active(store, from, to - from);
-    }
-    ops->prefault(store->os, active->data + from, to - from);
+    zero_ahead(store, start, most);
+    store->os->ops->prefault(store->os, active->data + from, to - from);
     active->prefaulted = to;
-    if (piece >= 2 * PREFAULT_BYTES) {
-        ops->unfault(store->os, active->data + piece - 2 * PREFAULT_BYTES,
-                     PREFAULT_BYTES);
-        active->behind = piece - PREFAULT_BYTES;
+    if (active->window < PREFAULT_BYTES) {
+        active->window *= WINDOW_GROWTH;
     }
+    let_go_behind(store, end - end % PREFAULT_BYTES);
 }
 
 void store_let_go_locked(store_handle *store)
@@ -230,6 +259,7 @@ void store_let_go_locked(store_handle *store)
     if (to > from) {
         store->os->ops->unfault(store->os, active->data + from, to - from);
         active->prefaulted = 0;
+        active->window = WINDOW_LEAST;
     }
 }
 
@@ -473,7 +503,10 @@ static bool apply_all(store_handle *store, const store_record *records,
 
 cask_status store_fail_unapplied(store_handle *store, cask_error *err)
 {
-    atomic_store(&store->region.header->poisoned, 1);
+    uint32_t none = 0;
+
+    (void)atomic_compare_exchange_strong(&store->region.header->poisoned, &none,
+                                         POISONED_BY_INDEX);
     return fail(err, CASK_POISONED, 0,
                 "%s: the index cannot take a record that the log has; close "
                 "the store everywhere and open it again, which reads the log",

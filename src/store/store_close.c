@@ -208,9 +208,9 @@ static cask_status finish_log(store_handle *store, cask_error *err)
 
     if (atomic_load(&store->region.header->poisoned) != 0) {
         return fail(err, CASK_POISONED, 0,
-                    "%s: a sync failed while it was open; what was written "
-                    "last may be lost; the next open tells",
-                    store->path);
+                    "%s: %s while it was open; what was written last may be "
+                    "lost; the next open tells",
+                    store->path, store_poison_text(store));
     }
     /* A dead writer's work first: the lock does it. */
     status = store_lock(store, err);

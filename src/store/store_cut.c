@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "log/segment.h"
@@ -242,8 +243,7 @@ static cask_status write_pieces(const store_placing *placing, os_file *file,
     return os_errno == 0 ? CASK_OK : fail_os(err, os_errno, "cannot write");
 }
 
-/* A new file with these bytes, synced. */
-static cask_status write_file(const store_placing *placing, const char *name,
+cask_status store_place_bytes(const store_placing *placing, const char *name,
                               const uint8_t *data, uint64_t size,
                               cask_error *err)
 {
@@ -254,7 +254,13 @@ static cask_status write_file(const store_placing *placing, const char *name,
                              placing->store->options.file_mode, &file);
 
     if (os_errno != 0) {
-        return fail_os(err, os_errno, "cannot create the copy of %s", name);
+        char what[SEGMENT_NAME_SIZE + 16];
+
+        (void)snprintf(what, sizeof(what), "the copy of %s", name);
+        return fail_new_file(
+            err, os_errno, what,
+            "it was not there before: nothing else may write to "
+            "that directory");
     }
     status = write_pieces(placing, file, data, size, err);
     if (status == CASK_OK) {
@@ -290,7 +296,7 @@ static cask_status copy_segment(const store_placing *placing,
     }
     status = store_row_bytes(store, part->row, size, &data, &bytes, err);
     if (status == CASK_OK) {
-        status = write_file(placing, name, data, size, err);
+        status = store_place_bytes(placing, name, data, size, err);
     }
     store_bytes_free(store, &bytes);
     return status;
@@ -321,7 +327,8 @@ static void place_hint(const store_placing *placing,
     hint_name_format(segment->id, name);
     quiet.progress = never_stop;
     if (store->os->ops->link(store->dir, name, placing->to, name) != 0 &&
-        write_file(&quiet, name, bytes.data, bytes.size, NULL) != CASK_OK) {
+        store_place_bytes(&quiet, name, bytes.data, bytes.size, NULL) !=
+            CASK_OK) {
         (void)store->os->ops->remove(placing->to, name);
     }
     store_bytes_free(store, &bytes);

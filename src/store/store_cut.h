@@ -80,4 +80,13 @@ cask_status store_place(const store_placing *placing,
                         const store_cut_part *part, bool *ret_linked,
                         cask_error *err);
 
+/*
+ * Put a file of these bytes into the directory, durably but for the name.
+ *
+ * Returns CASK_OK; CASK_TIMEOUT: stopped; CASK_NO_SPACE; CASK_IO.
+ */
+cask_status store_place_bytes(const store_placing *placing, const char *name,
+                              const uint8_t *data, uint64_t size,
+                              cask_error *err);
+
 #endif

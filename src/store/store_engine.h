@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/siphash.h"
+#include "log/manifest.h"
 #include "log/record_format.h"
 
 typedef struct store_handle store_handle;
@@ -22,6 +23,7 @@ typedef struct store_indexed {
 /* What an engine does for the store. */
 typedef struct store_engine {
     bool has_hints;         /* sealed segments get them */
+    bool has_ranges;        /* its log may have records that delete ranges */
     uint64_t segment_bytes; /* of a segment, at most, whatever segment_max_bytes
                                says; 0: that alone counts */
     /* Set up store->engine_state, before there is a region; NULL: it has none.
@@ -30,11 +32,19 @@ typedef struct store_engine {
     void (*detach)(store_handle *store);
     /* Set up an empty index in a new region. */
     cask_status (*create_index)(store_handle *store, cask_error *err);
+    /* Look at the file of a run as far as that takes no time: CASK_OK;
+     * CASK_CORRUPT; CASK_UNSUPPORTED; CASK_IO. NULL: there are no runs. */
+    cask_status (*check_run)(store_handle *store, const manifest_run *run,
+                             cask_error *err);
+    /* Open what a private index reads besides the log, all as it was when that
+     * was made: others may remove it. NULL: nothing. CASK_CORRUPT: it has
+     * changed since, or is damaged; CASK_IO; CASK_NO_MEMORY. */
+    cask_status (*open_private)(store_handle *store, cask_error *err);
     /* Make the new index ready for about `count` keys. */
     cask_status (*presize)(store_handle *store, uint64_t count,
                            cask_error *err);
     /* Bring what apply_locked() will need into the cache. */
-    void (*prefetch)(const store_handle *store, siphash_value hash);
+    void (*prefetch)(store_handle *store, siphash_value hash);
     /* Finish index changes that a dead writer began; write lock held. */
     void (*finish_locked)(store_handle *store);
     /* Memory that `count` apply calls may need; no lock held. */

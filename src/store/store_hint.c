@@ -16,13 +16,19 @@
 #include "store/store_read.h"
 #include "store/store_shortage.h"
 
-/* Rows are collected in pieces of this size before they are written. */
-enum { PIECE_ROWS = 8192 };
+enum {
+    /* Rows are collected in pieces of this size before they are written. */
+    PIECE_ROWS = 8192,
+    /* They are handed to the device in pieces of so much: each of them ends
+     * with an interrupt, of somebody who writes perhaps. */
+    HAND_OVER_BYTES = 1 << 20
+};
 
 typedef struct hint_writer {
     os_file *file;
     hint_header header;
     uint64_t offset; /* of the next piece */
+    uint64_t handed; /* up to here the device has begun to write */
     size_t rows;     /* in the piece */
     uint8_t piece[PIECE_ROWS * HINT_ROW_SIZE];
 } hint_writer;
@@ -55,9 +61,13 @@ static int flush_rows(hint_writer *writer)
 
     writer->header.rows_crc =
         crc32c(writer->header.rows_crc, span.data, span.size);
-    /* Else all is left for the sync, and everybody's syncs wait behind it. */
-    writer->file->os->ops->flush_hint(writer->file, writer->offset, span.size);
     writer->offset += span.size;
+    /* Else all is left for the sync, and everybody's syncs wait behind it. */
+    if (writer->offset - writer->handed >= HAND_OVER_BYTES) {
+        writer->file->os->ops->flush_hint(writer->file, writer->handed,
+                                          writer->offset - writer->handed);
+        writer->handed = writer->offset;
+    }
     writer->rows = 0;
     return os_errno;
 }
@@ -154,7 +164,8 @@ static cask_status write_file(store_handle *store, hint_writer *writer,
     os_errno = ops->open(store->dir, aside, OS_WRITE | OS_CREATE | OS_EXCL,
                          store->options.file_mode, &writer->file);
     if (os_errno != 0) {
-        return fail_os(err, os_errno, "cannot create %s", aside);
+        return fail_new_file(err, os_errno, aside,
+                             "move what is in its place away");
     }
     os_errno = write_rows(writer, store, scan, &damaged);
     if (os_errno == 0 && !damaged) {
@@ -281,6 +292,7 @@ static cask_status write_hint(store_handle *store, uint32_t row_index,
         return fail_memory(err, sizeof(*writer));
     }
     writer->offset = HINT_HEADER_SIZE;
+    writer->handed = HINT_HEADER_SIZE;
     writer->rows = 0;
     /* Before the id is looked at. */
     is_known = atomic_load(&row->damaged_bytes) == 0;

@@ -175,37 +175,6 @@ typedef struct sweep {
     bool keep; /* somebody may read them still: they go another time */
 } sweep;
 
-/* A link, a fifo or a directory is not ours, whatever its name. */
-static bool is_regular(const store_handle *store, const char *name)
-{
-    os_stat stat;
-
-    return store->os->ops->stat_name(store->dir, name, &stat) == 0 &&
-           stat.kind == OS_REGULAR;
-}
-
-static bool ends_with(const char *name, const char *suffix)
-{
-    size_t size = strlen(name);
-    size_t tail = strlen(suffix);
-
-    return size > tail && strcmp(name + size - tail, suffix) == 0;
-}
-
-/* Of "<hint's name>.new". */
-static bool aside_name_parse(const char *name, uint64_t *ret_id)
-{
-    char hint[SWEEP_NAME];
-    size_t size = strlen(name);
-
-    if (size >= sizeof(hint) || !ends_with(name, NEW)) {
-        return false;
-    }
-    memcpy(hint, name, size - strlen(NEW));
-    hint[size - strlen(NEW)] = 0;
-    return hint_name_parse(hint, ret_id);
-}
-
 static bool sweep_name(void *context, const char *name)
 {
     sweep *s = context;
@@ -219,7 +188,7 @@ static bool sweep_name(void *context, const char *name)
     } else if (hint_name_parse(name, &id)) {
         leftover = !is_known(s->r, id);
     } else {
-        leftover = aside_name_parse(name, &id) ||
+        leftover = hint_aside_name_parse(name, &id) ||
                    strcmp(name, MANIFEST_NAME NEW) == 0 ||
                    strcmp(name, CONFIG_NAME NEW) == 0 ||
                    (!s->r->is_open && strcmp(name, IDENTITY_NAME NEW) == 0);
@@ -228,9 +197,10 @@ static bool sweep_name(void *context, const char *name)
         s->status = CASK_OK;
         leftover = false; /* what cannot be judged stays */
     }
-    /* With a private index all are judged and none is removed. */
+    /* With a private index all are judged and none is removed; a link, a fifo
+     * or a directory is not ours, whatever its name. */
     if (leftover && !s->r->store->private_index && !s->keep &&
-        is_regular(s->r->store, name)) {
+        file_is_regular(s->r->store->dir, name)) {
         (void)snprintf(s->names[s->count], sizeof(s->names[0]), "%s", name);
         s->count++;
     }
@@ -245,7 +215,7 @@ static bool remove_leftover(const recovered *r, const char *name)
     uint32_t row = UINT32_MAX;
     uint64_t id;
 
-    if (r->is_open && aside_name_parse(name, &id)) {
+    if (r->is_open && hint_aside_name_parse(name, &id)) {
         row = row_of(&store->region, id);
     }
     return row != UINT32_MAX ? store_remove_aside(store, row, name)

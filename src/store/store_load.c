@@ -104,6 +104,7 @@ cask_status store_hint_load(store_handle *store,
                             store_bytes *ret_bytes, hint_header *ret_header,
                             cask_error *err)
 {
+    cask_error local = {CASK_OK, 0, ""};
     char name[SEGMENT_NAME_SIZE];
     os_file *file = NULL;
     cask_status status;
@@ -111,8 +112,16 @@ cask_status store_hint_load(store_handle *store,
 
     *ret_bytes = (store_bytes){NULL, 0, 0};
     hint_name_format(segment->id, name);
-    if (file_open(store->dir, name, OS_READ, &file, &stat, NULL) != CASK_OK) {
-        return CASK_NOT_FOUND;
+    status = file_open(store->dir, name, OS_READ, &file, &stat, &local);
+    if (status != CASK_OK) {
+        /* It may be there, and name keys that the data does not any more. */
+        if (!error_is_shortage(&local)) {
+            return CASK_NOT_FOUND;
+        }
+        if (err != NULL) {
+            *err = local;
+        }
+        return status;
     }
     status =
         store_bytes_load(store, file, stat.size, name, false, ret_bytes, err);
@@ -231,6 +240,26 @@ static cask_status apply_item(store_handle *store, uint32_t index,
                : store_fail_unapplied(store, err);
 }
 
+/* Whether all that is damaged before the next record is in runs, or is told of
+ * by the MANIFEST as lost. */
+static bool is_flushed(const store_handle *store, const load_source *source)
+{
+    uint64_t flushed = atomic_load(&store->region.header->tree.flushed);
+    segment_scan ahead = source->scan;
+    scan_result result;
+    scan_item item;
+
+    if (flushed == 0) {
+        return false;
+    }
+    while ((result = scan_next(&ahead, &item)) == SCAN_DAMAGE) {
+    }
+    return result == SCAN_RECORD
+               ? item.header.sequence <= flushed + 1
+               : result == SCAN_END && source->sealed_last != 0 &&
+                     source->sealed_last <= flushed;
+}
+
 /* The record that comes next, in source->item; what is damaged before it is
  * told and stepped over. */
 static cask_status find_next(store_handle *store, load_source *source,
@@ -243,6 +272,9 @@ static cask_status find_next(store_handle *store, load_source *source,
     source->sequence = UINT64_MAX;
     while (status == CASK_OK &&
            (result = scan_next(&source->scan, &source->item)) != SCAN_END) {
+        if (result == SCAN_DAMAGE && is_flushed(store, source)) {
+            continue;
+        }
         if (result == SCAN_DAMAGE) {
             note_damage(store, row, &source->item);
             status = damage_is_served(store, row, &source->item, err);
@@ -302,6 +334,7 @@ static cask_status open_data(store_handle *store, load_source *source,
     scan_begin(&source->scan, source->data.data, size, segment->nonce,
                SEGMENT_HEADER_SIZE);
     source->scan.trusted_end = segment->length;
+    source->scan.knows_ranges = store->engine->has_ranges;
     return find_next(store, source, err);
 }
 
@@ -358,7 +391,9 @@ cask_status load_source_open(store_handle *store, load_source *source,
 
     *source = (load_source){.row = row,
                             .sequence = UINT64_MAX,
-                            .is_quarantined = segment->quarantined};
+                            .is_quarantined = segment->quarantined,
+                            .sealed_last =
+                                segment->sealed ? segment->last_sequence : 0};
     status =
         segment_open(store->dir, &expected, OS_READ, &file, NULL, &stat, err);
     if (status == CASK_CORRUPT && store->options.damage == CASK_DAMAGE_SERVE) {
@@ -406,7 +441,8 @@ static bool is_zero_from(const store_bytes *bytes, uint64_t offset)
     return offset >= bytes->size;
 }
 
-static scan_result examine(store_tail *tail, const manifest_segment *segment)
+static scan_result examine(const store_handle *store, store_tail *tail,
+                           const manifest_segment *segment)
 {
     uint64_t nonce = segment->nonce;
     segment_scan scan;
@@ -421,6 +457,7 @@ static scan_result examine(store_tail *tail, const manifest_segment *segment)
     scan_begin(&scan, tail->bytes.data, tail->bytes.size, nonce,
                SEGMENT_HEADER_SIZE);
     scan.trusted_end = tail->trusted_end;
+    scan.knows_ranges = store->engine->has_ranges;
     tail->clean = true;
     tail->is_sound = true;
     while ((result = scan_next(&scan, &item)) == SCAN_RECORD ||
@@ -476,7 +513,7 @@ cask_status store_tail_examine(store_handle *store,
                                   !segment->sealed, &ret_tail->bytes, err);
     }
     if (status == CASK_OK) {
-        unsupported = examine(ret_tail, segment) == SCAN_UNSUPPORTED;
+        unsupported = examine(store, ret_tail, segment) == SCAN_UNSUPPORTED;
     }
     if (unsupported) {
         status = fail(err, CASK_UNSUPPORTED, 0,

@@ -8,6 +8,13 @@
 #include "store/store.h"
 #include "store/store_recover.h"
 
+const char *store_poison_text(const store_handle *store)
+{
+    return atomic_load(&store->region.header->poisoned) == POISONED_BY_INDEX
+               ? "the index could not take a record that the log has"
+               : "a sync failed";
+}
+
 /* Something that this handle did, or that was done to it, forbids writing. */
 static cask_status check_standing(store_handle *store, bool even_poisoned,
                                   cask_error *err)
@@ -29,10 +36,9 @@ static cask_status check_standing(store_handle *store, bool even_poisoned,
     if (atomic_load_explicit(&header->poisoned, memory_order_relaxed) != 0 &&
         !even_poisoned) {
         return fail(err, CASK_POISONED, 0,
-                    "%s: a sync failed and nothing can be written any more; "
-                    "nothing was written; close the store in all processes "
-                    "and reopen it",
-                    store->path);
+                    "%s: %s and nothing can be written any more; nothing was "
+                    "written; close the store in all processes and reopen it",
+                    store->path, store_poison_text(store));
     }
     return CASK_OK;
 }
@@ -125,7 +131,8 @@ void store_poison(store_handle *store, int os_errno, const char *what)
 {
     cask_error err;
 
-    if (atomic_exchange(&store->region.header->poisoned, 1) == 0) {
+    if (atomic_exchange(&store->region.header->poisoned, POISONED_BY_SYNC) ==
+        0) {
         (void)fail(&err, CASK_POISONED, os_errno,
                    "%s: read-only until it is reopened: cannot sync %s",
                    store->path, what);

@@ -145,6 +145,7 @@ cask_status recovery_begin(recovery *r, const store_tail *from,
         if (status == CASK_OK) {
             scan_begin(&copy.scan, from->bytes.data, from->end, source->nonce,
                        from->trusted_end);
+            copy.scan.knows_ranges = store->engine->has_ranges;
             status = store->engine->reserve(store, from->unsynced + 1, err);
         }
         if (status == CASK_OK) {

@@ -75,12 +75,24 @@ cask_status store_edit_runs(store_handle *store, const manifest_change *change,
     return status;
 }
 
+/* That were ever part of the tree. */
+static uint64_t bytes_of_runs(const manifest_state *manifest)
+{
+    uint64_t bytes = manifest->header.past_merge_bytes;
+
+    for (size_t i = 0; i < manifest->run_count; i++) {
+        bytes += manifest->runs[i].bytes;
+    }
+    return bytes;
+}
+
 void store_publish_runs(store_handle *store, const manifest_state *manifest)
 {
     region_tree *tree = &store->region.header->tree;
 
     atomic_store_explicit(&tree->flushed, manifest->flushed,
                           memory_order_release);
+    atomic_store(&tree->run_bytes, bytes_of_runs(manifest));
     atomic_store_explicit(&tree->version, manifest->version,
                           memory_order_release);
 }
@@ -147,7 +159,8 @@ cask_status store_shorten_manifest(store_handle *store, cask_error *err)
     status = manifest_load(store->dir, store->identity.uuid, &manifest, err);
     if (status == CASK_OK &&
         store_manifest_is_long(store, manifest.number,
-                               manifest.count + manifest.run_count,
+                               manifest.count + manifest.run_count +
+                                   2 * manifest.lost_count,
                                EDITS_SPARE)) {
         manifest.next_sequence = atomic_load(&header->next_sequence);
         status = store_rewrite_manifest(store, &manifest, err);

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "log/segment.h"
+#include "region/place.h"
 #include "store/store.h"
 #include "store/store_read.h"
 #include "store/store_size.h"
@@ -150,6 +151,16 @@ uint32_t store_pins(const store_handle *store)
         }
     }
     return pins;
+}
+
+cask_status store_fail_record(const store_handle *store, uint64_t place,
+                              const char *what, cask_error *err)
+{
+    return fail(err, CASK_CORRUPT, 0,
+                "%016" PRIx64 ".log: offset %" PRIu64 ": %s; the value is not "
+                "returned; 'caskade verify' lists the damage",
+                atomic_load(&store->region.rows[place_row(place)].file_id),
+                place_offset(place), what);
 }
 
 void store_unview(cask_view *view)

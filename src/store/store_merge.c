@@ -98,6 +98,8 @@ cask_status store_merge_lock(store_handle *store, cask_error *err)
         os_errno = ops->lock(store->lock_file, LOCK_MERGE, 1, OS_EXCLUSIVE);
         if (os_errno == 0) {
             atomic_store(&store->is_merging, true);
+            atomic_store(&store->region.header->tree.merge_holder,
+                         store->process_slot + 1);
             return CASK_OK;
         }
         ops->mutex_unlock(store->os, &store->merge_mutex);
@@ -108,6 +110,15 @@ cask_status store_merge_lock(store_handle *store, cask_error *err)
                     store->path);
     }
     return fail_os(err, os_errno, "%s: cannot lock LOCK", store->path);
+}
+
+uint32_t store_merge_holder(const store_handle *store)
+{
+    uint32_t slot = atomic_load(&store->region.header->tree.merge_holder);
+
+    return slot == 0 || slot > REGION_PROCESSES
+               ? 0
+               : atomic_load(&store->region.processes[slot - 1].pid);
 }
 
 void store_merge_unlock(store_handle *store)

@@ -77,6 +77,9 @@ void store_merge_tidy(store_handle *store);
 cask_status store_merge_lock(store_handle *store, cask_error *err);
 void store_merge_unlock(store_handle *store);
 
+/* The pid of the process that had it last, or has it; 0: none did. */
+uint32_t store_merge_holder(const store_handle *store);
+
 /*
  * What a merger that died left: its outputs are dropped, unless the MANIFEST
  * lists them; then the phase is MERGE_MOVING afterwards, to be gone on with.
@@ -176,7 +179,8 @@ typedef struct store_space {
 store_space store_space_locked(const store_handle *store);
 
 /* Bytes that operations have written to the log, and that merges have written
- * to segments in place of others, since the store was made. Write lock held, or
+ * to segments in place of others, or flushes and compactions to runs, since the
+ * store was made. Write lock held, or
  * the index is the handle's own. */
 typedef struct store_totals {
     uint64_t log_bytes;

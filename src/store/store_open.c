@@ -444,12 +444,6 @@ static cask_status build_any(store_handle *store,
     return status;
 }
 
-static bool is_shortage(const cask_error *err)
-{
-    return err->os_errno == EMFILE || err->os_errno == ENFILE ||
-           err->os_errno == ENOMEM;
-}
-
 /* Processes live that use this store and cannot be seen through a region. */
 static cask_status check_elsewhere(store_handle *store, cask_status joined,
                                    cask_error *err)
@@ -461,7 +455,7 @@ static cask_status check_elsewhere(store_handle *store, cask_status joined,
         used) {
         /* Its region is there: another user's, or too much for this process. */
         if (joined == CASK_INVALID || joined == CASK_NO_MEMORY ||
-            is_shortage(err)) {
+            error_is_shortage(err)) {
             return joined;
         }
         return fail(err, CASK_NAMESPACE, 0,

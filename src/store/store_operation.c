@@ -61,3 +61,50 @@ cask_status store_lock_with_room(store_handle *store, const store_need *need,
                 "was written",
                 store->path, ROOM_ATTEMPTS);
 }
+
+/* ---- Conditional writes ---- */
+
+static bool holds(const cask_write_options *options, bool exists,
+                  uint64_t sequence)
+{
+    switch (options->condition) {
+    case CASK_ALWAYS:
+        return true;
+    case CASK_IF_ABSENT:
+        return !exists;
+    case CASK_IF_PRESENT:
+        return exists;
+    case CASK_IF_SEQUENCE:
+        return exists && sequence == options->expected_sequence;
+    }
+    return false;
+}
+
+cask_status store_check_condition(const cask_write_options *options,
+                                  bool exists, uint64_t sequence,
+                                  cask_error *err)
+{
+    if (!holds(options, exists, sequence)) {
+        return fail(err, CASK_CONDITION, 0,
+                    "the condition was not met; nothing was written");
+    }
+    return CASK_OK;
+}
+
+cask_status store_write_unchanged(store_handle *store, store_record *record,
+                                  store_seen seen, uint64_t *ret_sequence,
+                                  cask_error *err)
+{
+    const store_need need = store_need_of(store, record, 1);
+    cask_status status = store_lock_with_room(store, &need, err);
+
+    if (status != CASK_OK) {
+        return status;
+    }
+    status = seen.check_locked(store, record, seen.what, err);
+    if (status == CASK_OK) {
+        status = store_write_locked(store, record, 1, ret_sequence, err);
+    }
+    store_unlock_written(store);
+    return status;
+}

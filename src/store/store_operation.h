@@ -15,7 +15,8 @@
  * this one, continued with key and value. */
 uint32_t store_crc_before_key(uint64_t expires_at_ms);
 
-/* Fill a record for a put or a delete; the slices are borrowed. */
+/* Fill a record for a put, a delete, or that of a range, whose end is the
+ * value; the slices are borrowed. */
 static inline void store_prepare(const store_handle *store, uint8_t kind,
                                  cask_slice key, cask_slice value,
                                  uint64_t expires_at_ms,
@@ -66,7 +67,7 @@ static inline store_need store_need_of(const store_handle *store,
                        .must = true};
 
     for (size_t i = 0; i < count && need.must; i++) {
-        if (record_kind(&records[i].header) != RECORD_DELETE) {
+        if (record_kind(&records[i].header) == RECORD_PUT) {
             need.bytes += store_delete_reserve(store);
             need.must = false;
         }
@@ -95,7 +96,7 @@ static inline void store_count_operations(store_handle *store,
     uint64_t deletes = 0;
 
     for (size_t i = 0; i < count; i++) {
-        deletes += record_kind(&records[i].header) == RECORD_DELETE ? 1 : 0;
+        deletes += record_kind(&records[i].header) != RECORD_PUT ? 1 : 0;
     }
     atomic_store_explicit(
         &header->puts,
@@ -125,6 +126,14 @@ store_write_locked(store_handle *store, store_record *records, size_t count,
     return status;
 }
 
+/* CASK_OK if the condition holds for what was found; CASK_CONDITION.
+ *
+ *   exists    whether the key has a live value, of that `sequence` then
+ */
+cask_status store_check_condition(const cask_write_options *options,
+                                  bool exists, uint64_t sequence,
+                                  cask_error *err);
+
 /* Release the lock after an append: what is to be written back early begins
  * outside of it. */
 static inline void store_unlock_written(store_handle *store)
@@ -133,6 +142,45 @@ static inline void store_unlock_written(store_handle *store)
 
     store_unlock(store);
     store_writeback_begin(store, writeback);
+}
+
+/* What a condition was judged by, before the lock. */
+typedef struct store_seen {
+    /* With the lock, before the write: CASK_OK; CASK_BUSY: it may be otherwise
+     * now; what else keeps from writing. */
+    cask_status (*check_locked)(store_handle *store, const store_record *record,
+                                const void *what, cask_error *err);
+    const void *what; /* borrowed */
+} store_seen;
+
+/* Take the lock, check that nothing has changed, and write one record.
+ * CASK_BUSY without `err`: look again; what the check says; statuses of
+ * store_lock_with_room() and store_append_locked(). */
+cask_status store_write_unchanged(store_handle *store, store_record *record,
+                                  store_seen seen, uint64_t *ret_sequence,
+                                  cask_error *err);
+
+/* After the lock: wait for the device, if the policy says so. */
+static inline cask_status store_sync_commit(store_handle *store,
+                                            uint64_t sequence, cask_error *err)
+{
+    return store->options.sync == CASK_SYNC_COMMIT
+               ? store_sync_to(store, sequence, err)
+               : CASK_OK;
+}
+
+/* Whether this thread is to make way for merges now: one thread of the handle
+ * is, each time that all processes have written `bytes` more to the log. */
+static inline bool store_take_yield(store_handle *store, uint64_t bytes)
+{
+    uint64_t written = atomic_load_explicit(
+        &store->region.header->bytes_written, memory_order_relaxed);
+    uint64_t yielded =
+        atomic_load_explicit(&store->yielded, memory_order_relaxed);
+
+    /* Another thread may have come in between, and have seen more. */
+    return written > yielded && written - yielded >= bytes &&
+           atomic_compare_exchange_strong(&store->yielded, &yielded, written);
 }
 
 #endif

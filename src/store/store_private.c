@@ -42,6 +42,9 @@ static cask_status try_private(store_handle *store,
     if (status == CASK_OK && store->options.io == CASK_IO_MAP) {
         status = map_all(store, err);
     }
+    if (status == CASK_OK && store->engine->open_private != NULL) {
+        status = store->engine->open_private(store, err);
+    }
     if (status == CASK_OK) {
         atomic_store(&store->region.header->state, REGION_LIVE);
     } else if (store->region.header != NULL) {

@@ -53,6 +53,10 @@ static inline bool store_has_removed(const store_handle *store)
 
 void store_unmap_all(store_handle *store);
 
+/* CASK_CORRUPT: `what` is wrong with the record at a place. */
+cask_status store_fail_record(const store_handle *store, uint64_t place,
+                              const char *what, cask_error *err);
+
 /* Views lent out by this handle. */
 uint32_t store_pins(const store_handle *store);
 

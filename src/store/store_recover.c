@@ -502,7 +502,8 @@ static cask_status write_manifest(recovery *r, uint64_t next, cask_error *err)
     cask_status status;
 
     if (!must && !store_manifest_is_long(store, manifest->number,
-                                         manifest->count + manifest->run_count,
+                                         manifest->count + manifest->run_count +
+                                             2 * manifest->lost_count,
                                          EDITS_SPARE)) {
         return r->stayed ? note_next(r, next, err) : CASK_OK;
     }
@@ -567,6 +568,20 @@ static cask_status finish(recovery *r, cask_error *err)
     return CASK_OK;
 }
 
+/* Segments with records that are in no run stay. */
+static void keep_lost(const recovery *r)
+{
+    for (size_t i = 0; i < r->manifest.lost_count; i++) {
+        for (uint32_t j = 0; j < r->rows; j++) {
+            region_row *row = &r->store->region.rows[j];
+
+            if (atomic_load(&row->file_id) == r->manifest.losts[i].segment_id) {
+                atomic_store(&row->damage, ROW_QUARANTINED);
+            }
+        }
+    }
+}
+
 static cask_status recover(recovery *r, cask_error *err)
 {
     region_header *header = r->store->region.header;
@@ -598,6 +613,7 @@ static cask_status recover(recovery *r, cask_error *err)
     r->listed = r->manifest.count;
     r->tails = tails;
     status = load_all(r, tails, err);
+    keep_lost(r);
     if (status == CASK_OK && !r->store->private_index &&
         atomic_load(&header->applied_tail) == 0) {
         status = recovery_begin(r, NULL, NULL, err);

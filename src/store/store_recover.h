@@ -84,6 +84,7 @@ typedef struct load_source {
     uint64_t last_sequence; /* by hint: of the segment; else so far */
     bool by_hint;
     bool is_quarantined;
+    uint64_t sealed_last; /* of a sealed segment: its last sequence; else 0 */
     store_bytes hint;
     hint_header header;
     uint64_t next_row; /* of the hint */
@@ -151,7 +152,7 @@ cask_status store_sweep_runs(store_handle *store,
 
 /* Whether the file of each run is there and has its length. CASK_OK;
  * CASK_CORRUPT; CASK_IO. Cost: a system call for each. */
-cask_status store_check_runs(const store_handle *store,
+cask_status store_check_runs(store_handle *store,
                              const manifest_state *manifest, cask_error *err);
 
 /* Give up the slots of handles that died, with what these had claimed; raise

@@ -20,10 +20,11 @@
 enum {
     GROW_FIRST = 1 << 20, /* bytes; then as much again, up to GROW_MOST */
     GROW_MOST = 64 << 20,
-    SYNC_AHEAD = 4 << 20, /* rotate when less than this is unsynced ... */
-    SYNC_ROUNDS = 4,      /* ... or after so many syncs */
-    NAMES_TRIED = 1000,   /* for a new segment, if files are in the way */
-    IDS_RESERVED = 64     /* segment ids promised by one MANIFEST edit */
+    GROW_WHOLE = 16 << 20, /* the next segment, if it is as small as that */
+    SYNC_AHEAD = 4 << 20,  /* rotate when less than this is unsynced ... */
+    SYNC_ROUNDS = 4,       /* ... or after so many syncs */
+    NAMES_TRIED = 1000,    /* for a new segment, if files are in the way */
+    IDS_RESERVED = 64      /* segment ids promised by one MANIFEST edit */
 };
 
 /* ---- Growth ---- */
@@ -252,7 +253,12 @@ static cask_status create_file(store_handle *store, segment_header *header,
             break;
         }
     }
-    if (status == CASK_POISONED) {
+    if (local.os_errno == EEXIST && status != CASK_OK) {
+        status = fail(&local, CASK_IO, EEXIST,
+                      "%s: %d names for a new segment are taken; move those "
+                      "files away",
+                      store->path, NAMES_TRIED);
+    } else if (status == CASK_POISONED) {
         store_poison(store, local.os_errno, "a new segment or the directory");
     }
     if (status != CASK_OK && err != NULL) {
@@ -324,6 +330,29 @@ uint32_t store_prepared_row(const store_handle *store)
                : UINT32_MAX;
 }
 
+/* What must be allocated of the next segment for `bytes`. */
+static uint64_t first_capacity(const store_handle *store, uint64_t bytes)
+{
+    uint64_t needed = SEGMENT_HEADER_SIZE + bytes;
+    uint64_t capacity = round_up(needed, GROW_FIRST);
+    uint64_t most = store->options.segment_max_bytes;
+
+    return capacity > most && needed <= most ? most : capacity;
+}
+
+/* A small one is allocated as a whole, if the disk has as much again: it will
+ * be full soon, and each time that it grew a put would wait. A quota, or a
+ * limit of this process, may allow less than the disk has. */
+static cask_status create_whole(store_handle *store, row_plan plan,
+                                uint32_t *ret_row)
+{
+    plan.capacity = store_segment_bytes(store);
+    return plan.capacity <= GROW_WHOLE &&
+                   plan.capacity <= store_spare_bytes(store) / 2
+               ? store_create_row(store, &plan, ret_row, NULL)
+               : CASK_NO_SPACE;
+}
+
 /* A row that exists and is not in the MANIFEST: left by an attempt that failed
  * or died, or new. It is not removed when its edit fails: the edit may have
  * reached the file all the same. */
@@ -332,23 +361,21 @@ static cask_status unlisted_row(store_handle *store, uint64_t bytes, bool must,
 {
     cask_error local = {CASK_OK, 0, ""};
     region_header *header = store->region.header;
-    row_plan plan = {.kind = SEGMENT_LOG,
-                     .state = ROW_PREPARED,
-                     .capacity =
-                         round_up(SEGMENT_HEADER_SIZE + bytes, GROW_FIRST)};
+    row_plan plan = {.kind = SEGMENT_LOG, .state = ROW_PREPARED};
     cask_status status;
 
     *ret_row = store_prepared_row(store);
     if (*ret_row != UINT32_MAX) {
         return enlarge(store, *ret_row, bytes, must, err);
     }
-    if (plan.capacity > store->options.segment_max_bytes &&
-        SEGMENT_HEADER_SIZE + bytes <= store->options.segment_max_bytes) {
-        plan.capacity = store->options.segment_max_bytes;
-    }
     err = err == NULL ? &local : err;
     keep_spare(store, must);
-    if ((must && bytes == 0) || plan.capacity <= store_spare_bytes(store)) {
+    plan.capacity = first_capacity(store, bytes);
+    if (plan.capacity < store_segment_bytes(store) &&
+        create_whole(store, plan, ret_row) == CASK_OK) {
+        status = CASK_OK;
+    } else if ((must && bytes == 0) ||
+               plan.capacity <= store_spare_bytes(store)) {
         status = store_create_row(store, &plan, ret_row, err);
     } else {
         status = store_fail_low(store, plan.capacity, err);

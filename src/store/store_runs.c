@@ -11,8 +11,6 @@
 #include "store/store_open.h"
 #include "store/store_recover.h"
 
-#define NEW ".new"
-
 /* Files that one listing finds to be removed; the next finds more. */
 enum { SWEEP_MOST = 64, SWEEP_NAME = SEGMENT_NAME_SIZE + 8 };
 
@@ -25,30 +23,6 @@ typedef struct sweep {
     char names[SWEEP_MOST][SWEEP_NAME];
     size_t count;
 } sweep;
-
-/* Of "<run's name>.new". */
-static bool aside_name_parse(const char *name, uint64_t *ret_id)
-{
-    char run[SWEEP_NAME];
-    size_t size = strlen(name);
-    size_t tail = strlen(NEW);
-
-    if (size >= sizeof(run) || size <= tail ||
-        strcmp(name + size - tail, NEW) != 0) {
-        return false;
-    }
-    memcpy(run, name, size - tail);
-    run[size - tail] = 0;
-    return run_name_parse(run, ret_id);
-}
-
-static bool is_regular(const store_handle *store, const char *name)
-{
-    os_stat stat;
-
-    return store->os->ops->stat_name(store->dir, name, &stat) == 0 &&
-           stat.kind == OS_REGULAR;
-}
 
 /* Whether a whole run was made by this store for itself. What cannot be read
  * stays. */
@@ -76,8 +50,8 @@ static bool is_leftover(sweep *s, const char *name)
 {
     uint64_t id;
 
-    if (aside_name_parse(name, &id)) {
-        return is_regular(s->store, name);
+    if (run_aside_name_parse(name, &id)) {
+        return file_is_regular(s->store->dir, name);
     }
     if (!run_name_parse(name, &id) ||
         manifest_find_run(s->manifest, id) != NULL ||
@@ -159,32 +133,57 @@ cask_status store_sweep_runs(store_handle *store,
     return s.status;
 }
 
-cask_status store_check_runs(const store_handle *store,
+/* That it is there, is as long as MANIFEST says, and what else can be seen at
+ * once. */
+static cask_status check_run(store_handle *store, const manifest_run *run,
+                             cask_error *err)
+{
+    char name[SEGMENT_NAME_SIZE];
+    os_stat stat;
+    int os_errno;
+
+    run_name_format(run->id, name);
+    os_errno = store->os->ops->stat_name(store->dir, name, &stat);
+    if (os_errno == ENOENT) {
+        return fail(err, CASK_CORRUPT, 0,
+                    "%s: is missing, but MANIFEST lists it", name);
+    }
+    if (os_errno != 0) {
+        return fail_os(err, os_errno, "cannot examine %s", name);
+    }
+    if (stat.kind != OS_REGULAR || stat.size != run->bytes) {
+        return fail(err, CASK_CORRUPT, 0,
+                    "%s: has %" PRIu64 " bytes, MANIFEST says %" PRIu64, name,
+                    stat.size, run->bytes);
+    }
+    return store->engine->check_run == NULL
+               ? CASK_OK
+               : store->engine->check_run(store, run, err);
+}
+
+cask_status store_check_runs(store_handle *store,
                              const manifest_state *manifest, cask_error *err)
 {
-    for (size_t i = 0; i < manifest->run_count; i++) {
-        const manifest_run *run = &manifest->runs[i];
-        char name[SEGMENT_NAME_SIZE];
-        os_stat stat;
-        int os_errno;
+    cask_status status = CASK_OK;
 
-        run_name_format(run->id, name);
-        os_errno = store->os->ops->stat_name(store->dir, name, &stat);
-        if (os_errno == ENOENT) {
-            return fail(err, CASK_CORRUPT, 0,
-                        "%s: is missing, but MANIFEST lists it; restore it "
-                        "from a backup",
-                        name);
-        }
-        if (os_errno != 0) {
-            return fail_os(err, os_errno, "cannot examine %s", name);
-        }
-        if (stat.kind != OS_REGULAR || stat.size != run->bytes) {
-            return fail(err, CASK_CORRUPT, 0,
-                        "%s: has %" PRIu64 " bytes, MANIFEST says %" PRIu64
-                        "; restore it from a backup",
-                        name, stat.size, run->bytes);
+    for (size_t i = 0; i < manifest->run_count && status == CASK_OK; i++) {
+        cask_error found = {CASK_OK, 0, ""};
+
+        status = check_run(store, &manifest->runs[i], &found);
+        if (status == CASK_CORRUPT &&
+            store->options.damage == CASK_DAMAGE_SERVE) {
+            store->region.header->damaged_bytes += manifest->runs[i].bytes;
+            store_event(store, CASK_EVENT_DAMAGE, status, "%s", found.message);
+            status = CASK_OK;
+        } else if (status == CASK_CORRUPT) {
+            status = fail(err, status, 0,
+                          "%s; restore it from a backup, see 'caskade "
+                          "repair', or open with damage = CASK_DAMAGE_SERVE "
+                          "(--damage serve) to read the rest",
+                          found.message);
+        } else if (status != CASK_OK && err != NULL) {
+            *err = found;
         }
     }
-    return CASK_OK;
+    return status;
 }

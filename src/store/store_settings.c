@@ -57,12 +57,6 @@ void store_settings_publish(store_handle *store, const store_settings *settings)
 
 /* ---- From the file ---- */
 
-static bool is_shortage(const cask_error *err)
-{
-    return err->status == CASK_NO_MEMORY || err->os_errno == EMFILE ||
-           err->os_errno == ENFILE || err->os_errno == ENOMEM;
-}
-
 static void tell_unknown(const store_handle *store, const config_file *file)
 {
     config_reader lines = file->lines;
@@ -102,7 +96,7 @@ void store_settings_load(store_handle *store)
                     "or reset them all (caskade config --reset-all)",
                     store->path, err.message);
     }
-    if (status == CASK_OK || !is_shortage(&err)) {
+    if (status == CASK_OK || !error_is_shortage(&err)) {
         store_settings_publish(store, &file.settings);
         atomic_store(&shared->unread, 0);
         tell_unknown(store, &file);

@@ -11,13 +11,15 @@
 /*
  * The settings in force, all of one moment. Never waits; costs some dozen loads
  * of memory that hardly ever changes, so that it may be called for each segment
- * or block, but not for each record: see store_expiry_seconds().
+ * or block, but not for each record: see store_setting_at().
  */
 void store_settings_get(const store_handle *store,
                         store_settings *ret_settings);
 
-/* `expiry_seconds` alone, for the way of a read: three loads. */
-static inline uint64_t store_expiry_seconds(const store_handle *store)
+/* The setting at an offset in store_settings alone, for the way of a read or a
+ * write: three loads. Before the first change it is 0. */
+static inline uint64_t store_setting_at(const store_handle *store,
+                                        size_t offset)
 {
     const region_settings *shared = &store->region.header->settings;
     uint64_t number;
@@ -26,14 +28,35 @@ static inline uint64_t store_expiry_seconds(const store_handle *store)
     do {
         number = atomic_load_explicit(&shared->number, memory_order_acquire);
         value = atomic_load_explicit(
-            &shared
-                 ->copies[number % 2][offsetof(store_settings, expiry_seconds) /
-                                      sizeof(uint64_t)],
+            &shared->copies[number % 2][offset / sizeof(uint64_t)],
             memory_order_acquire);
     } while (atomic_load_explicit(&shared->number, memory_order_relaxed) !=
              number);
-    /* Before the first change the copies are zeros, which is the default. */
     return value;
+}
+
+static inline uint64_t store_expiry_seconds(const store_handle *store)
+{
+    return store_setting_at(store, offsetof(store_settings, expiry_seconds));
+}
+
+/* Of the log, for each memtable: the option of the handle that made the region,
+ * since all have the same memtables, or the setting. */
+static inline uint64_t store_memtable_bytes(const store_handle *store)
+{
+    uint64_t own = store->region.header->tree.memtable_bytes;
+    uint64_t bytes =
+        own != 0
+            ? own
+            : store_setting_at(store, offsetof(store_settings, memtable_bytes));
+
+    return bytes != 0 ? bytes : SETTINGS_MEMTABLE_BYTES;
+}
+
+static inline uint32_t store_filter_prefix_bytes(const store_handle *store)
+{
+    return (uint32_t)store_setting_at(
+        store, offsetof(store_settings, filter_prefix_bytes));
 }
 
 /* What reads of this handle go by: the setting, or its own option if that is

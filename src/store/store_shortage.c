@@ -105,6 +105,7 @@ bool store_row_is_whole(store_handle *store, uint32_t index,
         scan_begin(&scan, data, row->tail, atomic_load(&row->nonce),
                    SEGMENT_HEADER_SIZE);
         scan.trusted_end = row->tail;
+        scan.knows_ranges = store->engine->has_ranges;
         do {
             result = scan_next(&scan, &item);
             records += result == SCAN_RECORD &&

@@ -18,6 +18,8 @@ typedef struct store_snapshot {
     uint64_t moment_ms;      /* wall clock: what had expired then */
     uint64_t expiry_seconds; /* the store's age of expiry then; 0: none */
     store_walk log;          /* owned; the rows that counted, and their ends */
+    _Atomic(void *) cuts;    /* of the engine, which makes it by malloc() when
+                                it is needed; owned */
 } store_snapshot;
 
 /*

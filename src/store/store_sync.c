@@ -114,7 +114,7 @@ static cask_status sample(store_handle *store, sync_target *ret_target,
          * interrupts all processors of the process for it. After little was
          * written that costs less than making pages present again. */
         if (ret_target->offset >=
-            header->commit.durable_offset + STORE_PREFAULT_BYTES) {
+            header->commit.durable_offset + STORE_LET_GO_BYTES) {
             store_let_go_locked(store);
         }
     }
@@ -198,9 +198,9 @@ static cask_status check_poison(store_handle *store, cask_error *err)
         return CASK_OK;
     }
     return fail(err, CASK_POISONED, 0,
-                "%s: a sync failed; what was written last is visible but may "
-                "not be durable; reopen the store",
-                store->path);
+                "%s: %s; what was written last is visible but may not be "
+                "durable; reopen the store",
+                store->path, store_poison_text(store));
 }
 
 /* Wait for the leader to finish. A leader that is stopped or dead wakes nobody:

@@ -54,6 +54,7 @@ static cask_status redo_all(store_handle *store, uint32_t row,
                atomic_load(&store->region.rows[row].reserved_tail), map->nonce,
                region_tail_offset(tail));
     scan.last_sequence = store->region.rows[row].last_sequence;
+    scan.knows_ranges = store->engine->has_ranges;
     while (status == CASK_OK && scan_next(&scan, &item) == SCAN_RECORD) {
         status = store->engine->reserve(store, 1, err);
         if (status == CASK_OK) {
@@ -277,6 +278,7 @@ static cask_status recount(store_handle *store, uint32_t index, uint64_t end,
     row->oldest_s = 0;
     scan_begin(&scan, map->data, end, map->nonce, SEGMENT_HEADER_SIZE);
     scan.trusted_end = end;
+    scan.knows_ranges = store->engine->has_ranges;
     while ((result = scan_next(&scan, &item)) != SCAN_END) {
         if (result == SCAN_RECORD && record_kind(&item.header) != RECORD_MARK) {
             count_item(store, index, &item);
@@ -308,6 +310,7 @@ static cask_status move(store_handle *store, uint32_t *ret_old, cask_error *err)
         return status;
     }
     scan_begin(&copy.scan, map->data, tail, map->nonce, durable);
+    copy.scan.knows_ranges = store->engine->has_ranges;
     status = store_copy_records(store, &copy, &end, err);
     store->os->ops->close(copy.file);
     if (status == CASK_OK) {

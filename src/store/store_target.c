@@ -198,6 +198,7 @@ static bool is_ours(const char *name)
     uint64_t id;
 
     return segment_name_parse(name, &id) || hint_name_parse(name, &id) ||
+           run_name_parse(name, &id) ||
            strncmp(name, MANIFEST_NAME, strlen(MANIFEST_NAME)) == 0 ||
            strncmp(name, CONFIG_NAME, strlen(CONFIG_NAME)) == 0 ||
            strncmp(name, IDENTITY_NAME, strlen(IDENTITY_NAME)) == 0;

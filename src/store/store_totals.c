@@ -2,7 +2,8 @@
  * Sums over the segments: how large the store is, and what was written in its
  * whole life. Each segment that counts has its length, and MANIFEST has the sum
  * of those that have left: a merge changes both by one rename, so that the
- * totals are exact after any death.
+ * totals are exact after any death. Of a tree the sum of all its runs comes
+ * with each version.
  */
 #include "log/segment_format.h"
 #include "store/store_merge.h"
@@ -65,6 +66,9 @@ store_totals store_totals_locked(const store_handle *store)
         } else {
             totals.merge_bytes += bytes_of(store, i);
         }
+    }
+    if (store->identity.engine == CASK_ENGINE_TREE) {
+        totals.merge_bytes = atomic_load(&header->tree.run_bytes);
     }
     return totals;
 }

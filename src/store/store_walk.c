@@ -7,21 +7,19 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
+#include "base/array.h"
 #include "log/segment.h"
 
 cask_status store_walk_add(store_walk *walk, const walk_part *part,
                            cask_error *err)
 {
-    if (walk->count == walk->capacity) {
-        size_t capacity = walk->capacity == 0 ? 16 : walk->capacity * 2;
-        void *grown = realloc(walk->parts, capacity * sizeof(*walk->parts));
+    walk_part *parts = array_grow(walk->parts, walk->count, &walk->capacity,
+                                  sizeof(*parts), err);
 
-        if (grown == NULL) {
-            return fail_memory(err, capacity * sizeof(*walk->parts));
-        }
-        walk->parts = grown;
-        walk->capacity = capacity;
+    if (parts == NULL) {
+        return CASK_NO_MEMORY;
     }
+    walk->parts = parts;
     walk->parts[walk->count++] = (walk_part){
         .row = part->row,
         .end = part->end,
@@ -156,6 +154,7 @@ static cask_status open_part(store_walk *walk, walk_part *part, cask_error *err)
         scan_begin(&part->scan, data, end, atomic_load(&row->nonce),
                    SEGMENT_HEADER_SIZE);
         part->scan.trusted_end = end;
+        part->scan.knows_ranges = walk->store->engine->has_ranges;
         part->scan.proof = walk->proof;
         part->scan.proof.row = part->row;
         part->sequence = part->first_sequence;

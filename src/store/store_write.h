@@ -67,8 +67,9 @@ void store_writeback_begin(store_handle *store, store_writeback writeback);
 /* Zero a range of the active segment; an errno value. */
 int store_zero_active(store_handle *store, uint64_t offset, uint64_t size);
 
-/* How far ahead of the tail pages are made present. */
-enum { STORE_PREFAULT_BYTES = 1 << 20 };
+/* When less was written since the last sync, the next one costs less than
+ * making pages present again. */
+enum { STORE_LET_GO_BYTES = 16 << 10 };
 
 /*
  * Take the pages that were made present out of this handle's mapping: a sync

@@ -39,7 +39,7 @@ static void note_keys(const version *all, compact_facts *facts)
 {
     size_t count = 0;
 
-    for (size_t i = 0; i < all->count; i++) {
+    for (size_t i = 0; i < facts->count; i++) {
         const version_run *run = &all->runs[i];
 
         facts->keys[count++] = first_of(run);
@@ -57,8 +57,7 @@ static void note_keys(const version *all, compact_facts *facts)
     }
 }
 
-/* Of one of the keys. */
-static uint64_t number_of(const compact_facts *facts, cask_slice key)
+uint64_t compact_facts_number(const compact_facts *facts, cask_slice key)
 {
     size_t low = 0;
     size_t high = facts->key_count;
@@ -72,8 +71,19 @@ static uint64_t number_of(const compact_facts *facts, cask_slice key)
             high = middle;
         }
     }
-    assert(low < facts->key_count);
-    return 2 * (uint64_t)low + 1;
+    return 2 * (uint64_t)low +
+           (low < facts->key_count && key_compare(facts->keys[low], key) == 0
+                ? 1
+                : 0);
+}
+
+/* Of one of the keys. */
+static uint64_t number_of(const compact_facts *facts, cask_slice key)
+{
+    uint64_t number = compact_facts_number(facts, key);
+
+    assert(number % 2 == 1);
+    return number;
 }
 
 cask_slice compact_facts_bound(const compact_facts *facts, uint64_t number)
@@ -81,7 +91,7 @@ cask_slice compact_facts_bound(const compact_facts *facts, uint64_t number)
     static const cask_slice none = {NULL, 0};
     uint64_t index = number / 2;
 
-    if (index >= facts->key_count) {
+    if (index >= facts->key_count || key_is_end(facts->keys[index])) {
         return none;
     }
     if (facts->keys[index].data == NULL) {
@@ -190,7 +200,7 @@ static double hidden_by_ranges(const version *all, const compact_facts *facts,
     uint64_t bytes = 0;
 
     for (uint32_t r = 0; r < ranges->count; r += step) {
-        for (size_t i = newer + 1; i < all->count; i++) {
+        for (size_t i = newer + 1; i < facts->count; i++) {
             if (is_older(&facts->parts[i], &facts->parts[newer])) {
                 bytes += bytes_within(&all->runs[i], &ranges->range[r]);
             }
@@ -230,7 +240,7 @@ static void weigh_hidden(const version *all, compact_facts *facts)
 cask_status compact_facts_make(const version *all, compact_facts *ret_facts,
                                cask_error *err)
 {
-    size_t count = all->count;
+    size_t count = all->count - all->held;
     compact_facts facts = {.parts = calloc(count + 1, sizeof(*facts.parts)),
                            .keys = calloc(count + 1, 2 * sizeof(*facts.keys)),
                            .count = count};
@@ -257,7 +267,7 @@ void compact_facts_free(compact_facts *facts)
 
 void compact_facts_sizes(const version *all, compaction_part *ret_parts)
 {
-    for (size_t i = 0; i < all->count; i++) {
+    for (size_t i = 0; i < all->count - all->held; i++) {
         const version_run *run = &all->runs[i];
 
         ret_parts[i] = (compaction_part){.id = run->id,

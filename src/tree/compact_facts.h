@@ -10,7 +10,8 @@
 
 /* Borrows the version that it was made of. */
 typedef struct compact_facts {
-    compaction_part *parts; /* of all->runs, in the same order; owned */
+    compaction_part *parts; /* of all->runs that are not held, in the same
+                               order; owned */
     size_t count;
     cask_slice *keys; /* with which parts begin and end, ascending, each once;
                          the array is owned. Key i has number 2 * i + 1, what
@@ -19,10 +20,10 @@ typedef struct compact_facts {
 } compact_facts;
 
 /*
- * Look at all runs of a version. Of what is not known exactly there are
- * estimates: of a run that a sweep has begun to take what is left by its bytes,
- * of tombstones what they hide by the average record of older runs. How many
- * records have expired is in no run: 0.
+ * Look at all runs of a version but those that are held. Of what is not known
+ * exactly there are estimates: of a run that a sweep has begun to take what is
+ * left by its bytes, of tombstones what they hide by the average record of
+ * older runs. How many records have expired is in no run: 0.
  *
  * Returns CASK_OK; CASK_NO_MEMORY.
  *
@@ -40,8 +41,12 @@ void compact_facts_free(compact_facts *facts);
  * from above; data NULL: none. */
 cask_slice compact_facts_bound(const compact_facts *facts, uint64_t number);
 
+/* The number of a key, or, if it is none of them, of what lies just before the
+ * next. */
+uint64_t compact_facts_number(const compact_facts *facts, cask_slice key);
+
 /* Levels, runs and bytes alone, for compaction_fullness(); room for
- * all->count. */
+ * all->count - all->held. */
 void compact_facts_sizes(const version *all, compaction_part *ret_parts);
 
 /*

@@ -10,6 +10,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "base/array.h"
 #include "tree/run_input.h"
 
 static const cask_slice NONE = {NULL, 0};
@@ -27,11 +28,13 @@ typedef struct compact_work {
     cask_slice upper; /* of the keys that are taken; data NULL: all */
     uint32_t run;     /* of the outputs */
 
-    run_part *parts;       /* of all inputs */
+    run_part *parts; /* of all inputs that are read */
+    size_t part_count;
+    uint64_t unread_bytes; /* of the others, which are hidden */
     compact_input *inputs; /* one for each run */
     iter_input *merged;    /* the same */
     size_t input_count;
-    iter_range *ranges; /* of all inputs */
+    iter_range *ranges; /* of all inputs, by where they start */
     size_t range_count;
     size_t shared_bytes;
     uint64_t unpaid; /* bytes since go_on() */
@@ -61,19 +64,32 @@ static cask_status pay(compact_work *w, uint64_t bytes, cask_error *err)
     return calls->go_on(calls->context, unpaid, err);
 }
 
+static cask_status look_at(compact_input *input, cask_status status)
+{
+    const compact_calls *calls = input->work->job->calls;
+
+    if (status == CASK_CORRUPT) {
+        calls->meet_damage(calls->context,
+                           input->run.parts[input->run.at].file);
+    }
+    return status;
+}
+
 static cask_status input_seek(void *self, cask_run_seek how, cask_slice key,
                               cask_run_entry *ret_entry, cask_error *err)
 {
     compact_input *input = self;
 
-    return run_input_ops.seek(&input->run, how, key, ret_entry, err);
+    return look_at(input,
+                   run_input_ops.seek(&input->run, how, key, ret_entry, err));
 }
 
 static cask_status input_next(void *self, cask_run_entry *ret_entry,
                               cask_error *err)
 {
     compact_input *input = self;
-    cask_status status = run_input_ops.next(&input->run, ret_entry, err);
+    cask_status status =
+        look_at(input, run_input_ops.next(&input->run, ret_entry, err));
 
     return status == CASK_OK ? pay(input->work, size_of(ret_entry), err)
                              : status;
@@ -84,7 +100,7 @@ static cask_status input_previous(void *self, cask_run_entry *ret_entry,
 {
     compact_input *input = self;
 
-    return run_input_ops.previous(&input->run, ret_entry, err);
+    return look_at(input, run_input_ops.previous(&input->run, ret_entry, err));
 }
 
 static const iter_input_ops input_ops = {input_seek, input_next,
@@ -93,6 +109,11 @@ static const iter_input_ops input_ops = {input_seek, input_next,
 static const version_run *chosen(const compact_work *w, size_t index)
 {
     return &w->job->version->runs[w->job->choices[index]];
+}
+
+static uint64_t part_bytes(const compact_job *job, size_t index)
+{
+    return job->facts->parts[job->choices[index]].bytes;
 }
 
 static bool is_same_run(const version_run *a, const version_run *b)
@@ -119,31 +140,22 @@ static size_t shared_of(const compact_work *w)
     return run_shared(smallest, largest);
 }
 
-static cask_status make_inputs(compact_work *w, cask_error *err)
+static int by_start(const void *a, const void *b)
+{
+    const iter_range *left = a;
+    const iter_range *right = b;
+
+    return key_compare(left->from, right->from);
+}
+
+/* The ranges that all parts delete, by where they start. */
+static cask_status find_ranges(compact_work *w, cask_error *err)
 {
     size_t count = w->job->plan->count;
 
-    w->parts = calloc(count, sizeof(*w->parts));
-    w->inputs = calloc(count, sizeof(*w->inputs));
-    w->merged = calloc(count, sizeof(*w->merged));
-    if (w->parts == NULL || w->inputs == NULL || w->merged == NULL) {
-        return fail_memory(err, count * sizeof(*w->inputs));
-    }
     for (size_t i = 0; i < count; i++) {
-        const version_run *run = chosen(w, i);
-        compact_input *input;
-
-        w->parts[i] = (run_part){run->file, run->begin};
-        if (i == 0 || !is_same_run(run, chosen(w, i - 1))) {
-            input = &w->inputs[w->input_count];
-            input->work = w;
-            input->run.parts = &w->parts[i];
-            w->merged[w->input_count++] = (iter_input){
-                .ops = &input_ops, .self = input, .is_stable = true};
-        }
-        w->inputs[w->input_count - 1].run.count++;
+        w->parts[i] = (run_part){chosen(w, i)->file, chosen(w, i)->begin};
     }
-    w->shared_bytes = shared_of(w);
     w->range_count = run_parts_count_ranges(w->parts, count);
     if (w->range_count > 0) {
         w->ranges = calloc(w->range_count, sizeof(*w->ranges));
@@ -151,8 +163,83 @@ static cask_status make_inputs(compact_work *w, cask_error *err)
             return fail_memory(err, w->range_count * sizeof(*w->ranges));
         }
         w->range_count = run_parts_ranges(w->parts, count, w->ranges);
+        qsort(w->ranges, w->range_count, sizeof(*w->ranges), by_start);
     }
     return CASK_OK;
+}
+
+/*
+ * Whether newer ranges hide all records of a part, and nobody looks at a moment
+ * between: then none of them survives, and the file need not be read. What it
+ * deletes itself is among the ranges.
+ */
+static bool is_hidden(const compact_work *w, const version_run *run)
+{
+    iter_moments moments = w->job->moments;
+    size_t moment = iter_moment_of(moments, run_first_sequence(run->file));
+    cask_slice at = key_compare(run->begin, run->file->smallest) > 0
+                        ? run->begin
+                        : run->file->smallest;
+
+    for (size_t i = 0; i < w->range_count; i++) {
+        const iter_range *range = &w->ranges[i];
+
+        if (key_compare(range->from, at) > 0) {
+            return false;
+        }
+        if (range->sequence > run_last_sequence(run->file) &&
+            iter_moment_of(moments, range->sequence) == moment &&
+            key_compare(range->to, at) > 0) {
+            at = range->to;
+        }
+        if (key_compare(at, run->file->largest) > 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Of what is to be read: one for each run, which has parts side by side. */
+static void add_part(compact_work *w, const version_run *run,
+                     const version_run *before)
+{
+    run_part *part = &w->parts[w->part_count++];
+
+    *part = (run_part){run->file, run->begin};
+    if (before == NULL || !is_same_run(run, before)) {
+        compact_input *input = &w->inputs[w->input_count];
+
+        input->work = w;
+        input->run.parts = part;
+        w->merged[w->input_count++] =
+            (iter_input){.ops = &input_ops, .self = input, .is_stable = true};
+    }
+    w->inputs[w->input_count - 1].run.count++;
+}
+
+static cask_status make_inputs(compact_work *w, cask_error *err)
+{
+    size_t count = w->job->plan->count;
+    const version_run *before = NULL;
+    cask_status status;
+
+    w->parts = calloc(count, sizeof(*w->parts));
+    w->inputs = calloc(count, sizeof(*w->inputs));
+    w->merged = calloc(count, sizeof(*w->merged));
+    if (w->parts == NULL || w->inputs == NULL || w->merged == NULL) {
+        return fail_memory(err, count * sizeof(*w->inputs));
+    }
+    w->shared_bytes = shared_of(w);
+    status = find_ranges(w, err);
+    for (size_t i = 0; i < count && status == CASK_OK; i++) {
+        if (is_hidden(w, chosen(w, i))) {
+            w->unread_bytes += part_bytes(w->job, i);
+        } else {
+            add_part(w, chosen(w, i), before);
+            before = chosen(w, i);
+        }
+    }
+    return status;
 }
 
 /* ---- The edit ----------------------------------------------------------- */
@@ -171,7 +258,7 @@ static uint32_t target_run(const compact_job *job)
             return run->run;
         }
     }
-    for (size_t i = 0; i < job->version->count && plan->joins_run; i++) {
+    for (size_t i = 0; i < job->facts->count && plan->joins_run; i++) {
         if (job->version->runs[i].level == plan->target_level) {
             return job->version->runs[i].run;
         }
@@ -183,18 +270,13 @@ static cask_status add(compact_work *w, const version_add *what,
                        cask_error *err)
 {
     compact_result *result = w->result;
+    version_add *adds = array_grow(result->adds, result->edit.add_count,
+                                   &w->add_capacity, sizeof(*adds), err);
 
-    if (result->edit.add_count == w->add_capacity) {
-        size_t capacity = 2 * w->add_capacity + 16;
-        version_add *adds =
-            realloc(result->adds, capacity * sizeof(*result->adds));
-
-        if (adds == NULL) {
-            return fail_memory(err, capacity * sizeof(*result->adds));
-        }
-        result->adds = adds;
-        w->add_capacity = capacity;
+    if (adds == NULL) {
+        return CASK_NO_MEMORY;
     }
+    result->adds = adds;
     result->adds[result->edit.add_count++] = *what;
     return CASK_OK;
 }
@@ -266,7 +348,7 @@ static cask_status drop_inputs(compact_work *w, cask_error *err)
             result->drops[result->edit.drop_count++] = run->id;
         }
     }
-    for (size_t i = 0; i < job->version->count; i++) {
+    for (size_t i = 0; i < job->facts->count; i++) {
         if (must_begin(job, i)) {
             begin_at_upper(w, job->version->runs[i].id);
         }
@@ -294,7 +376,8 @@ static cask_status move_inputs(compact_work *w, cask_error *err)
     for (size_t i = 0; i < w->job->plan->count && status == CASK_OK; i++) {
         const version_run *run = chosen(w, i);
         const version_add moved = {run->id, w->job->plan->target_level, w->run,
-                                   run->begin};
+                                   run->begin,
+                                   (int64_t)run->file->added_sequence};
 
         status = add(w, &moved, err);
     }
@@ -359,7 +442,6 @@ static cask_status put(compact_work *w, const cask_run_entry *entry,
     w->last = entry->key;
     if (status == CASK_OK) {
         written = run_output_size(&w->writer->output) - before;
-        w->result->bytes_written += written;
         status = pay(w, written, err);
     }
     return status;
@@ -507,11 +589,12 @@ static void sum_up(compact_work *w)
     compact_result *result = w->result;
 
     for (size_t i = 0; i < job->plan->count; i++) {
-        result->bytes_read += job->facts->parts[job->choices[i]].bytes;
+        result->bytes_read += part_bytes(job, i);
         if (!reaches_beyond(job, i)) {
             result->bytes_freed += chosen(w, i)->file->size;
         }
     }
+    result->bytes_read -= w->unread_bytes;
 }
 
 static void give_up(compact_work *w)

@@ -23,6 +23,8 @@ typedef struct compact_calls {
      * What is not CASK_OK ends the job, which returns it; never
      * CASK_NOT_FOUND. */
     cask_status (*go_on)(void *context, uint64_t bytes, cask_error *err);
+    /* A record of this input is damaged: that is why the job fails. */
+    void (*meet_damage)(void *context, const cask_run *file);
     uint64_t step_bytes;     /* between two of these calls, or a little more */
     iter_expired is_expired; /* NULL: nothing expires */
 } compact_calls;
@@ -44,10 +46,10 @@ typedef struct compact_result {
     uint64_t *drops;
     version_begin *begins;
 
-    uint64_t outputs;       /* files written; of a move none */
-    uint64_t bytes_read;    /* of files that are dropped, or of what is taken */
-    uint64_t bytes_written; /* of the outputs' files */
-    uint64_t bytes_freed;   /* of files that are dropped */
+    uint64_t outputs;     /* files written; of a move none */
+    uint64_t bytes_read;  /* of files that are dropped, or of what is taken;
+                             what deleted ranges hide wholly is not read */
+    uint64_t bytes_freed; /* of files that are dropped */
     iter_survivors_counts counts;
 } compact_result;
 

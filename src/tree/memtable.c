@@ -14,6 +14,7 @@
 #include "base/bytes.h"
 #include "region/heap.h"
 #include "tree/memtable_layout.h"
+#include "tree/memtable_ranges.h"
 
 _Static_assert(sizeof(memtable) % REGION_LINE == 0, "memtables are lines");
 
@@ -85,6 +86,11 @@ static uint64_t take_lines(region_handle *region, memtable *m, uint64_t lines)
     }
     memtable_set(&m->bump, at + lines);
     return memtable_line(m, at);
+}
+
+uint64_t memtable_take_lines(const memtable_view *view, uint64_t lines)
+{
+    return take_lines(view->region, view->memtable, lines);
 }
 
 uint64_t memtable_take_node(const memtable_view *view, uint32_t level)
@@ -160,6 +166,10 @@ static void clear(memtable *m)
 {
     atomic_store_explicit(&m->entries, 0, memory_order_release);
     atomic_store_explicit(&m->window_count, 0, memory_order_release);
+    memtable_set(&m->ranges, 0);
+    for (unsigned i = 0; i < MEMTABLE_RANGE_BLOCKS; i++) {
+        atomic_store_explicit(&m->range_block[i], 0, memory_order_release);
+    }
     memtable_set(&m->bump, 0);
     m->free_leaf = 0;
     m->free_inner = 0;
@@ -247,6 +257,16 @@ bool memtable_open(region_handle *region, unsigned index,
     *ret_view = (memtable_view){
         .region = region, .memtable = m, .life = life, .log = log};
     return true;
+}
+
+unsigned memtable_index(const memtable_view *view)
+{
+    return (unsigned)(view->memtable - memtable_at(view->region, 0));
+}
+
+bool memtable_is_empty(const memtable_view *view)
+{
+    return memtable_count(view) == 0 && memtable_range_count(view) == 0;
 }
 
 uint64_t memtable_count(const memtable_view *view)

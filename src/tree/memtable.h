@@ -76,15 +76,15 @@ typedef struct memtable_entry {
  * How this process reads the log.
  *
  *   read      set key and sequence of the record at a place; false if it cannot
- *             be read. A reader that meets memory which is used anew may come
- *             with any place: row, offset, and the sizes that stand there are
- *             checked against what is mapped. What was read then is thrown
- *             away; who takes a value verifies the record.
+ *             be read. Any place may come, from memory that is used anew: what
+ *             stands there is checked against what is mapped
  *   prefetch  bring a record into the cache; any place
+ *   verify    whether a record of another key is what was written; NULL: it is
  */
 typedef struct memtable_log {
     bool (*read)(void *context, uint64_t place, memtable_entry *ret_entry);
     void (*prefetch)(void *context, uint64_t place);
+    bool (*verify)(void *context, uint64_t place);
     void *context;
 } memtable_log;
 

@@ -40,6 +40,15 @@ void memtable_filter_add(const memtable_view *view, uint64_t hash)
     }
 }
 
+void memtable_filter_prefetch(const memtable_view *view, uint64_t hash)
+{
+    const void *line = line_of(view, hash);
+
+    if (line != NULL) {
+        __builtin_prefetch(line, 1);
+    }
+}
+
 bool memtable_filter_has(const memtable_view *view, uint64_t hash)
 {
     const _Atomic uint64_t *words = line_of(view, hash);

@@ -12,7 +12,8 @@
  * How records are read.
  *
  *   read  copy the record at a place that a memtable has, and verify the copy.
- *         `ret_entry` is a put or a delete, its slices are in `bytes`. CASK_OK;
+ *         `ret_entry` is a put, a delete, or that of a range, its slices are in
+ *         `bytes`. CASK_OK;
  *         CASK_CORRUPT: no record is there, or it does not verify; CASK_IO;
  *         CASK_NO_MEMORY
  */

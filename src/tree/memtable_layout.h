@@ -44,8 +44,12 @@ enum {
     MEMTABLE_FENCES = 255,       /* of an inner node */
     MEMTABLE_LEAF_LINES = 15,
     MEMTABLE_INNER_LINES = 81,
-    MEMTABLE_LEVELS = 8,      /* more than fit into all chunks */
-    MEMTABLE_FILTER_BITS = 10 /* for each expected entry */
+    MEMTABLE_LEVELS = 8,       /* more than fit into all chunks */
+    MEMTABLE_FILTER_BITS = 10, /* for each expected entry */
+    MEMTABLE_RANGE_BLOCKS = 256,
+    MEMTABLE_BLOCK_LINES = 64,   /* 4 KiB */
+    MEMTABLE_BLOCK_RANGES = 256, /* in a block */
+    MEMTABLE_RANGES = MEMTABLE_RANGE_BLOCKS * MEMTABLE_BLOCK_RANGES
 };
 
 struct memtable {
@@ -55,7 +59,8 @@ struct memtable {
     _Atomic uint32_t chunk_count;
     _Atomic uint32_t window_count;
     _Atomic uint64_t filter_lines; /* the first; constant while it lives */
-    uint64_t unused[3];
+    _Atomic uint64_t ranges;       /* rows in the blocks */
+    uint64_t unused[2];
 
     /* For the writer. */
     alignas(REGION_LINE) uint64_t generation; /* last one given to a node */
@@ -64,12 +69,24 @@ struct memtable {
     uint64_t free_inner;
     uint64_t begun_sequence; /* of the last entry that was added, and */
     uint64_t begun_entries;  /* `entries` before it was */
-    uint64_t more_unused[2];
+    uint64_t is_ascending;   /* 1: the last entry went behind all others */
+    uint64_t more_unused;
 
     /* Row:16, zeros, number of the window in its segment:6. */
     alignas(REGION_LINE) _Atomic uint32_t window[MEMTABLE_WINDOWS];
-    _Atomic uint32_t chunk[MEMTABLE_CHUNKS]; /* lines */
+    _Atomic uint32_t chunk[MEMTABLE_CHUNKS];             /* lines */
+    _Atomic uint32_t range_block[MEMTABLE_RANGE_BLOCKS]; /* lines; 0: none */
 };
+
+/* Of a block: a record that deletes a range. */
+typedef struct memtable_range_row {
+    _Atomic uint64_t sequence;
+    _Atomic uint64_t place;
+} memtable_range_row;
+
+_Static_assert(sizeof(memtable_range_row) * MEMTABLE_BLOCK_RANGES ==
+                   MEMTABLE_BLOCK_LINES * REGION_LINE,
+               "a block is full lines");
 
 /* What leaves and inner nodes begin with. */
 typedef struct memtable_node {
@@ -183,6 +200,10 @@ static inline uint64_t memtable_line(const memtable *m, uint64_t number)
  * reference, 0 if there is no memory. (memtable.c) */
 uint64_t memtable_take_node(const memtable_view *view, uint32_t level);
 
+/* Take lines that go on being used until the memtable is freed, less than an
+ * inner node has. The first, 0 if there is no memory. (memtable.c) */
+uint64_t memtable_take_lines(const memtable_view *view, uint64_t lines);
+
 /* A node that no word leads to any more may be used again. (memtable.c) */
 void memtable_give_node(const memtable_view *view, uint64_t reference,
                         uint32_t level);
@@ -193,6 +214,8 @@ uint64_t memtable_build_empty(const memtable_view *view);
 /* ---- The filter (memtable_filter.c) ---- */
 
 void memtable_filter_add(const memtable_view *view, uint64_t hash);
+/* Bring what that needs into the cache; no lock. */
+void memtable_filter_prefetch(const memtable_view *view, uint64_t hash);
 bool memtable_filter_has(const memtable_view *view, uint64_t hash);
 
 #endif

@@ -40,7 +40,9 @@ static memtable_result match(memtable_search *s, memtable_entry *ret_entry)
         return MEMTABLE_UNREADABLE;
     }
     if (!is_key(&s->compared, s->key)) {
-        return MEMTABLE_NONE;
+        return memtable_verify(s->view, s->compared.place)
+                   ? MEMTABLE_NONE
+                   : MEMTABLE_UNREADABLE;
     }
     *ret_entry = s->compared;
     return MEMTABLE_FOUND;

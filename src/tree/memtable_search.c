@@ -44,6 +44,10 @@ static bool is_before(memtable_search *s, uint32_t stored)
     }
     s->compared_place = stored;
     order = key_compare(entry->key, s->key);
+    if (order != 0 && !memtable_verify(s->view, entry->place)) {
+        s->unreadable = true; /* it may be of this key, or elsewhere */
+        return false;
+    }
     if (order == 0) {
         /* The newer ones first. */
         order =

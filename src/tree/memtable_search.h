@@ -85,6 +85,13 @@ memtable_result memtable_rank(const memtable_view *view, cask_slice key,
 bool memtable_read(const memtable_view *view, uint32_t stored,
                    memtable_entry *ret_entry);
 
+/* Whether a record that has another key than is looked for may be believed. */
+static inline bool memtable_verify(const memtable_view *view, uint64_t place)
+{
+    return view->log->verify == NULL ||
+           view->log->verify(view->log->context, place);
+}
+
 /* The eight bytes of a key behind the first `skip`, zeros behind its end: as
  * numbers they are ordered like the keys, but for ties. */
 static inline uint64_t memtable_head(cask_slice key, size_t skip)

@@ -10,9 +10,16 @@
 
 #include "base/bytes.h"
 #include "tree/memtable_build.h"
+#include "tree/memtable_ranges.h"
 
 /* Nodes that one put may take before it gives any back. */
 enum { SPARE_INNERS = 3 * MEMTABLE_LEVELS / 2 };
+
+/* Lines for as many ranges as one operation may delete. */
+enum {
+    SPARE_BLOCKS = (MEMTABLE_RANGES_USUAL / MEMTABLE_BLOCK_RANGES + 1) *
+                   MEMTABLE_BLOCK_LINES
+};
 
 /* Windows that one operation may need: those of the largest segment. */
 enum { SPARE_WINDOWS = 64 };
@@ -28,7 +35,7 @@ static uint64_t lines_needed(const memtable *m, uint64_t count)
     uint64_t splits =
         count < leaves ? count : leaves + (count - leaves) / 16 + 1;
 
-    return splits * (MEMTABLE_LEAF_LINES + 1) +
+    return splits * (MEMTABLE_LEAF_LINES + 1) + SPARE_BLOCKS +
            SPARE_INNERS * MEMTABLE_INNER_LINES;
 }
 
@@ -346,11 +353,43 @@ static memtable_result aim_at_past(const memtable_search *newest,
     return MEMTABLE_FOUND;
 }
 
+/* Whether the key belongs behind all entries; then the search is there. Keys
+ * that come in order need no search, as long as their heads tell. */
+static bool is_behind_all(memtable_search *s)
+{
+    uint64_t last;
+    uint32_t skip;
+    int order;
+
+    if (search_from_root(s, WAY_LAST) != STEP_OK || s->count == 0) {
+        return false;
+    }
+    order = memtable_compare_prefix(&s->leaf->node, s->key, &skip);
+    last = memtable_load(&s->leaf->head[s->order[s->count - 1]]);
+    return order > 0 || (order == 0 && memtable_head(s->key, skip) > last);
+}
+
 static void aim_at_new(const memtable_search *s, memtable_aim *aim)
 {
     aim->leaf = s->leaf;
     aim->slot = s->count;
     aim->position = s->position;
+}
+
+/* Search for the key, and for the entry that it has. */
+static memtable_result aim_by_key(memtable_search *s, memtable_aim *aim)
+{
+    memtable_search old;
+    memtable_result found;
+
+    if (search_from_root(s, WAY_BY_KEY) != STEP_OK || s->unreadable) {
+        return MEMTABLE_UNREADABLE;
+    }
+    old = *s;
+    found = find_old(&old, aim);
+    return found == MEMTABLE_FOUND && old.compared.sequence > aim->put.sequence
+               ? aim_at_past(s, aim)
+               : found;
 }
 
 memtable_result memtable_aim_locked(const memtable_view *view,
@@ -367,31 +406,21 @@ memtable_result memtable_aim_locked(const memtable_view *view,
         memtable_aim aim = {.put = *put,
                             .short_place = short_make(window, put->place)};
         memtable_search s;
-        memtable_search old;
         memtable_result found;
 
         s.view = view;
         s.key = put->key;
         s.sequence = UINT64_MAX; /* before all entries of the key */
         s.after = false;
-        if (search_from_root(&s, WAY_BY_KEY) != STEP_OK || s.unreadable) {
-            return MEMTABLE_UNREADABLE;
-        }
-        old = s;
-        found = find_old(&old, &aim);
-        if (found == MEMTABLE_UNREADABLE) {
-            return found;
-        }
-        if (found == MEMTABLE_FOUND && old.compared.sequence > put->sequence) {
-            found = aim_at_past(&s, &aim);
-            *ret_aim = aim;
-            return found;
-        }
-        if (!aim.replaces) {
+        found = view->memtable->is_ascending != 0 && is_behind_all(&s)
+                    ? MEMTABLE_NONE
+                    : aim_by_key(&s, &aim);
+        room = MEMTABLE_NONE;
+        if (found != MEMTABLE_UNREADABLE && !aim.is_past && !aim.replaces) {
             room = make_room(&s);
             aim_at_new(&s, &aim);
-        } else {
-            room = MEMTABLE_NONE;
+            view->memtable->is_ascending =
+                s.position == s.count && is_rightmost(&s) ? 1 : 0;
         }
         if (room == MEMTABLE_NONE) {
             *ret_aim = aim;

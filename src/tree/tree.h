@@ -7,25 +7,42 @@
 #define CASKADE_TREE_H
 
 #include "run/run_hash.h"
+#include "store/store_merger.h"
 #include "store/store_write.h"
 #include "tree/memtable.h"
+#include "tree/tree_ranges.h"
 #include "tree/version.h"
 
-/* What the store calls back. */
+/* What the store calls back, and what its merging thread does: it flushes, and
+ * compacts runs as the policy, or somebody who asked, wants it. */
 extern const store_engine tree_engine;
+extern const store_merger_work tree_merger_work;
 
-/* Records of one batch, at most: a memtable must be able to take them. */
-enum { TREE_BATCH_RECORDS = 1 << 21 };
+/* Records of one batch, at most: a memtable must be able to take them. And how
+ * many of them may delete ranges. */
+enum {
+    TREE_BATCH_RECORDS = 1 << 21,
+    TREE_BATCH_RANGES = MEMTABLE_RANGES_USUAL
+};
 
 /* What a handle has besides the store's: store->engine_state. */
 typedef struct tree_state {
     memtable_log log;         /* this handle's maps */
     run_hash_key hash_key;    /* of the store's runs */
     versions *versions;       /* the runs, as this handle has them open */
+    tree_ranges *ranges;      /* deleted in memtables, as it has read them */
     _Atomic bool has_begun;   /* a memtable, and the merging thread is not awake
                                  yet */
     _Atomic bool wants_table; /* a writer, and none is free */
 } tree_state;
+
+/* The hash key of a store's runs; its own key is that of the file CASKADE. */
+static inline run_hash_key tree_hash_key(siphash_key key)
+{
+    siphash_value value = siphash(key, "run", 3);
+
+    return (run_hash_key){{value.word[0], value.word[1]}};
+}
 
 static inline tree_state *tree_state_of(const store_handle *store)
 {
@@ -61,20 +78,20 @@ cask_status tree_get_many(store_handle *store, const cask_slice *keys,
  * ones count. */
 uint64_t tree_key_estimate(store_handle *store);
 
+/* Runs that this handle found damaged, and their bytes. */
+void tree_damaged_runs(store_handle *store, uint64_t *ret_count,
+                       uint64_t *ret_bytes);
+
 /* Lend a value, in place if it is in the log. */
 cask_status tree_view(store_handle *store, cask_slice key, cask_view *ret_view,
                       cask_error *err);
 
 /* ---- Writing (tree_write.c) ---- */
 
-/* Fill a record for a put or a delete; the slices are borrowed. */
-void tree_prepare(const store_handle *store, uint8_t kind, cask_slice key,
-                  cask_slice value, uint64_t expires_at_ms,
-                  store_record *ret_record);
-
-/* Complete records that have all but their hash and their sequence. */
-void tree_prepare_many(const store_handle *store, store_record *records,
-                       size_t count);
+/* Whether a memtable can take these, before they are appended; the write lock
+ * is held, with room for them (tree_apply.c). CASK_OK; CASK_CORRUPT. */
+cask_status tree_check_locked(store_handle *store, const store_record *records,
+                              size_t count, cask_error *err);
 
 /* Write records as one operation. ret_sequence: of the last. */
 cask_status tree_write(store_handle *store, store_record *records, size_t count,

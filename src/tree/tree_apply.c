@@ -8,9 +8,11 @@
 #include "region/heap.h"
 #include "region/place.h"
 #include "region/undo.h"
+#include "store/store_count.h"
 #include "store/store_read.h"
 #include "tree/tree.h"
 #include "tree/tree_flush.h"
+#include "tree/tree_gate.h"
 #include "tree/tree_record.h"
 #include "tree/tree_tables.h"
 
@@ -23,8 +25,8 @@ static region_tree *tree_of(const store_handle *store)
 
 static cask_status attach(store_handle *store, cask_error *err)
 {
-    siphash_value value;
     tree_state *state;
+    cask_status status;
 
     if (store->options.io != CASK_IO_MAP) {
         return fail(err, CASK_UNSUPPORTED, 0,
@@ -37,10 +39,11 @@ static cask_status attach(store_handle *store, cask_error *err)
         return fail_memory(err, sizeof(*state));
     }
     state->log = tree_log(store);
-    value = siphash(store->identity.hash_key, "run", 3);
-    state->hash_key = (run_hash_key){{value.word[0], value.word[1]}};
+    state->hash_key = tree_hash_key(store->identity.hash_key);
     store->engine_state = state;
-    return versions_open(store, &state->versions, err);
+    status = versions_open(store, &state->versions, err);
+    return status == CASK_OK ? tree_ranges_open(store, &state->ranges, err)
+                             : status;
 }
 
 static void detach(store_handle *store)
@@ -48,90 +51,67 @@ static void detach(store_handle *store)
     tree_state *state = store->engine_state;
 
     if (state != NULL) {
+        tree_ranges_close(state->ranges);
         versions_close(state->versions);
         free(state);
         store->engine_state = NULL;
     }
 }
 
-/* ---- Counters of a row ---- */
-
-/* The writer before died with this record half applied: the row's counters are
- * what they were before it. */
-static bool is_half_applied(const store_handle *store)
-{
-    const region_header *header = store->region.header;
-    uint64_t tail = atomic_load(&header->applied_tail);
-    uint64_t place = header->apply.new_place;
-
-    return place != 0 && place_row(place) == region_tail_row(tail) &&
-           place_offset(place) == region_tail_offset(tail);
-}
-
-static void save(store_handle *store, uint64_t place)
-{
-    region_apply_intent *intent = &store->region.header->apply;
-    const region_row *row = &store->region.rows[place_row(place)];
-
-    intent->new_place = 0;
-    atomic_signal_fence(memory_order_seq_cst);
-    intent->new_live_bytes = row->live_bytes;
-    intent->new_live_records = row->live_records;
-    intent->new_tombstones = row->tombstones;
-    intent->new_records = row->records;
-    intent->new_first_sequence = row->first_sequence;
-    intent->new_last_sequence = row->last_sequence;
-    atomic_signal_fence(memory_order_seq_cst);
-    intent->new_place = place;
-    atomic_signal_fence(memory_order_seq_cst);
-}
-
-static void restore(store_handle *store)
-{
-    const region_apply_intent *intent = &store->region.header->apply;
-    region_row *row = &store->region.rows[place_row(intent->new_place)];
-
-    row->live_bytes = intent->new_live_bytes;
-    row->live_records = intent->new_live_records;
-    row->tombstones = intent->new_tombstones;
-    row->records = intent->new_records;
-    row->first_sequence = intent->new_first_sequence;
-    row->last_sequence = intent->new_last_sequence;
-}
-
-static void count(store_handle *store, uint64_t place,
-                  const record_header *record)
-{
-    region_row *row = &store->region.rows[place_row(place)];
-
-    row->records++;
-    row->last_sequence = record->sequence;
-    if (row->first_sequence == 0) {
-        row->first_sequence = record->sequence;
-    }
-    if (place_is_live(place)) {
-        row->live_bytes += record_size(record);
-        row->live_records++;
-    } else {
-        row->tombstones++;
-    }
-}
-
 /* ---- Applying ---- */
 
-static bool put(store_handle *store, const memtable_put *record, uint64_t bytes)
+/* Aim in the newest memtable. If a record there that has to be compared with
+ * cannot be read, another one takes its place. */
+static memtable_result aim_at(store_handle *store, const memtable_put *record,
+                              memtable_view *view, memtable_aim *aim)
 {
-    region_tree *tree = tree_of(store);
-    memtable_view view;
-    memtable_aim aim;
+    tree_state *state = tree_state_of(store);
     memtable_result result;
 
-    tree_tables_newest_locked(store, &tree_state_of(store)->log, &view);
-    result = memtable_aim_locked(&view, record, &aim);
+    tree_tables_newest_locked(store, &state->log, view);
+    result = memtable_aim_locked(view, record, aim);
+    if (result == MEMTABLE_UNREADABLE && tree_tables_begin_locked(store)) {
+        atomic_store(&state->has_begun, true);
+        tree_tables_newest_locked(store, &state->log, view);
+        result = memtable_aim_locked(view, record, aim);
+    }
+    return result;
+}
+
+static bool put_entry(store_handle *store, const memtable_put *record)
+{
+    memtable_view view;
+    memtable_aim aim;
+    memtable_result result = aim_at(store, record, &view, &aim);
+
     if (result != MEMTABLE_FOUND && result != MEMTABLE_NONE) {
         return false;
     }
     memtable_store_locked(&view, &aim);
+    return true;
+}
+
+static bool put_range(store_handle *store, const memtable_put *record)
+{
+    const memtable_range range = {.sequence = record->sequence,
+                                  .place = record->place};
+    memtable_view view;
+
+    tree_tables_newest_locked(store, &tree_state_of(store)->log, &view);
+    return memtable_put_range_locked(&view, range) == MEMTABLE_FOUND;
+}
+
+static bool put(store_handle *store, const record_header *header,
+                const memtable_put *record)
+{
+    const uint64_t bytes = record_size(header);
+    region_tree *tree = tree_of(store);
+
+    if (!(record_kind(header) == RECORD_RANGE_DELETE
+              ? put_range(store, record)
+              : put_entry(store, record))) {
+        return false;
+    }
     atomic_signal_fence(memory_order_seq_cst);
     tree->applied_sequence = record->sequence;
     atomic_store_explicit(
@@ -158,15 +138,16 @@ static bool apply(store_handle *store, siphash_value hash,
                                 .place = place,
                                 .snapshot = newest_snapshot(store)};
 
-    if (header->apply.new_place == place && is_half_applied(store)) {
-        restore(store);
+    if (header->apply.new_place == place && store_count_is_half_done(store)) {
+        store_count_restore(store);
     } else {
-        save(store, place);
+        store_count_save(store, place);
+        store_count_saved(store, place);
     }
-    count(store, place, record);
+    store_count_add(store, place, record_size(record), record->sequence);
     if (record->sequence >
             atomic_load_explicit(&header->tree.flushed, memory_order_relaxed) &&
-        !put(store, &entry, record_size(record))) {
+        !put(store, record, &entry)) {
         return false;
     }
     atomic_signal_fence(memory_order_seq_cst);
@@ -178,8 +159,9 @@ static void finish(store_handle *store)
 {
     tree_tables_finish_locked(store);
     snapshots_recount_locked(&store->region);
-    if (is_half_applied(store)) {
-        restore(store); /* redo looks for sequences above the last applied */
+    if (store_count_is_half_done(store)) {
+        /* Redo looks for sequences above the last applied. */
+        store_count_restore(store);
     }
 }
 
@@ -190,7 +172,8 @@ static bool is_due(const store_handle *store, const memtable_view *view,
                    uint64_t records)
 {
     return !memtable_has_room_locked(view, records) ||
-           (tree_tables_is_full(store) && memtable_count(view) > 0);
+           memtable_range_count(view) >= MEMTABLE_RANGES_USUAL ||
+           (tree_tables_is_full(store) && !memtable_is_empty(view));
 }
 
 /* While a region is made nobody else writes, and no writer asks for room. */
@@ -207,11 +190,9 @@ static cask_status reserve(store_handle *store, uint64_t records,
     cask_status status;
 
     tree_tables_newest_locked(store, &tree_state_of(store)->log, &view);
-    lines = memtable_reserve_lines(&view, records) +
-            (is_due(store, &view, records)
-                 ? memtable_begin_lines(tree_tables_expected(store)) +
-                       memtable_reserve_lines(&view, records)
-                 : 0);
+    /* Another memtable may have to take over, see aim_at(). */
+    lines = memtable_begin_lines(tree_tables_expected(store)) +
+            2 * memtable_reserve_lines(&view, records);
     status = region_reserve(&store->region, lines, err);
     if (status == CASK_OK && is_made(store) && is_due(store, &view, records) &&
         !tree_tables_begin_locked(store) &&
@@ -229,6 +210,9 @@ static bool has_room(store_handle *store, uint64_t records)
     tree_state *state = tree_state_of(store);
     memtable_view view;
 
+    if (tree_gate_is_closed(store)) {
+        return false;
+    }
     tree_tables_newest_locked(store, &state->log, &view);
     if (is_due(store, &view, records)) {
         if (!tree_tables_begin_locked(store)) {
@@ -243,9 +227,52 @@ static bool has_room(store_handle *store, uint64_t records)
                memtable_reserve_lines(&view, records);
 }
 
+/* Whether a memtable can take over that has nothing which cannot be read. */
+static bool has_spare(store_handle *store, const memtable_view *view,
+                      uint64_t records)
+{
+    return tree_tables_has_free(store) &&
+           heap_available(&store->region) >=
+               memtable_begin_lines(tree_tables_expected(store)) +
+                   2 * memtable_reserve_lines(view, records);
+}
+
+cask_status tree_check_locked(store_handle *store, const store_record *records,
+                              size_t count, cask_error *err)
+{
+    const region_header *header = store->region.header;
+    uint64_t tail = atomic_load(&header->applied_tail);
+    uint64_t place = place_make((uint16_t)region_tail_row(tail),
+                                region_tail_offset(tail), 0, true);
+    memtable_view view;
+
+    tree_tables_newest_locked(store, &tree_state_of(store)->log, &view);
+    for (size_t i = 0; i < count && !has_spare(store, &view, count); i++) {
+        const memtable_put record = {
+            .key = records[i].key,
+            .hash = records[i].hash.word[0],
+            .sequence = atomic_load(&header->next_sequence) + i,
+            .place = place,
+            .snapshot = newest_snapshot(store)};
+        memtable_aim aim;
+
+        if (record_kind(&records[i].header) != RECORD_RANGE_DELETE &&
+            memtable_aim_locked(&view, &record, &aim) == MEMTABLE_UNREADABLE) {
+            return fail(err, CASK_CORRUPT, 0,
+                        "%s: a record that the key has to be compared with "
+                        "cannot be read, and all memtables are in use; nothing "
+                        "was written; it goes on when one was flushed; "
+                        "'caskade verify' lists the damage",
+                        store->path);
+        }
+    }
+    return CASK_OK;
+}
+
 static cask_status wait_for_room(store_handle *store, cask_error *err)
 {
-    return atomic_exchange(&tree_state_of(store)->wants_table, false)
+    return atomic_exchange(&tree_state_of(store)->wants_table, false) ||
+                   tree_gate_is_closed(store)
                ? tree_flush_wait(store, err)
                : CASK_OK;
 }
@@ -273,7 +300,12 @@ static uint64_t place_of(store_handle *store, const store_indexed *record)
     for (unsigned i = 0; i < tables.count; i++) {
         memtable_entry entry;
         tree_record found = {.at = NULL};
+        uint64_t place;
 
+        if (memtable_find_range_locked(&tables.view[i], record->sequence,
+                                       &place)) {
+            return place;
+        }
         if (find_exactly(&tables.view[i], record, &entry)) {
             return tree_record_at(store, entry.place, &found, NULL) == CASK_OK
                        ? place_make(place_row(entry.place),
@@ -297,6 +329,7 @@ static bool move(store_handle *store, const store_indexed *record, uint64_t to)
                                 .sequence = record->sequence,
                                 .place = to,
                                 .snapshot = newest_snapshot(store)};
+    const memtable_range range = {.sequence = record->sequence, .place = to};
     region_tree *tree = tree_of(store);
     tree_tables tables;
 
@@ -308,7 +341,8 @@ static bool move(store_handle *store, const store_indexed *record, uint64_t to)
         memtable_entry entry;
         memtable_aim aim;
 
-        if (!find_exactly(&tables.view[i], record, &entry)) {
+        if (memtable_move_range_locked(&tables.view[i], range) ||
+            !find_exactly(&tables.view[i], record, &entry)) {
             continue;
         }
         if (memtable_aim_locked(&tables.view[i], &again, &aim) !=
@@ -318,6 +352,11 @@ static bool move(store_handle *store, const store_indexed *record, uint64_t to)
         memtable_store_locked(&tables.view[i], &aim);
     }
     return true;
+}
+
+static cask_status open_private(store_handle *store, cask_error *err)
+{
+    return versions_open_private(tree_state_of(store)->versions, err);
 }
 
 /* ---- The table ---- */
@@ -330,18 +369,20 @@ static cask_status presize(store_handle *store, uint64_t keys, cask_error *err)
     return CASK_OK;
 }
 
-/* The way to an entry is known only when it is gone. */
-static void prefetch(const store_handle *store, siphash_value hash)
+/* The filter; the way to an entry is known only when it is gone. */
+static void prefetch(store_handle *store, siphash_value hash)
 {
-    (void)store;
-    (void)hash;
+    tree_tables_prefetch(store, hash.word[0]);
 }
 
 const store_engine tree_engine = {
+    .has_ranges = true,
     .segment_bytes = UINT64_C(64) << 20,
     .attach = attach,
     .detach = detach,
     .create_index = tree_tables_create,
+    .check_run = version_check_run,
+    .open_private = open_private,
     .presize = presize,
     .prefetch = prefetch,
     .finish_locked = finish,

@@ -29,6 +29,8 @@ typedef struct compacting {
     store_expiry expiry;
     tree_moments moments;
     uint64_t flushed; /* when it began */
+    const version *pinned;
+    uint64_t damaged; /* id of an input that is; 0: none */
 } compacting;
 
 static region_merge *merge_of(const store_handle *store)
@@ -86,6 +88,17 @@ static cask_status go_on(void *context, uint64_t bytes, cask_error *err)
     return status;
 }
 
+static void meet_damage(void *context, const cask_run *file)
+{
+    compacting *c = context;
+
+    for (size_t i = 0; i < c->pinned->count; i++) {
+        if (c->pinned->runs[i].file == file) {
+            c->damaged = c->pinned->runs[i].id;
+        }
+    }
+}
+
 /* What a snapshot may look at does not expire before that is gone: it sees what
  * had not expired when it was taken. */
 static bool is_expired(void *context, const cask_run_entry *entry)
@@ -121,7 +134,6 @@ static void add_result(const compact_result *result, tree_merged *merged)
     merged->inputs += edit->drop_count;
     merged->outputs += edit->add_count;
     merged->bytes_read += result->bytes_read;
-    merged->bytes_written += result->bytes_written;
     merged->bytes_freed += result->bytes_freed;
     merged->records += result->counts.kept + result->counts.deletes;
     merged->tombstones_dropped += result->counts.tombstones_gone;
@@ -153,6 +165,8 @@ static void end_one(compacting *c, const tree_plan *p, const tree_merged *did,
         atomic_fetch_add(&merge->bytes_read, did->bytes_read);
         atomic_fetch_add(&merge->bytes_written, did->bytes_written);
         atomic_fetch_add(&merge->bytes_freed, did->bytes_freed);
+        atomic_fetch_add(&c->store->region.header->tree.compact_ms,
+                         record.took_ms);
     }
     merge_log_add(c->store, &record);
 }
@@ -164,16 +178,22 @@ static cask_status carry_out(compacting *c, const tree_plan *p,
                                  .begin_run = begin_run,
                                  .discard_run = discard_run,
                                  .go_on = go_on,
+                                 .meet_damage = meet_damage,
                                  .step_bytes = STEP_BYTES,
-                                 .is_expired = is_expired};
+                                 .is_expired = p->pinned->lost_count > 0
+                                                   ? NULL /* likewise */
+                                                   : is_expired};
     const compact_job job = {.version = p->pinned,
                              .facts = &p->facts,
                              .plan = &p->plan,
                              .choices = p->choices,
                              .moments = {c->moments.at, c->moments.count},
                              .calls = &calls};
+    const _Atomic uint64_t *run_bytes =
+        &c->store->region.header->tree.run_bytes;
     compact_result result;
     cask_status status = compact_job_run(&job, &result, err);
+    uint64_t before = atomic_load(run_bytes); /* flushes came meanwhile */
 
     if (status != CASK_OK) {
         return status;
@@ -181,6 +201,7 @@ static cask_status carry_out(compacting *c, const tree_plan *p,
     status = version_apply(c->store, &result.edit, err);
     if (status == CASK_OK) {
         add_result(&result, did);
+        did->bytes_written = atomic_load(run_bytes) - before;
     }
     for (size_t i = 0;
          i < result.outputs && status != CASK_OK && status != CASK_POISONED;
@@ -203,26 +224,77 @@ static void add_merged(tree_merged *sum, const tree_merged *did)
     sum->tombstones_dropped += did->tombstones_dropped;
 }
 
+/* A record of a run is damaged: it stays, with all that is older, and the
+ * others go on. */
+static cask_status leave_out(store_handle *store, uint64_t id,
+                             cask_status status, const cask_error *err)
+{
+    if (!versions_hold(tree_state_of(store)->versions, id)) {
+        return status;
+    }
+    store_event(store, CASK_EVENT_DAMAGE, CASK_CORRUPT,
+                "%016" PRIx64 ".run is not compacted any more, nor is what is "
+                "older: %s",
+                id, err == NULL ? "a record is damaged" : err->message);
+    return CASK_OK;
+}
+
+/* Whoever asked is told that not all could be merged. */
+static cask_status check_held(store_handle *store, cask_error *err)
+{
+    versions *all = tree_state_of(store)->versions;
+    const version *pinned;
+    cask_status status = version_pin(all, &pinned, err);
+    bool is_held;
+
+    if (status != CASK_OK) {
+        return status;
+    }
+    is_held = pinned->held > 0 || pinned->broken_count > 0;
+    version_unpin(all, pinned);
+    return is_held ? fail(err, CASK_CORRUPT, 0,
+                          "%s: a run is damaged: it was left as it is, and so "
+                          "were those that are older; restore it from a "
+                          "backup, or see 'caskade verify' and 'caskade "
+                          "repair'",
+                          store->path)
+                   : CASK_OK;
+}
+
+/* Plan after plan, as is wished. */
+typedef struct turn {
+    tree_wish wish;
+    tree_all all;
+} turn;
+
 /* ret_is_due: false: nothing was. */
-static cask_status compact_once(store_handle *store, tree_wish wish,
+static cask_status compact_once(store_handle *store, turn *t,
                                 tree_merged *merged, bool *ret_is_due,
                                 cask_error *err)
 {
+    tree_all *all = t->wish.all ? &t->all : NULL;
     compacting c = {.store = store};
     tree_merged did = {.inputs = 0};
     tree_plan p = {.pinned = NULL};
-    cask_status status = tree_plan_make(store, wish.all, &p, err);
+    cask_status status = tree_plan_make(store, all, &p, err);
 
+    c.pinned = p.pinned;
     *ret_is_due = status == CASK_OK && p.plan.count > 0;
     if (*ret_is_due) {
         begin_one(&c, &p);
         /* The time first: what a snapshot that is taken between the two sees
          * is among the moments. */
-        store_expiry_now(store, wish.is_asked, &c.expiry);
+        store_expiry_now(store, t->wish.is_asked, &c.expiry);
         tree_moments_find(store, &c.moments);
         status = carry_out(&c, &p, &did, err);
         end_one(&c, &p, &did, status);
         add_merged(merged, &did);
+    }
+    if (*ret_is_due && status == CASK_OK && all != NULL) {
+        status = tree_plan_advance(&p, all, err);
+    }
+    if (status == CASK_CORRUPT && c.damaged != 0) {
+        status = leave_out(store, c.damaged, status, err);
     }
     tree_plan_free(store, &p);
     return status;
@@ -230,18 +302,18 @@ static cask_status compact_once(store_handle *store, tree_wish wish,
 
 /* ---- A turn ---- */
 
-static cask_status take_turn(store_handle *store, tree_wish wish,
-                             tree_merged *merged, cask_error *err)
+static cask_status take_turn(store_handle *store, turn *t, tree_merged *merged,
+                             cask_error *err)
 {
     bool is_due = true;
     cask_status status;
 
     /* Of one who died. */
     atomic_store(&merge_of(store)->phase, MERGE_NONE);
-    status = tree_flush_held(store, wish.is_asked, err);
+    status = tree_flush_held(store, t->wish.is_asked, err);
     while (status == CASK_OK && is_due) {
         status = check_cancelled(store, err);
-        if (status == CASK_OK && !wish.is_asked &&
+        if (status == CASK_OK && !t->wish.is_asked &&
             merge_wish_is_waiting(store)) {
             break;
         }
@@ -249,15 +321,16 @@ static cask_status take_turn(store_handle *store, tree_wish wish,
             status = tree_flush_held(store, false, err);
         }
         if (status == CASK_OK) {
-            status = compact_once(store, wish, merged, &is_due, err);
+            status = compact_once(store, t, merged, &is_due, err);
         }
-        is_due = is_due && !wish.all;
+        is_due = is_due && !t->all.is_done;
     }
-    return status;
+    return status == CASK_OK && t->wish.is_asked ? check_held(store, err)
+                                                 : status;
 }
 
-static cask_status lock(store_handle *store, uint64_t patience_ms,
-                        cask_error *err)
+cask_status tree_turn_lock(store_handle *store, uint64_t patience_ms,
+                           cask_error *err)
 {
     uint64_t waited_ms = 0;
     cask_status status = store_merge_lock(store, err);
@@ -275,7 +348,8 @@ cask_status tree_compact(store_handle *store, tree_wish wish,
                          tree_merged *ret_merged, cask_error *err)
 {
     uint32_t seen = atomic_load(&merge_of(store)->cancel);
-    cask_status status = lock(store, wish.patience_ms, err);
+    turn t = {.wish = wish};
+    cask_status status = tree_turn_lock(store, wish.patience_ms, err);
 
     *ret_merged = (tree_merged){.inputs = 0};
     if (status != CASK_OK) {
@@ -283,7 +357,8 @@ cask_status tree_compact(store_handle *store, tree_wish wish,
     }
     store->cancel_seen = seen;
     store_window_bind(store, !wish.is_asked);
-    status = take_turn(store, wish, ret_merged, err);
+    status = take_turn(store, &t, ret_merged, err);
+    cask_buffer_free(&t.all.from);
     store_window_bind(store, false);
     store_merge_unlock(store);
     store_merge_tidy(store);

@@ -10,6 +10,13 @@
 
 #include "store/store.h"
 
+/* Become the only one who changes the runs. What began by itself makes way.
+ *
+ *   patience_ms  to wait while another does; then CASK_BUSY
+ */
+cask_status tree_turn_lock(store_handle *store, uint64_t patience_ms,
+                           cask_error *err);
+
 /* Who asks, and for what. */
 typedef struct tree_wish {
     bool is_asked; /* by the application: at any time, and the newest memtable

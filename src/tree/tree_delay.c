@@ -9,6 +9,7 @@
 
 #include "maintain/compaction_delay.h"
 #include "store/store_merge.h"
+#include "store/store_operation.h"
 #include "store/store_settings.h"
 #include "tree/tree.h"
 #include "tree/tree_plan.h"
@@ -16,7 +17,7 @@
 static compaction_memory memory_of(const store_handle *store)
 {
     const region_tree *tree = &store->region.header->tree;
-    uint64_t each = store->options.memtable_bytes;
+    uint64_t each = store_memtable_bytes(store);
     unsigned count = region_tables_count(atomic_load(&tree->tables));
 
     return (compaction_memory){
@@ -45,28 +46,35 @@ static double fullness_by_runs(store_handle *store,
     const version *pinned;
     compaction_part *parts;
     double fullness = 0;
+    size_t count;
 
     if (version_pin(all, &pinned, NULL) != CASK_OK) {
         return 0; /* whoever reads is told why */
     }
-    parts = calloc(pinned->count + 1, sizeof(*parts));
+    count = pinned->count - pinned->held;
+    parts = calloc(count + 1, sizeof(*parts));
     if (parts != NULL) {
         compact_facts_sizes(pinned, parts);
-        fullness = compaction_fullness(settings, memory, parts, pinned->count);
+        fullness = compaction_fullness(settings, memory, parts, count);
     }
     free(parts);
     version_unpin(all, pinned);
     return fullness;
 }
 
-static void wait(store_handle *store)
+uint64_t tree_delay_us(store_handle *store)
 {
     const compaction_settings settings = tree_compaction_settings(store);
     const compaction_memory memory = memory_of(store);
-    double fullness = counts_runs(store)
-                          ? fullness_by_runs(store, &settings, &memory)
-                          : compaction_fullness(&settings, &memory, NULL, 0);
-    uint64_t ms = compaction_delay_us(fullness) / 1000;
+
+    return compaction_delay_us(
+        counts_runs(store) ? fullness_by_runs(store, &settings, &memory)
+                           : compaction_fullness(&settings, &memory, NULL, 0));
+}
+
+static void wait(store_handle *store)
+{
+    uint64_t ms = tree_delay_us(store) / 1000;
 
     if (ms > 0) {
         store->os->ops->sleep_ms(store->os, ms);
@@ -75,13 +83,7 @@ static void wait(store_handle *store)
 
 void tree_delay(store_handle *store)
 {
-    uint64_t written = atomic_load_explicit(
-        &store->region.header->bytes_written, memory_order_relaxed);
-    uint64_t seen = atomic_load_explicit(&store->yielded, memory_order_relaxed);
-
-    /* Another thread may have come in between, and have seen more. */
-    if (written > seen && written - seen >= COMPACTION_DELAY_BYTES &&
-        atomic_compare_exchange_strong(&store->yielded, &seen, written)) {
+    if (store_take_yield(store, COMPACTION_DELAY_BYTES)) {
         wait(store);
     }
 }

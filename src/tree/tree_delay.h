@@ -10,4 +10,7 @@
  * the handle. Cost: mostly two loads. */
 void tree_delay(store_handle *store);
 
+/* How long it waits now, each time, microseconds: whole milliseconds of it. */
+uint64_t tree_delay_us(store_handle *store);
+
 #endif

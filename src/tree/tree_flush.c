@@ -4,12 +4,18 @@
 #include "tree/tree_flush.h"
 
 #include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
 
 #include "iter/iter_survivors.h"
+#include "maintain/compaction.h"
 #include "run/run_writer.h"
+#include "store/merge_log.h"
 #include "store/store_merge.h"
 #include "store/store_write.h"
+#include "tree/tree_gate.h"
 #include "tree/tree.h"
+#include "tree/tree_lost.h"
 #include "tree/tree_output.h"
 #include "tree/tree_record.h"
 #include "tree/tree_segments.h"
@@ -17,7 +23,8 @@
 
 enum {
     PATIENCE_MS = 100, /* before a writer that waits flushes by itself */
-    WAIT_MS = 1
+    WAIT_MS = 1,
+    FREEZE_ATTEMPTS = 1000
 };
 
 static const uint64_t NS_PER_MS = 1000000;
@@ -37,6 +44,12 @@ typedef struct flush {
     bool is_lowest;          /* there are no runs */
     cask_run_writer *writer; /* NULL: no record so far */
     uint64_t id;             /* of the run */
+    uint64_t records;        /* in it */
+    bool has_lost;           /* the tree has, or will by this */
+    tree_moments looks;      /* when it began */
+    iter_ranges *ranges;     /* deleted in the memtable; NULL: there are none */
+    manifest_lost *losts;    /* records that could not be read; owned */
+    size_t lost_count;
 } flush;
 
 static cask_status create(flush *f, cask_error *err)
@@ -54,6 +67,7 @@ static cask_status write_survivors(flush *f, iter_survivors *survivors,
         status = f->writer == NULL ? create(f, err) : CASK_OK;
         if (status == CASK_OK) {
             status = run_writer_add(f->writer, entry, err);
+            f->records++;
         }
         if (status == CASK_OK) {
             status = iter_survivors_next(survivors, &entry, err);
@@ -64,29 +78,104 @@ static cask_status write_survivors(flush *f, iter_survivors *survivors,
     return status == CASK_NOT_FOUND ? CASK_OK : status;
 }
 
-static cask_status write_run(flush *f, cask_error *err)
+static cask_status write_from(flush *f, const iter_input *input,
+                              cask_error *err)
 {
-    const memtable_records records = tree_records(f->store);
-    memtable_input source = {.view = &f->view, .records = &records};
-    const iter_input input = memtable_input_of(&source);
+    const iter_survivors_options options = {
+        .moments = {f->looks.at, f->looks.count},
+        .ranges = f->ranges,
+        .drop_tombstones = f->is_lowest && !f->has_lost};
     iter_survivors *survivors = NULL;
-    iter_survivors_options options = {.drop_tombstones = f->is_lowest};
-    cask_status status;
-    tree_moments looks;
+    cask_status status =
+        iter_survivors_create(input, 1, &options, &survivors, err);
 
-    tree_moments_find(f->store, &looks);
-    options.moments = (iter_moments){looks.at, looks.count};
-    status = iter_survivors_create(&input, 1, &options, &survivors, err);
     if (status == CASK_OK) {
         status = write_survivors(f, survivors, err);
     }
     iter_survivors_free(survivors);
-    memtable_input_done(&source);
     if (f->writer != NULL && status == CASK_OK) {
         status = run_writer_finish(f->writer, err);
     } else if (f->writer != NULL) {
         run_writer_abort(f->writer);
+        f->writer = NULL;
     }
+    return status;
+}
+
+/* What can be read; and what cannot is told. */
+static cask_status write_rest(flush *f, const memtable_records *records,
+                              cask_error *err)
+{
+    memtable_rest rest = {.records = records};
+    cask_status status = memtable_rest_find(&rest, &f->view, err);
+
+    if (status == CASK_OK) {
+        status = tree_lost_make(f->store, &rest, f->last, &f->losts,
+                                &f->lost_count, err);
+    }
+    if (status == CASK_OK) {
+        const iter_input input = memtable_rest_input(&rest);
+
+        f->has_lost = true;
+        f->records = 0;
+        status = write_from(f, &input, err);
+    }
+    memtable_rest_free(&rest);
+    return status;
+}
+
+static cask_status write_entries(flush *f, cask_error *err)
+{
+    const memtable_records records = tree_records(f->store);
+    memtable_input source = {.view = &f->view, .records = &records};
+    const iter_input input = memtable_input_of(&source);
+    cask_status status = write_from(f, &input, err);
+
+    memtable_input_done(&source);
+    return status == CASK_CORRUPT && region_is_covered(&f->store->region)
+               ? write_rest(f, &records, err)
+               : status;
+}
+
+/* The deletions of ranges that the book has; ret_set: NULL if there are none.
+ */
+static cask_status arrange_ranges(const range_book *book, iter_moments moments,
+                                  iter_ranges **ret_set, cask_error *err)
+{
+    size_t count = book != NULL ? range_book_count(book) : 0;
+    cask_status status = CASK_OK;
+    iter_range *ranges;
+
+    *ret_set = NULL;
+    if (count == 0) {
+        return CASK_OK;
+    }
+    ranges = calloc(count, sizeof(*ranges));
+    if (ranges == NULL) {
+        return fail_memory(err, count * sizeof(*ranges));
+    }
+    range_book_list(book, count, ranges);
+    status = iter_ranges_create(ranges, count, moments, NULL, ret_set, err);
+    free(ranges);
+    return status;
+}
+
+static cask_status write_run(flush *f, cask_error *err)
+{
+    tree_ranges *all = tree_state_of(f->store)->ranges;
+    const range_book *book = NULL;
+    cask_status status = tree_ranges_pin(all, &f->view, &book, err);
+
+    tree_moments_find(f->store, &f->looks);
+    if (status == CASK_OK) {
+        status = arrange_ranges(
+            book, (iter_moments){f->looks.at, f->looks.count}, &f->ranges, err);
+    }
+    if (status == CASK_OK) {
+        status = write_entries(f, err);
+    }
+    iter_ranges_free(f->ranges);
+    tree_ranges_unpin(all, book);
     return status;
 }
 
@@ -95,6 +184,8 @@ static cask_status apply(const flush *f, cask_error *err)
     const version_add add = {.id = f->id, .level = 0, .run = f->run};
     const version_edit edit = {.adds = &add,
                                .add_count = f->writer != NULL ? 1 : 0,
+                               .losts = f->losts,
+                               .lost_count = f->lost_count,
                                .flushed = f->last};
 
     return version_apply(f->store, &edit, err);
@@ -108,7 +199,8 @@ static cask_status look_at_runs(flush *f, cask_error *err)
 
     if (status == CASK_OK) {
         f->run = pinned->next_run;
-        f->is_lowest = pinned->count == 0;
+        f->is_lowest = pinned->count == 0 && pinned->broken_count == 0;
+        f->has_lost = pinned->lost_count > 0;
         version_unpin(all, pinned);
     }
     return status;
@@ -143,22 +235,47 @@ static cask_status drop_oldest(store_handle *store, cask_error *err)
     return status;
 }
 
+static cask_status carry_out(flush *f, cask_error *err)
+{
+    /* All of it: the memtable may have a record that its writer died over, and
+     * which counts as the next one's, too. */
+    cask_status status = store_sync_all(f->store, err);
+
+    if (status == CASK_OK) {
+        status = look_at_runs(f, err);
+    }
+    if (status == CASK_OK) {
+        status = write_run(f, err);
+    }
+    return status == CASK_OK ? apply(f, err) : status;
+}
+
 static cask_status flush_oldest(store_handle *store, const tree_tables *tables,
                                 uint64_t last, cask_error *err)
 {
+    const os_ops *ops = store->os->ops;
+    const region_tree *tree = tree_of(store);
+    unsigned index = region_tables_at(tables->word, tables->count - 1);
     flush f = {
         .store = store, .view = tables->view[tables->count - 1], .last = last};
-    /* All of it: the memtable may have a record that its writer died over, and
-     * which counts as the next one's, too. */
-    cask_status status = store_sync_all(store, err);
+    uint64_t began_ns = ops->now_ns(store->os);
+    uint64_t run_bytes = atomic_load(&tree->run_bytes);
+    merge_record record = {.began_ms = ops->wall_ms(store->os),
+                           .bytes_read =
+                               atomic_load(&tree->table[index].log_bytes),
+                           .inputs = 1,
+                           .reason = (merge_reason)COMPACTION_REASON_FLUSH};
 
-    if (status == CASK_OK) {
-        status = look_at_runs(&f, err);
+    record.result = carry_out(&f, err);
+    record.took_ms = (ops->now_ns(store->os) - began_ns) / NS_PER_MS;
+    if (record.result == CASK_OK) {
+        record.records = f.records;
+        record.outputs = f.writer != NULL ? 1 : 0;
+        record.bytes_written = atomic_load(&tree->run_bytes) - run_bytes;
     }
-    if (status == CASK_OK) {
-        status = write_run(&f, err);
-    }
-    return status == CASK_OK ? apply(&f, err) : status;
+    free(f.losts);
+    merge_log_add_flush(store, &record);
+    return record.result;
 }
 
 /*
@@ -189,13 +306,18 @@ static cask_status check_log(store_handle *store, cask_error *err)
     return CASK_OK;
 }
 
+/* Those that are full now: what fills up meanwhile waits for the next time, or
+ * nothing else would ever have a turn while somebody writes as fast as this
+ * flushes. */
 static cask_status flush_all(store_handle *store, cask_error *err)
 {
+    unsigned left = region_tables_count(tree_tables_word(store));
     cask_status status = check_log(store, err);
     tree_tables tables;
     uint64_t last;
 
-    while (status == CASK_OK && find_oldest(store, &tables, &last)) {
+    for (; left > 1 && status == CASK_OK && find_oldest(store, &tables, &last);
+         left--) {
         if (last > atomic_load(&tree_of(store)->flushed)) {
             status = flush_oldest(store, &tables, last, err);
         }
@@ -206,7 +328,8 @@ static cask_status flush_all(store_handle *store, cask_error *err)
     return status;
 }
 
-/* The newest takes nothing more from now on. */
+/* The newest takes nothing more from now on. CASK_BUSY: writers have used all
+ * memtables meanwhile, or the room for one. */
 static cask_status freeze(store_handle *store, cask_error *err)
 {
     uint64_t lines = memtable_begin_lines(tree_tables_expected(store));
@@ -220,7 +343,7 @@ static cask_status freeze(store_handle *store, cask_error *err)
         return status;
     }
     tree_tables_newest_locked(store, &tree_state_of(store)->log, &view);
-    if (memtable_count(&view) > 0 && !tree_tables_begin_locked(store)) {
+    if (!memtable_is_empty(&view) && !tree_tables_begin_locked(store)) {
         status =
             fail(err, CASK_BUSY, 0,
                  "%s: writers used the room made for a memtable; try again",
@@ -245,16 +368,32 @@ cask_status tree_flush_meanwhile(store_handle *store, cask_error *err)
     return status == CASK_OK ? tree_segments_drop(store, err) : status;
 }
 
+/* Writers that are fast may fill memtables between two looks. */
+cask_status tree_flush_newest(store_handle *store, cask_error *err)
+{
+    cask_status status = CASK_BUSY;
+
+    for (int i = 0; i < FREEZE_ATTEMPTS && status == CASK_BUSY; i++) {
+        status = flush_all(store, err);
+        if (status == CASK_OK) {
+            status = freeze(store, err);
+        }
+    }
+    if (status == CASK_BUSY) {
+        return fail(err, CASK_TIMEOUT, 0,
+                    "%s: writers used up the memtables made %d times; try "
+                    "again when they are slower",
+                    store->path, FREEZE_ATTEMPTS);
+    }
+    return status == CASK_OK ? flush_all(store, err) : status;
+}
+
 cask_status tree_flush_held(store_handle *store, bool all, cask_error *err)
 {
     cask_status status = version_settle(store, err);
 
     if (status == CASK_OK) {
-        status = flush_all(store, err);
-    }
-    if (status == CASK_OK && all) {
-        status = freeze(store, err);
-        status = status == CASK_OK ? flush_all(store, err) : status;
+        status = all ? tree_flush_newest(store, err) : flush_all(store, err);
     }
     return status == CASK_OK ? tree_segments_drop(store, err) : status;
 }
@@ -273,14 +412,31 @@ cask_status tree_flush(store_handle *store, bool all, cask_error *err)
 
 /* ---- Waiting ---- */
 
-static cask_status fail_full(const store_handle *store, const cask_error *why,
+static cask_status fail_full(store_handle *store, const cask_error *why,
                              cask_error *err)
 {
+    uint32_t pid = store_merge_holder(store);
+    bool is_held = why->status == CASK_BUSY && pid != 0;
+    char who[128];
+
+    (void)snprintf(who, sizeof(who),
+                   is_held ? "process %" PRIu32 " has the turn to flush and to "
+                             "merge: let it go on, or end it"
+                           : "the last to flush or merge was process %" PRIu32
+                             ": let a process with auto_merge open the store, "
+                             "or run 'caskade merge'",
+                   pid);
     return fail(err, CASK_TIMEOUT, 0,
-                "%s: all memtables are full, and none was flushed for %u ms%s%s"
-                "; nothing was written",
-                store->path, store->options.lock_timeout_ms,
-                why->message[0] != 0 ? ": " : "", why->message);
+                "%s: %s for %u ms: %s; nothing was written", store->path,
+                tree_gate_is_closed(store)
+                    ? "runs are being taken in, and were not"
+                    : "all memtables are full, and none was flushed",
+                store->options.lock_timeout_ms, who);
+}
+
+static bool must_wait(const store_handle *store)
+{
+    return !tree_tables_has_free(store) || tree_gate_is_closed(store);
 }
 
 cask_status tree_flush_wait(store_handle *store, cask_error *err)
@@ -290,7 +446,7 @@ cask_status tree_flush_wait(store_handle *store, cask_error *err)
     cask_error why = {CASK_OK, 0, ""};
     uint64_t waited_ms = 0;
 
-    while (!tree_tables_has_free(store)) {
+    while (must_wait(store)) {
         cask_status status = CASK_OK;
 
         if (waited_ms > store->options.lock_timeout_ms) {

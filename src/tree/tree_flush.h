@@ -35,12 +35,16 @@ cask_status tree_flush_held(store_handle *store, bool all, cask_error *err);
  * yet: flush the memtables that take nothing more, and settle nothing. */
 cask_status tree_flush_meanwhile(store_handle *store, cask_error *err);
 
+/* Likewise, and the newest memtable, too, if it has records. */
+cask_status tree_flush_newest(store_handle *store, cask_error *err);
+
 /* Whether there is something to be flushed, or one who died may have left
  * something. */
 bool tree_flush_is_due(const store_handle *store);
 
-/* Wait, without any lock, until a writer can begin a memtable; flush, if nobody
- * does. CASK_OK; CASK_TIMEOUT (lock_timeout_ms); CASK_NO_SPACE. */
+/* Wait, without any lock, until a writer can begin a memtable, and the gate is
+ * open; flush, if nobody does. CASK_OK; CASK_TIMEOUT (lock_timeout_ms);
+ * CASK_NO_SPACE. */
 cask_status tree_flush_wait(store_handle *store, cask_error *err);
 
 #endif

@@ -1,13 +1,8 @@
 /*
- * The background thread of a tree. Flushes come first, then what somebody asked
- * for, then what is due. Whoever comes first after the death of another
- * completes what that had begun.
+ * What the merging thread does in a tree. Flushes come first, then what
+ * somebody asked for, then what is due.
  */
-#include "tree/tree_merger.h"
-
-#include <errno.h>
 #include <inttypes.h>
-#include <stdlib.h>
 
 #include "store/merge_turn.h"
 #include "store/store_merge.h"
@@ -15,16 +10,11 @@
 #include "tree/tree_compact.h"
 #include "tree/tree_flush.h"
 
-enum {
-    ASK_MS = 1000,    /* how soon another takes over from one that died */
-    PAUSE_MS = 10000, /* after a flush that failed */
-};
+enum { PAUSE_MS = 10000 /* after a flush that failed */ };
 
-struct tree_merger {
-    store_handle *store;
-    os_thread *thread;
+typedef struct tree_merger {
     uint64_t not_before_ns; /* monotonic: no flush */
-};
+} tree_merger;
 
 static void report(store_handle *store, cask_status status,
                    const cask_error *err)
@@ -35,9 +25,8 @@ static void report(store_handle *store, cask_status status,
 /* ---- Flushing ---- */
 
 /* Whether something was flushed. */
-static bool flush(tree_merger *m)
+static bool flush(store_handle *store, tree_merger *m)
 {
-    store_handle *store = m->store;
     const os_ops *ops = store->os->ops;
     cask_error err = {CASK_OK, 0, ""};
     cask_status status;
@@ -109,7 +98,7 @@ static void grant(store_handle *store, turn_wish asked)
     }
 }
 
-static void look(store_handle *store, bool is_woken, bool has_flushed)
+static void compact_due(store_handle *store, bool is_woken, bool has_flushed)
 {
     turn_wish asked = merge_wish_pending(store);
     merge_wait why;
@@ -127,73 +116,22 @@ static void look(store_handle *store, bool is_woken, bool has_flushed)
     }
 }
 
-/* ---- Thread ---- */
+/* ---- The thread's work ---- */
 
-static void run(void *argument)
+static void look(store_handle *store, void *state, bool is_woken)
 {
-    tree_merger *m = argument;
-    store_handle *store = m->store;
-    region_merger *shared = &store->region.header->merger;
-    /* The kernel compares plain words. */
-    uint32_t *futex = (uint32_t *)(uintptr_t)&shared->wake;
-    bool is_woken = false;
+    bool has_flushed = flush(store, state);
 
-    while (!atomic_load(&store->merger_stop)) {
-        uint32_t wake = atomic_load(&shared->wake);
-        bool has_flushed = flush(m);
-
-        look(store, is_woken, has_flushed);
-        versions_let_go(tree_state_of(store)->versions);
-        if (!atomic_load(&store->merger_stop)) {
-            is_woken = store->os->ops->futex_wait(store->os, futex, wake,
-                                                  ASK_MS) != ETIMEDOUT;
-        }
-    }
-    (void)flush(m); /* if this is the last handle nobody else will, for long */
+    compact_due(store, is_woken, has_flushed);
+    versions_let_go(tree_state_of(store)->versions);
+    tree_ranges_let_go(tree_state_of(store)->ranges);
 }
 
-/* That it merges by itself, for others to see. */
-static _Atomic uint32_t *flag_of(const store_handle *store)
+/* If this is the last handle nobody else will flush, for long. */
+static void end(store_handle *store, void *state)
 {
-    return &store->region.processes[store->process_slot].merges;
+    (void)flush(store, state);
 }
 
-cask_status tree_merger_start(store_handle *store, tree_merger **ret_merger,
-                              cask_error *err)
-{
-    tree_merger *m = calloc(1, sizeof(*m));
-    int os_errno;
-
-    if (m == NULL) {
-        return fail_memory(err, sizeof(*m));
-    }
-    m->store = store;
-    os_errno = store->os->ops->thread_start(store->os, run, m, &m->thread);
-    if (os_errno != 0) {
-        free(m);
-        return fail_os(err, os_errno, "cannot start the flushing thread");
-    }
-    atomic_store(flag_of(store), 1 + store->jitter_ms);
-    *ret_merger = m;
-    return CASK_OK;
-}
-
-void tree_merger_stop(tree_merger *take_merger)
-{
-    store_handle *store;
-
-    if (take_merger == NULL) {
-        return;
-    }
-    store = take_merger->store;
-    atomic_store(flag_of(store), 0);
-    atomic_store(&store->merger_stop, true);
-    store_merge_wake(store);
-    store->os->ops->thread_join(store->os, take_merger->thread);
-    free(take_merger);
-}
-
-void tree_merger_forget(tree_merger *take_merger)
-{
-    free(take_merger);
-}
+const store_merger_work tree_merger_work = {
+    .state_bytes = sizeof(tree_merger), .look = look, .end = end};

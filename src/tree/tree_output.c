@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "store/store_settings.h"
 #include "tree/tree.h"
 
 static int by_sequence(const void *left, const void *right)
@@ -45,6 +46,8 @@ cask_status tree_run_create(store_handle *store, uint64_t born,
     run_origin origin = {.born = born,
                          .hash_key = tree_state_of(store)->hash_key};
     run_writer_options options = {.run.file_mode = store->options.file_mode,
+                                  .run.prefix_bytes =
+                                      store_filter_prefix_bytes(store),
                                   .origin = &origin,
                                   .borrows_dir = true};
     cask_status status = version_new_run(store, &origin.id, name, err);

@@ -18,12 +18,25 @@ typedef struct tree_plan {
 /* What a strategy goes by in this store. */
 compaction_settings tree_compaction_settings(const store_handle *store);
 
+/* How far all runs became one, from step to step. Start with {0}. */
+typedef struct tree_all {
+    bool is_on; /* with all runs that there were; before, sweeps that had
+                   begun are completed */
+    bool is_done;
+    cask_buffer from; /* the key where the next step begins; owned */
+} tree_all;
+
 /*
- * Choose by the strategy, or all runs that there are. Memtables are not looked
- * at. Statuses of version_pin(); free it with tree_plan_free() in any case.
+ * Choose by the strategy, or, if `all` is not NULL, the next step of that.
+ * Memtables are not looked at. Statuses of version_pin(); free it with
+ * tree_plan_free() in any case.
  */
-cask_status tree_plan_make(store_handle *store, bool all, tree_plan *ret_plan,
-                           cask_error *err);
+cask_status tree_plan_make(store_handle *store, tree_all *all,
+                           tree_plan *ret_plan, cask_error *err);
+
+/* The plan was carried out. CASK_OK or CASK_NO_MEMORY. */
+cask_status tree_plan_advance(const tree_plan *plan, tree_all *all,
+                              cask_error *err);
 
 void tree_plan_free(store_handle *store, tree_plan *plan);
 

@@ -9,16 +9,6 @@
 #include "base/buffer.h"
 #include "region/place.h"
 
-cask_status tree_record_fail(const store_handle *store, uint64_t place,
-                             const char *what, cask_error *err)
-{
-    return fail(err, CASK_CORRUPT, 0,
-                "%016" PRIx64 ".log: offset %" PRIu64 ": %s; the value is not "
-                "returned; 'caskade verify' lists the damage",
-                atomic_load(&store->region.rows[place_row(place)].file_id),
-                place_offset(place), what);
-}
-
 /* A map of the place's segment that covers it, and where its records end. */
 static cask_status find_map(store_handle *store, uint64_t place,
                             store_map **ret_map, uint64_t *ret_tail,
@@ -33,8 +23,8 @@ static cask_status find_map(store_handle *store, uint64_t place,
 
     if (tail < RECORD_HEADER_SIZE ||
         place_offset(place) > tail - RECORD_HEADER_SIZE) {
-        return tree_record_fail(store, place, "behind the end of the file",
-                                err);
+        return store_fail_record(store, place, "behind the end of the file",
+                                 err);
     }
     if (map == NULL || map->size < tail) {
         status = store_map_row(store, place_row(place), &map, err);
@@ -43,8 +33,8 @@ static cask_status find_map(store_handle *store, uint64_t place,
             (map == NULL || store_map_peek(store, place_row(place)) != map ||
              tail < RECORD_HEADER_SIZE || map->size < tail ||
              place_offset(place) > tail - RECORD_HEADER_SIZE)) {
-            status =
-                tree_record_fail(store, place, "its segment was replaced", err);
+            status = store_fail_record(store, place, "its segment was replaced",
+                                       err);
         }
     }
     *ret_map = map;
@@ -76,8 +66,8 @@ cask_status tree_record_at(store_handle *store, uint64_t place,
     r.seed = (record_seed){r.map->nonce, offset};
     if (!record_decode_header(r.at, r.seed, &r.header) ||
         record_size(&r.header) > tail - offset) {
-        return tree_record_fail(store, place, "the header's check is wrong",
-                                err);
+        return store_fail_record(store, place, "the header's check is wrong",
+                                 err);
     }
     before = RECORD_HEADER_SIZE + record_expiry_size(&r.header);
     r.expires_at_ms = record_expiry_size(&r.header) != 0
@@ -162,10 +152,33 @@ static void prefetch(void *context, uint64_t place)
     }
 }
 
+static bool verify_entry(void *context, uint64_t place)
+{
+    tree_record record = {.at = NULL};
+
+    return tree_record_at(context, place, &record, NULL) == CASK_OK &&
+           tree_record_is_sound(&record);
+}
+
 memtable_log tree_log(store_handle *store)
 {
-    return (memtable_log){
-        .read = read_entry, .prefetch = prefetch, .context = store};
+    return (memtable_log){.read = read_entry,
+                          .prefetch = prefetch,
+                          .verify = verify_entry,
+                          .context = store};
+}
+
+/* No mark is in a memtable. */
+static cask_run_kind kind_of(const record_header *header)
+{
+    switch (record_kind(header)) {
+    case RECORD_PUT:
+        return CASK_RUN_PUT;
+    case RECORD_RANGE_DELETE:
+        return CASK_RUN_DELETE_RANGE;
+    default:
+        return CASK_RUN_DELETE;
+    }
 }
 
 /* The copy is what is verified: the map may turn into zeros. */
@@ -190,15 +203,14 @@ static cask_status copy_entry(void *context, uint64_t place, cask_buffer *bytes,
     copy = bytes->data;
     if (!record_read(copy, size, record.seed, &record.header) ||
         record_size(&record.header) != size) {
-        return tree_record_fail(context, place, "the checksum is wrong", err);
+        return store_fail_record(context, place, "the checksum is wrong", err);
     }
     copy += RECORD_HEADER_SIZE;
     record.expires_at_ms =
         record_expiry_size(&record.header) != 0 ? load_u64(copy) : 0;
     copy += record_expiry_size(&record.header);
     *ret_entry = (cask_run_entry){
-        .kind = record_kind(&record.header) == RECORD_PUT ? CASK_RUN_PUT
-                                                          : CASK_RUN_DELETE,
+        .kind = kind_of(&record.header),
         .key = {copy, record.header.key_size},
         .value = {copy + record.header.key_size, record.header.value_size},
         .info = tree_record_info(&record)};

@@ -38,10 +38,6 @@ bool tree_record_is_sound(const tree_record *record);
 cask_status tree_record_take(const tree_record *record, cask_slice key,
                              cask_buffer *value, cask_error *err);
 
-/* CASK_CORRUPT, with the place. */
-cask_status tree_record_fail(const store_handle *store, uint64_t place,
-                             const char *what, cask_error *err);
-
 /* What is told of it. */
 cask_info tree_record_info(const tree_record *record);
 

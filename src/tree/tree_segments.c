@@ -16,6 +16,7 @@ static bool may_go(const store_handle *store, const region_row *row,
     return atomic_load(&row->state) == ROW_SEALED &&
            row->last_sequence <= flushed &&
            atomic_load(&row->damaged_bytes) == 0 &&
+           atomic_load(&row->damage) == ROW_SOUND &&
            store->region.header->tree.moved_sequence <= flushed;
 }
 
@@ -41,13 +42,17 @@ static cask_status unlist(store_handle *store, uint64_t flushed,
     return status;
 }
 
-static void retire_locked(store_handle *store, uint64_t flushed)
+/* Their bytes are past ones, as MANIFEST has them: whoever dies here, the next
+ * one comes by again. */
+static void retire_locked(store_handle *store, uint64_t flushed,
+                          const manifest_header *past)
 {
     region_header *header = store->region.header;
     uint32_t rows = atomic_load(&header->row_count);
     /* Pins that are there keep them: they are of a smaller number. */
     uint64_t number = atomic_fetch_add(&header->merge.number, 1) + 1;
 
+    store_note_past_locked(store, past);
     atomic_store(&header->merger.retired, 1);
     for (uint32_t i = 0; i < rows; i++) {
         region_row *row = &store->region.rows[i];
@@ -63,18 +68,23 @@ static void retire_locked(store_handle *store, uint64_t flushed)
 static cask_status drop(store_handle *store, cask_error *err)
 {
     uint64_t flushed = atomic_load(&store->region.header->tree.flushed);
+    manifest_state manifest = {.count = 0};
     uint32_t count;
     cask_status status = unlist(store, flushed, &count, err);
 
     if (status != CASK_OK || count == 0) {
         return status;
     }
-    status = store_lock(store, err);
+    status = manifest_load(store->dir, store->identity.uuid, &manifest, err);
     if (status == CASK_OK) {
-        retire_locked(store, flushed);
+        status = store_lock(store, err);
+    }
+    if (status == CASK_OK) {
+        retire_locked(store, flushed, &manifest.header);
         store_unlock(store);
         status = store_shorten_manifest(store, err);
     }
+    manifest_free(&manifest);
     return status;
 }
 

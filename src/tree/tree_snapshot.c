@@ -3,6 +3,7 @@
  */
 #include "tree/tree_snapshot.h"
 
+#include "tree/tree_cuts.h"
 #include "tree/tree_iterator.h"
 
 static bool count_one(void *context, const cask_entry *entry)
@@ -14,13 +15,13 @@ static bool count_one(void *context, const cask_entry *entry)
     return true;
 }
 
-static cask_status walk_all(const store_snapshot *snapshot, bool keys_only,
-                            cask_fold_fn visit, void *context, cask_error *err)
+static cask_status walk(const store_snapshot *snapshot,
+                        const tree_iterator_options *options,
+                        cask_fold_fn visit, void *context, cask_error *err)
 {
-    const tree_iterator_options options = {.keys_only = keys_only};
     tree_iterator *it = NULL;
     cask_entry entry;
-    cask_status status = tree_iterator_create(snapshot, &options, &it, err);
+    cask_status status = tree_iterator_create(snapshot, options, &it, err);
 
     if (status == CASK_OK) {
         status = tree_iterator_seek(it, CASK_RUN_FIRST, (cask_slice){NULL, 0},
@@ -36,8 +37,9 @@ static cask_status walk_all(const store_snapshot *snapshot, bool keys_only,
 cask_status tree_snapshot_count(const store_snapshot *snapshot,
                                 uint64_t *ret_count, cask_error *err)
 {
+    const tree_iterator_options options = {.keys_only = true};
     uint64_t count = 0;
-    cask_status status = walk_all(snapshot, true, count_one, &count, err);
+    cask_status status = walk(snapshot, &options, count_one, &count, err);
 
     if (status == CASK_OK) {
         *ret_count = count;
@@ -58,17 +60,21 @@ cask_status tree_count(store_handle *store, uint64_t *ret_count,
     return status;
 }
 
-cask_status tree_snapshot_fold(const store_snapshot *snapshot,
+cask_status tree_snapshot_fold(store_snapshot *snapshot,
                                const cask_fold_options *options,
                                cask_fold_fn visit, void *context,
                                cask_error *err)
 {
+    tree_iterator_options walked = {.keys_only =
+                                        options != NULL && options->keys_only};
+    cask_status status = CASK_OK;
+    bool is_empty = false;
+
     if (options != NULL && options->parts > 1) {
-        return fail(err, CASK_UNSUPPORTED, 0,
-                    "%s: a fold of a store of the engine tree has one part; "
-                    "iterators with bounds may share the keys",
-                    snapshot->store->path);
+        status = tree_cuts_of(snapshot, options->part, options->parts,
+                              &walked.bounds, &is_empty, err);
     }
-    return walk_all(snapshot, options != NULL && options->keys_only, visit,
-                    context, err);
+    return status == CASK_OK && !is_empty
+               ? walk(snapshot, &walked, visit, context, err)
+               : status;
 }

@@ -30,9 +30,8 @@ cask_status tree_snapshot_count(const store_snapshot *snapshot,
 cask_status tree_count(store_handle *store, uint64_t *ret_count,
                        cask_error *err);
 
-/* Visit every key in order; see cask_snapshot_fold(). CASK_UNSUPPORTED: parts.
- */
-cask_status tree_snapshot_fold(const store_snapshot *snapshot,
+/* Visit every key in order, or those of a part; see cask_snapshot_fold(). */
+cask_status tree_snapshot_fold(store_snapshot *snapshot,
                                const cask_fold_options *options,
                                cask_fold_fn visit, void *context,
                                cask_error *err);

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "tree/tree.h"
+#include "tree/tree_lost.h"
 #include "tree/tree_record.h"
 
 /* ---- Runs --------------------------------------------------------------- */
@@ -50,42 +51,89 @@ static void add_runs(tree_sources *s, const tree_wanted *wanted)
     }
 }
 
-/* Of all runs: a range reaches beyond the keys of its file. */
-static cask_status add_ranges(tree_sources *s, const tree_wanted *wanted,
-                              cask_error *err)
-{
-    const iter_moments moments = {&wanted->sequence, 1};
-    size_t count = 0;
-    size_t written = 0;
-    iter_range *ranges;
-    cask_status status;
+/* ---- Deletions of ranges ------------------------------------------------ */
 
-    for (size_t i = 0; i < s->version->count; i++) {
-        count += s->version->runs[i].file->ranges.count;
+/* Of memtables. CASK_BUSY: one was freed. */
+static cask_status pin_books(tree_sources *s, size_t *count, cask_error *err)
+{
+    tree_ranges *all = tree_state_of(s->store)->ranges;
+    cask_status status = CASK_OK;
+
+    for (unsigned i = 0; i < s->tables.count && status == CASK_OK; i++) {
+        status =
+            tree_ranges_pin(all, &s->tables.view[i], &s->books[i].book, err);
+        if (status == CASK_OK && s->books[i].book != NULL) {
+            s->books[i].count = range_book_count(s->books[i].book);
+            *count += s->books[i].count;
+        }
     }
-    if (count == 0) {
-        return CASK_OK;
-    }
-    ranges = malloc(count * sizeof(*ranges));
-    if (ranges == NULL) {
-        return fail_memory(err, count * sizeof(*ranges));
+    return status;
+}
+
+static size_t list_ranges(const tree_sources *s, iter_range *ret_ranges)
+{
+    size_t written = 0;
+
+    for (unsigned i = 0; i < s->tables.count; i++) {
+        if (s->books[i].book != NULL) {
+            range_book_list(s->books[i].book, s->books[i].count,
+                            ret_ranges + written);
+            written += s->books[i].count;
+        }
     }
     for (size_t i = 0; i < s->version->count; i++) {
         const run_part part = {.file = s->version->runs[i].file,
                                .begin = s->version->runs[i].begin};
 
-        written += run_parts_ranges(&part, 1, ranges + written);
+        written += run_parts_ranges(&part, 1, ret_ranges + written);
     }
-    status = iter_ranges_create(ranges, written, moments, &wanted->bounds,
-                                &s->ranges, err);
+    return written;
+}
+
+/* Of all runs, too: a range reaches beyond the keys of its file. */
+static cask_status add_ranges(tree_sources *s, const tree_wanted *wanted,
+                              cask_error *err)
+{
+    const iter_moments moments = {&wanted->sequence, 1};
+    size_t count = 0;
+    cask_status status = pin_books(s, &count, err);
+    iter_range *ranges;
+
+    for (size_t i = 0; i < s->version->count; i++) {
+        count += s->version->runs[i].file->ranges.count;
+    }
+    if (status != CASK_OK || count == 0) {
+        return status;
+    }
+    ranges = malloc(count * sizeof(*ranges));
+    if (ranges == NULL) {
+        return fail_memory(err, count * sizeof(*ranges));
+    }
+    status = iter_ranges_create(ranges, list_ranges(s, ranges), moments,
+                                &wanted->bounds, &s->ranges, err);
     free(ranges);
     return status;
 }
 
+/* Nobody knows which keys are in a broken run, and what of older ones it
+ * hides. */
+static cask_status check_broken(const version *newest,
+                                const iter_bounds *bounds, cask_error *err)
+{
+    for (size_t i = 0; i < newest->broken_count; i++) {
+        const version_broken *broken = &newest->broken[i];
+
+        if (version_may_break_within(broken, bounds->lower, bounds->upper)) {
+            return version_fail_broken(broken, err);
+        }
+    }
+    return CASK_OK;
+}
+
 /* ---- The whole ---------------------------------------------------------- */
 
-cask_status tree_sources_open(store_handle *store, const tree_wanted *wanted,
-                              tree_sources *s, cask_error *err)
+static cask_status try_open(store_handle *store, const tree_wanted *wanted,
+                            tree_sources *s, cask_error *err)
 {
     const tree_state *state = tree_state_of(store);
     cask_status status;
@@ -97,6 +145,13 @@ cask_status tree_sources_open(store_handle *store, const tree_wanted *wanted,
     s->records = tree_records(store);
     tree_tables_load(store, &state->log, &s->tables);
     status = version_pin(state->versions, &s->version, err);
+    if (status == CASK_OK) {
+        status = check_broken(s->version, &wanted->bounds, err);
+    }
+    if (status == CASK_OK) {
+        status =
+            tree_lost_check(s->version, &wanted->bounds, wanted->sequence, err);
+    }
     if (status != CASK_OK) {
         return status;
     }
@@ -118,6 +173,18 @@ cask_status tree_sources_open(store_handle *store, const tree_wanted *wanted,
     return add_ranges(s, wanted, err);
 }
 
+cask_status tree_sources_open(store_handle *store, const tree_wanted *wanted,
+                              tree_sources *s, cask_error *err)
+{
+    cask_status status = try_open(store, wanted, s, err);
+
+    while (status == CASK_BUSY) {
+        tree_sources_close(s);
+        status = try_open(store, wanted, s, err);
+    }
+    return status;
+}
+
 void tree_sources_close(tree_sources *s)
 {
     if (s->store == NULL) {
@@ -128,6 +195,7 @@ void tree_sources_close(tree_sources *s)
     }
     for (unsigned i = 0; i < s->tables.count; i++) {
         memtable_input_done(&s->table_inputs[i]);
+        tree_ranges_unpin(tree_state_of(s->store)->ranges, s->books[i].book);
     }
     iter_ranges_free(s->ranges);
     free(s->parts);

@@ -8,6 +8,7 @@
 #include "iter/iter_ranges.h"
 #include "tree/memtable_input.h"
 #include "tree/run_input.h"
+#include "tree/tree_ranges.h"
 #include "tree/tree_tables.h"
 #include "tree/version.h"
 
@@ -20,16 +21,23 @@ typedef struct tree_wanted {
                            is */
 } tree_wanted;
 
+/* Ranges that are deleted in a memtable. */
+typedef struct tree_book {
+    const range_book *book; /* pinned; NULL: there are none */
+    size_t count;           /* of its ranges, the first ones */
+} tree_book;
+
 /* Must not be moved once it is open. For one thread at a time. */
 typedef struct tree_sources {
     store_handle *store;
     tree_tables tables;
     memtable_records records;
     memtable_input table_inputs[MEMTABLES];
-    const version *version; /* pinned */
-    run_part *parts;        /* owned, like all arrays here */
-    run_input *runs;        /* one for each sorted run */
-    iter_input *inputs;     /* memtables first, the newest to the oldest */
+    tree_book books[MEMTABLES]; /* of the same memtables */
+    const version *version;     /* pinned */
+    run_part *parts;            /* owned, like all arrays here */
+    run_input *runs;            /* one for each sorted run */
+    iter_input *inputs;         /* memtables first, the newest to the oldest */
     size_t input_count;
     iter_ranges *ranges; /* at the sequence alone; NULL: there are none */
 } tree_sources;
@@ -37,8 +45,8 @@ typedef struct tree_sources {
 /*
  * Find what has all records that are wanted.
  *
- * Returns CASK_OK; CASK_NO_MEMORY; what version_pin() returns. Close it in any
- * case.
+ * Returns CASK_OK; CASK_NO_MEMORY; CASK_CORRUPT: a run that may have such
+ * records is broken; what version_pin() returns. Close it in any case.
  */
 cask_status tree_sources_open(store_handle *store, const tree_wanted *wanted,
                               tree_sources *ret_sources, cask_error *err);

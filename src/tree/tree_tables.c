@@ -6,6 +6,8 @@
 #include "tree/tree_tables.h"
 
 #include "region/heap.h"
+#include "store/store_settings.h"
+#include "tree/memtable_layout.h"
 
 /* Bytes of the log for each entry that a filter expects. */
 enum { ENTRY_BYTES = 128 };
@@ -51,18 +53,28 @@ void tree_tables_newest_locked(store_handle *store, const memtable_log *log,
                         log, ret_view);
 }
 
+void tree_tables_prefetch(store_handle *store, uint64_t hash)
+{
+    memtable_view view;
+
+    if (memtable_open(&store->region, region_tables_at(own_word(store), 0),
+                      NULL, &view)) {
+        memtable_filter_prefetch(&view, hash);
+    }
+}
+
 /* ---- Full ---- */
 
 uint64_t tree_tables_expected(const store_handle *store)
 {
-    return store->options.memtable_bytes / ENTRY_BYTES;
+    return store_memtable_bytes(store) / ENTRY_BYTES;
 }
 
 bool tree_tables_is_full(const store_handle *store)
 {
     return atomic_load_explicit(&tree_of(store)->taken_bytes,
                                 memory_order_relaxed) >=
-           store->options.memtable_bytes;
+           store_memtable_bytes(store);
 }
 
 bool tree_tables_has_free(const store_handle *store)
@@ -108,10 +120,12 @@ bool tree_tables_begin_locked(store_handle *store)
     atomic_store(&table->first_sequence, tree->applied_sequence + 1);
     atomic_store(&table->last_sequence, 0);
     if (region_tables_count(tables) > 0) {
-        /* Counts only once it is not the newest: who dies here leaves a number
-         * that is written again. */
-        atomic_store(&tree->table[region_tables_at(tables, 0)].last_sequence,
-                     tree->applied_sequence);
+        region_table *full = &tree->table[region_tables_at(tables, 0)];
+
+        /* They count only once it is not the newest: who dies here leaves
+         * numbers that are written again. */
+        atomic_store(&full->last_sequence, tree->applied_sequence);
+        atomic_store(&full->log_bytes, atomic_load(&tree->taken_bytes));
     }
     atomic_store_explicit(&tree->taken_bytes, 0, memory_order_relaxed);
     atomic_store_explicit(&tree->tables, region_tables_push(tables, index),
@@ -121,8 +135,12 @@ bool tree_tables_begin_locked(store_handle *store)
 
 cask_status tree_tables_create(store_handle *store, cask_error *err)
 {
-    uint64_t lines = memtable_begin_lines(tree_tables_expected(store));
+    uint64_t lines;
     cask_status status = memtables_create(&store->region, err);
+
+    /* For all processes: they use the same memtables. */
+    tree_of(store)->memtable_bytes = store->options.memtable_bytes;
+    lines = memtable_begin_lines(tree_tables_expected(store));
 
     if (status == CASK_OK) {
         status = region_reserve(&store->region, lines, err);
@@ -149,10 +167,23 @@ void tree_tables_drop_locked(store_handle *store)
     memtable_free_locked(&store->region, index);
 }
 
+void tree_tables_touch_locked(store_handle *store)
+{
+    uint64_t tables = own_word(store);
+
+    atomic_store_explicit(&tree_of(store)->tables,
+                          region_tables_make(region_tables_count(tables),
+                                             tables >> 8 & UINT32_MAX,
+                                             (tables >> 40) + 1),
+                          memory_order_release);
+}
+
 void tree_tables_finish_locked(store_handle *store)
 {
     uint64_t tables = own_word(store);
 
+    /* He may have published runs and not opened the gate. */
+    tree_tables_touch_locked(store);
     memtables_finish_locked(&store->region);
     for (unsigned i = 0; i < MEMTABLES; i++) {
         if (!is_listed(tables, i)) {

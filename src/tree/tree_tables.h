@@ -36,6 +36,10 @@ static inline uint64_t tree_tables_word(const store_handle *store)
 void tree_tables_newest_locked(store_handle *store, const memtable_log *log,
                                memtable_view *ret_view);
 
+/* Bring what a write of a key with this hash will need into the cache; no
+ * lock. */
+void tree_tables_prefetch(store_handle *store, uint64_t hash);
+
 /* Make the first one, in a new region. Statuses of region_reserve(). */
 cask_status tree_tables_create(store_handle *store, cask_error *err);
 
@@ -55,6 +59,10 @@ bool tree_tables_begin_locked(store_handle *store);
 /* Give up the oldest, which is not the only one; its records are in runs. Write
  * lock held. */
 void tree_tables_drop_locked(store_handle *store);
+
+/* Change the word that says which memtables there are, so that whoever has
+ * looked a key up looks again before it writes. Write lock held. */
+void tree_tables_touch_locked(store_handle *store);
 
 /* Finish what a writer that died had begun. Write lock held. */
 void tree_tables_finish_locked(store_handle *store);

@@ -77,17 +77,18 @@ static cask_status load(versions *self, manifest_state *ret_manifest,
 
 /*
  * Load MANIFEST and make its version. CASK_NOT_FOUND: a run has gone;
- * *ret_number: of the version that names it. That is damage if MANIFEST still
- * has that version.
+ * *number: of the version that names it. If MANIFEST still has that version the
+ * next time, the run is broken.
  */
 static cask_status load_and_make(versions *self, version_slot **ret_slot,
-                                 uint64_t *ret_number, cask_error *err)
+                                 uint64_t *number, cask_error *err)
 {
     uint64_t least = published(self);
     manifest_state manifest = {0};
     cask_status status = load(self, &manifest, err);
+    bool all = manifest.version == *number;
 
-    *ret_number = manifest.version;
+    *number = manifest.version;
     if (status == CASK_NOT_FOUND) {
         status = fail(err, CASK_CORRUPT, 0, MANIFEST_NAME ": missing");
     }
@@ -99,20 +100,31 @@ static cask_status load_and_make(versions *self, version_slot **ret_slot,
                       manifest.version, least);
     }
     if (status == CASK_OK) {
-        status = versions_make(self, &manifest, ret_slot, err);
+        status = versions_make(self, &manifest, all, ret_slot, err);
     }
     manifest_free(&manifest);
+    return status;
+}
+
+static cask_status renew_locked(versions *self, cask_error *err)
+{
+    uint64_t number = UINT64_MAX;
+    version_slot *slot = NULL;
+    cask_status status;
+
+    do {
+        status = load_and_make(self, &slot, &number, err);
+    } while (status == CASK_NOT_FOUND);
+    if (status == CASK_OK) {
+        atomic_store(&self->current, slot);
+        versions_close_unused(self);
+    }
     return status;
 }
 
 static cask_status refresh_locked(versions *self, cask_error *err)
 {
     version_slot *current = atomic_load(&self->current);
-    cask_error local = {CASK_OK, 0, ""};
-    uint64_t missed = UINT64_MAX;
-    version_slot *slot = NULL;
-    cask_status status;
-    uint64_t number;
 
     if (current != NULL && current->version.number >= published(self)) {
         /* Another thread has done it; it may have met the pin that was not to
@@ -120,23 +132,69 @@ static cask_status refresh_locked(versions *self, cask_error *err)
         versions_close_unused(self);
         return CASK_OK;
     }
-    err = err == NULL ? &local : err;
-    while ((status = load_and_make(self, &slot, &number, err)) ==
-           CASK_NOT_FOUND) {
-        if (number == missed) {
-            cask_error found = *err;
+    return renew_locked(self, err);
+}
 
-            return fail(err, CASK_CORRUPT, 0,
-                        "%s, but MANIFEST lists it; restore it from a backup",
-                        found.message);
+/* ---- Damage -------------------------------------------------------------- */
+
+/* Of a run that turned out to be broken; without the mutex: whoever is told may
+ * read. False: of none. */
+static bool tell_one(versions *self)
+{
+    cask_error damage = {CASK_OK, 0, ""};
+
+    lock(self);
+    for (size_t i = 0; i < self->opened_count && damage.status == CASK_OK;
+         i++) {
+        open_run *run = self->opened[i];
+
+        if (run->damage != NULL && !run->is_told) {
+            run->is_told = true;
+            self->untold--;
+            (void)fail(&damage, CASK_CORRUPT, 0, "%s", run->damage);
         }
-        missed = number;
     }
-    if (status == CASK_OK) {
-        atomic_store(&self->current, slot);
-        versions_close_unused(self);
+    unlock(self);
+    if (damage.status != CASK_OK) {
+        store_event(self->store, CASK_EVENT_DAMAGE, CASK_CORRUPT, "%s",
+                    damage.message);
     }
-    return status;
+    return damage.status != CASK_OK;
+}
+
+bool versions_hold(versions *self, uint64_t id)
+{
+    bool is_new = false;
+    size_t at;
+
+    lock(self);
+    at = versions_place_of(self, id);
+    if (at < self->opened_count && self->opened[at]->id == id) {
+        is_new = !self->opened[at]->is_held;
+        self->opened[at]->is_held = true;
+    }
+    if (is_new) {
+        is_new = renew_locked(self, NULL) == CASK_OK;
+    }
+    unlock(self);
+    return is_new;
+}
+
+void versions_count_damaged(versions *self, uint64_t *ret_count,
+                            uint64_t *ret_bytes)
+{
+    lock(self);
+    *ret_count = 0;
+    *ret_bytes = 0;
+    for (size_t i = 0; i < self->opened_count; i++) {
+        const open_run *run = self->opened[i];
+
+        if (run->file == NULL || run->is_held) {
+            ++*ret_count;
+            *ret_bytes += run->bytes;
+        }
+    }
+    unlock(self);
 }
 
 /* ---- The whole ----------------------------------------------------------- */
@@ -180,12 +238,33 @@ void versions_close(versions *take_versions)
     free(self);
 }
 
+cask_status versions_open_private(versions *self, cask_error *err)
+{
+    const uint64_t wanted = published(self);
+    const version_slot *current;
+    cask_status status;
+
+    lock(self);
+    status = renew_locked(self, err);
+    current = atomic_load(&self->current);
+    if (status == CASK_OK && current->version.number != wanted) {
+        status = fail(err, CASK_CORRUPT, 0,
+                      MANIFEST_NAME ": is at version %" PRIu64
+                                    " of the tree, the index was made of "
+                                    "version %" PRIu64 "; try again",
+                      current->version.number, wanted);
+    }
+    unlock(self);
+    return status;
+}
+
 cask_status version_pin(versions *self, const version **ret_version,
                         cask_error *err)
 {
     for (;;) {
         version_slot *slot = atomic_load(&self->current);
         cask_status status;
+        bool has_news;
 
         if (slot != NULL) {
             atomic_fetch_add(pins_of(self, slot), 1);
@@ -198,7 +277,10 @@ cask_status version_pin(versions *self, const version **ret_version,
         }
         lock(self);
         status = refresh_locked(self, err);
+        has_news = self->untold > 0;
         unlock(self);
+        while (has_news && tell_one(self)) {
+        }
         if (status != CASK_OK) {
             return status;
         }

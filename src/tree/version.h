@@ -12,7 +12,8 @@
  * may die after each of them:
  *
  *   version_settle()   at the begin of each turn: what one who died left is
- *                      brought to its end, or is removed
+ *                      brought to its end, or is removed, and the gate of
+ *                      writers is opened
  *   version_new_run()  names for files, which are written and made durable
  *   version_apply()    they become part of the tree, durably, and others leave
  *                      it, all at once; then processes are told; then the files
@@ -41,6 +42,23 @@ typedef struct version_group {
     size_t count; /* at least 1 */
 } version_group;
 
+/*
+ * A run that is part of the tree and cannot be read: its file is missing, or
+ * what all reads of it need is damaged. Nobody knows what it says of the keys
+ * that it may have, nor whether what older runs say of them is still so.
+ */
+typedef struct version_broken {
+    uint64_t id;
+    uint32_t level;
+    uint32_t run;
+    cask_slice begin;       /* as of a version_run */
+    const cask_run *bounds; /* its keys are between smallest and largest, or
+                               before end; NULL: that is not known */
+    const char *damage;     /* what is wrong, with the file's name */
+    size_t groups; /* so many are newer, or its other parts; the rest is
+                      older */
+} version_broken;
+
 typedef struct version_slot version_slot;
 
 typedef struct version {
@@ -53,7 +71,17 @@ typedef struct version {
     size_t count;
     const version_group *groups; /* the same, by level and run */
     size_t group_count;
-    uint32_t next_run; /* greater than all of them have */
+    const version_broken *broken; /* in the same order, and not among them */
+    size_t broken_count;
+    /* So many of the runs, the last ones, stay as they are: one that is broken,
+     * or has a damaged record, is as new as they are, or newer. */
+    size_t held;
+    uint32_t held_level; /* held > 0 or broken_count > 0: of the newest that is
+                            damaged */
+    uint32_t next_run;   /* greater than all of them have */
+    /* Records of the log that are in no run since they could not be read. */
+    const manifest_lost *losts;
+    size_t lost_count;
 } version;
 
 typedef struct versions versions; /* of a handle */
@@ -61,6 +89,13 @@ typedef struct versions versions; /* of a handle */
 /* Make one. Runs are opened at first use. CASK_OK; CASK_NO_MEMORY; CASK_IO. */
 cask_status versions_open(store_handle *store, versions **ret_versions,
                           cask_error *err);
+
+/*
+ * Of a private index that was just made: open the runs of its version, which
+ * stay until it is made anew. CASK_CORRUPT: MANIFEST has another by now;
+ * statuses of version_pin().
+ */
+cask_status versions_open_private(versions *self, cask_error *err);
 
 /* Nothing may be pinned any more; accepts NULL. */
 void versions_close(versions *take_versions);
@@ -70,15 +105,38 @@ void versions_close(versions *take_versions);
  * be, until version_unpin(). Whoever reads memtables, too, loads
  * region_tree.tables before: what has left them is in the version then.
  *
- * Returns CASK_OK; CASK_CORRUPT: MANIFEST or a run is damaged or missing;
- * CASK_IO; CASK_NO_MEMORY; CASK_TIMEOUT; CASK_UNSUPPORTED. The caller does not
- * hold the maintenance lock, nor the write lock.
+ * Returns CASK_OK; CASK_CORRUPT: MANIFEST is damaged; CASK_IO; CASK_NO_MEMORY;
+ * CASK_TIMEOUT; CASK_UNSUPPORTED. The caller does not hold the maintenance
+ * lock, nor the write lock.
  *
  * Cost: two atomic operations on this thread's cache line, if no new version
  * was published; else MANIFEST is loaded, and new runs are opened.
  */
 cask_status version_pin(versions *self, const version **ret_version,
                         cask_error *err);
+
+/* Whether a run that is broken may have `key`; what version_find() says of its
+ * other parts counts. */
+bool version_may_break(const version *pinned, const version_broken *broken,
+                       cask_slice key);
+
+/* Whether it may have keys from `lower` on (data NULL: from the first) and
+ * before `upper` (data NULL: to the last), or may delete some. */
+bool version_may_break_within(const version_broken *broken, cask_slice lower,
+                              cask_slice upper);
+
+/* CASK_CORRUPT: say what is wrong with it, and what to do. */
+cask_status version_fail_broken(const version_broken *broken, cask_error *err);
+
+/*
+ * A record of a run is damaged: compactions leave it as it is, as long as this
+ * handle is open. True: that is new.
+ */
+bool versions_hold(versions *self, uint64_t id);
+
+/* Runs that are open, or were to be, and are damaged, and their bytes. */
+void versions_count_damaged(versions *self, uint64_t *ret_count,
+                            uint64_t *ret_bytes);
 
 /* By any thread. The last one closes a version that is not the newest. */
 void version_unpin(versions *self, const version *pinned);
@@ -90,9 +148,16 @@ void version_unpin(versions *self, const version *pinned);
  */
 void versions_let_go(versions *self);
 
+/* For qsort(): the order of version.runs. */
+int version_run_compare(const void *left, const void *right);
+
 /* The part of a run in which `key` may be, alone or in a range that is deleted;
  * NULL: none. Cost: O(log parts). */
 const version_run *version_find(const version_group *group, cask_slice key);
+
+/* Verify header and footer of a run; cheap. As of store_engine. */
+cask_status version_check_run(store_handle *store, const manifest_run *listed,
+                              cask_error *err);
 
 /* ---- Changing: the merge lock is held ---- */
 
@@ -115,6 +180,7 @@ typedef struct version_add {
     uint32_t level;
     uint32_t run;
     cask_slice begin; /* borrowed; empty: all its records count */
+    int64_t added;    /* to the sequences in the file; 0: it was made here */
 } version_add;
 
 /* What is left of a run that stays. */
@@ -130,6 +196,8 @@ typedef struct version_edit {
     size_t drop_count;
     const version_begin *begins;
     size_t begin_count;
+    const manifest_lost *losts; /* that come besides those that there are */
+    size_t lost_count;
     uint64_t flushed; /* 0: as before */
 } version_edit;
 

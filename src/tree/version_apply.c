@@ -15,7 +15,8 @@
 
 #include "store/store_recover.h"
 #include "store/store_write.h"
-#include "tree/version.h"
+#include "tree/tree_gate.h"
+#include "tree/version_work.h"
 
 enum { NAMES_TRIED = 1000 /* for a new run, if files are in the way */ };
 
@@ -89,6 +90,9 @@ cask_status version_settle(store_handle *store, cask_error *err)
         status = make_certain(store, &manifest, err);
         if (status == CASK_OK) {
             status = store_sweep_runs(store, &manifest, true, &all, err);
+        }
+        if (status == CASK_OK) {
+            status = tree_gate_open(store, err);
         }
         if (status == CASK_OK && all) {
             atomic_store(&tree->settled, 1);
@@ -169,21 +173,18 @@ typedef struct applying {
 static cask_status describe(const store_handle *store, const version_add *add,
                             manifest_run *ret_run, cask_error *err)
 {
-    segment_header expected = {.kind = SEGMENT_RUN, .id = add->id};
-    const run_open_options options = {.expected = &expected};
-    char name[SEGMENT_NAME_SIZE];
+    const manifest_run added = {.id = add->id, .added = add->added};
     cask_run *file = NULL;
-    cask_status status;
+    cask_status status =
+        versions_open_file(store, &added, RUN_WHOLE, &file, err);
 
-    memcpy(expected.uuid, store->identity.uuid, sizeof(expected.uuid));
-    run_name_format(add->id, name);
-    status = run_open(store->dir, name, &options, &file, err);
     if (status == CASK_OK) {
         *ret_run = (manifest_run){.id = add->id,
                                   .nonce = file->footer.nonce,
                                   .bytes = file->size,
                                   .level = add->level,
                                   .run = add->run,
+                                  .added = add->added,
                                   .begin = add->begin};
         run_close(file);
     }
@@ -213,6 +214,8 @@ static cask_status prepare(const store_handle *store, const version_edit *edit,
                                   .add_count = edit->add_count,
                                   .begins = a->begins,
                                   .begin_count = edit->begin_count,
+                                  .losts = edit->losts,
+                                  .lost_count = edit->lost_count,
                                   .flushed = edit->flushed};
     return status;
 }

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "base/key_order.h"
 #include "tree/version_work.h"
 
@@ -13,8 +14,7 @@ enum { POINTER_BYTES = sizeof(void *) };
 
 /* ---- Open runs ----------------------------------------------------------- */
 
-/* Index of the first whose id is not less. */
-static size_t place_of(const versions *self, uint64_t id)
+size_t versions_place_of(const versions *self, uint64_t id)
 {
     size_t from = 0;
     size_t to = self->opened_count;
@@ -34,22 +34,26 @@ static size_t place_of(const versions *self, uint64_t id)
 static cask_status insert(versions *self, size_t at, open_run *run,
                           cask_error *err)
 {
-    if (self->opened_count == self->opened_capacity) {
-        size_t capacity =
-            self->opened_capacity == 0 ? 16 : self->opened_capacity * 2;
-        void *grown = realloc(self->opened, capacity * POINTER_BYTES);
+    open_run **opened = array_grow(self->opened, self->opened_count,
+                                   &self->opened_capacity, POINTER_BYTES, err);
 
-        if (grown == NULL) {
-            return fail_memory(err, capacity * POINTER_BYTES);
-        }
-        self->opened = grown;
-        self->opened_capacity = capacity;
+    if (opened == NULL) {
+        return CASK_NO_MEMORY;
     }
+    self->opened = opened;
     memmove(&self->opened[at + 1], &self->opened[at],
             (self->opened_count - at) * POINTER_BYTES);
     self->opened[at] = run;
     self->opened_count++;
     return CASK_OK;
+}
+
+static void free_run(open_run *run)
+{
+    run_close(run->file);
+    run_close(run->bounds);
+    free(run->damage);
+    free(run);
 }
 
 static void dereference(versions *self, open_run *run)
@@ -60,34 +64,43 @@ static void dereference(versions *self, open_run *run)
     if (run->references > 0) {
         return;
     }
-    at = place_of(self, run->id);
+    self->untold -= run->damage != NULL && !run->is_told ? 1 : 0;
+    at = versions_place_of(self, run->id);
     self->opened_count--;
     memmove(&self->opened[at], &self->opened[at + 1],
             (self->opened_count - at) * POINTER_BYTES);
-    run_close(run->file);
-    free(run);
+    free_run(run);
 }
 
-/* CASK_NOT_FOUND: there is no such file. */
-static cask_status open_file(const store_handle *store,
-                             const manifest_run *listed, cask_run **ret_file,
-                             cask_error *err)
+cask_status versions_open_file(const store_handle *store,
+                               const manifest_run *listed, run_extent extent,
+                               cask_run **ret_file, cask_error *err)
 {
     segment_header expected = {
         .kind = SEGMENT_RUN, .id = listed->id, .nonce = listed->nonce};
-    const run_open_options options = {.expected = &expected};
+    const run_open_options options = {.extent = extent,
+                                      .added_sequence = listed->added,
+                                      .expected = &expected};
     char name[SEGMENT_NAME_SIZE];
-    cask_run *file = NULL;
-    cask_status status;
 
     memcpy(expected.uuid, store->identity.uuid, sizeof(expected.uuid));
     run_name_format(listed->id, name);
-    status = run_open(store->dir, name, &options, &file, err);
+    return run_open(store->dir, name, &options, ret_file, err);
+}
+
+/* CASK_NOT_FOUND: there is no such file. */
+static cask_status open_listed(const store_handle *store,
+                               const manifest_run *listed, cask_run **ret_file,
+                               cask_error *err)
+{
+    cask_run *file = NULL;
+    cask_status status =
+        versions_open_file(store, listed, RUN_WHOLE, &file, err);
+
     if (status == CASK_OK && file->size != listed->bytes) {
         status = fail(err, CASK_CORRUPT, 0,
-                      "%s: has %" PRIu64 " bytes, MANIFEST says %" PRIu64
-                      "; restore it from a backup",
-                      name, file->size, listed->bytes);
+                      "%s: has %" PRIu64 " bytes, MANIFEST says %" PRIu64,
+                      file->name, file->size, listed->bytes);
         run_close(file);
     }
     if (status == CASK_OK) {
@@ -96,11 +109,33 @@ static cask_status open_file(const store_handle *store,
     return status;
 }
 
+static cask_status open_or_break(const store_handle *store,
+                                 const manifest_run *listed, bool all,
+                                 open_run *run, cask_error *err)
+{
+    cask_error why = {CASK_OK, 0, ""};
+    cask_status status = open_listed(store, listed, &run->file, &why);
+
+    if (status == CASK_NOT_FOUND && all) {
+        const cask_error found = why;
+
+        status = fail(&why, CASK_CORRUPT, 0, "%s, but MANIFEST lists it",
+                      found.message);
+    }
+    if (status == CASK_CORRUPT) {
+        return versions_break(store, listed, &why, run, err);
+    }
+    if (status != CASK_OK && err != NULL) {
+        *err = why;
+    }
+    return status;
+}
+
 /* Reference a run that is open, or open it. */
 static cask_status reference(versions *self, const manifest_run *listed,
-                             open_run **ret_run, cask_error *err)
+                             bool all, open_run **ret_run, cask_error *err)
 {
-    size_t at = place_of(self, listed->id);
+    size_t at = versions_place_of(self, listed->id);
     open_run *run;
     cask_status status;
 
@@ -115,16 +150,17 @@ static cask_status reference(versions *self, const manifest_run *listed,
         return CASK_NO_MEMORY;
     }
     run->id = listed->id;
+    run->bytes = listed->bytes;
     run->references = 1;
-    status = open_file(self->store, listed, &run->file, err);
+    status = open_or_break(self->store, listed, all, run, err);
     if (status == CASK_OK) {
         status = insert(self, at, run, err);
     }
     if (status != CASK_OK) {
-        run_close(run->file);
-        free(run);
+        free_run(run);
         return status;
     }
+    self->untold += run->damage != NULL ? 1 : 0;
     *ret_run = run;
     return CASK_OK;
 }
@@ -139,10 +175,14 @@ void versions_empty_slot(versions *self, version_slot *slot)
     free(slot->opened);
     free(slot->runs);
     free(slot->groups);
+    free(slot->broken);
+    free(slot->losts);
     free(slot->keys);
     slot->opened = NULL;
     slot->runs = NULL;
     slot->groups = NULL;
+    slot->broken = NULL;
+    slot->losts = NULL;
     slot->keys = NULL;
     slot->opened_count = 0;
     slot->is_used = false;
@@ -191,7 +231,7 @@ static version_slot *take_slot(versions *self)
 
 /* ---- Making a version ---------------------------------------------------- */
 
-static int compare_runs(const void *left, const void *right)
+int version_run_compare(const void *left, const void *right)
 {
     const version_run *a = left;
     const version_run *b = right;
@@ -243,72 +283,90 @@ static cask_status make_groups(version_slot *slot, cask_error *err)
         }
         group = &slot->groups[made->group_count - 1];
         group->count++;
-        made->next_run =
-            runs[i].run >= made->next_run ? runs[i].run + 1 : made->next_run;
     }
     return CASK_OK;
 }
 
-/* Keys of a manifest_state are its own. */
-static cask_status copy_begins(version_slot *slot,
-                               const manifest_state *manifest, cask_error *err)
+/* Room for all. Keys of a manifest_state are its own. */
+static cask_status allocate(version_slot *slot, const manifest_state *manifest,
+                            cask_error *err)
 {
+    size_t count = manifest->run_count + 1;
     size_t bytes = 1;
 
     for (size_t i = 0; i < manifest->run_count; i++) {
         bytes += manifest->runs[i].begin.size;
     }
+    slot->opened_count = 0;
+    slot->runs = calloc(count, sizeof(*slot->runs));
+    slot->groups = calloc(count, sizeof(*slot->groups));
+    slot->broken = calloc(count, sizeof(*slot->broken));
+    slot->opened = calloc(count, POINTER_BYTES);
     slot->keys = malloc(bytes);
-    if (slot->keys == NULL) {
-        return fail_memory(err, bytes);
-    }
-    bytes = 0;
-    for (size_t i = 0; i < manifest->run_count; i++) {
-        cask_slice begin = manifest->runs[i].begin;
+    slot->losts = calloc(manifest->lost_count + 1, sizeof(*slot->losts));
+    return slot->losts != NULL && slot->runs != NULL && slot->groups != NULL &&
+                   slot->broken != NULL && slot->opened != NULL &&
+                   slot->keys != NULL
+               ? CASK_OK
+               : fail_memory(err, count * sizeof(*slot->runs) + bytes);
+}
 
-        if (begin.size > 0) {
-            memcpy(slot->keys + bytes, begin.data, begin.size);
-            slot->runs[i].begin = (cask_slice){slot->keys + bytes, begin.size};
-            bytes += begin.size;
-        }
+static void add_run(version_slot *slot, const manifest_run *listed,
+                    cask_slice begin)
+{
+    const open_run *run = slot->opened[slot->opened_count++];
+    version *made = &slot->version;
+
+    made->next_run =
+        listed->run >= made->next_run ? listed->run + 1 : made->next_run;
+    if (run->file == NULL) {
+        slot->broken[made->broken_count++] =
+            (version_broken){.id = listed->id,
+                             .level = listed->level,
+                             .run = listed->run,
+                             .begin = begin,
+                             .bounds = run->bounds,
+                             .damage = run->damage};
+    } else {
+        slot->runs[made->count++] = (version_run){.id = listed->id,
+                                                  .level = listed->level,
+                                                  .run = listed->run,
+                                                  .begin = begin,
+                                                  .file = run->file};
     }
-    return CASK_OK;
 }
 
 /* All but the order. */
 static cask_status open_runs(versions *self, version_slot *slot,
-                             const manifest_state *manifest, cask_error *err)
+                             const manifest_state *manifest, bool all,
+                             cask_error *err)
 {
-    size_t count = manifest->run_count;
-    cask_status status;
+    cask_status status = allocate(slot, manifest, err);
+    size_t bytes = 0;
 
-    slot->opened_count = 0;
-    slot->runs = calloc(count + 1, sizeof(*slot->runs));
-    slot->groups = calloc(count + 1, sizeof(*slot->groups));
-    slot->opened = calloc(count + 1, POINTER_BYTES);
-    if (slot->runs == NULL || slot->groups == NULL || slot->opened == NULL) {
-        (void)fail_memory(err, (count + 1) * sizeof(*slot->runs));
-        return CASK_NO_MEMORY;
+    if (status == CASK_OK && manifest->lost_count > 0) {
+        memcpy(slot->losts, manifest->losts,
+               manifest->lost_count * sizeof(*slot->losts));
     }
-    status = copy_begins(slot, manifest, err);
-    for (size_t i = 0; i < count && status == CASK_OK; i++) {
+    for (size_t i = 0; i < manifest->run_count && status == CASK_OK; i++) {
         const manifest_run *listed = &manifest->runs[i];
-        version_run *run = &slot->runs[i];
+        cask_slice begin = {NULL, 0};
 
-        status = reference(self, listed, &slot->opened[i], err);
+        if (listed->begin.size > 0) {
+            begin = (cask_slice){slot->keys + bytes, listed->begin.size};
+            memcpy(slot->keys + bytes, listed->begin.data, begin.size);
+            bytes += begin.size;
+        }
+        status = reference(self, listed, all, &slot->opened[i], err);
         if (status == CASK_OK) {
-            slot->opened_count++;
-            run->id = listed->id;
-            run->level = listed->level;
-            run->run = listed->run;
-            run->file = slot->opened[i]->file;
+            add_run(slot, listed, begin);
         }
     }
     return status;
 }
 
 cask_status versions_make(versions *self, const manifest_state *manifest,
-                          version_slot **ret_slot, cask_error *err)
+                          bool all, version_slot **ret_slot, cask_error *err)
 {
     version_slot *slot = take_slot(self);
     cask_status status;
@@ -316,23 +374,26 @@ cask_status versions_make(versions *self, const manifest_state *manifest,
     if (slot == NULL) {
         return fail_memory(err, sizeof(*slot));
     }
-    status = open_runs(self, slot, manifest, err);
+    slot->version = (version){.slot = slot,
+                              .number = manifest->version,
+                              .flushed = manifest->flushed,
+                              .next_run = 1};
+    status = open_runs(self, slot, manifest, all, err);
     if (status == CASK_OK) {
-        qsort(slot->runs, manifest->run_count, sizeof(*slot->runs),
-              compare_runs);
-        slot->version = (version){.slot = slot,
-                                  .number = manifest->version,
-                                  .flushed = manifest->flushed,
-                                  .runs = slot->runs,
-                                  .count = manifest->run_count,
-                                  .groups = slot->groups,
-                                  .next_run = 1};
+        slot->version.runs = slot->runs;
+        slot->version.groups = slot->groups;
+        slot->version.broken = slot->broken;
+        slot->version.losts = slot->losts;
+        slot->version.lost_count = manifest->lost_count;
+        qsort(slot->runs, slot->version.count, sizeof(*slot->runs),
+              version_run_compare);
         status = make_groups(slot, err);
     }
     if (status != CASK_OK) {
         versions_empty_slot(self, slot);
         return status;
     }
+    versions_note_damage(self, slot);
     *ret_slot = slot;
     return CASK_OK;
 }

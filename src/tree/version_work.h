@@ -11,8 +11,13 @@
 /* A run that is open; in as many versions as it is in. */
 typedef struct open_run {
     uint64_t id;
-    cask_run *file;
-    size_t references; /* mutex */
+    uint64_t bytes;   /* as MANIFEST says */
+    cask_run *file;   /* NULL: it is broken */
+    cask_run *bounds; /* of one that is; NULL: they are not known */
+    char *damage;     /* of one that is; owned */
+    bool is_held;     /* a record of it is damaged; mutex, like the rest */
+    bool is_told;     /* that it is broken, by an event */
+    size_t references;
 } open_run;
 
 typedef struct version_stripe {
@@ -26,8 +31,10 @@ struct version_slot {
     /* The rest: mutex. */
     version_slot *next;
     bool is_used;
-    version_run *runs; /* owned, as are the next three */
+    version_run *runs; /* owned, as are the next five */
     version_group *groups;
+    version_broken *broken;
+    manifest_lost *losts;
     open_run **opened; /* referenced; count of them */
     uint8_t *keys;     /* that parts begin with */
     size_t opened_count;
@@ -42,13 +49,38 @@ struct versions {
     open_run **opened; /* by rising id; owned */
     size_t opened_count;
     size_t opened_capacity;
+    size_t untold; /* broken runs of which no event told yet */
 };
+
+/* ---- version_make.c ---- */
+
+/* Open the file of a run of this store, as it is listed; a nonce of 0 stands
+ * for any. CASK_NOT_FOUND: there is no such file; else as run_open(). */
+cask_status versions_open_file(const store_handle *store,
+                               const manifest_run *listed, run_extent extent,
+                               cask_run **ret_file, cask_error *err);
 
 /* ---- version_make.c; all under the mutex ---- */
 
-/* Make the version that MANIFEST has. CASK_NOT_FOUND: a run is not there. */
+/*
+ * Make the version that MANIFEST has.
+ *
+ *   all  no other process can have removed a run: one that is not there is
+ *        broken. Else CASK_NOT_FOUND
+ */
 cask_status versions_make(versions *self, const manifest_state *manifest,
-                          version_slot **ret_slot, cask_error *err);
+                          bool all, version_slot **ret_slot, cask_error *err);
+
+/* Place of the first open run whose id is not less. */
+size_t versions_place_of(const versions *self, uint64_t id);
+
+/* In which place of a version broken runs are, and what is held for damage. */
+void versions_note_damage(const versions *self, version_slot *slot);
+
+/* A run that cannot be opened, for `why`; what is known of it. */
+cask_status versions_break(const store_handle *store,
+                           const manifest_run *listed, const cask_error *why,
+                           open_run *run, cask_error *err);
 
 /* Close all versions that nobody has and nobody can get. */
 void versions_close_unused(versions *self);

@@ -274,6 +274,7 @@ static void test_tree_measures_its_own_works_and_targets(void **state)
     CHECK_ALL(output, tree_works, "caskade");
     CHECK_ALL(output, tree_works, "caskade-tree");
     check_two_values(output, "tree-writes", "caskade");
+    check_two_values(output, "tree-writes", "caskade-tree");
     assert_null(find_result(output, "fill-random", "caskade"));
     assert_non_null(strstr(output, "sustained fill against rocksdb"));
     assert_null(strstr(output, "against tkrzw"));
@@ -324,10 +325,11 @@ static void test_a_target_that_was_not_measured_is_not_met(void **state)
 static void test_wrong_usage_ends_with_2_and_leaves_nothing(void **state)
 {
     static const char *const wrong[] = {
-        "--keys 3",    "--keys -5",         "--keys 1G",
-        "--keys K",    "--engines who",     "--work nothing",
-        "--repeats 0", "--key-bytes 7",     "--no-such",
-        "--keys 1K5",  "--segment-bytes 9", "--load-seconds 0",
+        "--keys 3",          "--keys -5",         "--keys 1G",
+        "--keys K",          "--engines who",     "--work nothing",
+        "--repeats 0",       "--key-bytes 7",     "--no-such",
+        "--keys 1K5",        "--segment-bytes 9", "--load-seconds 0",
+        "--buffer-bytes 1K",
     };
     char *output = malloc(OUTPUT_MAX);
     (void)state;

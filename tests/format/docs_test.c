@@ -194,6 +194,8 @@ static void test_manifest_example_is_real(void **state)
     assert_document_shows("manifest.md", bytes, sizeof(bytes), 0);
     assert_document_shows("manifest.md", golden_versions,
                           sizeof(golden_versions), GOLDEN_VERSIONS_AT);
+    assert_document_shows("manifest.md", golden_taken_in,
+                          sizeof(golden_taken_in), GOLDEN_TAKEN_IN_AT);
     assert_document_shows("manifest.md", golden_quarantine,
                           sizeof(golden_quarantine), GOLDEN_QUARANTINE_AT);
 }

@@ -208,6 +208,14 @@ def versions():
     return whole
 
 
+def taken_in():
+    """Edits that may follow these: a run that was built elsewhere comes."""
+    begin = 352 + len(versions())
+    whole = edit(14, begin, 7, 0x2E, RUN_NONCE + 2, 16384, 3 << 32)
+    whole += edit(15, begin + len(whole), 11, 0x2E, 1003)
+    return whole + edit(16, begin + len(whole), 10, 1006, 3, 2, crc32c(whole))
+
+
 RUN_RECORDS = (
     (1003, PUT | EXPIRES, b"apple", b"red", EXPIRES_MS),
     (1000, PUT, b"apple", b"green", None),
@@ -298,7 +306,7 @@ def run():
 
 GOLDEN = {"identity": identity, "segment": segment, "hint": hint,
           "manifest": manifest,
-          "versions": versions, "run": run}
+          "versions": versions, "taken_in": taken_in, "run": run}
 
 
 def print_arrays():

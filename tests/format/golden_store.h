@@ -30,6 +30,7 @@ enum {
     GOLDEN_NEXT_LENGTH = 128,    /* of segment 2b: two records of 32 bytes */
     GOLDEN_EDITS = 6,
     GOLDEN_VERSIONS_AT = 352,
+    GOLDEN_TAKEN_IN_AT = 688,
     GOLDEN_QUARANTINE_AT = 160, /* of golden_quarantine, edit 3 then */
     GOLDEN_RECORDS = 4,
     GOLDEN_COUNTED = 3 /* of them, without the mark: what a footer counts */

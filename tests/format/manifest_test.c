@@ -167,6 +167,9 @@ static void assert_operands_equal(const manifest_edit *a,
     case MANIFEST_RUN_BEGIN:
     case MANIFEST_RUN_DROP:
     case MANIFEST_RUNS:
+    case MANIFEST_RUN_ADDED:
+    case MANIFEST_LOST:
+    case MANIFEST_LOST_KEY:
         fail_msg("versions_test.c has these");
     }
 }
@@ -359,6 +362,9 @@ static manifest_edit random_edit(void)
     case MANIFEST_RUN_BEGIN:
     case MANIFEST_RUN_DROP:
     case MANIFEST_RUNS:
+    case MANIFEST_RUN_ADDED:
+    case MANIFEST_LOST:
+    case MANIFEST_LOST_KEY:
         fail_msg("versions_test.c has these");
     }
     return edit;
@@ -451,9 +457,9 @@ static void refuse_crafted(size_t index, size_t at, uint64_t value,
 static void test_unknown_type_is_unsupported(void **state)
 {
     (void)state;
-    refuse_crafted(0, 4, 11, CASK_UNSUPPORTED,
-                   "MANIFEST: offset 68: type of edit is 11, this program "
-                   "knows 1 to 10");
+    refuse_crafted(0, 4, 14, CASK_UNSUPPORTED,
+                   "MANIFEST: offset 68: type of edit is 14, this program "
+                   "knows 1 to 13");
     refuse_crafted(3, 4, UINT32_MAX, CASK_UNSUPPORTED,
                    "offset 212: type of edit is 4294967295");
 }
@@ -462,7 +468,7 @@ static void test_type_0_and_number_0_are_corrupt(void **state)
 {
     (void)state;
     refuse_crafted(0, 4, 0, CASK_CORRUPT,
-                   "offset 68: type of edit is 0, expected 1 to 10");
+                   "offset 68: type of edit is 0, expected 1 to 13");
     refuse_crafted(1, 8, 0, CASK_CORRUPT, "offset 120: number of edit is 0");
 }
 

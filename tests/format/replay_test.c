@@ -4,61 +4,16 @@
  * what must come out; the bytes of one edit are manifest_test.c's.
  */
 #include "base/bytes.h"
-#include "format/golden_store.h"
-#include "log/manifest.h"
+#include "format/manifest_disk.h"
 #include "log/segment.h"
-#include "os/os_sim.h"
 
 #include "cask_test.h"
 
 enum {
     EDITS_MOST = 8,
     OTHER_ID = GOLDEN_SEGMENT_ID + 1,
-    SYNCED_AT = 304, /* of the last golden edit */
-    FILE_MODE = 0600
+    SYNCED_AT = 304 /* of the last golden edit */
 };
-
-static const uint8_t golden_uuid[FORMAT_UUID_SIZE] = GOLDEN_UUID;
-
-/* ---- A directory with a MANIFEST ---------------------------------------- */
-
-typedef struct disk {
-    os_sim *sim;
-    os_file *dir;
-} disk;
-
-static int set_up(void **state)
-{
-    static disk made;
-    const os_sim_options options = {.seed = 1};
-    os *kernel;
-
-    assert_int_equal(os_sim_create(&options, &made.sim), 0);
-    kernel = os_sim_os(made.sim);
-    assert_int_equal(kernel->ops->make_dir(kernel, "/store", 0700), 0);
-    assert_int_equal(kernel->ops->open_dir(kernel, "/store", &made.dir), 0);
-    *state = &made;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    disk *made = *state;
-
-    made->dir->os->ops->close(made->dir);
-    os_sim_free(made->sim);
-    return 0;
-}
-
-/* Replay `bytes` as MANIFEST; free `ret_state` in any case. */
-static cask_status replay(const disk *on, const uint8_t *bytes, size_t size,
-                          manifest_state *ret_state, cask_error *err)
-{
-    assert_int_equal(
-        file_publish(on->dir, MANIFEST_NAME, bytes, size, FILE_MODE, NULL),
-        CASK_OK);
-    return manifest_load(on->dir, golden_uuid, ret_state, err);
-}
 
 /* Replay the header and `count` edits, which get their numbers here. */
 static cask_status replay_edits(const disk *on, const manifest_edit *edits,
@@ -78,7 +33,7 @@ static cask_status replay_edits(const disk *on, const manifest_edit *edits,
         manifest_edit_encode(&edit, seed, bytes + size);
         size += MANIFEST_EDIT_SIZE;
     }
-    return replay(on, bytes, size, ret_state, err);
+    return disk_replay(on, bytes, size, ret_state, err);
 }
 
 static void assert_refused(const disk *on, const manifest_edit *edits,
@@ -126,8 +81,8 @@ static void test_golden_manifest_lists_one_segment_closed_cleanly(void **state)
 {
     manifest_state manifest;
 
-    assert_int_equal(replay(*state, golden_manifest, sizeof(golden_manifest),
-                            &manifest, NULL),
+    assert_int_equal(disk_replay(*state, golden_manifest,
+                                 sizeof(golden_manifest), &manifest, NULL),
                      CASK_OK);
     assert_int_equal(manifest.count, 1);
     assert_true(manifest.segments[0].id == OTHER_ID);
@@ -152,7 +107,7 @@ static void test_every_cut_ends_the_log_before_the_cut_edit(void **state)
         size_t tail = MANIFEST_HEADER_SIZE + whole * MANIFEST_EDIT_SIZE;
         manifest_state manifest;
         cask_status status =
-            replay(*state, golden_manifest, size, &manifest, NULL);
+            disk_replay(*state, golden_manifest, size, &manifest, NULL);
 
         if (size < MANIFEST_HEADER_SIZE) {
             assert_int_equal(status, CASK_CORRUPT);
@@ -176,8 +131,9 @@ static void test_damaged_edit_before_a_valid_one_is_corrupt(void **state)
 
         memcpy(bytes, golden_manifest, sizeof(bytes));
         bytes[at] ^= 0x10;
-        assert_int_equal(replay(*state, bytes, sizeof(bytes), &manifest, &err),
-                         CASK_CORRUPT);
+        assert_int_equal(
+            disk_replay(*state, bytes, sizeof(bytes), &manifest, &err),
+            CASK_CORRUPT);
         assert_non_null(strstr(err.message, "is damaged, a valid one follows"));
         manifest_free(&manifest);
     }
@@ -193,7 +149,7 @@ test_hole_of_several_edits_before_a_valid_one_is_corrupt(void **state)
 
     memcpy(bytes, golden_manifest, sizeof(bytes));
     memset(bytes + 112, 0, SYNCED_AT - 112);
-    assert_int_equal(replay(*state, bytes, sizeof(bytes), &manifest, &err),
+    assert_int_equal(disk_replay(*state, bytes, sizeof(bytes), &manifest, &err),
                      CASK_CORRUPT);
     assert_non_null(strstr(err.message, "MANIFEST: offset 112: edit "));
     assert_non_null(strstr(err.message,
@@ -210,8 +166,9 @@ static void test_damaged_last_edit_is_as_if_never_written(void **state)
 
         memcpy(bytes, golden_manifest, sizeof(bytes));
         bytes[at] ^= 0x10;
-        assert_int_equal(replay(*state, bytes, sizeof(bytes), &manifest, NULL),
-                         CASK_OK);
+        assert_int_equal(
+            disk_replay(*state, bytes, sizeof(bytes), &manifest, NULL),
+            CASK_OK);
         assert_true(manifest.torn);
         assert_true(manifest.tail == SYNCED_AT);
         assert_true(manifest.segments[0].synced == 0);
@@ -374,5 +331,6 @@ int main(void)
         cmocka_unit_test(test_file_written_anew_says_the_same),
     };
 
-    return cmocka_run_group_tests_name("replay", tests, set_up, tear_down);
+    return cmocka_run_group_tests_name("replay", tests, disk_set_up,
+                                       disk_tear_down);
 }

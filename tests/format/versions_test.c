@@ -5,16 +5,13 @@
  */
 #include "base/bytes.h"
 #include "base/crc32c.h"
-#include "format/golden_store.h"
+#include "format/manifest_disk.h"
 #include "format/sweep.h"
-#include "log/manifest.h"
 #include "log/segment.h"
-#include "os/os_sim.h"
 
 #include "cask_test.h"
 
 enum {
-    FILE_MODE = 0600,
     EDITS = 7,       /* golden ones */
     SECOND_AT = 448, /* where the edits of version 2 begin */
     SECOND_EDITS = 5,
@@ -23,8 +20,6 @@ enum {
 };
 
 #define KEY "a key of 20 bytes..."
-
-static const uint8_t golden_uuid[FORMAT_UUID_SIZE] = GOLDEN_UUID;
 
 static const manifest_edit golden_edits[EDITS] = {
     {.type = MANIFEST_RUN,
@@ -214,49 +209,11 @@ static void test_any_edit_survives_a_round_trip(void **state)
 
 /* ---- The whole file ------------------------------------------------------ */
 
-typedef struct disk {
-    os_sim *sim;
-    os_file *dir;
-} disk;
-
-static int set_up(void **state)
-{
-    static disk made;
-    const os_sim_options options = {.seed = 1};
-    os *kernel;
-
-    assert_int_equal(os_sim_create(&options, &made.sim), 0);
-    kernel = os_sim_os(made.sim);
-    assert_int_equal(kernel->ops->make_dir(kernel, "/store", 0700), 0);
-    assert_int_equal(kernel->ops->open_dir(kernel, "/store", &made.dir), 0);
-    *state = &made;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    disk *made = *state;
-
-    made->dir->os->ops->close(made->dir);
-    os_sim_free(made->sim);
-    return 0;
-}
-
 static void golden_file(uint8_t bytes[WHOLE])
 {
     memcpy(bytes, golden_manifest, sizeof(golden_manifest));
     memcpy(bytes + GOLDEN_VERSIONS_AT, golden_versions,
            sizeof(golden_versions));
-}
-
-/* Replay `bytes` as MANIFEST; free `ret_state` in any case. */
-static cask_status replay(const disk *on, const uint8_t *bytes, size_t size,
-                          manifest_state *ret_state, cask_error *err)
-{
-    assert_int_equal(
-        file_publish(on->dir, MANIFEST_NAME, bytes, size, FILE_MODE, NULL),
-        CASK_OK);
-    return manifest_load(on->dir, golden_uuid, ret_state, err);
 }
 
 /* The state is that of a golden version, 0 to 2, and nothing between. */
@@ -296,7 +253,8 @@ static void test_golden_versions_give_the_last(void **state)
     manifest_state manifest;
 
     golden_file(bytes);
-    assert_int_equal(replay(*state, bytes, WHOLE, &manifest, NULL), CASK_OK);
+    assert_int_equal(disk_replay(*state, bytes, WHOLE, &manifest, NULL),
+                     CASK_OK);
     assert_version(&manifest, 2);
     assert_true(manifest.number == 13);
     assert_true(manifest.tail == WHOLE);
@@ -317,7 +275,8 @@ static void test_every_cut_gives_a_whole_version(void **state)
         uint64_t number = version == 0 ? 6 : 8;
         manifest_state manifest;
 
-        assert_int_equal(replay(*state, bytes, size, &manifest, NULL), CASK_OK);
+        assert_int_equal(disk_replay(*state, bytes, size, &manifest, NULL),
+                         CASK_OK);
         assert_version(&manifest, version);
         assert_true(manifest.number == number);
         assert_true(manifest.tail ==
@@ -339,7 +298,7 @@ static void test_every_flipped_byte_gives_a_whole_version_or_none(void **state)
 
         golden_file(bytes);
         bytes[at] ^= 0x10;
-        status = replay(*state, bytes, WHOLE, &manifest, &err);
+        status = disk_replay(*state, bytes, WHOLE, &manifest, &err);
         if (at < SECOND_AT) {
             assert_int_equal(status, CASK_CORRUPT);
             assert_non_null(
@@ -370,7 +329,7 @@ test_any_edits_missing_of_the_last_version_leave_the_one_before(void **state)
                        MANIFEST_EDIT_SIZE);
             }
         }
-        assert_int_equal(replay(*state, bytes, WHOLE, &manifest, NULL),
+        assert_int_equal(disk_replay(*state, bytes, WHOLE, &manifest, NULL),
                          CASK_OK);
         assert_version(&manifest, version);
         manifest_free(&manifest);
@@ -400,8 +359,9 @@ static void test_a_valid_edit_behind_a_damaged_version_is_damage(void **state)
         golden_file(bytes);
         put_edit(bytes, EDITS, next_edit);
         bytes[GOLDEN_VERSIONS_AT + i * MANIFEST_EDIT_SIZE + 20] ^= 1;
-        assert_int_equal(replay(*state, bytes, sizeof(bytes), &manifest, &err),
-                         CASK_CORRUPT);
+        assert_int_equal(
+            disk_replay(*state, bytes, sizeof(bytes), &manifest, &err),
+            CASK_CORRUPT);
         assert_non_null(strstr(err.message, "is damaged, a valid one follows"));
         manifest_free(&manifest);
     }
@@ -420,7 +380,7 @@ static void test_rest_of_a_version_never_counts_in_another(void **state)
         for (size_t i = 0; i < over; i++) {
             put_edit(bytes, 2 + i, next_edit);
         }
-        assert_int_equal(replay(*state, bytes, WHOLE, &manifest, NULL),
+        assert_int_equal(disk_replay(*state, bytes, WHOLE, &manifest, NULL),
                          CASK_OK);
         assert_version(&manifest, 1);
         assert_true(manifest.torn);
@@ -439,7 +399,8 @@ static void test_rest_of_a_version_does_not_end_another(void **state)
     golden_file(bytes);
     other.run_drop.id = 0x77; /* as many edits, but not those */
     put_edit(bytes, 2, other);
-    assert_int_equal(replay(*state, bytes, WHOLE, &manifest, NULL), CASK_OK);
+    assert_int_equal(disk_replay(*state, bytes, WHOLE, &manifest, NULL),
+                     CASK_OK);
     assert_version(&manifest, 1);
     assert_true(manifest.tail == SECOND_AT);
     assert_true(manifest.torn);
@@ -454,7 +415,7 @@ static void test_another_edit_among_those_of_a_version_is_corrupt(void **state)
 
     golden_file(bytes);
     put_edit(bytes, 4, next_edit);
-    assert_int_equal(replay(*state, bytes, WHOLE, &manifest, &err),
+    assert_int_equal(disk_replay(*state, bytes, WHOLE, &manifest, &err),
                      CASK_CORRUPT);
     assert_non_null(strstr(err.message, "edit 11 of type 3 stands in a version "
                                         "of runs that has not ended"));
@@ -466,9 +427,9 @@ static void test_another_edit_among_those_of_a_version_is_corrupt(void **state)
 /* Begin with the golden MANIFEST, without versions. */
 static void begin(const disk *on, manifest_state *ret_state)
 {
-    assert_int_equal(
-        replay(on, golden_manifest, sizeof(golden_manifest), ret_state, NULL),
-        CASK_OK);
+    assert_int_equal(disk_replay(on, golden_manifest, sizeof(golden_manifest),
+                                 ret_state, NULL),
+                     CASK_OK);
 }
 
 /* Append a change and load what comes of it, in place of `manifest`. */
@@ -543,6 +504,49 @@ static void test_versions_that_contradict_each_other_are_corrupt(void **state)
         &(manifest_change){
             .begins = &lower, .begin_count = 1, .version = 5, .flushed = 9},
         "takes the begin of run 0000000000000005 back");
+}
+
+static void check_lost(const manifest_lost *a, const manifest_lost *b)
+{
+    assert_true(a->segment_id == b->segment_id);
+    assert_true(a->offset == b->offset);
+    assert_true(a->sequence == b->sequence);
+    assert_int_equal(a->key_size, b->key_size);
+    assert_int_equal(a->known_bytes, b->known_bytes);
+    assert_memory_equal(a->known, b->known, sizeof(a->known));
+}
+
+static void test_lost_records_are_kept_with_all_that_is_known(void **state)
+{
+    static const uint32_t known[] = {0, 1, 23, 24, 25, 48, 55, 56};
+
+    for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+        manifest_lost losts[2] = {
+            {.segment_id = 7, .offset = 64, .sequence = 5, .key_size = 57},
+            {.segment_id = 8, .offset = 4096, .sequence = 9}};
+        const manifest_change both = {
+            .losts = losts, .lost_count = 2, .version = 4, .flushed = 9};
+        const disk *on = *state;
+        manifest_state manifest;
+
+        losts[1].known_bytes = known[i];
+        sweep_random_bytes(losts[1].known, known[i]);
+        begin(on, &manifest);
+        assert_int_equal(manifest_change_runs(&manifest, &both, NULL), CASK_OK);
+        assert_int_equal(manifest.lost_count, 2);
+        manifest_free(&manifest);
+        begin(on, &manifest);
+        assert_int_equal(change(on, &manifest, &both, NULL), CASK_OK);
+        assert_int_equal(manifest_rewrite(on->dir, &manifest, 0600, NULL),
+                         CASK_OK);
+        manifest_free(&manifest);
+        assert_int_equal(manifest_load(on->dir, golden_uuid, &manifest, NULL),
+                         CASK_OK);
+        assert_int_equal(manifest.lost_count, 2);
+        check_lost(&manifest.losts[0], &losts[0]);
+        check_lost(&manifest.losts[1], &losts[1]);
+        manifest_free(&manifest);
+    }
 }
 
 /* Keys of all sizes about those of pieces, and the longest. */
@@ -667,7 +671,7 @@ static void test_file_written_anew_keeps_runs(void **state)
     manifest_state manifest;
 
     golden_file(bytes);
-    assert_int_equal(replay(on, bytes, WHOLE, &manifest, NULL), CASK_OK);
+    assert_int_equal(disk_replay(on, bytes, WHOLE, &manifest, NULL), CASK_OK);
     assert_int_equal(manifest_rewrite(on->dir, &manifest, FILE_MODE, NULL),
                      CASK_OK);
     manifest_free(&manifest);
@@ -712,11 +716,13 @@ int main(void)
         cmocka_unit_test(test_rest_of_a_version_does_not_end_another),
         cmocka_unit_test(test_another_edit_among_those_of_a_version_is_corrupt),
         cmocka_unit_test(test_versions_that_contradict_each_other_are_corrupt),
+        cmocka_unit_test(test_lost_records_are_kept_with_all_that_is_known),
         cmocka_unit_test(test_begins_of_any_size_are_kept),
         cmocka_unit_test(test_run_may_go_and_come_in_one_version),
         cmocka_unit_test(test_any_changes_give_the_runs_that_are_left),
         cmocka_unit_test(test_file_written_anew_keeps_runs),
     };
 
-    return cmocka_run_group_tests_name("versions", tests, set_up, tear_down);
+    return cmocka_run_group_tests_name("versions", tests, disk_set_up,
+                                       disk_tear_down);
 }

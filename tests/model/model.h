@@ -114,6 +114,21 @@ void expiry_perform(run *r, const operation *o);
  * others. */
 void compact_tree(run *r, uint64_t number);
 
+/* ---- model_ingest.c: a tree's alone ---- */
+
+/* Delete a range, walk, or take a run in. */
+void tree_perform(run *r, const operation *o);
+
+/* ---- model_ranges.c: a tree's alone ---- */
+
+/* Delete the keys of a range. */
+void range_delete(run *r, const operation *o);
+/* Let a batch do it; `after` is the model behind it. */
+cask_status range_add(cask_batch *batch, unsigned key, uint64_t number,
+                      entry *after, cask_error *err);
+/* Walk over the keys of a range to and fro, now or as of a snapshot. */
+void range_walk(run *r, const operation *o);
+
 /* ---- model_snapshots.c ---- */
 
 /* Make one, compare one with its model, or free one. */

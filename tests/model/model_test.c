@@ -264,7 +264,9 @@ static void write_batch(run *r, const operation *o)
         uint64_t expires = number % 7 == 0 ? r->now.now_ms + number % 5000 : 0;
         char text[512];
 
-        if (number % 4 == 0 || value.size == VALUE_BYTES) {
+        if (r->is_tree && number % 9 == 1) {
+            status = range_add(batch, key, number >> 12, after, &err);
+        } else if (number % 4 == 0 || value.size == VALUE_BYTES) {
             status = cask_batch_delete(batch, key_of(key, text), &err);
             after[key] = (entry){.there = false};
         } else {
@@ -554,6 +556,17 @@ static bool perform_on_tree(run *r, const operation *o)
     return o->kind == MERGE;
 }
 
+static void read_keys(run *r, const operation *o)
+{
+    if (o->kind == GET) {
+        get(r, o);
+    } else if (o->kind == GET_MANY) {
+        get_many(r, o);
+    } else {
+        (o->kind == VIEW ? view : exists)(r, o);
+    }
+}
+
 void perform(run *r, const operation *o)
 {
     if (r->is_tree && perform_on_tree(r, o)) {
@@ -575,16 +588,10 @@ void perform(run *r, const operation *o)
         write_batch(r, o);
         break;
     case GET:
-        get(r, o);
-        break;
     case GET_MANY:
-        get_many(r, o);
-        break;
     case VIEW:
-        view(r, o);
-        break;
     case EXISTS:
-        exists(r, o);
+        read_keys(r, o);
         break;
     case FOLD:
     case COUNT:
@@ -604,6 +611,11 @@ void perform(run *r, const operation *o)
     case AGE:
     case CLOCK:
         expiry_perform(r, o);
+        break;
+    case DELETE_RANGE:
+    case WALK:
+    case INGEST:
+        tree_perform(r, o);
         break;
     case DAMAGE:
         damage_perform(r, o);

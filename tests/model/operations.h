@@ -32,8 +32,11 @@
     X(TTL, 3)                                                                  \
     X(AGE, 2)                                                                  \
     X(CLOCK, 4)                                                                \
+    X(DELETE_RANGE, 4)                                                         \
+    X(WALK, 5)                                                                 \
     X(REOPEN, 2)                                                               \
     X(DIE, 2)                                                                  \
+    X(INGEST, 2)                                                               \
     X(OTHER_HANDLE, 2)
 
 typedef enum operation_kind {

@@ -29,15 +29,6 @@ static void wait_until(const scene *s, const char *name, bool there)
     }
 }
 
-/* The last close has left what MANIFEST lists. */
-static void check_files(const scene *s)
-{
-    char stray[STRAY_NAME];
-
-    stray_find(s->path, stray);
-    assert_string_equal(stray, "");
-}
-
 /* Some segments, all but the last one sealed. */
 static void put_large(scene *s, cask_db *db)
 {
@@ -109,7 +100,7 @@ static void test_it_goes_with_the_last_close(void **state)
     put(s, db, "first", "1");
     assert_int_equal(wait_for(start(leave_files_and_die, s)), 256 + SIGKILL);
     close_store(s, db);
-    check_files(s);
+    stray_check(s->path);
 }
 
 /* Its slot is given to another before anybody looks. */
@@ -128,7 +119,7 @@ static void test_it_goes_if_another_took_the_slot(void **state)
     assert_int_equal(wait_for(start(leave_files_and_die, s)), 256 + SIGKILL);
     db = open_store(s);
     close_store(s, db);
-    check_files(s);
+    stray_check(s->path);
     close_store(s, reader);
 }
 
@@ -204,7 +195,7 @@ static void test_a_hint_is_written_when_its_writer_was_killed(void **state)
     assert_int_equal(wait_for(start(die_writing_a_hint, s)), 256 + SIGKILL);
     check_hint_comes(s, db);
     close_store(s, db);
-    check_files(s);
+    stray_check(s->path);
 }
 
 static void test_it_is_written_by_who_gets_the_slot_too(void **state)
@@ -227,7 +218,7 @@ static void test_it_is_written_by_who_gets_the_slot_too(void **state)
     check_hint_comes(s, db);
     close_store(s, db);
     close_store(s, reader);
-    check_files(s);
+    stray_check(s->path);
 }
 
 /* ---- Merges ---- */
@@ -260,7 +251,7 @@ static void test_the_last_close_removes_what_a_killed_merge_made(void **state)
     assert_int_equal(wait_for(start(die_merging, s)), 256 + SIGKILL);
     assert_true(scene_has(s, name));
     close_store(s, db);
-    check_files(s);
+    stray_check(s->path);
     db = open_store(s);
     expect(s, db, "large", NULL);
     close_store(s, db);
@@ -301,7 +292,7 @@ static void test_a_segment_never_follows_itself(void **state)
     put(s, db, "fourth", "4");
     expect(s, db, "third", "3");
     close_store(s, db);
-    check_files(s);
+    stray_check(s->path);
     db = open_store(s);
     expect(s, db, "first", "1");
     expect(s, db, "second", "2");

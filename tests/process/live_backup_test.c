@@ -3,6 +3,9 @@
  * all the while; backups that are killed. Each one that is made is the store
  * of one moment: batches whole, nothing that was acknowledged before it began
  * missing, nothing of later in it.
+ *
+ *   live_backup_test [tree]  the store is of the tree engine; then writers
+ *                            flush and compact all the while
  */
 #define _GNU_SOURCE
 #include <signal.h>
@@ -19,9 +22,10 @@
 
 enum {
     WRITERS = 3,
-    GROUP = 12,      /* keys of a batch, all with the same value */
-    PADDING = 400,   /* bytes of a value behind its number */
-    BACKUPS = 80,    /* made, one after another */
+    GROUP = 12,    /* keys of a batch, all with the same value */
+    PADDING = 400, /* bytes of a value behind its number */
+    BACKUPS = 80,  /* made, one after another; of a tree TREE_BACKUPS */
+    TREE_BACKUPS = 25,
     ATTEMPTS = 2000, /* most rounds, killed ones included */
     PATH = SCRATCH_PATH + 32
 };
@@ -34,6 +38,7 @@ typedef struct share {
 } share;
 
 static share *shared;
+static bool is_tree;
 static char store_path[PATH];
 
 typedef struct value {
@@ -204,6 +209,10 @@ static void begin(scene *s)
     assert_ptr_not_equal(shared, MAP_FAILED);
     (void)snprintf(store_path, sizeof(store_path), "%s/store", s->path);
     earlier_path[0] = 0;
+    if (is_tree) {
+        s->options.engine = CASK_ENGINE_TREE;
+        s->options.memtable_bytes = 64 << 10;
+    }
 }
 
 /* The next path for a backup, while another is the earlier one. */
@@ -248,6 +257,7 @@ static void test_backups_under_load_are_of_one_moment(void **state)
     cask_verify_report report;
     pid_t writers[WRITERS];
     cask_db *db = NULL;
+    const int wanted = is_tree ? TREE_BACKUPS : BACKUPS;
     int killed = 0;
     int made = 0;
 
@@ -259,7 +269,7 @@ static void test_backups_under_load_are_of_one_moment(void **state)
         (void)usleep(1000);
     }
     (void)snprintf(out_path, sizeof(out_path), "%s/out-0", s->path);
-    for (int i = 0; i < ATTEMPTS && made < BACKUPS; i++) {
+    for (int i = 0; i < ATTEMPTS && made < wanted; i++) {
         if (attempt(s, &random, least)) {
             check_backup(s, least);
             /* Its index agrees with its log, whatever happens meanwhile. */
@@ -270,7 +280,7 @@ static void test_backups_under_load_are_of_one_moment(void **state)
             scratch_remove(out_path);
         }
     }
-    assert_int_equal(made, BACKUPS);
+    assert_int_equal(made, wanted);
     assert_true(killed > 0);
     for (int i = 0; i < WRITERS; i++) {
         end(writers[i]);
@@ -281,11 +291,12 @@ static void test_backups_under_load_are_of_one_moment(void **state)
     assert_int_equal(munmap(shared, sizeof(*shared)), 0);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_backups_under_load_are_of_one_moment),
     };
 
+    is_tree = argc > 1 && strcmp(argv[1], "tree") == 0;
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

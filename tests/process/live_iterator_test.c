@@ -1,7 +1,8 @@
 /*
- * Iterators in three processes while a fourth writes and flushes, and is killed
- * and replaced again and again: what an iterator sees is what there was after
- * some unit of the writer, wholly, and never an older one than before.
+ * Iterators in three processes while a fourth writes, deletes ranges, flushes,
+ * and is killed and replaced again and again: what an iterator sees is what
+ * there was after some unit of the writer, wholly, and never an older one than
+ * before.
  */
 #define _GNU_SOURCE
 #include <inttypes.h>
@@ -52,11 +53,31 @@ static unsigned deleted_by(uint64_t unit)
     return key < KEYS && key != put_by(unit) ? key : KEYS;
 }
 
+/* Before all else some units delete a range: keys from *ret_from to before
+ * this. KEYS: to the end. 0: none. */
+static unsigned cleared_by(uint64_t unit, unsigned *ret_from)
+{
+    uint64_t number = test_mix(unit + 2 * (uint64_t)UNITS);
+
+    *ret_from = (unsigned)(number >> 8) % KEYS;
+    if (number % 16 != 0) {
+        return 0;
+    }
+    return number % 1024 == 0 || *ret_from > KEYS - 25
+               ? KEYS
+               : *ret_from + 1 + (unsigned)(number >> 32) % 24;
+}
+
 static void play(content *c, uint64_t units)
 {
     while (c->units < units) {
         uint64_t unit = ++c->units;
+        unsigned from;
+        unsigned to = cleared_by(unit, &from);
 
+        for (unsigned key = from; key < to; key++) {
+            c->unit[key] = 0;
+        }
         c->unit[put_by(unit)] = unit;
         if (deleted_by(unit) < KEYS) {
             c->unit[deleted_by(unit)] = 0;
@@ -100,8 +121,17 @@ static void write_unit(scene *s, cask_db *db, cask_batch *batch, uint64_t unit)
 {
     char room[VALUE_SIZE];
     char key[KEY_SIZE];
+    char end[KEY_SIZE];
+    unsigned from;
+    unsigned to = cleared_by(unit, &from);
 
     cask_batch_clear(batch);
+    if (to > 0) {
+        require(s, cask_batch_delete_range(batch, key_of(from, key),
+                                           to < KEYS ? key_of(to, end)
+                                                     : (cask_slice){NULL, 0},
+                                           &s->err));
+    }
     require(s, cask_batch_put(batch, key_of(put_by(unit), key),
                               value_of(unit, room), 0, &s->err));
     if (deleted_by(unit) < KEYS) {

@@ -21,12 +21,13 @@
 #include "hash/hash_merger.h"
 #include "hash/hash_merge.h"
 #include "hash/keydir.h"
-#include "process/stepper.h"
+#include "process/death.h"
 #include "process/stray.h"
 #include "region/place.h"
 #include "store/store_merge.h"
 #include "support/flip.h"
 #include "support/random.h"
+#include "support/require.h"
 #include "support/scratch.h"
 
 enum { KEYS = 240, CHANGES = 70, VALUE_BYTES = 400, PATIENCE = 1000 };
@@ -61,13 +62,6 @@ static cask_slice value_of(uint64_t version, char text[VALUE_BYTES])
     return (cask_slice){text, 24 + version % (VALUE_BYTES - 24)};
 }
 
-static void require(cask_status status, const cask_error *err)
-{
-    if (status != CASK_OK) {
-        fail_msg("%s: %s", cask_status_name(status), err->message);
-    }
-}
-
 /* Folds and merges tell what they met; all else they do nevertheless. */
 static cask_status unless_damaged(const scene *s, cask_status status)
 {
@@ -78,14 +72,14 @@ static void open_store(scene *s)
 {
     cask_error err = {CASK_OK, 0, ""};
 
-    require(cask_open(s->path, &s->options, &s->db, &err), &err);
+    require_ok(cask_open(s->path, &s->options, &s->db, &err), &err);
 }
 
 static void close_store(scene *s)
 {
     cask_error err = {CASK_OK, 0, ""};
 
-    require(cask_close(s->db, &err), &err);
+    require_ok(cask_close(s->db, &err), &err);
     s->db = NULL;
 }
 
@@ -109,7 +103,7 @@ static void change_key(scene *s, unsigned key)
                                value_of(s->next_version, value),
                                kind < 70 ? NULL : &expired, NULL, &err);
     }
-    require(status, &err);
+    require_ok(status, &err);
 }
 
 static void change_some(scene *s)
@@ -171,7 +165,7 @@ static void compare_key(scene *s, unsigned key)
     } else if (!is_hurt) {
         cask_slice right = value_of(s->version[key], text);
 
-        require(status, &err);
+        require_ok(status, &err);
         assert_int_equal(value.size, right.size);
         assert_memory_equal(value.data, right.data, right.size);
     }
@@ -237,8 +231,8 @@ static void compare_fold(scene *s)
     for (unsigned key = 0; key < KEYS; key++) {
         keys += s->version[key] != 0 ? 1 : 0;
     }
-    require(unless_damaged(s, cask_fold(s->db, NULL, add_key, &seen, &err)),
-            &err);
+    require_ok(unless_damaged(s, cask_fold(s->db, NULL, add_key, &seen, &err)),
+               &err);
     assert_in_range(seen, keys - hurt, keys);
 }
 
@@ -291,13 +285,8 @@ static void compare_files(scene *s)
 /* A last close leaves what MANIFEST lists, whatever was under way. */
 static void close_and_compare_files(scene *s)
 {
-    char stray[STRAY_NAME];
-
     close_store(s);
-    stray_find(s->path, stray);
-    if (stray[0] != 0) {
-        fail_msg("left behind by the last close: %s", stray);
-    }
+    stray_check(s->path);
     open_store(s);
     compare_keys(s);
     compare_counters(s);
@@ -338,17 +327,12 @@ static int merge_in_child(void *prepared, void *context)
     return unless_damaged(s, merge_all(s->db, &err)) == CASK_OK ? 0 : 1;
 }
 
-static pid_t start_merger(scene *s)
-{
-    const stepper_work work = {prepare_child, merge_in_child, s};
-
-    return stepper_start(&work);
-}
-
 /* ---- Rounds ---- */
 
-static void begin_round(scene *s)
+static void begin_round(void *context)
 {
+    scene *s = context;
+
     change_some(s);
     if (test_random_chance(&s->media, 30)) {
         damage_some(s);
@@ -359,8 +343,9 @@ static void begin_round(scene *s)
 }
 
 /* The merger is dead. */
-static void end_round(scene *s)
+static void end_round(void *context)
 {
+    scene *s = context;
     cask_error err = {CASK_OK, 0, ""};
 
     if (s->db == NULL) {
@@ -372,8 +357,8 @@ static void end_round(scene *s)
     }
     if (test_random_chance(&s->random, 50)) {
         /* By itself first: a merge of all would hide wrong counters. */
-        require(unless_damaged(s, hash_merge_complete(s->db->store, &err)),
-                &err);
+        require_ok(unless_damaged(s, hash_merge_complete(s->db->store, &err)),
+                   &err);
         compare_keys(s);
         compare_counters(s);
     }
@@ -381,7 +366,7 @@ static void end_round(scene *s)
         change_key(s, (unsigned)test_random_next(&s->random, KEYS));
     }
     compare_fold(s);
-    require(unless_damaged(s, merge_all(s->db, &err)), &err);
+    require_ok(unless_damaged(s, merge_all(s->db, &err)), &err);
     compare_keys(s);
     compare_counters(s);
     compare_files(s);
@@ -394,80 +379,45 @@ static void end_round(scene *s)
     }
 }
 
-/* From the hit'th call of a function on, up to `window` instructions. */
-typedef struct place {
-    void (*function)(void);
-    uint64_t hits;
-    uint64_t window;
-} place;
-
-/* False if the merge was over before. */
-static bool die_at(scene *s, const place *where)
+static death_round round_of(scene *s)
 {
-    uint64_t hit = 1 + test_random_next(&s->random, where->hits);
-    uint64_t limit = 1 + test_random_next(&s->random, where->window);
-    pid_t pid = start_merger(s);
-    bool died = stepper_run_to(pid, where->function, hit) &&
-                stepper_step(pid, limit) == limit;
-
-    stepper_kill(pid);
-    return died;
+    return (death_round){
+        {prepare_child, merge_in_child, s}, &s->random, begin_round, end_round};
 }
 
-static void sweep(scene *s, const place *where)
+static void sweep(scene *s, const death_place *where)
 {
-    uint64_t points = test_number("CASK_TEST_POINTS", 40);
-    uint64_t deaths = 0;
+    const death_round round = round_of(s);
 
-    for (uint64_t i = 0; i < points; i++) {
-        begin_round(s);
-        deaths += die_at(s, where) ? 1 : 0;
-        end_round(s);
-    }
-    print_message("%" PRIu64 " deaths of %" PRIu64 "\n", deaths, points);
-    assert_true(deaths > points / 4);
+    death_sweep(&round, where);
 }
 
 /* ---- Tests ---- */
 
 static void test_death_at_each_system_call(void **state)
 {
-    scene *s = *state;
-    uint64_t stride = test_number("CASK_TEST_STRIDE", 3);
-    uint64_t limit = 0;
-    uint64_t made;
+    const death_round round = round_of(*state);
 
-    do {
-        pid_t pid;
-
-        limit += 1 + test_random_next(&s->random, 2 * stride - 1);
-        begin_round(s);
-        pid = start_merger(s);
-        made = stepper_run_calls(pid, limit);
-        stepper_kill(pid);
-        end_round(s);
-    } while (made == limit);
-    print_message("%" PRIu64 " entries to and returns from calls\n", made);
-    assert_true(made > 40);
+    death_sweep_calls(&round, test_number("CASK_TEST_STRIDE", 3));
 }
 
 static void test_death_while_it_begins(void **state)
 {
-    const place where = {STEPPER_FUNCTION(store_merge_begin), 1, 900};
+    const death_place where = {STEPPER_FUNCTION(store_merge_begin), 1, 900};
 
     sweep(*state, &where);
 }
 
 static void test_death_while_an_output_is_made(void **state)
 {
-    const place where = {STEPPER_FUNCTION(store_merge_output), 1, 3000};
+    const death_place where = {STEPPER_FUNCTION(store_merge_output), 1, 3000};
 
     sweep(*state, &where);
 }
 
 static void test_death_while_the_manifest_is_replaced(void **state)
 {
-    const place where = {STEPPER_FUNCTION(store_merge_replace), 1, 6000};
+    const death_place where = {STEPPER_FUNCTION(store_merge_replace), 1, 6000};
 
     sweep(*state, &where);
 }
@@ -475,7 +425,7 @@ static void test_death_while_the_manifest_is_replaced(void **state)
 /* A lookup, the intent, the slot, the counters of two rows. */
 static void test_death_while_a_key_is_moved(void **state)
 {
-    const place where = {STEPPER_FUNCTION(keydir_slot_locked), 30, 160};
+    const death_place where = {STEPPER_FUNCTION(keydir_slot_locked), 30, 160};
 
     sweep(*state, &where);
 }
@@ -483,35 +433,35 @@ static void test_death_while_a_key_is_moved(void **state)
 /* From the store of the slot on: the counters. */
 static void test_death_while_a_slot_is_led_elsewhere(void **state)
 {
-    const place where = {STEPPER_FUNCTION(keydir_store_locked), 30, 50};
+    const death_place where = {STEPPER_FUNCTION(keydir_store_locked), 30, 50};
 
     sweep(*state, &where);
 }
 
 static void test_death_while_keys_are_moved(void **state)
 {
-    const place where = {STEPPER_FUNCTION(hash_move_all), 1, 12000};
+    const death_place where = {STEPPER_FUNCTION(hash_move_all), 1, 12000};
 
     sweep(*state, &where);
 }
 
 static void test_death_while_expired_keys_leave_the_index(void **state)
 {
-    const place where = {STEPPER_FUNCTION(hash_move_ended), 1, 6000};
+    const death_place where = {STEPPER_FUNCTION(hash_move_ended), 1, 6000};
 
     sweep(*state, &where);
 }
 
 static void test_death_while_it_ends(void **state)
 {
-    const place where = {STEPPER_FUNCTION(store_merge_finish), 1, 600};
+    const death_place where = {STEPPER_FUNCTION(store_merge_finish), 1, 600};
 
     sweep(*state, &where);
 }
 
 static void test_death_while_inputs_are_removed(void **state)
 {
-    const place where = {STEPPER_FUNCTION(store_merge_clean), 2, 900};
+    const death_place where = {STEPPER_FUNCTION(store_merge_clean), 2, 900};
 
     sweep(*state, &where);
 }
@@ -519,17 +469,19 @@ static void test_death_while_inputs_are_removed(void **state)
 /* One dies while it moves a key, the next while it finishes that. */
 static void test_death_while_a_death_is_repaired(void **state)
 {
-    const place first = {STEPPER_FUNCTION(keydir_store_locked), 20, 50};
-    const place second = {STEPPER_FUNCTION(hash_move_finish_locked), 1, 110};
+    const death_place first = {STEPPER_FUNCTION(keydir_store_locked), 20, 50};
+    const death_place second = {STEPPER_FUNCTION(hash_move_finish_locked), 1,
+                                110};
     uint64_t points = test_number("CASK_TEST_POINTS", 40);
     uint64_t deaths = 0;
     scene *s = *state;
+    const death_round round = round_of(s);
 
     for (uint64_t i = 0; i < points; i++) {
         change_some(s);
-        if (die_at(s, &first)) {
+        if (death_at(&round, &first)) {
             s->opens_late = true;
-            deaths += die_at(s, &second) ? 1 : 0;
+            deaths += death_at(&round, &second) ? 1 : 0;
             s->opens_late = false;
         }
         end_round(s);
@@ -570,7 +522,8 @@ static int tear_down(void **state)
     cask_error err = {CASK_OK, 0, ""};
 
     close_store(s);
-    require(unless_damaged(s, cask_verify(s->path, NULL, &report, &err)), &err);
+    require_ok(unless_damaged(s, cask_verify(s->path, NULL, &report, &err)),
+               &err);
     print_message("%u bytes were damaged\n", s->damages);
     assert_int_equal(scratch_regions(s->path), 0);
     scratch_remove(s->path);

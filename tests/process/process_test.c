@@ -472,8 +472,7 @@ static int write_and_wait(scene *s)
     cask_db *db = open_store(s);
 
     put(s, db, "dead", "writer");
-    (void)pause();
-    return 0;
+    return raise(SIGSTOP);
 }
 
 static _Noreturn int write_four_and_die(scene *s)
@@ -565,12 +564,11 @@ static void test_region_of_a_dead_process_is_rebuilt(void **state)
     scene *s = *state;
     pid_t pid = start(write_and_wait, s);
     cask_db *db;
+    int status;
 
     /* The child is the only one: its region has nobody when it is dead. */
-    for (int i = 0; i < 5000 && scratch_regions(s->path) == 0; i++) {
-        (void)usleep(1000);
-    }
-    (void)usleep(100000);
+    assert_int_equal(waitpid(pid, &status, WUNTRACED), pid);
+    assert_true(WIFSTOPPED(status));
     end(pid);
     assert_int_equal(scratch_regions(s->path), 1);
     s->events[CASK_EVENT_RECOVERED] = 0;

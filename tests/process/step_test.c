@@ -21,6 +21,7 @@
 #include "process/stepper.h"
 #include "store/store_write.h"
 #include "support/random.h"
+#include "support/require.h"
 #include "support/scratch.h"
 
 enum {
@@ -119,13 +120,6 @@ static void note(scene *s, const change *done)
     }
 }
 
-static void require(cask_status status, const cask_error *err)
-{
-    if (status != CASK_OK) {
-        fail_msg("%s: %s", cask_status_name(status), err->message);
-    }
-}
-
 /* ---- Comparing ---- */
 
 /* The version in the store; 0 if the key is absent. */
@@ -178,9 +172,9 @@ static void compare_counters(scene *s)
     uint64_t live_bytes = 0;
     uint64_t live_records = 0;
 
-    require(cask_fold(s->db, NULL, add_up, &found, &err), &err);
-    require(cask_count(s->db, &count, &err), &err);
-    require(cask_segments(s->db, &segments, &segment_count, &err), &err);
+    require_ok(cask_fold(s->db, NULL, add_up, &found, &err), &err);
+    require_ok(cask_count(s->db, &count, &err), &err);
+    require_ok(cask_segments(s->db, &segments, &segment_count, &err), &err);
     for (size_t i = 0; i < segment_count; i++) {
         live_bytes += segments[i].live_bytes;
         live_records += segments[i].live_records;
@@ -200,7 +194,7 @@ static void compare(scene *s, const change *begun)
     unsigned done = 0;
     unsigned lost = 0;
 
-    require(cask_put_with(s->db, pulse, pulse, NULL, &sequence, &err), &err);
+    require_ok(cask_put_with(s->db, pulse, pulse, NULL, &sequence, &err), &err);
     assert_true(sequence > s->sequence);
     s->sequence = sequence;
     for (unsigned i = 0; i < begun->count; i++) {
@@ -235,7 +229,7 @@ static void take_snapshot(scene *s)
 {
     cask_error err = {CASK_OK, 0, ""};
 
-    require(cask_snapshot_create(s->db, &s->snapshot, &err), &err);
+    require_ok(cask_snapshot_create(s->db, &s->snapshot, &err), &err);
     memcpy(s->then, s->version, sizeof(s->then));
 }
 
@@ -255,14 +249,14 @@ static void compare_snapshot(scene *s)
         if (status == CASK_OK) {
             assert_true(sscanf(value.data, "%" SCNu64, &version) == 1);
         } else if (status != CASK_NOT_FOUND) {
-            require(status, &err);
+            require_ok(status, &err);
         }
         assert_int_equal(version, s->then[key]);
     }
     cask_buffer_free(&value);
     cask_snapshot_free(s->snapshot);
     s->snapshot = NULL;
-    require(cask_stat(s->db, &stats, &err), &err);
+    require_ok(cask_stat(s->db, &stats, &err), &err);
     assert_int_equal(stats.snapshot_count, 0);
     assert_int_equal(stats.undo_bytes, 0);
 }
@@ -314,7 +308,7 @@ static void change_others(scene *s, const change *wanted)
             cask_error err = {CASK_OK, 0, ""};
 
             other.version[0] = ++s->next_version;
-            require(perform(s->db, &other, &err), &err);
+            require_ok(perform(s->db, &other, &err), &err);
             note(s, &other);
         }
     }
@@ -374,7 +368,7 @@ static void by_parent(scene *s, const change *wanted)
 {
     cask_error err = {CASK_OK, 0, ""};
 
-    require(perform(s->db, wanted, &err), &err);
+    require_ok(perform(s->db, wanted, &err), &err);
     note(s, wanted);
 }
 
@@ -391,7 +385,7 @@ static void begin_store(scene *s)
     s->options.sync = CASK_SYNC_NONE;
     s->options.auto_merge = false; /* it would seal what is being filled */
     s->options.huge_pages = false;
-    require(cask_open(s->path, &s->options, &s->db, &err), &err);
+    require_ok(cask_open(s->path, &s->options, &s->db, &err), &err);
     memset(s->version, 0, sizeof(s->version));
     s->sequence = 0;
     s->fresh = FIRST_KEYS;
@@ -408,8 +402,8 @@ static void end_store(scene *s)
     cask_verify_report report;
     cask_error err = {CASK_OK, 0, ""};
 
-    require(cask_close(s->db, &err), &err);
-    require(cask_verify(s->path, NULL, &report, &err), &err);
+    require_ok(cask_close(s->db, &err), &err);
+    require_ok(cask_verify(s->path, NULL, &report, &err), &err);
     assert_int_equal(scratch_regions(s->path), 0);
     scratch_remove(s->path);
 }
@@ -473,7 +467,7 @@ static void fill_index(scene *s)
         char name[16];
 
         (void)snprintf(name, sizeof(name), "more-%u", i);
-        require(
+        require_ok(
             cask_put(s->db, cask_slice_of(name), (cask_slice){NULL, 0}, &err),
             &err);
     }
@@ -496,17 +490,17 @@ static void prepare_rotation(scene *s, change *ret_change)
     memset(filler, 'f', sizeof(filler));
     while (region_tail_offset(atomic_load(&header->applied_tail)) <
            full - 560) {
-        require(cask_put(s->db, cask_slice_of("filler"),
-                         (cask_slice){filler, sizeof(filler)}, &err),
-                &err);
+        require_ok(cask_put(s->db, cask_slice_of("filler"),
+                            (cask_slice){filler, sizeof(filler)}, &err),
+                   &err);
     }
     /* No room for the smallest value of a key, 56 bytes, and a mark of 32. */
     for (uint64_t left =
              full - region_tail_offset(atomic_load(&header->applied_tail));
          left >= 88; left -= 40) {
-        require(cask_put(s->db, cask_slice_of("filler"),
-                         (cask_slice){filler, 8}, &err),
-                &err);
+        require_ok(cask_put(s->db, cask_slice_of("filler"),
+                            (cask_slice){filler, 8}, &err),
+                   &err);
     }
     one(s, ret_change, 5, true);
 }

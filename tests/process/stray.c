@@ -3,6 +3,8 @@
  */
 #include "process/stray.h"
 
+#include "cask_test.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -85,4 +87,14 @@ void stray_find(const char *path, char ret_name[STRAY_NAME])
     }
     compare(dir, path, &l);
     dir->os->ops->close(dir);
+}
+
+void stray_check(const char *path)
+{
+    char stray[STRAY_NAME];
+
+    stray_find(path, stray);
+    if (stray[0] != 0) {
+        fail_msg("left behind by the last close: %s", stray);
+    }
 }

@@ -13,4 +13,7 @@ enum { STRAY_NAME = 64 };
  */
 void stray_find(const char *path, char ret_name[STRAY_NAME]);
 
+/* Fail the test if there is one. */
+void stray_check(const char *path);
+
 #endif

@@ -1,8 +1,8 @@
 /*
- * Death at any instruction of a flush: a child flushes a store of the tree
- * engine under single-step and is killed; the parent, whose handle stays open
- * or is closed, finds all keys as they were, goes on writing, and completes
- * what the child had begun.
+ * Death at any instruction of a flush or a compaction: a child flushes or
+ * compacts a store of the tree engine under single-step and is killed; the
+ * parent, whose handle stays open or is closed, finds all keys as they were,
+ * goes on writing, and completes what the child had begun.
  *
  *   CASK_TEST_POINTS  how many deaths for each place (default 40)
  */
@@ -13,11 +13,14 @@
 #include <string.h>
 
 #include "db/db.h"
-#include "process/stepper.h"
+#include "process/death.h"
 #include "process/stray.h"
+#include "run/run_writer.h"
 #include "support/random.h"
+#include "support/require.h"
 #include "support/scratch.h"
 #include "tree/tree.h"
+#include "tree/tree_compact.h"
 #include "tree/tree_flush.h"
 #include "tree/tree_segments.h"
 #include "tree/tree_tables.h"
@@ -26,7 +29,8 @@ enum {
     KEYS = 150,
     CHANGES = 120,
     VALUE_BYTES = 900,
-    ROUNDS_PER_STORE = 10 /* runs pile up, and each takes calls to be opened */
+    ROUNDS_PER_STORE = 10, /* runs pile up, and each takes calls to be opened */
+    RUNS = 3               /* flushed before a compaction, at least */
 };
 
 typedef struct scene {
@@ -39,25 +43,18 @@ typedef struct scene {
     uint64_t rounds;
 } scene;
 
-static void require(cask_status status, const cask_error *err)
-{
-    if (status != CASK_OK) {
-        fail_msg("%s: %s", cask_status_name(status), err->message);
-    }
-}
-
 static void open_store(scene *s)
 {
     cask_error err = {CASK_OK, 0, ""};
 
-    require(cask_open(s->path, &s->options, &s->db, &err), &err);
+    require_ok(cask_open(s->path, &s->options, &s->db, &err), &err);
 }
 
 static void close_store(scene *s)
 {
     cask_error err = {CASK_OK, 0, ""};
 
-    require(cask_close(s->db, &err), &err);
+    require_ok(cask_close(s->db, &err), &err);
     s->db = NULL;
 }
 
@@ -76,14 +73,14 @@ static void change_key(scene *s, unsigned key)
     s->next_version++;
     if (test_random_chance(&s->random, 25)) {
         s->version[key] = 0;
-        require(cask_delete(s->db, name_of(name, key), NULL, &err), &err);
+        require_ok(cask_delete(s->db, name_of(name, key), NULL, &err), &err);
         return;
     }
     s->version[key] = s->next_version;
     (void)snprintf(value, sizeof(value), "%" PRIu64, s->next_version);
-    require(cask_put(s->db, name_of(name, key),
-                     (cask_slice){value, sizeof(value)}, &err),
-            &err);
+    require_ok(cask_put(s->db, name_of(name, key),
+                        (cask_slice){value, sizeof(value)}, &err),
+               &err);
 }
 
 static void change_some(scene *s)
@@ -107,7 +104,7 @@ static void compare_keys(scene *s)
             assert_int_equal(status, CASK_NOT_FOUND);
             continue;
         }
-        require(status, &err);
+        require_ok(status, &err);
         assert_int_equal(value.size, VALUE_BYTES);
         (void)snprintf(text, sizeof(text), "%" PRIu64, s->version[key]);
         assert_string_equal(value.data, text);
@@ -133,10 +130,29 @@ static int flush_in_child(void *prepared, void *context)
     return tree_flush(s->db->store, true, NULL) == CASK_OK ? 0 : 1;
 }
 
+static int compact_in_child(void *prepared, void *context)
+{
+    scene *s = context;
+    const tree_wish wish = {.is_asked = true, .all = true};
+    tree_merged merged;
+
+    (void)prepared;
+    return tree_compact(s->db->store, wish, &merged, NULL) == CASK_OK ? 0 : 1;
+}
+
 /* ---- Rounds ---- */
 
-static void begin_round(scene *s)
+static void flush(scene *s, bool all)
 {
+    cask_error err = {CASK_OK, 0, ""};
+
+    require_ok(tree_flush(s->db->store, all, &err), &err);
+}
+
+static void begin_flush(void *context)
+{
+    scene *s = context;
+
     if (++s->rounds % ROUNDS_PER_STORE == 0) {
         close_store(s);
         scratch_remove(s->path);
@@ -150,9 +166,21 @@ static void begin_round(scene *s)
     }
 }
 
-static void end_round(scene *s)
+/* Runs above each other, tombstones among them, and a memtable. */
+static void begin_compaction(void *context)
 {
-    cask_error err = {CASK_OK, 0, ""};
+    scene *s = context;
+
+    for (unsigned i = 0; i < RUNS; i++) {
+        change_some(s);
+        flush(s, true);
+    }
+    begin_flush(s);
+}
+
+static void end_flush(void *context)
+{
+    scene *s = context;
 
     if (s->db == NULL) {
         open_store(s);
@@ -162,106 +190,123 @@ static void end_round(scene *s)
         change_key(s, (unsigned)test_random_next(&s->random, KEYS));
     }
     compare_keys(s);
-    require(tree_flush(s->db->store, test_random_chance(&s->random, 50), &err),
-            &err);
+    flush(s, test_random_chance(&s->random, 50));
     compare_keys(s);
     if (test_random_chance(&s->random, 30)) {
-        char stray[STRAY_NAME];
-
         close_store(s);
-        stray_find(s->path, stray);
-        if (stray[0] != 0) {
-            fail_msg("left behind: %s", stray);
-        }
+        stray_check(s->path);
         open_store(s);
         compare_keys(s);
     }
 }
 
-/* From a call of a function on, up to `window` instructions. */
-typedef struct place {
-    void (*function)(void);
-    uint64_t hits;
-    uint64_t window;
-} place;
-
-/* False if the flush was over before. */
-static bool die_at(scene *s, const place *where)
+static void end_compaction(void *context)
 {
-    const stepper_work work = {prepare_child, flush_in_child, s};
-    uint64_t hit = 1 + test_random_next(&s->random, where->hits);
-    uint64_t limit = 1 + test_random_next(&s->random, where->window);
-    pid_t pid = stepper_start(&work);
-    bool died = stepper_run_to(pid, where->function, hit) &&
-                stepper_step(pid, limit) == limit;
+    scene *s = context;
+    const tree_wish wish = {.is_asked = true, .all = true};
+    cask_error err = {CASK_OK, 0, ""};
+    tree_merged merged;
 
-    stepper_kill(pid);
-    return died;
+    end_flush(s);
+    require_ok(tree_compact(s->db->store, wish, &merged, &err), &err);
+    compare_keys(s);
 }
 
-static void sweep(scene *s, const place *where)
+static death_round flushes_of(scene *s)
 {
-    uint64_t points = test_number("CASK_TEST_POINTS", 40);
-    uint64_t deaths = 0;
+    return (death_round){
+        {prepare_child, flush_in_child, s}, &s->random, begin_flush, end_flush};
+}
 
-    for (uint64_t i = 0; i < points; i++) {
-        begin_round(s);
-        deaths += die_at(s, where) ? 1 : 0;
-        end_round(s);
-    }
-    print_message("%" PRIu64 " deaths of %" PRIu64 "\n", deaths, points);
-    assert_true(deaths > points / 4);
+static death_round compactions_of(scene *s)
+{
+    return (death_round){{prepare_child, compact_in_child, s},
+                         &s->random,
+                         begin_compaction,
+                         end_compaction};
+}
+
+static void sweep(scene *s, const death_place *where)
+{
+    const death_round round = flushes_of(s);
+
+    death_sweep(&round, where);
+}
+
+static void sweep_compactions(scene *s, const death_place *where)
+{
+    const death_round round = compactions_of(s);
+
+    death_sweep(&round, where);
 }
 
 /* ---- Tests ---- */
 
-static void test_death_at_each_system_call(void **state)
+static void test_death_at_each_system_call_of_a_flush(void **state)
 {
-    scene *s = *state;
-    uint64_t limit = 0;
-    uint64_t made;
+    const death_round round = flushes_of(*state);
 
-    do {
-        const stepper_work work = {prepare_child, flush_in_child, s};
-        pid_t pid;
-
-        limit += 1 + test_random_next(&s->random, 5);
-        begin_round(s);
-        pid = stepper_start(&work);
-        made = stepper_run_calls(pid, limit);
-        stepper_kill(pid);
-        end_round(s);
-    } while (made == limit);
-    print_message("%" PRIu64 " entries to and returns from calls\n", made);
-    assert_true(made > 40);
+    death_sweep_calls(&round, 3);
 }
 
 static void test_death_while_a_memtable_is_begun(void **state)
 {
-    const place where = {STEPPER_FUNCTION(tree_tables_begin_locked), 1, 2500};
+    const death_place where = {STEPPER_FUNCTION(tree_tables_begin_locked), 1,
+                               2500};
 
     sweep(*state, &where);
 }
 
 static void test_death_while_the_run_becomes_part_of_the_tree(void **state)
 {
-    const place where = {STEPPER_FUNCTION(version_apply), 1, 9000};
+    const death_place where = {STEPPER_FUNCTION(version_apply), 1, 9000};
 
     sweep(*state, &where);
 }
 
 static void test_death_while_a_memtable_goes(void **state)
 {
-    const place where = {STEPPER_FUNCTION(tree_tables_drop_locked), 1, 700};
+    const death_place where = {STEPPER_FUNCTION(tree_tables_drop_locked), 1,
+                               700};
 
     sweep(*state, &where);
 }
 
 static void test_death_while_segments_go(void **state)
 {
-    const place where = {STEPPER_FUNCTION(tree_segments_drop), 1, 6000};
+    const death_place where = {STEPPER_FUNCTION(tree_segments_drop), 1, 6000};
 
     sweep(*state, &where);
+}
+
+static void test_death_at_each_system_call_of_a_compaction(void **state)
+{
+    const death_round round = compactions_of(*state);
+
+    death_sweep_calls(&round, 6);
+}
+
+/* Its records follow those of the flush before it. */
+static void test_death_while_runs_are_merged(void **state)
+{
+    const death_place where = {STEPPER_FUNCTION(run_writer_add), 200, 1500};
+
+    sweep_compactions(*state, &where);
+}
+
+static void test_death_while_an_output_is_completed(void **state)
+{
+    const death_place where = {STEPPER_FUNCTION(run_writer_finish), 2, 8000};
+
+    sweep_compactions(*state, &where);
+}
+
+static void test_death_while_outputs_replace_their_inputs(void **state)
+{
+    /* The first is that of the flush before. */
+    const death_place where = {STEPPER_FUNCTION(version_apply), 2, 12000};
+
+    sweep_compactions(*state, &where);
 }
 
 /* ---- Fixtures ---- */
@@ -303,11 +348,15 @@ static int tear_down(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        STEP_TEST(test_death_at_each_system_call),
+        STEP_TEST(test_death_at_each_system_call_of_a_flush),
         STEP_TEST(test_death_while_a_memtable_is_begun),
         STEP_TEST(test_death_while_the_run_becomes_part_of_the_tree),
         STEP_TEST(test_death_while_a_memtable_goes),
         STEP_TEST(test_death_while_segments_go),
+        STEP_TEST(test_death_at_each_system_call_of_a_compaction),
+        STEP_TEST(test_death_while_runs_are_merged),
+        STEP_TEST(test_death_while_an_output_is_completed),
+        STEP_TEST(test_death_while_outputs_replace_their_inputs),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

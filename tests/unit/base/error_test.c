@@ -167,6 +167,24 @@ static void test_an_errno_with_one_remedy_names_it(void **state)
     }
 }
 
+static void
+test_what_is_in_the_place_of_a_new_file_is_for_its_maker(void **state)
+{
+    cask_error err;
+
+    (void)state;
+    (void)fail_os(&err, EEXIST, "link x");
+    assert_string_equal(err.message, "link x: File exists");
+    assert_int_equal(fail_new_file(&err, EEXIST, "x", "do this"), CASK_IO);
+    assert_string_equal(err.message, "cannot create x: File exists; do this");
+    assert_int_equal(err.os_errno, EEXIST);
+    assert_int_equal(fail_new_file(&err, ENOSPC, "x", "do this"),
+                     CASK_NO_SPACE);
+    assert_string_equal(err.message, "cannot create x: No space left on "
+                                     "device; free some space and try again");
+    assert_int_equal(fail_new_file(NULL, EEXIST, "x", "do this"), CASK_IO);
+}
+
 static void test_errno_chooses_the_status(void **state)
 {
     static const struct {
@@ -239,6 +257,8 @@ int main(void)
         cmocka_unit_test(test_too_many_files_says_what_to_raise),
         cmocka_unit_test(test_a_file_that_may_not_grow_says_what_to_raise),
         cmocka_unit_test(test_an_errno_with_one_remedy_names_it),
+        cmocka_unit_test(
+            test_what_is_in_the_place_of_a_new_file_is_for_its_maker),
         cmocka_unit_test(test_errno_chooses_the_status),
         cmocka_unit_test(test_long_message_is_cut),
         cmocka_unit_test(test_memory_failure_tells_the_size),

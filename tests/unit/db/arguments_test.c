@@ -298,6 +298,7 @@ static void test_options_at_the_ends_of_their_range_are_taken(void **state)
     INSIDE(sync_interval_ms, 3600000);
     INSIDE(max_descriptors, 8);
     INSIDE(max_descriptors, 65536);
+    INSIDE(memtable_bytes, 0);
     INSIDE(memtable_bytes, 64 << 10);
     INSIDE(memtable_bytes, UINT64_C(256) << 20);
     INSIDE(segment_max_bytes, 64 << 10);

@@ -30,9 +30,21 @@ static struct {
     int read_error;   /* of reading there */
     uint64_t from;    /* from here on, */
     uint64_t size;    /* so many bytes are not given by the media */
+    uint64_t refused; /* reads so far */
+    int stat_error;   /* of examining it; 0: it can be */
     uint64_t memory;  /* in use now */
     uint64_t highest; /* that it ever was */
+    struct {
+        char name[SEGMENT_NAME_SIZE];
+        os_file *file;
+        int opens;
+        uint64_t from;
+        uint64_t size;
+    } late; /* another file: its media fail in the second reading only */
 } stingy;
+
+/* Twice to see what it is, then for the first reading. */
+enum { OPENS_BEFORE_SECOND_READING = 3 };
 
 static int stingy_open(os_file *dir, const char *name, uint32_t flags,
                        uint32_t mode, os_file **ret_file)
@@ -47,13 +59,27 @@ static int stingy_open(os_file *dir, const char *name, uint32_t flags,
     if (is_it && os_errno == 0) {
         stingy.file = *ret_file;
     }
+    if (strcmp(name, stingy.late.name) == 0 && os_errno == 0 &&
+        ++stingy.late.opens > OPENS_BEFORE_SECOND_READING) {
+        stingy.late.file = *ret_file;
+    }
     return os_errno;
+}
+
+static int stingy_stat_name(os_file *dir, const char *name, os_stat *ret_stat)
+{
+    return stingy.stat_error != 0 && strcmp(name, stingy.name) == 0
+               ? stingy.stat_error
+               : stingy.usual->stat_name(dir, name, ret_stat);
 }
 
 static void stingy_close(os_file *file)
 {
     if (file == stingy.file) {
         stingy.file = NULL;
+    }
+    if (file == stingy.late.file) {
+        stingy.late.file = NULL;
     }
     stingy.usual->close(file);
 }
@@ -63,6 +89,12 @@ static int stingy_read_at(os_file *file, void *data, size_t size,
 {
     if (file != NULL && file == stingy.file &&
         offset < stingy.from + stingy.size && stingy.from < offset + size) {
+        stingy.refused++;
+        return stingy.read_error;
+    }
+    if (file != NULL && file == stingy.late.file &&
+        offset < stingy.late.from + stingy.late.size &&
+        stingy.late.from < offset + size) {
         return stingy.read_error;
     }
     return stingy.usual->read_at(file, data, size, offset, ret_read);
@@ -92,6 +124,7 @@ static void be_stingy(handle *h, const char *name)
     stingy.ops.open = stingy_open;
     stingy.ops.close = stingy_close;
     stingy.ops.read_at = stingy_read_at;
+    stingy.ops.stat_name = stingy_stat_name;
     stingy.ops.map_private = stingy_map_private;
     stingy.ops.unmap = stingy_unmap;
     (void)snprintf(stingy.name, sizeof(stingy.name), "%s", name);
@@ -140,20 +173,25 @@ static cask_status run_repair(os *kernel, told *t,
     return db_repair_on(kernel, HANDLE_PATH, OUT, &options, ret_report, err);
 }
 
-/* Several segments, the first with id 1; closed. Key 3 is deleted. */
-static void fill(handle *h)
+static void put_keys(handle *h, int first, int count)
 {
     uint8_t *bytes = make_bytes(VALUE_BYTES, 1);
 
-    h->options.segment_max_bytes = 64 << 10;
-    handle_open(h);
-    for (int i = 0; i < KEYS; i++) {
+    for (int i = first; i < first + count; i++) {
         char key[16];
 
         (void)snprintf(key, sizeof(key), "key %d", i);
         put_bytes(h, key, bytes, VALUE_BYTES);
     }
     free(bytes);
+}
+
+/* Several segments, the first with id 1; closed. Key 3 is deleted. */
+static void fill(handle *h)
+{
+    h->options.segment_max_bytes = 64 << 10;
+    handle_open(h);
+    put_keys(h, 0, KEYS);
     delete_text(h, "key 3");
     handle_close(h);
 }
@@ -389,6 +427,160 @@ static void test_any_error_of_a_device_is_told_by_its_name(void **state)
     }
 }
 
+/* Each time may take seconds. */
+static void test_what_is_known_to_be_bad_is_not_read_again(void **state)
+{
+    handle *h = *state;
+    cask_repair_report report;
+    cask_error err;
+    told t = {.why = NULL};
+
+    fill(h);
+    be_stingy(h, "");
+    segment_name_format(2, stingy.name);
+    stingy.from = 2 * BLOCK_BYTES;
+    stingy.size = BLOCK_BYTES;
+    assert_int_equal(run_repair(h->kernel, &t, &report, &err), CASK_CORRUPT);
+    be_usual(h);
+    assert_int_equal(stingy.refused, 2); /* with others, then by itself */
+    assert_int_equal(t.unreadable, 1);
+    assert_int_equal(take_away(h), KEYS - 1 - report.lost_keys);
+}
+
+/* Media that fail while they are read for the second time. */
+static void test_what_can_be_read_only_once_is_told_once(void **state)
+{
+    handle *h = *state;
+    cask_repair_report report;
+    cask_error err;
+    told t = {.why = "a record could be read once and not again"};
+
+    fill(h);
+    be_stingy(h, "");
+    segment_name_format(2, stingy.late.name);
+    stingy.late.from = 2 * BLOCK_BYTES;
+    stingy.late.size = BLOCK_BYTES;
+    assert_int_equal(run_repair(h->kernel, &t, &report, &err), CASK_CORRUPT);
+    be_usual(h);
+    assert_int_equal(t.unreadable, 1);
+    assert_string_equal(t.file, "0000000000000002.log");
+    assert_int_equal(t.first.offset, 2 * BLOCK_BYTES);
+    assert_int_equal(t.first.size_bytes, BLOCK_BYTES);
+    assert_int_equal(report.harmless, 1); /* that stretch */
+    assert_in_range(report.lost_keys, 1, 3);
+    assert_int_equal(t.named, report.lost_keys);
+    assert_int_equal(t.lost, 1 + report.lost_keys);
+    assert_int_equal(take_away(h), KEYS - 1 - report.lost_keys);
+}
+
+/* The first segment made after the one with id `id`. */
+static void next_segment(handle *h, uint64_t id, char ret_name[])
+{
+    os_file *dir;
+    os_stat stat;
+
+    assert_int_equal(h->kernel->ops->open_dir(h->kernel, HANDLE_PATH, &dir), 0);
+    do {
+        segment_name_format(++id, ret_name);
+    } while (h->kernel->ops->stat_name(dir, ret_name, &stat) != 0);
+    h->kernel->ops->close(dir);
+}
+
+/* A key of which the newest value cannot be read, and an older one not again:
+ * it is one key, and nothing of it was kept. */
+static void test_a_key_that_is_lost_in_both_readings_counts_once(void **state)
+{
+    handle *h = *state;
+    cask_repair_report report;
+    cask_error err;
+    told t = {.why = "an older one was kept"};
+
+    fill(h);
+    handle_open(h);
+    put_keys(h, 0, 20);
+    put_keys(h, KEYS, 40); /* so that they are sealed */
+    handle_close(h);
+    be_stingy(h, "");
+    next_segment(h, 3, stingy.name);
+    stingy.from = 2 * BLOCK_BYTES;
+    stingy.size = 2 * BLOCK_BYTES;
+    assert_int_equal(run_repair(h->kernel, &t, &report, &err), CASK_CORRUPT);
+    assert_true(t.named > 0); /* those of which the test is */
+    assert_int_equal(report.lost_keys, t.named);
+    assert_int_equal(take_away(h), KEYS + 40);
+    segment_name_format(1, stingy.late.name);
+    stingy.late.size = UINT32_MAX;
+    assert_int_equal(run_repair(h->kernel, &t, &report, &err), CASK_CORRUPT);
+    be_usual(h);
+    assert_int_equal(t.named, 0);
+    assert_true(report.lost_keys > 0);
+    assert_int_equal(take_away(h), KEYS + 40 - report.lost_keys);
+}
+
+/* Of an inode that cannot be read nobody knows what it held. */
+static void test_what_cannot_be_examined_is_told_once(void **state)
+{
+    static const struct {
+        int error;
+        const char *why;
+    } rows[] = {{EIO, "cannot be examined: Input/output error"},
+                {ETIMEDOUT, "cannot be examined: Connection timed out"}};
+    handle *h = *state;
+    char name[SEGMENT_NAME_SIZE];
+
+    fill(h);
+    segment_name_format(2, name);
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        told t = {.why = rows[i].why};
+        cask_repair_report report;
+        cask_error err;
+
+        be_stingy(h, name);
+        stingy.stat_error = rows[i].error;
+        assert_int_equal(run_repair(h->kernel, &t, &report, &err),
+                         CASK_CORRUPT);
+        be_usual(h);
+        assert_int_equal(t.named, 1);
+        assert_true(report.lost_keys > 0);
+        assert_int_equal(t.lost, 1 + report.lost_keys);
+        assert_int_equal(take_away(h), KEYS - 1 - report.lost_keys);
+    }
+}
+
+/* No segment that MANIFEST lists: nothing is lost by it, but it is told. */
+static void test_so_is_what_is_of_others(void **state)
+{
+    static const struct {
+        const char *name;
+        uint64_t told;
+    } rows[] = {
+        {"core", 1}, {"00000000000000ff.log", 1}, {"0000000000000001.hint", 0}};
+    handle *h = *state;
+    const os_ops *ops = h->kernel->ops;
+
+    fill(h);
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        told t = {.why = "cannot be examined: Input/output error"};
+        cask_repair_report report;
+        cask_error err;
+        os_file *file;
+        os_file *dir;
+
+        assert_int_equal(ops->open_dir(h->kernel, HANDLE_PATH, &dir), 0);
+        assert_int_equal(
+            ops->open(dir, rows[i].name, OS_WRITE | OS_CREATE, 0600, &file), 0);
+        close_store(dir, file);
+        be_stingy(h, rows[i].name);
+        stingy.stat_error = EIO;
+        assert_int_equal(run_repair(h->kernel, &t, &report, &err), CASK_OK);
+        be_usual(h);
+        assert_int_equal(t.named, rows[i].told);
+        assert_int_equal(t.lost, rows[i].told);
+        assert_int_equal(report.harmless, rows[i].told);
+        assert_int_equal(take_away(h), KEYS - 1);
+    }
+}
+
 /* What was told already stays as it was told: the next block is told, too. */
 static void test_a_stretch_that_was_told_does_not_grow(void **state)
 {
@@ -409,14 +601,14 @@ static void test_a_stretch_that_was_told_does_not_grow(void **state)
     r.kernel = h->kernel;
     assert_int_equal(repair_open(&r, name, &bytes, &err), CASK_OK);
     assert_non_null(repair_view(&bytes, 0, 1));
-    assert_int_equal(bytes.bad_count, 1);
-    bytes.bad[0].is_told = true;
+    assert_int_equal(bytes.bad.count, 1);
+    bytes.bad.items[0].is_told = true;
     assert_non_null(repair_view(&bytes, WINDOW, 1));
-    assert_int_equal(bytes.bad_count, 2);
-    assert_int_equal(bytes.bad[0].size, BLOCK_BYTES);
-    assert_int_equal(bytes.bad[1].offset, WINDOW);
-    assert_int_equal(bytes.bad[1].size, BLOCK_BYTES);
-    assert_false(bytes.bad[1].is_told);
+    assert_int_equal(bytes.bad.count, 2);
+    assert_int_equal(bytes.bad.items[0].size, BLOCK_BYTES);
+    assert_int_equal(bytes.bad.items[1].offset, WINDOW);
+    assert_int_equal(bytes.bad.items[1].size, BLOCK_BYTES);
+    assert_false(bytes.bad.items[1].is_told);
     repair_close(&bytes);
     be_usual(h);
     close_store(r.dir, file);
@@ -558,6 +750,11 @@ int main(void)
         TEST(test_locks_that_cannot_be_tested_are_none),
         TEST(test_a_stretch_that_cannot_be_read_is_told),
         TEST(test_any_error_of_a_device_is_told_by_its_name),
+        TEST(test_what_is_known_to_be_bad_is_not_read_again),
+        TEST(test_what_can_be_read_only_once_is_told_once),
+        TEST(test_a_key_that_is_lost_in_both_readings_counts_once),
+        TEST(test_what_cannot_be_examined_is_told_once),
+        TEST(test_so_is_what_is_of_others),
         TEST(test_a_stretch_that_was_told_does_not_grow),
         TEST(test_so_it_is_at_the_end_of_the_log),
         TEST(test_a_segment_that_media_do_not_open_is_lost),

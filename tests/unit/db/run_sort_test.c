@@ -180,38 +180,12 @@ static cask_status sort_large(run_place *place, cask_error *err)
     return status;
 }
 
-static void fail_each_call(run_place *place, int error)
-{
-    for (uint64_t n = 0;; n++) {
-        os_fault_plan plan = OS_FAULT_NOTHING;
-        cask_error err = {0};
-        cask_status status;
-
-        plan.fail_at = n;
-        plan.error = error;
-        os_fault_arm(&place->fault, &plan);
-        status = sort_large(place, &err);
-        if (os_fault_fired(&place->fault) == 0) {
-            assert_int_equal(status, CASK_OK);
-            assert_in_range(n, 40, CALLS);
-            os_fault_arm(&place->fault, &OS_FAULT_NOTHING);
-            assert_string_equal(run_place_name(place), RUN_NAME);
-            assert_int_equal(place->dir->os->ops->remove(place->dir, RUN_NAME),
-                             0);
-            return;
-        }
-        os_fault_arm(&place->fault, &OS_FAULT_NOTHING);
-        assert_int_not_equal(status, CASK_OK);
-        assert_int_equal(err.status, status);
-        assert_int_equal(err.os_errno, error);
-        assert_string_equal(run_place_name(place), "");
-    }
-}
-
 static void test_each_call_that_fails_leaves_nothing(void **state)
 {
-    fail_each_call(*state, EIO);
-    fail_each_call(*state, ENOSPC);
+    const run_place_work work = {sort_large, NULL, 40, CALLS};
+
+    run_place_fail_each_call(*state, &work, EIO, false);
+    run_place_fail_each_call(*state, &work, ENOSPC, false);
 }
 
 static int set_up(void **state)

@@ -50,6 +50,20 @@ static void fill_all(handle *h)
     put_text(h, "one more", "value");
 }
 
+static void damage(handle *h, const char *name)
+{
+    const os_ops *ops = h->kernel->ops;
+    const os_span span = {"x", 1};
+    os_file *file;
+    os_file *dir;
+
+    assert_int_equal(ops->open_dir(h->kernel, HANDLE_PATH, &dir), 0);
+    assert_int_equal(ops->open(dir, name, OS_WRITE, 0, &file), 0);
+    assert_int_equal(ops->write_at(file, &span, 1, 40), 0);
+    ops->close(file);
+    ops->close(dir);
+}
+
 /* Whichever call fails, what verify answers is no damage. */
 static void fail_each_call(handle *h, int error)
 {
@@ -144,21 +158,13 @@ static void test_damage_is_the_status_whatever_the_system_lacks(void **state)
 {
     static const int errors[] = {EMFILE, ENOMEM, EACCES};
     handle *h = *state;
-    const os_span span = {"x", 1};
-    const os_ops *ops = h->kernel->ops;
     char name[SEGMENT_NAME_SIZE];
     os_fault fault;
-    os_file *hint;
-    os_file *dir;
 
     fill_all(h);
     handle_close(h);
     hint_name_format(1, name);
-    assert_int_equal(ops->open_dir(h->kernel, HANDLE_PATH, &dir), 0);
-    assert_int_equal(ops->open(dir, name, OS_WRITE, 0, &hint), 0);
-    assert_int_equal(ops->write_at(hint, &span, 1, 40), 0);
-    ops->close(hint);
-    ops->close(dir);
+    damage(h, name);
     os_fault_init(&fault, h->kernel);
     for (size_t i = 0; i < sizeof(errors) / sizeof(errors[0]); i++) {
         /* The first is verify's own. */
@@ -180,6 +186,62 @@ static void test_damage_is_the_status_whatever_the_system_lacks(void **state)
         assert_string_equal(t.file, name);
         assert_int_equal(report.problems, 1);
         assert_false(report.readable);
+        assert_false(report.complete);
+        assert_non_null(strstr(err.message, "not all could be checked: "));
+    }
+}
+
+/* Whichever call fails, and with whatever: what was found is told, counted and
+ * the status; that it is not all, too. */
+static void sweep_with_damage(handle *h, int error)
+{
+    bool was_cut = false;
+    os_fault fault;
+
+    os_fault_init(&fault, h->kernel);
+    for (uint64_t n = 0;; n++) {
+        const os_fault_plan plan = {.fail_at = n, .error = error};
+        told t = {.count = 0};
+        const cask_verify_options options = {.on_problem = on_problem,
+                                             .context = &t};
+        cask_verify_report report = {.problems = 0};
+        cask_error err = {CASK_OK, 0, ""};
+        cask_status status;
+
+        os_fault_arm(&fault, &plan);
+        status =
+            db_verify_on(&fault.base, HANDLE_PATH, &options, &report, &err);
+        if (t.count != report.problems ||
+            (status == CASK_CORRUPT) != (t.count > 0)) {
+            fail_msg("call %d fails with %d: %d told, %d reported: %s", (int)n,
+                     error, (int)t.count, (int)report.problems, err.message);
+        }
+        assert_int_equal(status, err.status);
+        was_cut = was_cut || (t.count > 0 && !report.readable);
+        if (t.count > 0 && !report.complete) {
+            assert_non_null(strstr(err.message, "not all could be checked: "));
+        }
+        if (os_fault_fired(&fault) == 0) {
+            assert_true(report.complete);
+            assert_int_equal(t.count, 1);
+            assert_true(was_cut);
+            return;
+        }
+    }
+}
+
+static void test_what_fails_after_damage_does_not_hide_it(void **state)
+{
+    static const int errors[] = {EMFILE, ENOMEM, EACCES, EIO};
+    handle *h = *state;
+    char name[SEGMENT_NAME_SIZE];
+
+    fill_all(h);
+    handle_close(h);
+    hint_name_format(1, name);
+    damage(h, name);
+    for (size_t i = 0; i < sizeof(errors) / sizeof(errors[0]); i++) {
+        sweep_with_damage(h, errors[i]);
     }
 }
 
@@ -345,6 +407,7 @@ int main(void)
         WITH_DISK(test_what_the_system_lacks_is_no_damage),
         WITH_DISK(test_a_lock_that_is_held_is_waited_for_in_vain),
         WITH_DISK(test_damage_is_the_status_whatever_the_system_lacks),
+        WITH_DISK(test_what_fails_after_damage_does_not_hide_it),
         WITH_DISK(test_a_block_that_cannot_be_read_is_named),
         WITH_DISK(test_what_is_in_the_place_of_a_hint_is_harmless),
         WITH_DISK(test_of_a_damaged_manifest_no_segment_is_missing),

@@ -51,12 +51,28 @@ static int counted_open(os_file *dir, const char *name, uint32_t flags,
     return uncounted->open(dir, name, flags, mode, ret_file);
 }
 
+/* Before one thread takes its `puts_before`-th lock, counted from 0, another
+ * value of "k" is put. */
+static handle *putter; /* NULL: none */
+static _Thread_local bool is_interrupted;
+static uint64_t puts_before;
+
+static int lock_after_a_put(os *self, os_mutex *mutex, uint64_t timeout_ms)
+{
+    if (is_interrupted && puts_before-- == 0) {
+        is_interrupted = false;
+        put_text(putter, "k", "newer");
+    }
+    return uncounted->mutex_lock(self, mutex, timeout_ms);
+}
+
 /* Before the first open: a store's thread uses it, too. */
 static void bend_os(handle *h)
 {
     uncounted = h->kernel->ops;
     counting = *uncounted;
     counting.open = counted_open;
+    counting.mutex_lock = lock_after_a_put;
     h->kernel->ops = &counting;
 }
 
@@ -349,6 +365,25 @@ static void test_a_time_never_overwrites_a_newer_value(void **state)
     }
     h->kernel->ops->thread_join(h->kernel, thread);
     assert_int_equal(number_of(h, "k"), WRITES);
+}
+
+/* Wherever it comes in between. */
+static void test_nor_one_that_comes_at_any_of_its_locks(void **state)
+{
+    handle *h = *state;
+    bool is_put = true;
+
+    putter = h;
+    for (uint64_t n = 0; is_put; n++) {
+        put_text(h, "k", "old");
+        puts_before = n;
+        is_interrupted = true;
+        assert_int_equal(expire(h, "k", HOUR_MS, 0), CASK_OK);
+        is_put = !is_interrupted;
+        is_interrupted = false;
+        check_text(h, "k", is_put ? "newer" : "old");
+        assert_true(is_put || n > 0);
+    }
 }
 
 /* ---- What goes ---- */
@@ -709,6 +744,7 @@ int main(void)
         TEST(test_an_age_of_the_store_counts_from_the_write),
         TEST(test_what_is_no_time_of_expiry_is_refused),
         TEST(test_a_time_never_overwrites_a_newer_value),
+        TEST(test_nor_one_that_comes_at_any_of_its_locks),
         TEST(test_expired_values_go_and_leave_the_count),
         TEST(test_values_past_the_age_of_the_store_go),
         TEST(test_an_option_of_a_handle_hides_and_takes_nothing),

@@ -561,7 +561,28 @@ static void test_no_segment_is_created_over_another(void **state)
     assert_int_not_equal(
         segment_create(d->dir, &header, 65536, 0600, &file, &err), CASK_OK);
     assert_int_equal(err.os_errno, EEXIST);
+    assert_non_null(
+        strstr(err.message, ": File exists; it was not there before"));
     assert_true(exists(d, "0000000000000009.log"));
+}
+
+/* A file that can be removed, which one who died has left, is none. */
+static void test_what_is_in_the_way_of_a_new_file_is_to_be_moved(void **state)
+{
+    disk *d = *state;
+    os *kernel = d->dir->os;
+    cask_error err = {CASK_OK, 0, ""};
+
+    write_file(d, "CONFIG.new", (const uint8_t *)"left", 4);
+    assert_int_equal(file_publish(d->dir, "CONFIG", "x", 1, 0600, &err),
+                     CASK_OK);
+    assert_int_equal(kernel->ops->make_dir(kernel, "/d/CONFIG.new", 0700), 0);
+    assert_int_equal(file_publish(d->dir, "CONFIG", "x", 1, 0600, &err),
+                     CASK_IO);
+    assert_int_equal(err.os_errno, EEXIST);
+    assert_non_null(strstr(
+        err.message, "cannot create CONFIG.new: File exists; move what is "
+                     "in its place away"));
 }
 
 /* After a power cut at any moment of file_publish(): old or new, wholly. */
@@ -629,6 +650,7 @@ int main(void)
         ON_DISK(test_a_segment_that_is_another_is_refused),
         ON_DISK(test_a_segment_that_cannot_be_created_leaves_nothing),
         ON_DISK(test_no_segment_is_created_over_another),
+        ON_DISK(test_what_is_in_the_way_of_a_new_file_is_to_be_moved),
         cmocka_unit_test(test_a_published_file_is_old_or_new_after_a_cut),
     };
 

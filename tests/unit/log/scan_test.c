@@ -412,6 +412,63 @@ static void test_an_unknown_kind_is_not_taken_for_damage(void **state)
     }
 }
 
+static segment_scan scan_tree(const builder *b, uint64_t trusted_end)
+{
+    segment_scan scan = scan_all(b, trusted_end);
+
+    scan.knows_ranges = true;
+    return scan;
+}
+
+static void test_a_tree_knows_ranges_that_are_deleted(void **state)
+{
+    segment_scan scan;
+    scan_item item;
+    builder b;
+
+    (void)state;
+    begin(&b);
+    (void)add(&b, RECORD_RANGE_DELETE | RECORD_MEMBER, "from", "to");
+    (void)add(&b, RECORD_RANGE_DELETE, "from", ""); /* to the end */
+    (void)add(&b, RECORD_RANGE_DELETE, "", "to");
+    assert_string_equal(results(scan_tree(&b, SEGMENT_HEADER_SIZE)), "rrr");
+    assert_string_equal(results(scan_tree(&b, b.size)), "rrr");
+    assert_string_equal(results(scan_all(&b, b.size)), "u");
+    scan = scan_tree(&b, SEGMENT_HEADER_SIZE);
+    assert_int_equal(scan_next(&scan, &item), SCAN_RECORD);
+    assert_memory_equal(item.key, "fromto", 6);
+    assert_int_equal(item.header.value_size, 2);
+    /* Where the log ends does not depend on whose it is. */
+    assert_int_equal(scan_first_sequence(b.data, SEGMENT_BYTES, NONCE), 1);
+    assert_int_equal(scan_end_before(b.data, SEGMENT_BYTES, NONCE, 4), b.size);
+}
+
+static void test_what_is_no_range_is_unknown_to_a_tree_too(void **state)
+{
+    static const struct {
+        uint8_t type;
+        const char *from;
+        const char *to;
+    } wrong[] = {
+        {RECORD_RANGE_DELETE, "b", "a"},
+        {RECORD_RANGE_DELETE, "b", "b"},
+        {RECORD_RANGE_DELETE | RECORD_EXPIRES, "a", "b"},
+        {RECORD_RANGE_DELETE | 0x20, "a", "b"},
+        {RECORD_POINTER, "a", "b"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+        builder b;
+
+        begin(&b);
+        (void)add_put(&b);
+        (void)add(&b, wrong[i].type, wrong[i].from, wrong[i].to);
+        assert_string_equal(results(scan_tree(&b, SEGMENT_HEADER_SIZE)), "ru");
+        assert_string_equal(results(scan_tree(&b, b.size)), "ru");
+    }
+}
+
 /* ---- Marks --------------------------------------------------------------- */
 
 static void test_the_last_mark_says_what_to_trust(void **state)
@@ -509,6 +566,8 @@ int main(void)
         cmocka_unit_test(test_garbage_never_verifies),
         cmocka_unit_test(test_a_length_beyond_the_file_takes_no_time),
         cmocka_unit_test(test_an_unknown_kind_is_not_taken_for_damage),
+        cmocka_unit_test(test_a_tree_knows_ranges_that_are_deleted),
+        cmocka_unit_test(test_what_is_no_range_is_unknown_to_a_tree_too),
         cmocka_unit_test(test_the_last_mark_says_what_to_trust),
         cmocka_unit_test(test_a_mark_cannot_vouch_for_what_follows_it),
         cmocka_unit_test(test_a_followed_segment_ends_with_its_last_own_record),

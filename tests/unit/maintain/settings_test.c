@@ -19,7 +19,7 @@ static void test_names_are_distinct_and_found(void **state)
         assert_ptr_equal(setting_find(row->name), row);
         assert_true(strlen(row->meaning) > 0);
     }
-    assert_int_equal(count, 14);
+    assert_int_equal(count, 16);
     assert_null(setting_find("no_such_setting"));
     assert_null(setting_find(""));
 }
@@ -42,6 +42,8 @@ static void test_defaults_are_these(void **state)
         {"merge_rate_bytes", "0"},
         {"merge_sync_target_ms", "50"},
         {"compaction", "lazy"},
+        {"memtable_bytes", "64MiB"},
+        {"filter_prefix_bytes", "0"},
     };
     store_settings settings;
 
@@ -62,6 +64,14 @@ typedef struct value_row {
 } value_row;
 
 static const value_row values[] = {
+    {"memtable_bytes", "65535", NULL},
+    {"memtable_bytes", "64K", "64KiB"},
+    {"memtable_bytes", "0", "0"},
+    {"memtable_bytes", "256MiB", "256MiB"},
+    {"memtable_bytes", "257MiB", NULL},
+    {"filter_prefix_bytes", "65535", "65535"},
+    {"filter_prefix_bytes", "65536", NULL},
+    {"filter_prefix_bytes", "8KiB", NULL},
     {"frag_threshold", "0", "0"},
     {"frag_threshold", "100", "100"},
     {"frag_threshold", "55%", "55"},

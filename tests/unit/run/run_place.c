@@ -105,6 +105,39 @@ const char *run_place_name(run_place *place)
     return only;
 }
 
+void run_place_fail_each_call(run_place *place, const run_place_work *work,
+                              int error, bool short_write)
+{
+    for (uint64_t n = 0;; n++) {
+        os_fault_plan plan = OS_FAULT_NOTHING;
+        cask_error err = {0};
+        cask_status status;
+
+        plan.fail_at = n;
+        plan.error = error;
+        plan.short_write = short_write;
+        os_fault_arm(&place->fault, &plan);
+        status = work->write(place, &err);
+        if (os_fault_fired(&place->fault) == 0) {
+            assert_int_equal(status, CASK_OK);
+            assert_in_range(n, work->calls_min, work->calls_max);
+            os_fault_arm(&place->fault, &OS_FAULT_NOTHING);
+            assert_string_equal(run_place_name(place), RUN_NAME);
+            if (work->check != NULL) {
+                work->check(place);
+            }
+            assert_int_equal(place->dir->os->ops->remove(place->dir, RUN_NAME),
+                             0);
+            return;
+        }
+        os_fault_arm(&place->fault, &OS_FAULT_NOTHING);
+        assert_int_not_equal(status, CASK_OK);
+        assert_int_equal(err.status, status);
+        assert_int_equal(err.os_errno, error);
+        assert_string_equal(run_place_name(place), "");
+    }
+}
+
 cask_slice text_slice(const char *text)
 {
     return (cask_slice){text, strlen(text)};

@@ -34,6 +34,19 @@ void run_place_write(run_place *place, const cask_run_options *options,
 /* The bytes of RUN_NAME; free() them. */
 uint8_t *run_place_read(run_place *place, size_t *ret_size);
 
+/* What is to leave a run as a whole, or nothing. */
+typedef struct run_place_work {
+    cask_status (*write)(run_place *place, cask_error *err); /* RUN_NAME */
+    void (*check)(run_place *place); /* what was written; NULL: nothing more */
+    uint64_t calls_min;              /* that it makes; a call lost fails here */
+    uint64_t calls_max;
+} run_place_work;
+
+/* Fail each of its calls in turn: it says so, with the error, and leaves
+ * nothing. Without a failure it is there, and is removed. */
+void run_place_fail_each_call(run_place *place, const run_place_work *work,
+                              int error, bool short_write);
+
 /* The only name in the directory, "" if there is none, "*" if several. */
 const char *run_place_name(run_place *place);
 

@@ -130,6 +130,42 @@ static void test_a_range_hides_older_versions_only(void **state)
     run_close(run);
 }
 
+/* Also the last key that there can be is in it. */
+static void test_a_range_without_an_end_hides_all_behind_it(void **state)
+{
+    run_place *place = *state;
+    const cask_run_entry entries[] = {
+        range_of("b", "", 5),
+        put_of("c", "new", 6),
+        put_of("d", "old", 2),
+    };
+    uint8_t *last = malloc(CASK_KEY_MAX_BYTES);
+    cask_run_entry entry;
+    cask_buffer value = {0};
+    cask_run *run;
+
+    assert_non_null(last);
+    memset(last, 0xff, CASK_KEY_MAX_BYTES);
+    run_place_write(place, NULL, entries, 3);
+    run = open_run(place);
+    assert_true(key_is_end(run->end));
+    assert_int_equal(run->footer.end_bytes, 0);
+    assert_get(run, "a", 0, NULL);
+    assert_get(run, "b", 0, &entries[0]);
+    assert_get(run, "c", 0, &entries[1]);
+    assert_get(run, "d", 0, &entries[0]);
+    assert_get(run, "d", 4, &entries[2]);
+    assert_int_equal(run_get(run, (cask_slice){last, CASK_KEY_MAX_BYTES}, 0,
+                             &value, &entry, NULL),
+                     CASK_OK);
+    assert_int_equal(entry.kind, CASK_RUN_DELETE_RANGE);
+    assert_slice(entry.key, text_slice("b"));
+    assert_int_equal(entry.value.size, 0);
+    cask_buffer_free(&value);
+    run_close(run);
+    free(last);
+}
+
 static void test_an_empty_run_is_a_run(void **state)
 {
     run_place *place = *state;
@@ -459,6 +495,7 @@ int main(void)
         WITH_PLACE(test_zero_sequence_and_time_are_filled_in),
         WITH_PLACE(test_a_sequence_finds_the_version_of_then),
         WITH_PLACE(test_a_range_hides_older_versions_only),
+        WITH_PLACE(test_a_range_without_an_end_hides_all_behind_it),
         WITH_PLACE(test_an_empty_run_is_a_run),
         WITH_PLACE(test_out_of_order_is_refused_and_the_run_goes_on),
         WITH_PLACE(test_a_run_has_its_name_only_when_complete),

@@ -141,7 +141,7 @@ static void test_what_was_taken_in_has_sequences_of_the_store(void **state)
     for (int i = 0; i < 5; i++) {
         cask_run_entry moved = entries[i];
 
-        moved.info.sequence += how.added_sequence;
+        moved.info.sequence += run->added_sequence;
         assert_int_equal(status, CASK_OK);
         assert_entry(&got, &moved);
         status = run_iterator_next(&it, &got, NULL);
@@ -154,7 +154,7 @@ static void test_sequences_that_do_not_fit_are_refused(void **state)
 {
     const run_writer_options none = {0};
     const cask_run_entry entry = put_of("a", "1", 5);
-    run_open_options how = {.added_sequence = RECORD_SEQUENCE_MAX - 5};
+    run_open_options how = {.added_sequence = (int64_t)RECORD_SEQUENCE_MAX - 5};
     run_place *place = *state;
     cask_error err = {0};
     cask_run *run = write_and_open(place, &none, &entry, 1, &how);
@@ -166,6 +166,35 @@ static void test_sequences_that_do_not_fit_are_refused(void **state)
     assert_int_equal(run_open(place->dir, RUN_NAME, &how, &run, &err),
                      CASK_INVALID);
     assert_non_null(strstr(err.message, "more than 2^56"));
+    how.added_sequence = -5;
+    assert_int_equal(run_open(place->dir, RUN_NAME, &how, &run, &err),
+                     CASK_INVALID);
+    assert_non_null(strstr(err.message, "less than 1"));
+}
+
+/* Of a run that was built with large ones. */
+static void test_sequences_may_become_smaller(void **state)
+{
+    const run_writer_options none = {0};
+    const cask_run_entry entries[] = {
+        put_of("a", "1", 1003), put_of("a", "0", 1001),
+        range_of("b", "d", 1002), put_of("c", "4", 1001)};
+    const run_open_options how = {.added_sequence = -1000};
+    run_place *place = *state;
+    cask_run *run = write_and_open(place, &none, entries, 4, &how);
+
+    assert_int_equal(run_first_sequence(run), 1);
+    assert_int_equal(run_last_sequence(run), 3);
+    assert_told(run, "a", 0, &entries[0]);
+    assert_told(run, "a", UINT64_MAX, &entries[0]);
+    assert_told(run, "a", 3, &entries[0]);
+    assert_told(run, "a", 2, &entries[1]);
+    assert_told(run, "a", 1, &entries[1]);
+    assert_told(run, "b", 2, &entries[2]);
+    assert_told(run, "b", 1, NULL);
+    assert_told(run, "c", 1, &entries[3]);
+    assert_told(run, "c", 2, &entries[2]);
+    run_close(run);
 }
 
 #define PLACED(test)                                                           \
@@ -178,6 +207,7 @@ int main(void)
         PLACED(test_another_file_than_the_expected_is_corrupt),
         PLACED(test_what_was_taken_in_has_sequences_of_the_store),
         PLACED(test_sequences_that_do_not_fit_are_refused),
+        PLACED(test_sequences_may_become_smaller),
     };
 
     return cmocka_run_group_tests_name("runs of stores", tests, NULL, NULL);

@@ -1,8 +1,9 @@
 /*
  * Pages are zeroed and made present ahead of the tail, by whichever handle
- * writes there, and let go of when a sync begins: no record is touched by that,
- * none is lost, and nothing depends on whether the zeros could be written. Nor
- * is it lost what was written if a later write is forbidden.
+ * writes there, and let go of when a sync begins, after more than a little was
+ * written: no record is touched by that, none is lost, and nothing depends on
+ * whether the zeros could be written. Nor is it lost what was written if a
+ * later write is forbidden.
  */
 #include "unit/db/handle.h"
 
@@ -168,6 +169,106 @@ static void test_records_stay_whole_while_syncs_run(void **state)
     check_again(&w);
 }
 
+/* ---- How many pages ---- */
+
+static struct {
+    os_ops ops;
+    const os_ops *real;
+    uint64_t made; /* bytes of pages, by the last call */
+    unsigned calls;
+    unsigned let_go; /* calls */
+} pages;
+
+static void note_prefault(os *self, void *memory, size_t size)
+{
+    pages.made = size;
+    pages.calls++;
+    pages.real->prefault(self, memory, size);
+}
+
+static void note_unfault(os *self, void *memory, size_t size)
+{
+    pages.let_go++;
+    pages.real->unfault(self, memory, size);
+}
+
+/* Open the store anew, with an os that watches: no thread knows the other. */
+static void reopen_watched(handle *h)
+{
+    handle_close(h);
+    pages.real = h->kernel->ops;
+    pages.ops = *pages.real;
+    pages.ops.prefault = note_prefault;
+    pages.ops.unfault = note_unfault;
+    h->kernel->ops = &pages.ops;
+    h->options.auto_merge = false; /* it syncs */
+    handle_open(h);
+}
+
+static void reopen_unwatched(handle *h)
+{
+    handle_close(h);
+    h->kernel->ops = pages.real;
+    handle_open(h);
+}
+
+static void put_numbered(handle *h, unsigned number, const uint8_t *bytes)
+{
+    char text[16];
+
+    assert_int_equal(cask_put(h->db, key_of(number, text),
+                              (cask_slice){bytes, VALUE_MOST}, NULL),
+                     CASK_OK);
+}
+
+/* A sync that finds them there takes write access from each; and what comes
+ * back is written by the next one, whether it is used or not. */
+static void test_pages_come_back_little_by_little_after_a_sync(void **state)
+{
+    enum { LEAST = 16 << 10, SLACK = 4096 };
+    handle *h = *state;
+    uint8_t *bytes = make_bytes(VALUE_MOST, 6);
+    unsigned calls;
+
+    h->options.segment_max_bytes = 64 << 20;
+    reopen_watched(h);
+    for (unsigned i = 0; i < 1000; i++) {
+        put_numbered(h, i, bytes); /* 5 MB: more is allocated than follows */
+    }
+    pages.let_go = 0;
+    assert_int_equal(cask_sync(h->db, NULL), CASK_OK);
+    assert_int_equal(pages.let_go, 1);
+    calls = pages.calls;
+    for (unsigned i = 0; i < 400; i++) {
+        uint64_t most = LEAST;
+
+        put_numbered(h, i, bytes);
+        for (unsigned j = calls + 1; j < pages.calls; j++) {
+            most *= 4;
+        }
+        assert_true(pages.calls == calls || pages.made <= most + SLACK);
+    }
+    assert_in_range(pages.calls - calls, 4, 7);
+    free(bytes);
+    reopen_unwatched(h);
+}
+
+static void test_a_sync_after_little_lets_no_pages_go(void **state)
+{
+    handle *h = *state;
+    unsigned calls;
+
+    reopen_watched(h);
+    put_text(h, "key", "value");
+    calls = pages.calls;
+    pages.let_go = 0;
+    assert_int_equal(cask_sync(h->db, NULL), CASK_OK);
+    put_text(h, "key", "other");
+    assert_int_equal(pages.let_go, 0);
+    assert_int_equal(pages.calls, calls);
+    reopen_unwatched(h);
+}
+
 /* Every write fails: those of zeros only, as records go by the map. */
 static void test_puts_do_not_need_the_zeros(void **state)
 {
@@ -232,6 +333,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         WITH_STORE(test_records_of_several_handles_stay_whole),
         WITH_STORE(test_records_stay_whole_while_syncs_run),
+        WITH_STORE(test_pages_come_back_little_by_little_after_a_sync),
+        WITH_STORE(test_a_sync_after_little_lets_no_pages_go),
         WITH_STORE(test_puts_do_not_need_the_zeros),
         WITH_STORE(test_a_write_that_is_forbidden_poisons_nobody),
     };

@@ -4,6 +4,7 @@
  */
 #include "unit/db/handle.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -279,6 +280,82 @@ static void test_a_handle_keeps_to_its_own_maximum(void **state)
     check_keys(s, KEYS, 0);
 }
 
+/* ---- How much of it is allocated ---- */
+
+static uint64_t newest_id(const scene *s)
+{
+    uint64_t id = 0;
+    size_t count;
+
+    (void)largest_since(s, &id, &count);
+    return id;
+}
+
+/* Put until a segment has taken over; how large its file is then. */
+static uint64_t next_file_bytes(const scene *s)
+{
+    uint64_t before = newest_id(s);
+    char name[32];
+    os_file *dir;
+    os_stat stat;
+
+    for (unsigned i = 0; newest_id(s) == before; i++) {
+        put(s, s->h->db, i % KEYS, 11);
+    }
+    (void)snprintf(name, sizeof(name), "%016llx.log",
+                   (unsigned long long)newest_id(s));
+    assert_int_equal(
+        s->h->kernel->ops->open_dir(s->h->kernel, HANDLE_PATH, &dir), 0);
+    assert_int_equal(s->h->kernel->ops->stat_name(dir, name, &stat), 0);
+    s->h->kernel->ops->close(dir);
+    return stat.size;
+}
+
+static void test_a_small_one_is_allocated_as_a_whole(void **state)
+{
+    scene *s = *state;
+
+    overwrite(s, 5, 5);
+    assert_int_equal(next_file_bytes(s), SMALL_SEGMENT);
+}
+
+static void test_no_small_one_takes_the_last_of_the_disk(void **state)
+{
+    scene *s = *state;
+    uint64_t total;
+
+    overwrite(s, 5, 5);
+    (void)next_file_bytes(s);
+    total = limit_disk(s->h, SMALL_SEGMENT + SMALL_SEGMENT / 2);
+    assert_int_equal(next_file_bytes(s), 1 << 20);
+    os_sim_set_capacity(s->h->sim, total);
+}
+
+/* As under a quota or a limit of the process: the disk says nothing of it. */
+static const os_ops *unlimited;
+
+static int allocate_less(os_file *file, uint64_t offset, uint64_t size)
+{
+    return offset + size == SMALL_SEGMENT
+               ? EFBIG
+               : unlimited->allocate(file, offset, size);
+}
+
+static void test_where_less_is_allowed_it_begins_small(void **state)
+{
+    scene *s = *state;
+    os_ops limited;
+
+    overwrite(s, 5, 5);
+    (void)next_file_bytes(s);
+    unlimited = s->h->kernel->ops;
+    limited = *unlimited;
+    limited.allocate = allocate_less;
+    s->h->kernel->ops = &limited;
+    assert_int_equal(next_file_bytes(s), 1 << 20);
+    s->h->kernel->ops = unlimited;
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -291,6 +368,9 @@ int main(void)
         TEST(test_a_batch_larger_than_that_is_whole),
         TEST(test_handles_agree),
         TEST(test_a_handle_keeps_to_its_own_maximum),
+        TEST(test_a_small_one_is_allocated_as_a_whole),
+        TEST(test_no_small_one_takes_the_last_of_the_disk),
+        TEST(test_where_less_is_allowed_it_begins_small),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

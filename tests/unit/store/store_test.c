@@ -472,6 +472,38 @@ static void test_things_in_the_way_of_new_segments_are_passed_by(void **state)
     cask_free(all.items);
 }
 
+/* Not which of them, the last that was tried, say: all are to go. */
+static void test_that_all_names_are_taken_is_said(void **state)
+{
+    const os_fault_plan plan = {
+        .only = OS_CALL_OPEN, .error = EEXIST, .for_ever = true};
+    handle *h = *state;
+    cask_error err = {CASK_OK, 0, ""};
+    uint8_t *bytes = make_bytes(VALUE, 1);
+    cask_status status = CASK_OK;
+    os_fault fault;
+
+    handle_close(h);
+    os_fault_init(&fault, h->kernel);
+    h->kernel = &fault.base;
+    handle_open(h);
+    put_text(h, "k", "v"); /* opens the active one */
+    os_fault_arm(&fault, &plan);
+    for (int i = 0; i < MANY && status == CASK_OK; i++) {
+        status = cask_put(h->db, cask_slice_of("k"), (cask_slice){bytes, VALUE},
+                          &err);
+    }
+    os_fault_arm(&fault, &OS_FAULT_NOTHING);
+    free(bytes);
+    assert_int_equal(status, CASK_IO);
+    assert_int_equal(err.os_errno, EEXIST);
+    assert_non_null(strstr(err.message, "1000 names for a new segment are "
+                                        "taken; move those files away: "));
+    handle_close(h);
+    h->kernel = fault.inner;
+    handle_open(h);
+}
+
 /* More things in the way than one listing takes, and a file behind them. */
 enum { LEFTOVERS = 200 };
 
@@ -582,6 +614,7 @@ int main(void)
         WITH_STORE(test_the_tail_of_a_dead_leader_moves),
         WITH_STORE(test_an_older_descriptor_vouches_for_a_dead_leader),
         WITH_STORE(test_things_in_the_way_of_new_segments_are_passed_by),
+        WITH_STORE(test_that_all_names_are_taken_is_said),
         WITH_STORE(
             test_directories_named_like_leftovers_do_not_hold_up_an_open),
         WITH_STORE(

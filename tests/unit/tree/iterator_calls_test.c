@@ -8,19 +8,7 @@
 #include "cask_test.h"
 #include "db/db.h"
 #include "tree/tree_flush.h"
-#include "unit/db/handle.h"
-
-static int set_up(void **state)
-{
-    handle *h;
-
-    (void)handle_prepare(state);
-    h = *state;
-    h->options.engine = CASK_ENGINE_TREE;
-    h->options.memtable_bytes = 64 << 10;
-    handle_open(h);
-    return 0;
-}
+#include "unit/tree/tree_handle.h"
 
 static bool visit(void *context, const cask_entry *entry)
 {
@@ -249,23 +237,6 @@ static void test_the_size_of_a_range_is_about_right(void **state)
                      10000 * SIZED_BYTES);
 }
 
-static void test_a_fold_of_a_tree_has_one_part(void **state)
-{
-    handle *h = *state;
-    const cask_fold_options options = {.parts = 2};
-    cask_snapshot *snapshot = NULL;
-    uint64_t calls = 0;
-
-    assert_int_equal(cask_snapshot_create(h->db, &snapshot, NULL), CASK_OK);
-    assert_int_equal(cask_snapshot_fold(snapshot, &options, (cask_fold_fn)NULL,
-                                        &calls, NULL),
-                     CASK_INVALID);
-    assert_int_equal(
-        cask_snapshot_fold(snapshot, &options, visit, &calls, NULL),
-        CASK_UNSUPPORTED);
-    cask_snapshot_free(snapshot);
-}
-
 static void test_a_hash_store_names_the_engine_that_has_an_order(void **state)
 {
     handle *h = *state;
@@ -287,7 +258,7 @@ static void test_a_hash_store_names_the_engine_that_has_an_order(void **state)
 }
 
 #define TEST(name)                                                             \
-    cmocka_unit_test_setup_teardown(name, set_up, handle_teardown)
+    cmocka_unit_test_setup_teardown(name, tree_handle_setup, handle_teardown)
 
 int main(void)
 {
@@ -297,7 +268,6 @@ int main(void)
         TEST(test_a_lost_snapshot_is_told),
         TEST(test_what_is_wrong_is_refused),
         TEST(test_the_size_of_a_range_is_about_right),
-        TEST(test_a_fold_of_a_tree_has_one_part),
         cmocka_unit_test_setup_teardown(
             test_a_hash_store_names_the_engine_that_has_an_order, handle_setup,
             handle_teardown),

@@ -10,8 +10,9 @@
 #include "cask_test.h"
 #include "db/db.h"
 #include "support/random.h"
+#include "support/require.h"
 #include "tree/tree_flush.h"
-#include "unit/db/handle.h"
+#include "unit/tree/tree_handle.h"
 
 #if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
 enum { ROUNDS = 4 };
@@ -175,13 +176,6 @@ static void check_entry(const scene *s, const view *v, bool keys_only, int key,
     }
 }
 
-static void require(cask_status status, const cask_error *err)
-{
-    if (status != CASK_OK) {
-        fail_msg("%s", err->message);
-    }
-}
-
 /* ---- Writing ---- */
 
 static void add(scene *s, cask_batch *batch)
@@ -191,7 +185,7 @@ static void add(scene *s, cask_batch *batch)
     cask_error err = {CASK_OK, 0, ""};
 
     if (test_random_chance(&s->random, 25)) {
-        require(cask_batch_delete(batch, s->keys[key], &err), &err);
+        require_ok(cask_batch_delete(batch, s->keys[key], &err), &err);
         s->now.value[key] = 0;
         s->now.expires_ms[key] = 0;
         return;
@@ -201,9 +195,10 @@ static void add(scene *s, cask_batch *batch)
         test_random_chance(&s->random, 20)
             ? s->now.now_ms + 1 + test_random_next(&s->random, 5000)
             : 0;
-    require(cask_batch_put(batch, s->keys[key], value_of(s->last_value, room),
-                           s->now.expires_ms[key], &err),
-            &err);
+    require_ok(cask_batch_put(batch, s->keys[key],
+                              value_of(s->last_value, room),
+                              s->now.expires_ms[key], &err),
+               &err);
 }
 
 static void write_batch(scene *s)
@@ -214,11 +209,11 @@ static void write_batch(scene *s)
     cask_error err = {CASK_OK, 0, ""};
     cask_batch *batch = NULL;
 
-    require(cask_batch_create(&batch, &err), &err);
+    require_ok(cask_batch_create(&batch, &err), &err);
     for (size_t i = 0; i < count; i++) {
         add(s, batch);
     }
-    require(cask_write(s->h->db, batch, &err), &err);
+    require_ok(cask_write(s->h->db, batch, &err), &err);
     cask_batch_free(batch);
 }
 
@@ -227,7 +222,7 @@ static void flush(scene *s, bool all)
 {
     cask_error err = {CASK_OK, 0, ""};
 
-    require(tree_flush(s->h->db->store, all, &err), &err);
+    require_ok(tree_flush(s->h->db->store, all, &err), &err);
 }
 
 static void pass_time(scene *s)
@@ -267,7 +262,8 @@ static void begin_walk(scene *s, int index)
     w->upper = options.upper;
     w->prefix = options.prefix;
     w->at = -1;
-    require(cask_iterator_create(s->h->db, &options, &w->iterator, &err), &err);
+    require_ok(cask_iterator_create(s->h->db, &options, &w->iterator, &err),
+               &err);
 }
 
 static void end_walk(scene *s, int index)
@@ -288,7 +284,7 @@ static void arrive(const scene *s, walk *w, int expected, cask_status status,
     if (expected < 0) {
         assert_int_equal(status, CASK_NOT_FOUND);
     } else {
-        require(status, err);
+        require_ok(status, err);
         check_entry(s, &w->seen, w->keys_only, expected, entry);
     }
 }
@@ -336,7 +332,7 @@ static void refresh(scene *s, walk *w)
         assert_int_equal(status, CASK_INVALID);
         return;
     }
-    require(status, &err);
+    require_ok(status, &err);
     w->seen = s->now;
     w->at = -1;
 }
@@ -405,18 +401,18 @@ static void check_get(scene *s, int snapshot)
     cask_status status = cask_snapshot_get(s->snapshots[snapshot], s->keys[key],
                                            &value, &info, &err);
 
-    require(cask_snapshot_exists(s->snapshots[snapshot], s->keys[key], &exists,
-                                 &err),
-            &err);
+    require_ok(cask_snapshot_exists(s->snapshots[snapshot], s->keys[key],
+                                    &exists, &err),
+               &err);
     assert_int_equal(exists, is_seen(v, key));
     assert_int_equal(status, exists ? CASK_OK : CASK_NOT_FOUND);
     if (exists) {
         check_value((cask_slice){value.data, value.size}, v->value[key]);
         assert_int_equal(info.expires_at_ms, v->expires_ms[key]);
     }
-    require(cask_snapshot_get_many(s->snapshots[snapshot], &s->keys[key], 1,
-                                   &value, &one, &err),
-            &err);
+    require_ok(cask_snapshot_get_many(s->snapshots[snapshot], &s->keys[key], 1,
+                                      &value, &one, &err),
+               &err);
     assert_int_equal(one, status);
     cask_buffer_free(&value);
 }
@@ -430,11 +426,11 @@ static void check_fold(scene *s, int snapshot)
     uint64_t count = 0;
 
     t.way.keys_only = options.keys_only;
-    require(
+    require_ok(
         cask_snapshot_fold(s->snapshots[snapshot], &options, visit, &t, &err),
         &err);
     assert_int_equal(t.count, count_seen(s, &t.way));
-    require(cask_snapshot_count(s->snapshots[snapshot], &count, &err), &err);
+    require_ok(cask_snapshot_count(s->snapshots[snapshot], &count, &err), &err);
     assert_int_equal(count, t.count);
 }
 
@@ -444,8 +440,9 @@ static void use_snapshot(scene *s)
     cask_error err = {CASK_OK, 0, ""};
 
     if (s->snapshots[snapshot] == NULL) {
-        require(cask_snapshot_create(s->h->db, &s->snapshots[snapshot], &err),
-                &err);
+        require_ok(
+            cask_snapshot_create(s->h->db, &s->snapshots[snapshot], &err),
+            &err);
         s->seen[snapshot] = s->now;
     } else if (s->users[snapshot] == 0 && test_random_chance(&s->random, 5)) {
         cask_snapshot_free(s->snapshots[snapshot]);
@@ -477,13 +474,13 @@ static void use_range(scene *s)
                    .upper = options.keys.upper,
                    .at = options.reverse ? s->key_count - 1 : 0};
     all = count_seen(s, &t.way);
-    require(cask_range(s->h->db, &options, visit, &t, &err), &err);
+    require_ok(cask_range(s->h->db, &options, visit, &t, &err), &err);
     assert_int_equal(t.count, options.limit != 0 && options.limit < all
                                   ? options.limit
                                   : all);
-    require(cask_count_range(s->h->db, options.keys.lower, options.keys.upper,
-                             &count, &err),
-            &err);
+    require_ok(cask_count_range(s->h->db, options.keys.lower,
+                                options.keys.upper, &count, &err),
+               &err);
     assert_int_equal(count, all);
 }
 
@@ -492,7 +489,7 @@ static void check_all(scene *s)
     tour t = {.s = s, .way = {.seen = s->now}};
     cask_error err = {CASK_OK, 0, ""};
 
-    require(cask_fold(s->h->db, NULL, visit, &t, &err), &err);
+    require_ok(cask_fold(s->h->db, NULL, visit, &t, &err), &err);
     assert_int_equal(t.count, count_seen(s, &t.way));
     assert_int_equal(count_keys(s->h), t.count);
 }
@@ -532,18 +529,6 @@ static void act(scene *s)
     }
 }
 
-static int set_up(void **state)
-{
-    handle *h;
-
-    (void)handle_prepare(state);
-    h = *state;
-    h->options.engine = CASK_ENGINE_TREE;
-    h->options.memtable_bytes = 64 << 10;
-    handle_open(h);
-    return 0;
-}
-
 static void test_each_sees_its_moment_to_the_end(void **state)
 {
     static scene s;
@@ -551,7 +536,7 @@ static void test_each_sees_its_moment_to_the_end(void **state)
 
     for (uint64_t round = 0; round < ROUNDS; round++) {
         if (round > 0) {
-            (void)set_up(state);
+            (void)tree_handle_setup(state);
         }
         memset(&s, 0, sizeof(s));
         s.h = *state;
@@ -573,7 +558,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_each_sees_its_moment_to_the_end,
-                                        set_up, handle_teardown),
+                                        tree_handle_setup, handle_teardown),
     };
 
     return cmocka_run_group_tests_name("tree_iterator", tests, NULL, NULL);

@@ -290,7 +290,7 @@ static bool read_row(void *context, uint64_t place, memtable_entry *ret_entry)
 static void
 test_a_memtable_is_full_when_it_has_seen_a_thousand_windows(void **state)
 {
-    const memtable_log rows = {read_row, NULL, NULL};
+    const memtable_log rows = {.read = read_row};
     scene *s = *state;
     memtable_view view = begin(s, 0, 2000);
     uint16_t count = 0;

@@ -446,6 +446,37 @@ static void test_paths_are_what_was_put(void **state)
     check_kind(*state, paths, 20000 / FEWER, 40000 / FEWER);
 }
 
+/* Keys that rise, the last one again now and then, and others between: where
+ * the next one goes is guessed, and the guess is wrong. */
+static void put_rising(scene *s, make_key *make, size_t keys)
+{
+    begin(s, make, keys);
+    for (size_t i = 0; i < s->key_count; i++) {
+        if (test_random_chance(&s->random, 1)) {
+            s->snapshot = test_random_chance(&s->random, 40) ? s->sequence : 0;
+        }
+        put(s, &s->keys[i]);
+        if (test_random_chance(&s->random, 5)) {
+            put(s, &s->keys[i]);
+        }
+        if (test_random_chance(&s->random, 5)) {
+            put(s, &s->keys[test_random_next(&s->random, i + 1)]);
+        }
+    }
+    compare_all(s);
+    end(s);
+}
+
+static void test_keys_that_rise_are_what_was_put(void **state)
+{
+    put_rising(*state, decimal, 20000 / FEWER);
+    put_rising(*state, binary, 20000 / FEWER);
+    put_rising(*state, behind_prefix, 5000 / FEWER);
+    put_rising(*state, prefixes, 10000 / FEWER);
+    put_rising(*state, large, 4000 / FEWER);
+    put_rising(*state, paths, 20000 / FEWER);
+}
+
 /* Leaves and inner nodes of nothing but versions of one key. */
 static void test_thousands_of_versions_of_a_key_are_kept(void **state)
 {
@@ -661,6 +692,7 @@ int main(void)
         CLAIM(test_thousands_of_versions_of_a_key_are_kept),
         CLAIM(test_putting_again_from_any_record_on_changes_nothing),
         CLAIM(test_million_entries_are_found_in_order),
+        CLAIM(test_keys_that_rise_are_what_was_put),
         CLAIM(test_sorted_keys_fill_their_leaves),
         CLAIM(test_seek_between_keys_finds_the_next_and_the_one_before),
         CLAIM(test_putting_the_same_record_again_changes_nothing),

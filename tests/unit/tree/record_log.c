@@ -51,10 +51,11 @@ void record_log_make(record_log *log, size_t size)
                            MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
     assert_true(memory != MAP_FAILED);
-    *log = (record_log){.log = {read_record, prefetch, log},
-                        .data = memory + 4096,
-                        .size = size,
-                        .tail = (_Atomic uint64_t *)memory};
+    *log = (record_log){
+        .log = {.read = read_record, .prefetch = prefetch, .context = log},
+        .data = memory + 4096,
+        .size = size,
+        .tail = (_Atomic uint64_t *)memory};
 }
 
 void record_log_free(record_log *log)

@@ -94,25 +94,11 @@ static void forget(version_run *run)
 
 /* ---- The list ----------------------------------------------------------- */
 
-static int compare_runs(const void *left, const void *right)
-{
-    const version_run *a = left;
-    const version_run *b = right;
-
-    if (a->level != b->level) {
-        return a->level < b->level ? -1 : 1;
-    }
-    if (a->run != b->run) {
-        return a->run > b->run ? -1 : 1;
-    }
-    return key_compare(a->file->smallest, b->file->smallest);
-}
-
 static void insert(toy_tree *tree, const version_run *run)
 {
     assert_true(tree->count < TOY_RUNS);
     tree->runs[tree->count++] = *run;
-    qsort(tree->runs, tree->count, sizeof(tree->runs[0]), compare_runs);
+    qsort(tree->runs, tree->count, sizeof(tree->runs[0]), version_run_compare);
     if (run->run >= tree->next_run) {
         tree->next_run = run->run + 1;
     }
@@ -342,6 +328,12 @@ static bool is_expired(void *context, const cask_run_entry *entry)
            entry->info.sequence > newest;
 }
 
+static void meet_damage(void *context, const cask_run *file)
+{
+    (void)context;
+    assert_non_null(file);
+}
+
 static cask_status go_on(void *context, uint64_t bytes, cask_error *err)
 {
     toy_tree *tree = context;
@@ -448,6 +440,7 @@ cask_status toy_carry_out(toy_tree *tree, const compact_facts *facts,
                                  .begin_run = begin_run,
                                  .discard_run = discard_run,
                                  .go_on = go_on,
+                                 .meet_damage = meet_damage,
                                  .step_bytes = STEP_BYTES,
                                  .is_expired = is_expired};
     version_run runs[TOY_RUNS];

@@ -10,48 +10,20 @@
 #include "db/db.h"
 #include "tree/tree.h"
 #include "tree/tree_compact.h"
-#include "unit/db/handle.h"
+#include "unit/tree/tree_handle.h"
 
 enum { KEYS = 2000, ROUNDS = 8, WAIT_MS = 20000 };
 
 /* By itself it compacts in its own time: asked, it does so here. */
-static int set_up(void **state, bool by_itself)
+static int setup_by_itself(void **state)
 {
     handle *h;
 
-    (void)handle_prepare(state);
+    (void)tree_handle_prepare(state);
     h = *state;
-    h->options.engine = CASK_ENGINE_TREE;
-    h->options.memtable_bytes = 64 << 10;
-    h->options.auto_merge = by_itself;
+    h->options.auto_merge = true;
     handle_open(h);
     return 0;
-}
-
-static int setup(void **state)
-{
-    return set_up(state, false);
-}
-
-static int setup_by_itself(void **state)
-{
-    return set_up(state, true);
-}
-
-static const char *name_of(unsigned i)
-{
-    static char name[32];
-
-    (void)snprintf(name, sizeof(name), "key %05u", i);
-    return name;
-}
-
-static const char *text_of(unsigned round, unsigned i)
-{
-    static char text[64];
-
-    (void)snprintf(text, sizeof(text), "round %u of %u", round, i);
-    return text;
 }
 
 static bool is_deleted(unsigned round, unsigned i)
@@ -79,16 +51,6 @@ static void check_round(handle *h, unsigned round)
     }
 }
 
-static void merge(handle *h, bool all, cask_merge_report *ret_report)
-{
-    const cask_merge_options options = {.all = all};
-    cask_error err = {CASK_OK, 0, ""};
-
-    if (cask_merge(h->db, &options, ret_report, &err) != CASK_OK) {
-        fail_msg("merge: %s", err.message);
-    }
-}
-
 static void set(handle *h, const char *name, const char *value)
 {
     const cask_config_change change = {name, value};
@@ -97,36 +59,6 @@ static void set(handle *h, const char *name, const char *value)
     if (cask_config_set(h->db, &change, 1, &err) != CASK_OK) {
         fail_msg("config: %s", err.message);
     }
-}
-
-/* ---- Files -------------------------------------------------------------- */
-
-typedef struct found_runs {
-    size_t count;
-    uint64_t bytes;
-    os_file *dir;
-} found_runs;
-
-static bool visit(void *context, const char *name)
-{
-    found_runs *found = context;
-    os_stat stat;
-
-    if (strstr(name, ".run") != NULL) {
-        found->count++;
-        assert_int_equal(
-            found->dir->os->ops->stat_name(found->dir, name, &stat), 0);
-        found->bytes += stat.size;
-    }
-    return true;
-}
-
-static found_runs find_runs(handle *h)
-{
-    found_runs found = {.dir = h->db->store->dir};
-
-    assert_int_equal(found.dir->os->ops->list(found.dir, visit, &found), 0);
-    return found;
 }
 
 /* ---- Asked for ---------------------------------------------------------- */
@@ -141,7 +73,7 @@ static void test_all_becomes_one_run_and_space_comes_back(void **state)
         put_round(h, round);
     }
     before = find_runs(h).bytes;
-    merge(h, true, &report);
+    merge_runs(h, true, &report);
     assert_true(report.inputs > 1);
     assert_true(report.outputs > 0);
     assert_true(report.tombstones_dropped > 0);
@@ -151,21 +83,110 @@ static void test_all_becomes_one_run_and_space_comes_back(void **state)
     check_round(h, ROUNDS - 1);
 }
 
+enum { STEP_KEYS = 8000 };
+
+/* Values differ in size: 100 bytes and more. */
+static void put_big_round(handle *h, unsigned round, unsigned step)
+{
+    for (unsigned n = 0; n < STEP_KEYS; n += step) {
+        unsigned i = n * 7919u % STEP_KEYS;
+        char value[128];
+
+        (void)snprintf(value, sizeof(value), "%-100s", text_of(round, i));
+        put_text(h, name_of(i), value);
+    }
+}
+
+static void check_big_round(handle *h, unsigned round)
+{
+    for (unsigned i = 0; i < STEP_KEYS; i++) {
+        char value[128];
+
+        (void)snprintf(value, sizeof(value), "%-100s", text_of(round, i));
+        check_text(h, name_of(i), value);
+    }
+}
+
+static uint64_t merges_of(handle *h)
+{
+    cask_merge_state merges;
+
+    assert_int_equal(cask_merge_status(h->db, &merges, NULL), CASK_OK);
+    return merges.merges;
+}
+
+/* It is done in steps, each of which gives back the room that it took. */
+static void test_all_takes_the_room_of_a_step(void **state)
+{
+    static const char *const names[] = {"lazy", "leveled", "tiered"};
+    handle *h = *state;
+
+    for (unsigned i = 0; i < 3; i++) {
+        uint64_t before;
+        uint64_t capacity;
+
+        set(h, "compaction", names[i]);
+        put_big_round(h, 2 * i, 1);
+        merge_runs(h, true, NULL);
+        put_big_round(h, 2 * i + 1, 1);
+        merge_runs(h, false, NULL);
+        before = merges_of(h);
+        capacity = limit_disk(h, find_runs(h).bytes / 2);
+        merge_runs(h, true, NULL);
+        os_sim_set_capacity(h->sim, capacity);
+        assert_true(merges_of(h) > before + 3);
+        check_big_round(h, 2 * i + 1);
+    }
+    handle_reopen(h);
+    check_big_round(h, 5);
+}
+
 static void test_nothing_is_left_of_what_was_deleted(void **state)
 {
     handle *h = *state;
 
     put_round(h, 0);
-    merge(h, true, NULL);
+    merge_runs(h, true, NULL);
     assert_true(find_runs(h).count > 0);
     for (unsigned i = 0; i < KEYS; i++) {
         if (!is_deleted(0, i)) {
             delete_text(h, name_of(i));
         }
     }
-    merge(h, true, NULL);
+    merge_runs(h, true, NULL);
     assert_int_equal(find_runs(h).count, 0);
     check_text(h, name_of(1), NULL);
+}
+
+/* Older values and deleted keys, until it ends. */
+static void test_what_a_snapshot_sees_stays_until_it_ends(void **state)
+{
+    handle *h = *state;
+    cask_snapshot *snapshot = NULL;
+    cask_buffer value = {0};
+    uint64_t with_snapshot;
+
+    put_round(h, 0);
+    assert_int_equal(cask_snapshot_create(h->db, &snapshot, NULL), CASK_OK);
+    put_round(h, 1);
+    merge_runs(h, true, NULL);
+    check_round(h, 1);
+    for (unsigned i = 0; i < KEYS; i++) {
+        cask_status status = cask_snapshot_get(
+            snapshot, cask_slice_of(name_of(i)), &value, NULL, NULL);
+
+        assert_int_equal(status, is_deleted(0, i) ? CASK_NOT_FOUND : CASK_OK);
+        if (status == CASK_OK) {
+            assert_int_equal(value.size, strlen(text_of(0, i)));
+            assert_memory_equal(value.data, text_of(0, i), value.size);
+        }
+    }
+    cask_buffer_free(&value);
+    with_snapshot = find_runs(h).bytes;
+    cask_snapshot_free(snapshot);
+    merge_runs(h, true, NULL);
+    assert_true(find_runs(h).bytes < with_snapshot * 2 / 3);
+    check_round(h, 1);
 }
 
 static void test_each_strategy_keeps_all_and_takes_over(void **state)
@@ -176,7 +197,7 @@ static void test_each_strategy_keeps_all_and_takes_over(void **state)
     for (unsigned round = 0; round < ROUNDS; round++) {
         set(h, "compaction", names[round % 3]);
         put_round(h, round);
-        merge(h, false, NULL);
+        merge_runs(h, false, NULL);
         check_round(h, round);
     }
     handle_reopen(h);
@@ -196,7 +217,7 @@ static void test_what_has_expired_goes(void **state)
     }
     put_text(h, "stays", "for ever");
     os_sim_set_wall_ms(h->sim, HANDLE_NOW_MS + 2000);
-    merge(h, true, NULL);
+    merge_runs(h, true, NULL);
     assert_int_equal(find_runs(h).count, 1);
     assert_true(find_runs(h).bytes < 4096);
     check_text(h, name_of(1), NULL);
@@ -212,7 +233,7 @@ static void test_a_plan_tells_what_is_done(void **state)
     size_t count = 0;
 
     put_round(h, 0);
-    merge(h, false, NULL);
+    merge_runs(h, false, NULL);
     assert_int_equal(
         cask_merge_plan(h->db, &all, &items, &count, &summary, NULL), CASK_OK);
     assert_int_equal(count, find_runs(h).count);
@@ -233,14 +254,14 @@ static void test_a_full_disk_loses_nothing_and_leaves_no_file(void **state)
 
     put_round(h, 0);
     put_round(h, 1);
-    merge(h, false, NULL);
+    merge_runs(h, false, NULL);
     runs = find_runs(h).count;
     capacity = limit_disk(h, 16 << 10);
     assert_int_equal(cask_merge(h->db, &all, NULL, &err), CASK_NO_SPACE);
     assert_int_equal(find_runs(h).count, runs);
     check_round(h, 1);
     os_sim_set_capacity(h->sim, capacity);
-    merge(h, true, NULL);
+    merge_runs(h, true, NULL);
     check_round(h, 1);
 }
 
@@ -315,7 +336,7 @@ static void test_it_keeps_to_the_window(void **state)
     }
     assert_int_equal(status_of(h).past_count, 0);
     assert_string_equal(status_of(h).reason, "outside merge_window");
-    merge(h, false, NULL); /* who asks does not wait for it */
+    merge_runs(h, false, NULL); /* who asks does not wait for it */
     assert_true(status_of(h).past_count > 0);
     check_round(h, ROUNDS - 1);
 }
@@ -344,7 +365,7 @@ static void test_a_cancelled_one_leaves_all_as_it_was(void **state)
 }
 
 #define ASKED(test)                                                            \
-    cmocka_unit_test_setup_teardown(test, setup, handle_teardown)
+    cmocka_unit_test_setup_teardown(test, tree_handle_setup, handle_teardown)
 #define BY_ITSELF(test)                                                        \
     cmocka_unit_test_setup_teardown(test, setup_by_itself, handle_teardown)
 
@@ -352,7 +373,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         ASKED(test_all_becomes_one_run_and_space_comes_back),
+        ASKED(test_all_takes_the_room_of_a_step),
         ASKED(test_nothing_is_left_of_what_was_deleted),
+        ASKED(test_what_a_snapshot_sees_stays_until_it_ends),
         ASKED(test_each_strategy_keeps_all_and_takes_over),
         ASKED(test_what_has_expired_goes),
         ASKED(test_a_plan_tells_what_is_done),

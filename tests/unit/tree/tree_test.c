@@ -9,29 +9,12 @@
 
 #include "db/db.h"
 #include "support/random.h"
+#include "store/store_merge.h"
 #include "tree/tree.h"
 #include "tree/tree_flush.h"
-#include "unit/db/handle.h"
+#include "unit/tree/tree_handle.h"
 
 enum { MANY = 3000 };
-
-static int setup(void **state)
-{
-    (void)handle_prepare(state);
-    ((handle *)*state)->options.engine = CASK_ENGINE_TREE;
-    ((handle *)*state)->options.memtable_bytes = 64 << 10;
-    handle_open(*state);
-    return 0;
-}
-
-static void flush_all(handle *h)
-{
-    cask_error err = {CASK_OK, 0, ""};
-
-    if (tree_flush(h->db->store, true, &err) != CASK_OK) {
-        fail_msg("flush: %s", err.message);
-    }
-}
 
 static void test_what_was_put_is_found_and_deletes_hide_it(void **state)
 {
@@ -218,16 +201,6 @@ static void test_batches_views_and_expiry_go_by_the_newest_record(void **state)
     check_text(h, "k", NULL);
 }
 
-static void test_what_is_not_there_yet_says_so(void **state)
-{
-    handle *h = *state;
-    cask_error err;
-
-    assert_int_equal(cask_backup(h->db, "/other", NULL, NULL, &err),
-                     CASK_UNSUPPORTED);
-    assert_non_null(strstr(err.message, "tree engine"));
-}
-
 /* Turn one bit of a file around, or back. */
 static void flip(handle *h, const char *name, uint64_t offset)
 {
@@ -285,29 +258,143 @@ test_a_damaged_log_is_not_flushed_before_it_is_restored(void **state)
     check_bytes(h, "other", bytes, sizeof(bytes));
 }
 
+/* ---- Two handles ---- */
+
+static cask_db *open_beside(handle *h, uint64_t memtable_bytes)
+{
+    cask_options options = h->options;
+    cask_error err = {CASK_OK, 0, ""};
+    cask_db *db = NULL;
+
+    options.memtable_bytes = memtable_bytes;
+    options.lock_timeout_ms = 300;
+    if (db_open_on(h->kernel, HANDLE_PATH, &options, &db, &err) != CASK_OK) {
+        fail_msg("open: %s", err.message);
+    }
+    return db;
+}
+
+static void test_size_of_memtables_is_that_of_who_came_first(void **state)
+{
+    handle *h = *state;
+    cask_tree_stats stats;
+    cask_db *other;
+
+    handle_close(h);
+    h->options.memtable_bytes = 4 << 20;
+    handle_open(h);
+    other = open_beside(h, 64 << 10);
+    for (unsigned i = 0; i < MANY; i++) {
+        char key[32];
+
+        (void)snprintf(key, sizeof(key), "key %05u", i);
+        assert_int_equal(
+            cask_put(other, cask_slice_of(key),
+                     cask_slice_of("a value of some bytes, so that "
+                                   "a small memtable is full"),
+                     NULL),
+            CASK_OK);
+    }
+    assert_int_equal(cask_tree_stat(other, &stats, NULL), CASK_OK);
+    assert_int_equal(stats.memtable_bytes, 4 << 20);
+    assert_int_equal(stats.memtable_count, 1);
+    assert_int_equal(cask_close(other, NULL), CASK_OK);
+}
+
+/* Whoever waits for memtables to be flushed is told who has the turn. */
+static void test_full_memtables_name_who_should_flush(void **state)
+{
+    handle *h = *state;
+    cask_error err = {CASK_OK, 0, ""};
+    cask_db *other = open_beside(h, 64 << 10);
+    uint8_t *value = make_bytes(40 << 10, 1);
+    store_handle *store = h->db->store;
+    cask_status status = CASK_OK;
+    char process[64];
+
+    assert_int_equal(store_merge_lock(store, NULL), CASK_OK);
+    for (unsigned i = 0; i < 16 && status == CASK_OK; i++) {
+        char key[32];
+
+        (void)snprintf(key, sizeof(key), "key %05u", i);
+        status = cask_put(other, cask_slice_of(key),
+                          (cask_slice){value, 40 << 10}, &err);
+    }
+    store_merge_unlock(store);
+    assert_int_equal(status, CASK_TIMEOUT);
+    (void)snprintf(process, sizeof(process), "process %u has the turn to flush",
+                   (unsigned)atomic_load(
+                       &store->region.processes[store->process_slot].pid));
+    assert_non_null(strstr(err.message, process));
+    assert_non_null(strstr(err.message, "nothing was written"));
+    assert_int_equal(cask_close(other, NULL), CASK_OK);
+    free(value);
+}
+
+static void test_many_gets_find_what_gets_find(void **state)
+{
+    enum { WANTED = 200 };
+    handle *h = *state;
+    char names[WANTED][32];
+    cask_slice keys[WANTED];
+    cask_buffer values[WANTED] = {{0}};
+    cask_status statuses[WANTED];
+
+    put_many(h, 1);
+    flush_all(h);
+    for (unsigned i = 0; i < WANTED; i++) {
+        (void)snprintf(names[i], sizeof(names[i]), "key %05u",
+                       i % 7 == 0 ? MANY + i : i);
+        keys[i] = cask_slice_of(names[i]);
+        if (i % 3 == 1) {
+            put_text(h, names[i], "newer");
+        }
+    }
+    assert_int_equal(cask_get_many(h->db, keys, WANTED, values, statuses, NULL),
+                     CASK_OK);
+    for (unsigned i = 0; i < WANTED; i++) {
+        cask_buffer value = {0};
+        cask_status status = cask_get(h->db, keys[i], &value, NULL);
+
+        assert_int_equal(statuses[i], status);
+        if (status == CASK_OK) {
+            assert_int_equal(values[i].size, value.size);
+            assert_memory_equal(values[i].data, value.data, value.size);
+        }
+        cask_buffer_free(&value);
+        cask_buffer_free(&values[i]);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(
-            test_what_was_put_is_found_and_deletes_hide_it, setup,
+            test_what_was_put_is_found_and_deletes_hide_it, tree_handle_setup,
             handle_teardown),
-        cmocka_unit_test_setup_teardown(test_it_is_there_after_reopening, setup,
-                                        handle_teardown),
+        cmocka_unit_test_setup_teardown(test_it_is_there_after_reopening,
+                                        tree_handle_setup, handle_teardown),
         cmocka_unit_test_setup_teardown(test_conditions_hold_in_memtables,
-                                        setup, handle_teardown),
+                                        tree_handle_setup, handle_teardown),
         cmocka_unit_test_setup_teardown(test_flushed_records_are_found_in_runs,
-                                        setup, handle_teardown),
+                                        tree_handle_setup, handle_teardown),
         cmocka_unit_test_setup_teardown(
-            test_writers_flush_for_themselves_and_segments_go, setup,
+            test_writers_flush_for_themselves_and_segments_go,
+            tree_handle_setup, handle_teardown),
+        cmocka_unit_test_setup_teardown(
+            test_batches_views_and_expiry_go_by_the_newest_record,
+            tree_handle_setup, handle_teardown),
+        cmocka_unit_test_setup_teardown(
+            test_a_damaged_log_is_not_flushed_before_it_is_restored,
+            tree_handle_setup, handle_teardown),
+        cmocka_unit_test_setup_teardown(
+            test_size_of_memtables_is_that_of_who_came_first, tree_handle_setup,
             handle_teardown),
         cmocka_unit_test_setup_teardown(
-            test_batches_views_and_expiry_go_by_the_newest_record, setup,
+            test_full_memtables_name_who_should_flush, tree_handle_setup,
             handle_teardown),
-        cmocka_unit_test_setup_teardown(
-            test_a_damaged_log_is_not_flushed_before_it_is_restored, setup,
-            handle_teardown),
-        cmocka_unit_test_setup_teardown(test_what_is_not_there_yet_says_so,
-                                        setup, handle_teardown),
+        cmocka_unit_test_setup_teardown(test_many_gets_find_what_gets_find,
+                                        tree_handle_setup, handle_teardown),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -23,6 +23,21 @@ static void refuse_pin(place *p, const char *part)
     assert_non_null(strstr(err.message, part));
 }
 
+/* The one run of the newest version cannot be opened: reads are told. */
+static void expect_broken(place *p, const char *part)
+{
+    cask_error err = {CASK_OK, 0, ""};
+    const version *v = pin(p);
+
+    assert_int_equal(v->count, 0);
+    assert_int_equal(v->broken_count, 1);
+    assert_true(version_may_break(v, &v->broken[0], cask_slice_of("k001")));
+    assert_int_equal(version_fail_broken(&v->broken[0], &err), CASK_CORRUPT);
+    assert_int_equal(err.status, CASK_CORRUPT);
+    assert_non_null(strstr(err.message, part));
+    version_unpin(p->f.versions, v);
+}
+
 /* ---- Reading ---- */
 
 static void test_new_tree_has_no_runs(void **state)
@@ -91,7 +106,7 @@ static void test_what_lies_before_the_begin_does_not_count(void **state)
     uint64_t id = replace(p, (forest_run){0, 300, 1, 0, 1}, 0);
     const version_begin begin = {id, cask_slice_of("k100")};
     const version_begin later = {id, cask_slice_of("k2000")};
-    version_add again = {id, 3, 9, cask_slice_of("k2000")};
+    version_add again = {id, 3, 9, cask_slice_of("k2000"), 0};
 
     apply(p, &(version_edit){.begins = &begin, .begin_count = 1});
     forest_expect(&p->f, (unsigned[]){0, 1, 1, 0}, 4);
@@ -243,8 +258,8 @@ static void test_missing_run_is_damage(void **state)
     (void)snprintf(message, sizeof(message),
                    "%016llx.run: there is no such file, but MANIFEST lists it",
                    (unsigned long long)id);
-    refuse_pin(p, message);
-    refuse_pin(p, message);
+    expect_broken(p, message);
+    expect_broken(p, message);
     /* Nor does an open go by it. */
     forest_close(&p->f);
     assert_int_equal(forest_open(&p->f, &p->fault.base, PATH, true, &err),
@@ -264,7 +279,7 @@ static void test_run_that_was_exchanged_is_damage(void **state)
     run_name_format(first, to);
     run_name_format(second.id, from);
     assert_int_equal(dir_of(p)->os->ops->rename(dir_of(p), from, to), 0);
-    refuse_pin(p, "belongs to another");
+    expect_broken(p, "belongs to another");
 }
 
 static void test_cut_run_is_damage_at_the_next_open(void **state)

@@ -1,0 +1,186 @@
+/*
+ * Making the store, and asking it.
+ */
+#include "crash/tree_place.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "db/db.h"
+#include "tree/tree_flush.h"
+
+#define NOW_MS UINT64_C(1700000000000)
+
+const char *tree_key(unsigned i)
+{
+    static char key[16];
+
+    (void)snprintf(key, sizeof(key), "key %02u", i % 100);
+    return key;
+}
+
+cask_options tree_place_options(void)
+{
+    cask_options options;
+
+    cask_options_init(&options);
+    options.engine = CASK_ENGINE_TREE;
+    options.memtable_bytes = 64 << 10;
+    options.auto_merge = false;
+    return options;
+}
+
+static void note(tree_place *p, unsigned i, const char *value)
+{
+    for (unsigned at = TREE_VERSIONS - 1; at > 0; at--) {
+        memcpy(p->values[i][at], p->values[i][at - 1], TREE_VALUE);
+    }
+    (void)snprintf(p->values[i][0], TREE_VALUE, "%s", value);
+    p->versions[i]++;
+    assert_true(p->versions[i] <= TREE_VERSIONS);
+}
+
+static void put(tree_place *p, unsigned i, const char *what)
+{
+    char value[TREE_VALUE];
+
+    (void)snprintf(value, sizeof(value), "%s of %u", what, i % 100);
+    note(p, i, value);
+    assert_int_equal(
+        cask_put(p->db, cask_slice_of(tree_key(i)), cask_slice_of(value), NULL),
+        CASK_OK);
+}
+
+static void delete (tree_place *p, unsigned i)
+{
+    note(p, i, "");
+    assert_int_equal(cask_delete(p->db, cask_slice_of(tree_key(i)), NULL, NULL),
+                     CASK_OK);
+}
+
+static void flush(tree_place *p)
+{
+    cask_error err = {CASK_OK, 0, ""};
+
+    if (tree_flush(p->db->store, true, &err) != CASK_OK) {
+        fail_msg("flush: %s", err.message);
+    }
+}
+
+/* Key i is in the run below if i % 2 == 0, in the one above if i % 3 == 0, in
+ * the log if i % 4 == 0; each has deleted some. */
+static void fill(tree_place *p)
+{
+    cask_snapshot *snapshot = NULL;
+
+    for (unsigned i = 0; i < TREE_KEYS; i += 2) {
+        put(p, i, "below");
+    }
+    assert_int_equal(
+        cask_merge(p->db, &(cask_merge_options){.all = true}, NULL, NULL),
+        CASK_OK);
+    for (unsigned i = 0; i < TREE_KEYS; i += 3) {
+        put(p, i, "seen");
+    }
+    assert_int_equal(cask_snapshot_create(p->db, &snapshot, NULL), CASK_OK);
+    for (unsigned i = 0; i < TREE_KEYS; i += 3) {
+        if (i % 5 == 0) {
+            delete (p, i);
+        } else {
+            put(p, i, "above");
+        }
+    }
+    flush(p);
+    cask_snapshot_free(snapshot);
+    for (unsigned i = 0; i < TREE_KEYS; i += 4) {
+        if (i % 3 == 1) {
+            delete (p, i);
+        } else {
+            put(p, i, "log");
+        }
+    }
+}
+
+int tree_place_set_up(void **state)
+{
+    static tree_place place;
+    const os_sim_options sim = {.seed = 1, .max_file_bytes = (size_t)1 << 30};
+    cask_options options = tree_place_options();
+    tree_place *p = &place;
+    cask_error err = {CASK_OK, 0, ""};
+
+    memset(p, 0, sizeof(*p));
+    assert_int_equal(os_sim_create(&sim, &p->sim), 0);
+    p->kernel = os_sim_os(p->sim);
+    os_sim_set_wall_ms(p->sim, NOW_MS);
+    options.create_if_missing = true;
+    if (db_open_on(p->kernel, TREE_PATH, &options, &p->db, &err) != CASK_OK) {
+        fail_msg("open: %s", err.message);
+    }
+    fill(p);
+    assert_int_equal(cask_close(p->db, NULL), CASK_OK);
+    p->db = NULL;
+    image_capture(p->kernel, TREE_PATH, &p->whole);
+    *state = p;
+    return 0;
+}
+
+int tree_place_tear_down(void **state)
+{
+    tree_place *p = *state;
+
+    image_free(&p->whole);
+    os_sim_free(p->sim);
+    return 0;
+}
+
+/* ---- Reading ------------------------------------------------------------- */
+
+/* Whether the key had that value once; "": none. */
+static bool was_once(const tree_place *p, unsigned i, const char *value)
+{
+    for (unsigned at = 1; at < p->versions[i]; at++) {
+        if (strcmp(p->values[i][at], value) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void judge(const tree_place *p, unsigned i, const char *value,
+                  tree_answers *answers)
+{
+    if (strcmp(p->values[i][0], value) == 0) {
+        answers->right++;
+        answers->is_right[i] = true;
+    } else if (value[0] == 0) {
+        answers->gone++;
+    } else {
+        answers->older++;
+        assert_true(was_once(p, i, value));
+    }
+}
+
+tree_answers tree_place_read(const tree_place *p, cask_db *db)
+{
+    tree_answers answers = {.right = 0};
+    cask_buffer found = {NULL, 0, 0};
+
+    for (unsigned i = 0; i < TREE_KEYS; i++) {
+        char value[TREE_VALUE] = "";
+        cask_status status =
+            cask_get(db, cask_slice_of(tree_key(i)), &found, NULL);
+
+        if (status != CASK_OK && status != CASK_NOT_FOUND) {
+            answers.failed++;
+            continue;
+        }
+        if (status == CASK_OK) {
+            assert_true(found.size > 0 && found.size < sizeof(value));
+            memcpy(value, found.data, found.size);
+        }
+        judge(p, i, value, &answers);
+    }
+    cask_buffer_free(&found);
+    return answers;
+}

@@ -1,0 +1,312 @@
+/*
+ * Death at any instruction while runs are taken into a store: a child does it
+ * under single-step and is killed; the parent, whose handle stays open or is
+ * closed, finds all records of both runs or none, goes on writing, which opens
+ * the gate that the child may have closed, and what it writes is newer. A
+ * snapshot from before sees none. Nothing is left behind.
+ *
+ *   CASK_TEST_POINTS  how many deaths for each place (default 40)
+ */
+#include "cask_test.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "db/db.h"
+#include "process/death.h"
+#include "process/stray.h"
+#include "support/scratch.h"
+#include "tree/tree_flush.h"
+#include "tree/tree_gate.h"
+#include "tree/version.h"
+
+enum { KEYS = 40, PATH = SCRATCH_PATH + 16, ROUNDS_PER_STORE = 10 };
+
+typedef struct scene {
+    char path[SCRATCH_PATH];
+    char offline[SCRATCH_PATH];
+    char files[2][PATH];
+    cask_options options;
+    cask_db *db;
+    cask_snapshot *before;
+    test_random random;
+    uint64_t round; /* its puts have the value 2 * round, its runs one more */
+    uint64_t rounds;
+} scene;
+
+static void require(cask_status status, const cask_error *err)
+{
+    if (status != CASK_OK) {
+        fail_msg("%s: %s", cask_status_name(status), err->message);
+    }
+}
+
+static void open_store(scene *s)
+{
+    cask_error err = {CASK_OK, 0, ""};
+
+    require(cask_open(s->path, &s->options, &s->db, &err), &err);
+}
+
+static void close_store(scene *s)
+{
+    cask_error err = {CASK_OK, 0, ""};
+
+    cask_snapshot_free(s->before);
+    s->before = NULL;
+    require(cask_close(s->db, &err), &err);
+    s->db = NULL;
+}
+
+static cask_slice name_of(char text[16], unsigned key)
+{
+    (void)snprintf(text, 16, "key %03u", key);
+    return cask_slice_of(text);
+}
+
+static void put_key(scene *s, unsigned key, uint64_t value)
+{
+    cask_error err = {CASK_OK, 0, ""};
+    char name[16];
+
+    require(cask_put(s->db, name_of(name, key),
+                     (cask_slice){&value, sizeof(value)}, &err),
+            &err);
+}
+
+/* The first run has the first half of the keys, the second every other one of
+ * all. */
+static bool is_in_runs(unsigned key)
+{
+    return key < KEYS / 2 || key % 2 == 0;
+}
+
+static void build(scene *s, unsigned file, uint64_t value)
+{
+    cask_run_writer *writer = NULL;
+    cask_error err = {CASK_OK, 0, ""};
+
+    (void)remove(s->files[file]);
+    require(cask_run_writer_create(s->files[file], NULL, &writer, &err), &err);
+    for (unsigned key = 0; key < KEYS; key++) {
+        char name[16];
+        const cask_run_entry entry = {.kind = CASK_RUN_PUT,
+                                      .key = name_of(name, key),
+                                      .value = {&value, sizeof(value)}};
+
+        if (file == 0 ? key < KEYS / 2 : key % 2 == 0) {
+            require(cask_run_writer_add(writer, &entry, &err), &err);
+        }
+    }
+    require(cask_run_writer_finish(writer, &err), &err);
+}
+
+static cask_status ingest(scene *s, cask_error *err)
+{
+    const char *const paths[] = {s->files[0], s->files[1]};
+
+    return cask_ingest(s->db, paths, 2, NULL, NULL, err);
+}
+
+/* ---- The child ---- */
+
+static void *prepare_child(void *context)
+{
+    scene *s = context;
+    cask_error err;
+
+    return cask_open(s->path, &s->options, &s->db, &err) == CASK_OK ? s : NULL;
+}
+
+static int ingest_in_child(void *prepared, void *context)
+{
+    (void)prepared;
+    return ingest(context, NULL) == CASK_OK ? 0 : 1;
+}
+
+/* ---- Rounds ---- */
+
+static uint64_t value_of(scene *s, cask_snapshot *at, unsigned key)
+{
+    cask_error err = {CASK_OK, 0, ""};
+    cask_buffer value = {0};
+    uint64_t number = 0;
+    char name[16];
+
+    require(at != NULL
+                ? cask_snapshot_get(at, name_of(name, key), &value, NULL, &err)
+                : cask_get(s->db, name_of(name, key), &value, &err),
+            &err);
+    assert_int_equal(value.size, sizeof(number));
+    memcpy(&number, value.data, sizeof(number));
+    cask_buffer_free(&value);
+    return number;
+}
+
+/* Whether the runs are there: all of them, or nothing. */
+static bool are_there(scene *s)
+{
+    bool first = value_of(s, NULL, 0) == 2 * s->round + 1;
+
+    for (unsigned key = 0; key < KEYS; key++) {
+        uint64_t right = 2 * s->round + (first && is_in_runs(key) ? 1 : 0);
+
+        assert_true(value_of(s, NULL, key) == right);
+    }
+    return first;
+}
+
+static void begin_round(void *context)
+{
+    scene *s = context;
+
+    if (++s->rounds % ROUNDS_PER_STORE == 0) {
+        close_store(s);
+        scratch_remove(s->path);
+        scratch_make(s->path);
+        open_store(s);
+    }
+    s->round++;
+    for (unsigned key = 0; key < KEYS; key++) {
+        put_key(s, key, 2 * s->round);
+    }
+    build(s, 0, 2 * s->round + 1);
+    build(s, 1, 2 * s->round + 1);
+    if (test_random_chance(&s->random, 40)) {
+        close_store(s);
+    } else {
+        assert_int_equal(cask_snapshot_create(s->db, &s->before, NULL),
+                         CASK_OK);
+    }
+}
+
+static void end_round(void *context)
+{
+    scene *s = context;
+    char stray[STRAY_NAME];
+    bool is_there;
+
+    if (s->db == NULL) {
+        open_store(s);
+    }
+    is_there = are_there(s);
+    /* It waits for whoever took them in, who is dead, and sees to the rest. */
+    put_key(s, KEYS, 1);
+    assert_true(are_there(s) || !is_there);
+    for (unsigned key = 0; key < KEYS && s->before != NULL; key++) {
+        assert_true(value_of(s, s->before, key) == 2 * s->round);
+    }
+    s->round++;
+    for (unsigned key = 0; key < KEYS; key++) {
+        put_key(s, key, 2 * s->round);
+    }
+    assert_false(are_there(s));
+    if (test_random_chance(&s->random, 50)) {
+        cask_error err = {CASK_OK, 0, ""};
+
+        /* Copies of a dead one go with the next turn. */
+        require(tree_flush(s->db->store, false, &err), &err);
+        close_store(s);
+        stray_find(s->path, stray);
+        if (stray[0] != 0) {
+            fail_msg("left behind: %s", stray);
+        }
+        open_store(s);
+        assert_false(are_there(s));
+    }
+    cask_snapshot_free(s->before);
+    s->before = NULL;
+}
+
+/* ---- Tests ---- */
+
+static death_round round_of(scene *s)
+{
+    return (death_round){.work = {prepare_child, ingest_in_child, s},
+                         .random = &s->random,
+                         .begin = begin_round,
+                         .end = end_round};
+}
+
+static void test_death_at_each_system_call(void **state)
+{
+    const death_round round = round_of(*state);
+
+    death_sweep_calls(&round, 4);
+}
+
+static void sweep(scene *s, void (*function)(void), uint64_t window)
+{
+    const death_round round = round_of(s);
+    const death_place where = {function, 1, window};
+
+    death_sweep(&round, &where);
+}
+
+static void test_death_from_the_closing_of_the_gate_on(void **state)
+{
+    sweep(*state, STEPPER_FUNCTION(tree_gate_close), 20000);
+}
+
+static void test_death_while_sequences_are_taken(void **state)
+{
+    sweep(*state, STEPPER_FUNCTION(tree_gate_take), 400);
+}
+
+static void test_death_while_the_gate_is_opened(void **state)
+{
+    sweep(*state, STEPPER_FUNCTION(tree_gate_open), 300);
+}
+
+/* ---- Fixtures ---- */
+
+static int set_up(void **state)
+{
+    static scene s;
+
+    memset(&s, 0, sizeof(s));
+    scratch_make(s.path);
+    scratch_make(s.offline);
+    (void)snprintf(s.files[0], PATH, "%s/first", s.offline);
+    (void)snprintf(s.files[1], PATH, "%s/second", s.offline);
+    s.random = test_random_make(test_seed(), 0);
+    cask_options_init(&s.options);
+    s.options.create_if_missing = true;
+    s.options.engine = CASK_ENGINE_TREE;
+    s.options.memtable_bytes = 64 << 10;
+    s.options.segment_max_bytes = 64 << 10;
+    s.options.small_file_threshold_bytes = 0;
+    s.options.huge_pages = false;
+    s.options.auto_merge = false; /* one thread, which is stepped through */
+    s.options.sync = CASK_SYNC_NONE;
+    open_store(&s);
+    *state = &s;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    scene *s = *state;
+
+    if (s->db != NULL) {
+        close_store(s);
+    }
+    scratch_remove(s->path);
+    scratch_remove(s->offline);
+    return 0;
+}
+
+#define STEP_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        STEP_TEST(test_death_at_each_system_call),
+        STEP_TEST(test_death_from_the_closing_of_the_gate_on),
+        STEP_TEST(test_death_while_sequences_are_taken),
+        STEP_TEST(test_death_while_the_gate_is_opened),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
