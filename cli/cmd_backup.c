@@ -62,11 +62,12 @@ static bool on_progress(void *context, uint64_t bytes_done,
 static void print_json(const cask_backup_report *made)
 {
     (void)output_print("{\"sequence\":%" PRIu64 ",\"segments\":%" PRIu64
-                       ",\"linked_segments\":%" PRIu64
-                       ",\"linked_bytes\":%" PRIu64 ",\"copied_bytes\":%" PRIu64
-                       ",\"without_config\":%s}\n",
+                       ",\"linked_segments\":%" PRIu64 ",\"runs\":%" PRIu64
+                       ",\"linked_runs\":%" PRIu64 ",\"linked_bytes\":%" PRIu64
+                       ",\"copied_bytes\":%" PRIu64 ",\"without_config\":%s}\n",
                        made->sequence, made->segments, made->linked_segments,
-                       made->linked_bytes, made->copied_bytes,
+                       made->runs, made->linked_runs, made->linked_bytes,
+                       made->copied_bytes,
                        made->without_config ? "true" : "false");
 }
 
@@ -76,6 +77,10 @@ static void print_text(const cask_backup_report *made)
     char linked[UNITS_TEXT_SIZE];
     char copied[UNITS_TEXT_SIZE];
 
+    if (made->runs > 0) {
+        (void)output_print("%s run%s, ", units_format_count(count, made->runs),
+                           units_plural(made->runs));
+    }
     (void)output_print("%s segment%s: %s linked, %s copied\n",
                        units_format_count(count, made->segments),
                        units_plural(made->segments),

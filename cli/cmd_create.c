@@ -3,25 +3,77 @@
  */
 #include "command.h"
 #include "option.h"
+#include "units.h"
 
 typedef struct create_settings {
-    int engine;         /* cask_engine, 0: the default */
-    uint32_t file_mode; /* 0: the default */
+    int engine;                      /* cask_engine, 0: the default */
+    uint32_t file_mode;              /* 0: the default */
+    const char *memtable_bytes;      /* as given; NULL: the default */
+    const char *filter_prefix_bytes; /* likewise */
 } create_settings;
 
-enum { OPTION_MODE = 0x2001, MODE_MAX = 0777, MODE_OWNER = 0600 };
+enum {
+    OPTION_MODE = 0x2001,
+    OPTION_MEMTABLE,
+    OPTION_PREFIX,
+    MODE_MAX = 0777,
+    MODE_OWNER = 0600
+};
+
+/* Ranges of settings, which are checked before anything is made. */
+#define MEMTABLE_MIN (UINT64_C(64) << 10)
+#define MEMTABLE_MAX (UINT64_C(256) << 20)
 
 static const struct argp_option options[] = {
     {"engine", 'E', "hash|tree", 0,
      "What kind of index it has: hash (default), for point lookups and "
-     "updates; or tree, which cannot do everything yet: see docs/ENGINES.md",
+     "updates; or tree, which keeps an order: see docs/ENGINES.md",
      1},
     {"mode", OPTION_MODE, "OCTAL", 0,
      "Permissions of its files (default: 600), whatever the umask; "
      "directories get x where r is",
      1},
+    {"memtable-bytes", OPTION_MEMTABLE, "SIZE", 0,
+     "Tree: of the log, after which what is new becomes a run (default: "
+     "64MiB); 'caskade config' changes it later",
+     1},
+    {"filter-prefix-bytes", OPTION_PREFIX, "NUMBER", 0,
+     "Tree: runs get a filter of so many first bytes of keys, for scans of a "
+     "prefix (default: 0, none); 'caskade config' changes it later",
+     1},
     {0},
 };
+
+static error_t take_memtable(struct argp_state *state, const char *argument,
+                             const char **ret_text)
+{
+    uint64_t bytes;
+
+    if (!units_parse_bytes(argument, &bytes) || bytes < MEMTABLE_MIN ||
+        bytes > MEMTABLE_MAX) {
+        return option_reject(state,
+                             "--memtable-bytes: '%s' is no size between 64KiB "
+                             "and 256MiB",
+                             argument);
+    }
+    *ret_text = argument;
+    return 0;
+}
+
+static error_t take_prefix(struct argp_state *state, const char *argument,
+                           const char **ret_text)
+{
+    uint64_t bytes;
+
+    if (!units_parse_count(argument, 0, CASK_KEY_MAX_BYTES, &bytes)) {
+        return option_reject(state,
+                             "--filter-prefix-bytes: '%s' is no number from 0 "
+                             "to %u",
+                             argument, CASK_KEY_MAX_BYTES);
+    }
+    *ret_text = argument;
+    return 0;
+}
 
 static error_t take_mode(struct argp_state *state, const char *argument,
                          uint32_t *ret_mode)
@@ -60,9 +112,43 @@ static error_t parse(int key, char *argument, struct argp_state *state)
                                   &settings->engine);
     case OPTION_MODE:
         return take_mode(state, argument, &settings->file_mode);
+    case OPTION_MEMTABLE:
+        return take_memtable(state, argument, &settings->memtable_bytes);
+    case OPTION_PREFIX:
+        return take_prefix(state, argument, &settings->filter_prefix_bytes);
+    case ARGP_KEY_END:
+        if (settings->engine != CASK_ENGINE_TREE &&
+            (settings->memtable_bytes != NULL ||
+             settings->filter_prefix_bytes != NULL)) {
+            return option_reject(state, "--memtable-bytes and "
+                                        "--filter-prefix-bytes are for "
+                                        "--engine tree; leave them out");
+        }
+        return 0;
     default:
         return ARGP_ERR_UNKNOWN;
     }
+}
+
+/* Sizes are written alike on the command line and in a setting. */
+static exit_status configure(cask_db *db, const arguments *args)
+{
+    const create_settings *settings = args->settings;
+    cask_config_change changes[2];
+    cask_error err = {0};
+    size_t count = 0;
+
+    if (settings->memtable_bytes != NULL) {
+        changes[count++] =
+            (cask_config_change){"memtable_bytes", settings->memtable_bytes};
+    }
+    if (settings->filter_prefix_bytes != NULL) {
+        changes[count++] = (cask_config_change){"filter_prefix_bytes",
+                                                settings->filter_prefix_bytes};
+    }
+    return count == 0 || cask_config_set(db, changes, count, &err) == CASK_OK
+               ? EXIT_DONE
+               : report_failure(args->words[0], &err);
 }
 
 static exit_status run(const arguments *args)
@@ -83,7 +169,7 @@ static exit_status run(const arguments *args)
     if (status != EXIT_DONE) {
         return status;
     }
-    return store_close(db, args->words[0], EXIT_DONE);
+    return store_close(db, args->words[0], configure(db, args));
 }
 
 const command command_create = {
@@ -97,7 +183,8 @@ const command command_create = {
             "load make a store that is not there, too.)\v"
             "Examples:\n"
             "  caskade create /var/lib/app/sessions\n"
-            "  caskade create --engine hash --mode 660 /srv/shared\n",
+            "  caskade create --engine hash --mode 660 /srv/shared\n"
+            "  caskade create --engine tree --memtable-bytes 16MiB /srv/logs\n",
     .options = options,
     .parse = parse,
     .settings_size = sizeof(create_settings),

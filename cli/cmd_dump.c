@@ -40,11 +40,7 @@ static bool dump_entry(void *context, const cask_entry *entry)
     text_record record = {entry->key, entry->value, entry->info.expires_at_ms};
 
     text_clear(&dump->line);
-    if (dump->keys_only) {
-        dump->format->encode_key(entry->key, &dump->line);
-    } else {
-        dump->format->encode(&record, &dump->line);
-    }
+    text_format_add(dump->format, &record, dump->keys_only, &dump->line);
     dump->count++;
     progress_update(&dump->progress, dump->count, dump->count);
     return output_text(&dump->line) && signals_arrived() == 0;

@@ -98,6 +98,17 @@ static bool on_progress(void *context, uint64_t bytes_done,
     return signals_arrived() == 0;
 }
 
+/* What was told stands, but it is not all. */
+static void print_failure_json(const cask_error *err)
+{
+    text line = {0};
+
+    text_add_char(&line, ']');
+    json_format_end_failed(&line, err);
+    (void)output_text(&line);
+    text_free(&line);
+}
+
 static void print_report_json(const cask_repair_report *found)
 {
     (void)output_print(
@@ -142,6 +153,9 @@ static exit_status run(const arguments *args)
     progress_start(&repair.progress, "reading", "bytes", 0);
     result = cask_repair(directory, args->words[1], &what, &found, &err);
     progress_stop(&repair.progress);
+    if (settings->json && result != CASK_OK && result != CASK_CORRUPT) {
+        print_failure_json(&err);
+    }
     if (result == CASK_TIMEOUT && signals_arrived() != 0) {
         return report(EXIT_DONE, "repair: interrupted; nothing of it is left");
     }

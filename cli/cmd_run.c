@@ -11,13 +11,7 @@
 #include "word.h"
 
 enum {
-    OPTION_FROM = 0x2001,
-    OPTION_TO,
-    OPTION_PREFIX,
-    OPTION_REVERSE,
-    OPTION_LIMIT,
-    OPTION_KEYS,
-    OPTION_RECORDS,
+    OPTION_RECORDS = OPTION_BEHIND_RANGE,
     OPTION_PREFIX_BYTES,
     OPTION_NO_FILTER,
     OPTION_SORT,
@@ -88,17 +82,6 @@ static void note_use(run_settings *settings, int key)
     }
 }
 
-static error_t take_count(struct argp_state *state, const char *name,
-                          const char *argument, uint64_t max,
-                          uint64_t *ret_count)
-{
-    if (!units_parse_count(argument, 1, max, ret_count)) {
-        return option_reject(state, "%s: '%s' is no number between 1 and %llu",
-                             name, argument, (unsigned long long)max);
-    }
-    return 0;
-}
-
 /* Options with a word or a number. */
 static error_t parse_argument(int key, char *argument, struct argp_state *state)
 {
@@ -107,21 +90,14 @@ static error_t parse_argument(int key, char *argument, struct argp_state *state)
     switch (key) {
     case 'f':
         return option_take_format(state, argument, &settings->format);
-    case OPTION_FROM:
-        settings->from = argument;
-        return 0;
-    case OPTION_TO:
-        settings->to = argument;
-        return 0;
-    case OPTION_PREFIX:
-        settings->prefix = argument;
-        return 0;
-    case OPTION_LIMIT:
-        return take_count(state, "--limit", argument, UINT64_MAX,
-                          &settings->limit);
     case OPTION_PREFIX_BYTES:
-        return take_count(state, "--prefix-bytes", argument, CASK_KEY_MAX_BYTES,
-                          &settings->prefix_bytes);
+        if (!units_parse_count(argument, 1, CASK_KEY_MAX_BYTES,
+                               &settings->prefix_bytes)) {
+            return option_reject(
+                state, "--prefix-bytes: '%s' is no number between 1 and %d",
+                argument, CASK_KEY_MAX_BYTES);
+        }
+        return 0;
     case OPTION_MEMORY:
         if (!units_parse_bytes(argument, &settings->memory_bytes) ||
             settings->memory_bytes < MEMORY_MIN) {
@@ -130,7 +106,7 @@ static error_t parse_argument(int key, char *argument, struct argp_state *state)
         }
         return 0;
     default:
-        return ARGP_ERR_UNKNOWN;
+        return key_range_parse(key, argument, state, &settings->range);
     }
 }
 
@@ -145,12 +121,6 @@ static error_t parse(int key, char *argument, struct argp_state *state)
         return 0;
     case 'j':
         settings->json = true;
-        return 0;
-    case OPTION_REVERSE:
-        settings->reverse = true;
-        return 0;
-    case OPTION_KEYS:
-        settings->keys_only = true;
         return 0;
     case OPTION_RECORDS:
         settings->records = true;
@@ -257,9 +227,9 @@ const command command_run = {
     .word_max = COMMAND_MANY,
     .text =
         "A run is a file of records that are sorted by key, with an index: "
-        "the sorted segment of the tree engine, of which no store has any "
-        "yet. All of it but the records is verified when it is opened, each "
-        "record when it is read.\n\n"
+        "the sorted segment of the tree engine, which 'caskade ingest' takes "
+        "into a store. All of it but the records is verified when it is "
+        "opened, each record when it is read.\n\n"
         "build makes OUT, which must not exist, of the lines of FILE or "
         "standard input, in the formats of 'caskade load'; each key once, "
         "sorted by its bytes. Where a line is out of order nothing is made. "

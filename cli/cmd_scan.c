@@ -2,28 +2,16 @@
  * caskade scan: print records in the order of their keys, all or a range.
  */
 #include "command.h"
+#include "key_range.h"
 #include "option_format.h"
 #include "output.h"
 #include "signals.h"
-#include "units.h"
 #include "word.h"
-
-enum {
-    OPTION_FROM = 0x2001,
-    OPTION_TO,
-    OPTION_PREFIX,
-    OPTION_REVERSE,
-    OPTION_LIMIT,
-    OPTION_KEYS
-};
 
 typedef struct scan_settings {
     const text_format *format; /* NULL: tsv */
     bool escapes;
-    bool reverse;
-    bool keys_only;
-    char *from, *to, *prefix; /* NULL: not given */
-    uint64_t limit;           /* 0: none */
+    key_range range;
 } scan_settings;
 
 static const struct argp_option options[] = {
@@ -38,16 +26,6 @@ static const struct argp_option options[] = {
     {0},
 };
 
-static error_t take_limit(struct argp_state *state, const char *argument,
-                          uint64_t *ret_limit)
-{
-    if (!units_parse_count(argument, 1, UINT64_MAX, ret_limit)) {
-        return option_reject(state, "--limit: '%s' is no number of 1 or more",
-                             argument);
-    }
-    return 0;
-}
-
 static error_t parse(int key, char *argument, struct argp_state *state)
 {
     scan_settings *settings = state->input;
@@ -58,25 +36,8 @@ static error_t parse(int key, char *argument, struct argp_state *state)
     case 'e':
         settings->escapes = true;
         return 0;
-    case OPTION_FROM:
-        settings->from = argument;
-        return 0;
-    case OPTION_TO:
-        settings->to = argument;
-        return 0;
-    case OPTION_PREFIX:
-        settings->prefix = argument;
-        return 0;
-    case OPTION_REVERSE:
-        settings->reverse = true;
-        return 0;
-    case OPTION_LIMIT:
-        return take_limit(state, argument, &settings->limit);
-    case OPTION_KEYS:
-        settings->keys_only = true;
-        return 0;
     default:
-        return ARGP_ERR_UNKNOWN;
+        return key_range_parse(key, argument, state, &settings->range);
     }
 }
 
@@ -92,36 +53,23 @@ static bool print_entry(void *context, const cask_entry *entry)
     text_record record = {entry->key, entry->value, entry->info.expires_at_ms};
 
     text_clear(&scan->line);
-    if (scan->keys_only) {
-        scan->format->encode_key(entry->key, &scan->line);
-    } else {
-        scan->format->encode(&record, &scan->line);
-    }
+    text_format_add(scan->format, &record, scan->keys_only, &scan->line);
     return output_text(&scan->line) && signals_arrived() == 0;
-}
-
-static exit_status take_word(const scan_settings *settings, char *word,
-                             cask_slice *ret_bytes)
-{
-    return word != NULL ? word_bytes(word, settings->escapes, ret_bytes)
-                        : EXIT_DONE;
 }
 
 static exit_status take_range(const scan_settings *settings,
                               cask_range_options *range)
 {
-    exit_status status =
-        take_word(settings, settings->from, &range->keys.lower);
+    const key_range *asked = &settings->range;
+    key_bounds bounds = {.from = {0}};
+    exit_status status = key_range_bounds(asked, settings->escapes, &bounds);
 
-    if (status == EXIT_DONE) {
-        status = take_word(settings, settings->to, &range->keys.upper);
-    }
-    if (status == EXIT_DONE) {
-        status = take_word(settings, settings->prefix, &range->keys.prefix);
-    }
-    range->keys.keys_only = settings->keys_only;
-    range->reverse = settings->reverse;
-    range->limit = settings->limit;
+    range->keys.lower = bounds.from;
+    range->keys.upper = bounds.to;
+    range->keys.prefix = bounds.prefix;
+    range->keys.keys_only = asked->keys_only;
+    range->reverse = asked->reverse;
+    range->limit = asked->limit;
     return status;
 }
 
@@ -132,7 +80,7 @@ static exit_status scan_run(const arguments *args)
     scanner scan = {.format = settings->format != NULL
                                   ? settings->format
                                   : text_format_find("tsv"),
-                    .keys_only = settings->keys_only};
+                    .keys_only = settings->range.keys_only};
     cask_range_options range = {.limit = 0};
     cask_error err = {0};
     cask_db *db = NULL;

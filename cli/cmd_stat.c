@@ -82,7 +82,9 @@ static exit_status take_sample(cask_db *db, const arguments *args,
         cask_stat(db, &sample.stats, &err) != CASK_OK ||
         cask_snapshot_list(db, &sample.snapshots, &sample.snapshot_count,
                            &err) != CASK_OK ||
-        cask_merge_status(db, &sample.merge, &err) != CASK_OK) {
+        cask_merge_status(db, &sample.merge, &err) != CASK_OK ||
+        (sample.stats.engine == CASK_ENGINE_TREE &&
+         cask_tree_stat(db, &sample.tree, &err) != CASK_OK)) {
         return report_failure(args->words[0], &err);
     }
     /* JSON is for programs: always whole. */

@@ -91,34 +91,33 @@ static void on_progress(void *context, uint64_t bytes_done,
     }
 }
 
-static void print_report_json(const cask_verify_report *found)
+/* What was told stands, but it is not all. */
+static void print_failure_json(const char *before, const cask_error *err)
+{
+    text line = {0};
+
+    text_add(&line, before, strlen(before));
+    json_format_end_failed(&line, err);
+    (void)output_text(&line);
+    text_free(&line);
+}
+
+static void print_report_json(const cask_verify_report *found,
+                              const cask_error *err)
 {
     (void)output_print(
         "],\"files\":%" PRIu64 ",\"records\":%" PRIu64 ",\"bytes\":%" PRIu64
-        ",\"keys\":%" PRIu64 ",\"problem_count\":%" PRIu64
-        ",\"harmless_count\":%" PRIu64 ",\"readable\":%s}\n",
+        ",\"keys\":%" PRIu64 ",\"leftover_count\":%" PRIu64
+        ",\"complete\":%s,\"problem_count\":%" PRIu64
+        ",\"harmless_count\":%" PRIu64 ",\"readable\":%s",
         found->files, found->records, found->bytes, found->keys,
-        found->problems, found->harmless, found->readable ? "true" : "false");
-}
-
-/* What was told stands, but it is not all. */
-static void print_failure_json(const cask_error *err)
-{
-    const char *message =
-        err->message[0] != '\0' ? err->message : cask_status_text(err->status);
-    json_t *why = json_object();
-    text line = {0};
-
-    json_format_set_bytes(why, "error", "error64",
-                          (cask_slice){message, strlen(message)}, &line);
-    json_format_add(&line, why);
-    /* Its members, without the brace, are more of the object begun. */
-    if (line.failed) {
-        (void)output_text(&line);
+        found->leftovers, found->complete ? "true" : "false", found->problems,
+        found->harmless, found->readable ? "true" : "false");
+    if (found->complete) {
+        (void)output_print("}\n");
     } else {
-        (void)output_print("],%.*s\n", (int)line.size - 1, line.data + 1);
+        print_failure_json("", err);
     }
-    text_free(&line);
 }
 
 /* "1 file, ", "1,000 records, " */
@@ -138,6 +137,11 @@ static void print_report_text(const cask_verify_report *found)
     print_count(found->records, "record", ", ");
     (void)output_print("%s read; ", units_format_bytes(bytes, found->bytes));
     print_count(found->keys, "key", "; ");
+    if (found->leftovers > 0) {
+        print_count(found->leftovers, "file",
+                    " of runs left by a process that died, which the next "
+                    "open for writing removes; ");
+    }
     if (found->problems == 0) {
         (void)output_print("no problems\n");
     } else {
@@ -146,10 +150,14 @@ static void print_report_text(const cask_verify_report *found)
 }
 
 static exit_status report_damage(const char *directory,
-                                 const cask_verify_report *found)
+                                 const cask_verify_report *found,
+                                 const cask_error *err)
 {
     const char *plural = units_plural(found->problems);
 
+    if (!found->complete) {
+        return report(EXIT_DAMAGED, "%s", err->message);
+    }
     if (!found->readable) {
         return report(EXIT_DAMAGED,
                       "%s: %" PRIu64 " problem%s, and it cannot be opened; "
@@ -187,15 +195,15 @@ static exit_status run(const arguments *args)
     progress_stop(&verify.progress);
     if (result == CASK_OK || result == CASK_CORRUPT) {
         if (settings->json) {
-            print_report_json(&found);
+            print_report_json(&found, &err);
         } else {
             print_report_text(&found);
         }
     } else if (settings->json) {
-        print_failure_json(&err);
+        print_failure_json("]", &err);
     }
     if (result == CASK_CORRUPT) {
-        return report_damage(directory, &found);
+        return report_damage(directory, &found, &err);
     }
     return result == CASK_OK ? EXIT_DONE : report_failure(directory, &err);
 }

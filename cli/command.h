@@ -51,6 +51,7 @@ extern const command command_create;
 extern const command command_put;
 extern const command command_get;
 extern const command command_delete;
+extern const command command_delete_range;
 extern const command command_exists;
 extern const command command_ttl;
 extern const command command_expire;
@@ -70,6 +71,8 @@ extern const command command_config;
 extern const command command_shell;
 extern const command command_region;
 extern const command command_run;
+extern const command command_ingest;
+extern const command command_convert;
 extern const command command_import;
 extern const command command_export;
 

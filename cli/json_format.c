@@ -76,6 +76,22 @@ void json_format_encode_key(cask_slice key, text *out)
     text_add_char(out, '\n');
 }
 
+void json_format_end_failed(text *out, const cask_error *err)
+{
+    const char *message =
+        err->message[0] != '\0' ? err->message : cask_status_text(err->status);
+    size_t begin = out->size;
+    json_t *why = json_object();
+
+    json_format_set_bytes(why, "error", "error64",
+                          (cask_slice){message, strlen(message)}, out);
+    json_format_add(out, why);
+    text_add_char(out, '\n');
+    if (!out->failed) {
+        out->data[begin] = ','; /* its members are more of the object begun */
+    }
+}
+
 /* ---- Decode ------------------------------------------------------------ */
 
 /* The members of a line; NULL where there is none. Borrowed. */

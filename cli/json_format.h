@@ -21,4 +21,8 @@ void json_format_set_bytes(json_t *object, const char *name, const char *name64,
 /* Append `json` on one line, without a line feed; takes the reference. */
 void json_format_add(text *out, json_t *take_json);
 
+/* Append what ends an object that has a member already, when a call failed:
+ * ,"error":"its message"} and a line feed. */
+void json_format_end_failed(text *out, const cask_error *err);
+
 #endif

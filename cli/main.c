@@ -31,9 +31,9 @@ static exit_status print_overview(void)
 {
     (void)output_print("%s", intro);
     for (const command *const *at = command_table(); *at != NULL; at++) {
-        (void)output_print("  %-8s  %s\n", (*at)->name, (*at)->summary);
+        (void)output_print("  %-12s  %s\n", (*at)->name, (*at)->summary);
     }
-    (void)output_print("  %-8s  %s\n", "help",
+    (void)output_print("  %-12s  %s\n", "help",
                        "Explain a command, or list the commands");
     (void)output_print("%s", outro);
     return EXIT_DONE;

@@ -7,23 +7,21 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "key_range.h"
 #include "report.h"
 #include "text_format.h"
 
 typedef struct run_settings {
     const text_format *format; /* NULL: tsv */
     bool json;
-    bool keys_only;
     bool records; /* all of them, as JSON */
-    bool reverse;
     bool escapes;
     bool no_filter;
     bool sort;
-    char *from, *to, *prefix; /* NULL: not given */
-    uint64_t limit;           /* 0: none */
-    uint64_t prefix_bytes;    /* 0: no filter of prefixes */
-    uint64_t memory_bytes;    /* 0: as much as the library takes */
-    unsigned given;           /* bits: which options, see cmd_run.c */
+    key_range range;
+    uint64_t prefix_bytes; /* 0: no filter of prefixes */
+    uint64_t memory_bytes; /* 0: as much as the library takes */
+    unsigned given;        /* bits: which options, see cmd_run.c */
 } run_settings;
 
 /* The message without the name of the run `path`, which the library puts in

@@ -43,13 +43,6 @@ static int compare(cask_slice a, cask_slice b)
 
 /* ---- Bounds ------------------------------------------------------------ */
 
-static exit_status take_word(const run_settings *settings, char *word,
-                             cask_slice *ret_bytes)
-{
-    return word != NULL ? word_bytes(word, settings->escapes, ret_bytes)
-                        : EXIT_DONE;
-}
-
 /* The first key behind all that begin with the prefix: its last byte that can
  * be greater is. There is none behind ff ff. */
 static void limit_to_prefix(run_dumper *dump, cask_slice prefix)
@@ -80,18 +73,15 @@ static void limit_to_prefix(run_dumper *dump, cask_slice prefix)
 static exit_status take_bounds(run_dumper *dump)
 {
     const run_settings *settings = dump->settings;
-    cask_slice prefix = {0};
-    exit_status status = take_word(settings, settings->from, &dump->from);
+    key_bounds bounds = {.from = {0}};
+    exit_status status =
+        key_range_bounds(&settings->range, settings->escapes, &bounds);
 
-    if (status == EXIT_DONE) {
-        status = take_word(settings, settings->to, &dump->to);
-        dump->has_to = settings->to != NULL;
-    }
-    if (status == EXIT_DONE) {
-        status = take_word(settings, settings->prefix, &prefix);
-    }
-    if (status == EXIT_DONE && settings->prefix != NULL) {
-        limit_to_prefix(dump, prefix);
+    dump->from = bounds.from;
+    dump->to = bounds.to;
+    dump->has_to = settings->range.to != NULL;
+    if (status == EXIT_DONE && settings->range.prefix != NULL) {
+        limit_to_prefix(dump, bounds.prefix);
     }
     return status == EXIT_DONE && dump->prefix_end.failed ? report_memory()
                                                           : status;
@@ -139,7 +129,7 @@ static void encode_record(const cask_run_entry *entry, bool keys_only,
     json_t *object = json_pack("{s:s}", "kind", kind_name(entry->kind));
 
     json_format_set_bytes(object, "key", "key64", entry->key, out);
-    if (entry->kind == CASK_RUN_DELETE_RANGE) {
+    if (entry->kind == CASK_RUN_DELETE_RANGE && entry->value.size > 0) {
         json_format_set_bytes(object, "to", "to64", entry->value, out);
     } else if (entry->kind == CASK_RUN_PUT && !keys_only) {
         json_format_set_bytes(object, "value", "value64", entry->value, out);
@@ -161,7 +151,7 @@ static void encode_record(const cask_run_entry *entry, bool keys_only,
 static bool print_record(run_dumper *dump, const cask_run_entry *entry)
 {
     text_clear(&dump->out);
-    encode_record(entry, dump->settings->keys_only, &dump->out);
+    encode_record(entry, dump->settings->range.keys_only, &dump->out);
     dump->count++;
     return output_text(&dump->out);
 }
@@ -175,7 +165,7 @@ static bool print_entry(run_dumper *dump, const cask_run_entry *entry)
                                     : text_format_find("tsv");
     text_record record = {entry->key, entry->value, entry->info.expires_at_ms};
 
-    if (entry->kind == CASK_RUN_POINTER && !dump->settings->keys_only) {
+    if (entry->kind == CASK_RUN_POINTER && !dump->settings->range.keys_only) {
         dump->pointers++;
         return true;
     }
@@ -183,11 +173,8 @@ static bool print_entry(run_dumper *dump, const cask_run_entry *entry)
         return true;
     }
     text_clear(&dump->out);
-    if (dump->settings->keys_only) {
-        format->encode_key(entry->key, &dump->out);
-    } else {
-        format->encode(&record, &dump->out);
-    }
+    text_format_add(format, &record, dump->settings->range.keys_only,
+                    &dump->out);
     dump->count++;
     return output_text(&dump->out);
 }
@@ -216,8 +203,8 @@ static cask_status visit(run_dumper *dump, const cask_run_entry *entry,
         go_on = print_entry(dump, &found);
     }
     return go_on && signals_arrived() == 0 &&
-                   (dump->settings->limit == 0 ||
-                    dump->count < dump->settings->limit)
+                   (dump->settings->range.limit == 0 ||
+                    dump->count < dump->settings->range.limit)
                ? CASK_OK
                : CASK_TIMEOUT;
 }
@@ -266,8 +253,9 @@ static exit_status walk(run_dumper *dump)
     cask_status result = cask_run_iterator_create(dump->run, &iterator, &err);
 
     if (result == CASK_OK) {
-        result = dump->settings->reverse ? walk_backward(dump, iterator, &err)
-                                         : walk_forward(dump, iterator, &err);
+        result = dump->settings->range.reverse
+                     ? walk_backward(dump, iterator, &err)
+                     : walk_forward(dump, iterator, &err);
     }
     cask_run_iterator_free(iterator);
     if (result != CASK_OK && result != CASK_NOT_FOUND &&

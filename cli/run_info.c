@@ -49,8 +49,10 @@ static void add_text(const cask_run *run, const cask_run_info *info, text *out)
         add_key(out, "smallest key", info->smallest_key);
         add_key(out, "largest key", info->largest_key);
     }
-    if (info->ranges > 0) {
+    if (info->ranges > 0 && info->largest_end.size > 0) {
         add_key(out, "last range to", info->largest_end);
+    } else if (info->ranges > 0) {
+        text_add_format(out, LABEL "the end\n", "last range to");
     }
     add_bytes(out, "index", info->index_bytes);
     add_bytes(out, "filter", info->filter_bytes);
@@ -125,7 +127,7 @@ static void add_json(const cask_run *run, const cask_run_info *info, text *out)
         json_format_set_bytes(object, "largest_key", "largest_key64",
                               info->largest_key, out);
     }
-    if (info->ranges > 0) {
+    if (info->ranges > 0 && info->largest_end.size > 0) {
         json_format_set_bytes(object, "largest_end", "largest_end64",
                               info->largest_end, out);
     }

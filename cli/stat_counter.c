@@ -6,25 +6,36 @@
 #include "stat_report.h"
 
 static const stat_counter counters[] = {
-    {"puts", "puts", offsetof(stat_sample, stats.puts), false},
-    {"deletes", "deletes", offsetof(stat_sample, stats.deletes), false},
-    {"batches", "batches", offsetof(stat_sample, stats.batches), false},
-    {"gets", "gets", offsetof(stat_sample, stats.gets), false},
+    {"puts", "puts", offsetof(stat_sample, stats.puts), false, false},
+    {"deletes", "deletes", offsetof(stat_sample, stats.deletes), false, false},
+    {"batches", "batches", offsetof(stat_sample, stats.batches), false, false},
+    {"gets", "gets", offsetof(stat_sample, stats.gets), false, false},
     {"get_misses", "gets, missing", offsetof(stat_sample, stats.get_misses),
-     false},
-    {"syncs", "syncs", offsetof(stat_sample, stats.syncs), false},
+     false, false},
+    {"syncs", "syncs", offsetof(stat_sample, stats.syncs), false, false},
     {"bytes_written", "written", offsetof(stat_sample, stats.bytes_written),
-     true},
-    {"takeovers", "takeovers", offsetof(stat_sample, stats.takeovers), false},
-    {"merges", "merges", offsetof(stat_sample, merge.merges), false},
+     true, false},
+    {"takeovers", "takeovers", offsetof(stat_sample, stats.takeovers), false,
+     false},
+    {"flushes", "flushes", offsetof(stat_sample, tree.flushes), false, true},
+    {"flush_bytes_read", "flushed, log",
+     offsetof(stat_sample, tree.flush_bytes_read), true, true},
+    {"flush_bytes_written", "flushed, written",
+     offsetof(stat_sample, tree.flush_bytes_written), true, true},
+    {"merges", "merges", offsetof(stat_sample, merge.merges), false, false},
     {"merge_bytes_read", "merged, read",
-     offsetof(stat_sample, merge.bytes_read), true},
+     offsetof(stat_sample, merge.bytes_read), true, false},
     {"merge_bytes_written", "merged, written",
-     offsetof(stat_sample, merge.bytes_written), true},
+     offsetof(stat_sample, merge.bytes_written), true, false},
     {"merge_bytes_freed", "merged, freed",
-     offsetof(stat_sample, merge.bytes_freed), true},
+     offsetof(stat_sample, merge.bytes_freed), true, false},
     {0},
 };
+
+bool stat_counter_is_of(const stat_counter *counter, const stat_sample *sample)
+{
+    return !counter->is_of_tree || sample->stats.engine == CASK_ENGINE_TREE;
+}
 
 const stat_counter *stat_counters(void)
 {
@@ -59,9 +70,11 @@ static double ratio(uint64_t part, uint64_t whole)
     return whole == 0 ? 0 : (double)part / (double)whole;
 }
 
-double stat_space_amplification(const cask_stats *stats)
+double stat_space_amplification(const stat_sample *sample)
 {
-    return ratio(stats->data_bytes, stats->live_bytes);
+    return sample->stats.engine == CASK_ENGINE_TREE
+               ? sample->tree.space_amplification
+               : ratio(sample->stats.data_bytes, sample->stats.live_bytes);
 }
 
 double stat_write_amplification(const cask_stats *stats)

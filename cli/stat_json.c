@@ -50,8 +50,9 @@ static void set_segments(json_t *object, const stat_sample *now)
     (void)json_object_set_new(object, "segments", rows);
 }
 
-static void set_content(json_t *object, const cask_stats *stats)
+static void set_content(json_t *object, const stat_sample *now)
 {
+    const cask_stats *stats = &now->stats;
     const struct {
         const char *name;
         uint64_t value;
@@ -79,7 +80,7 @@ static void set_content(json_t *object, const cask_stats *stats)
                                   number(table[i].value));
     }
     (void)json_object_set_new(object, "space_amplification",
-                              json_real(stat_space_amplification(stats)));
+                              json_real(stat_space_amplification(now)));
     (void)json_object_set_new(object, "write_amplification",
                               json_real(stat_write_amplification(stats)));
     (void)json_object_set_new(object, "may_expire",
@@ -96,6 +97,9 @@ static void set_counters(json_t *object, const stat_sample *now,
     json_t *rates = before == NULL ? NULL : json_object();
 
     for (const stat_counter *at = stat_counters(); at->name != NULL; at++) {
+        if (!stat_counter_is_of(at, now)) {
+            continue;
+        }
         (void)json_object_set_new(object, at->name,
                                   number(stat_counter_value(at, now)));
         if (before != NULL) {
@@ -108,7 +112,7 @@ static void set_counters(json_t *object, const stat_sample *now,
     }
 }
 
-static json_t *past_json(const cask_past_merge *past)
+json_t *stat_past_json(const cask_past_merge *past)
 {
     return json_pack(
         "{s:o, s:o, s:o, s:o, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o}",
@@ -128,7 +132,7 @@ static json_t *merge_json(const cask_merge_state *merge)
     json_t *past = json_array();
 
     for (size_t i = 0; i < merge->past_count; i++) {
-        (void)json_array_append_new(past, past_json(&merge->past[i]));
+        (void)json_array_append_new(past, stat_past_json(&merge->past[i]));
     }
     return json_pack(
         "{s:s, s:o, s:o, s:o, s:o, s:o, s:b, s:s, s:o, s:o, s:b, s:s, s:o}",
@@ -151,10 +155,13 @@ json_t *stat_report_json(const char *directory, const stat_sample *now,
 
     /* A path that is not UTF-8 cannot be shown, and is left out. */
     (void)json_object_set_new(object, "directory", json_string(directory));
-    set_content(object, stats);
+    set_content(object, now);
     set_counters(object, now, before);
     (void)json_object_set_new(object, "merge", merge_json(&now->merge));
     stat_snapshots_json(object, now);
+    if (stats->engine == CASK_ENGINE_TREE) {
+        (void)json_object_set_new(object, "tree", stat_tree_json(&now->tree));
+    }
     (void)json_object_set_new(object, "sync_ns",
                               histogram_json(&stats->sync_ns));
     (void)json_object_set_new(object, "lock_wait_ns",

@@ -12,6 +12,7 @@
 typedef struct stat_sample {
     cask_stats stats;
     cask_merge_state merge;
+    cask_tree_stats tree;         /* of the tree engine only */
     cask_segment_stats *segments; /* oldest first; NULL: not asked for */
     size_t segment_count;
     cask_snapshot_info *snapshots; /* oldest first */
@@ -36,6 +37,16 @@ json_t *stat_report_json(const char *directory, const stat_sample *now,
 void stat_snapshots_text(const stat_sample *now, text *out);
 void stat_snapshots_json(json_t *object, const stat_sample *now);
 
+/* What only the tree engine has: the lines behind those of all engines; the
+ * flushes that ended; and an object, which the caller owns. */
+void stat_tree_text(const stat_sample *now, text *out);
+void stat_tree_flushes_text(const stat_sample *now, text *out);
+json_t *stat_tree_json(const cask_tree_stats *tree);
+
+/* A merge or a flush that ended, as a line and as an object. */
+void stat_past_text(const cask_past_merge *past, uint64_t now_ms, text *out);
+json_t *stat_past_json(const cask_past_merge *past);
+
 /* A counter: its JSON name, its place in stat_sample. */
 typedef struct stat_counter {
     const char *name;  /* in JSON; that of the member, with "merge_" for
@@ -43,10 +54,12 @@ typedef struct stat_counter {
     const char *label; /* for people */
     size_t offset;     /* of the uint64_t in stat_sample */
     bool is_bytes;
+    bool is_of_tree; /* only a store of that engine has it */
 } stat_counter;
 
 /* All counters; a NULL name ends the table. */
 const stat_counter *stat_counters(void);
+bool stat_counter_is_of(const stat_counter *counter, const stat_sample *sample);
 uint64_t stat_counter_value(const stat_counter *counter,
                             const stat_sample *sample);
 
@@ -54,9 +67,10 @@ uint64_t stat_counter_value(const stat_counter *counter,
 double stat_counter_rate(const stat_counter *counter, const stat_sample *now,
                          const stat_sample *before);
 
-/* Bytes of records for each live one, and bytes written, by merges too, for
- * each that operations wrote; 0: there are none. */
-double stat_space_amplification(const cask_stats *stats);
+/* Bytes of records for each live one, of a tree an estimate; and bytes written,
+ * by merges, flushes and compactions too, for each that operations wrote; 0:
+ * there are none. */
+double stat_space_amplification(const stat_sample *sample);
 double stat_write_amplification(const cask_stats *stats);
 
 /* "hash" */

@@ -61,23 +61,24 @@ static void add_damage(const cask_stats *stats, text *out)
     }
 }
 
-static void add_content(const cask_stats *stats, text *out)
+static void add_expiry(const cask_stats *stats, text *out)
 {
-    char first[UNITS_TEXT_SIZE];
-    char second[UNITS_TEXT_SIZE];
-    char third[UNITS_TEXT_SIZE];
-
-    add_count(out, stats->engine == CASK_ENGINE_TREE ? "keys, at most" : "keys",
-              stats->key_count);
     if (stats->may_expire) {
         text_add_format(out,
                         LABEL "also those that have expired, until they "
                               "are merged, overwritten or deleted\n",
                         "");
     }
-    text_add_format(out, LABEL "%s, durable up to %s\n", "sequence",
-                    units_format_count(first, stats->sequence),
-                    units_format_count(second, stats->durable_sequence));
+}
+
+/* Keys, and the records that have them. */
+static void add_hash(const stat_sample *now, text *out)
+{
+    const cask_stats *stats = &now->stats;
+    char first[UNITS_TEXT_SIZE];
+    char second[UNITS_TEXT_SIZE];
+    char third[UNITS_TEXT_SIZE];
+
     text_add_format(out, LABEL "%s in %s segment%s: %s live, ", "records",
                     units_format_bytes(first, stats->data_bytes),
                     units_format_count(second, stats->segment_count),
@@ -88,10 +89,44 @@ static void add_content(const cask_stats *stats, text *out)
                     percent(stats->dead_bytes, stats->data_bytes));
     text_add_format(out,
                     LABEL "space %.2f, writes %.2f (%s, and %s by merges)\n",
-                    "amplification", stat_space_amplification(stats),
+                    "amplification", stat_space_amplification(now),
                     stat_write_amplification(stats),
                     units_format_bytes(first, stats->log_bytes),
                     units_format_bytes(second, stats->merge_bytes));
+}
+
+static void add_tree(const stat_sample *now, text *out)
+{
+    const cask_stats *stats = &now->stats;
+    char first[UNITS_TEXT_SIZE];
+    char second[UNITS_TEXT_SIZE];
+
+    text_add_format(out, LABEL "%s in %s segment%s\n", "log",
+                    units_format_bytes(first, stats->data_bytes),
+                    units_format_count(second, stats->segment_count),
+                    units_plural(stats->segment_count));
+    text_add_format(out, LABEL "space about %.2f, writes %.2f ",
+                    "amplification", stat_space_amplification(now),
+                    stat_write_amplification(stats));
+    text_add_format(out, "(%s, and %s by flushes and compactions)\n",
+                    units_format_bytes(first, stats->log_bytes),
+                    units_format_bytes(second, stats->merge_bytes));
+}
+
+static void add_content(const stat_sample *now, text *out)
+{
+    const cask_stats *stats = &now->stats;
+    bool is_tree = stats->engine == CASK_ENGINE_TREE;
+    char first[UNITS_TEXT_SIZE];
+    char second[UNITS_TEXT_SIZE];
+
+    add_count(out, is_tree ? "keys, about" : "keys",
+              is_tree ? now->tree.live_keys : stats->key_count);
+    add_expiry(stats, out);
+    text_add_format(out, LABEL "%s, durable up to %s\n", "sequence",
+                    units_format_count(first, stats->sequence),
+                    units_format_count(second, stats->durable_sequence));
+    (is_tree ? add_tree : add_hash)(now, out);
     text_add_format(out, LABEL "%s\n", "on disk",
                     units_format_bytes(first, stats->disk_bytes));
     add_damage(stats, out);
@@ -162,7 +197,7 @@ static void add_merge(const cask_merge_state *merge, text *out)
     }
 }
 
-static void add_past(const cask_past_merge *past, uint64_t now_ms, text *out)
+void stat_past_text(const cask_past_merge *past, uint64_t now_ms, text *out)
 {
     char ago[UNITS_TEXT_SIZE];
     char took[UNITS_TEXT_SIZE];
@@ -197,9 +232,11 @@ static void add_past_merges(const stat_sample *now, text *out)
         return;
     }
     text_add_format(out, "\n%9s  %9s  %-13s  %9s  %9s  %9s  %s\n", "merged ago",
-                    "took", "segments", "read", "written", "freed", "reason");
+                    "took",
+                    now->stats.engine == CASK_ENGINE_TREE ? "runs" : "segments",
+                    "read", "written", "freed", "reason");
     for (size_t i = 0; i < count; i++) {
-        add_past(&merge->past[i], now->wall_ms, out);
+        stat_past_text(&merge->past[i], now->wall_ms, out);
     }
 }
 
@@ -252,7 +289,9 @@ static void add_counters(const stat_sample *now, const stat_sample *before,
 {
     text_add_string(out, "\nsince the region was made:\n");
     for (const stat_counter *at = stat_counters(); at->name != NULL; at++) {
-        add_counter(at, now, before, out);
+        if (stat_counter_is_of(at, now)) {
+            add_counter(at, now, before, out);
+        }
     }
     add_histogram("time of a sync", &now->stats.sync_ns, out);
     add_histogram("wait for lock", &now->stats.lock_wait_ns, out);
@@ -295,14 +334,20 @@ void stat_report_text(const char *directory, const stat_sample *now,
     text_add_string(out, directory);
     text_add_format(out, "\n" LABEL "%s, %s\n", "engine, id",
                     stat_engine_name(stats->engine), stats->uuid);
-    add_content(stats, out);
+    add_content(now, out);
     add_index(stats, out);
     add_merge(&now->merge, out);
     stat_snapshots_text(now, out);
+    if (stats->engine == CASK_ENGINE_TREE) {
+        stat_tree_text(now, out);
+    }
     /* Nobody has counted anything in an index that was made just now. */
     if (!stats->private_index) {
         add_counters(now, before, out);
         add_past_merges(now, out);
+        if (stats->engine == CASK_ENGINE_TREE) {
+            stat_tree_flushes_text(now, out);
+        }
     }
     if (now->segments != NULL) {
         add_segments(now, out);

@@ -12,6 +12,7 @@
 #ifndef CASKADE_CLI_TEXT_FORMAT_H
 #define CASKADE_CLI_TEXT_FORMAT_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "text.h"
@@ -42,6 +43,18 @@ typedef struct text_format {
     const char *(*decode)(char *line, size_t size, text *scratch,
                           text_record *ret_record);
 } text_format;
+
+/* Append a line of the record, or of its key alone. */
+static inline void text_format_add(const text_format *format,
+                                   const text_record *record, bool keys_only,
+                                   text *out)
+{
+    if (keys_only) {
+        format->encode_key(record->key, out);
+    } else {
+        format->encode(record, out);
+    }
+}
 
 /* The format of that name, or NULL. */
 const text_format *text_format_find(const char *name);

@@ -8,20 +8,24 @@ _caskade_read='--damage --io --linger --read-only --region-dir --timeout
 _caskade_write='--allow-remote --damage --exclusive --io --linger --region-dir
     --sync --timeout --verbose'
 
-_caskade_commands='backup config count create delete dump exists expire export
-    get help import list load merge persist put region repair run scan shell stat
+_caskade_commands='backup config convert count create delete delete-range dump exists expire export
+    get help import ingest list load merge persist put region repair run scan shell stat
     sync ttl verify'
 
 # The options of command $1.
 _caskade_options() {
     case $1 in
-    create) echo "--engine --mode $_caskade_write" ;;
+    create) echo "--engine --filter-prefix-bytes --memtable-bytes --mode $_caskade_write" ;;
     put) echo "--escapes --if-absent --ttl $_caskade_write" ;;
     get | exists) echo "--escapes $_caskade_read" ;;
     delete | persist) echo "--escapes $_caskade_write" ;;
+    delete-range)
+        echo "--escapes --everything --from --prefix --to $_caskade_write"
+        ;;
     ttl) echo "--escapes --ms $_caskade_read" ;;
     expire) echo "--at --escapes --ttl $_caskade_write" ;;
     count) echo "$_caskade_read" ;;
+    ingest) echo "--json --move $_caskade_write" ;;
     load) echo "--batch --format $_caskade_write" ;;
     scan)
         echo "--escapes --format --from --keys --limit --prefix --reverse --to
@@ -33,6 +37,7 @@ _caskade_options() {
     repair) echo "--json" ;;
     backup) echo "--incremental --json --no-verify $_caskade_read" ;;
     config) echo "--json --reset --reset-all $_caskade_write" ;;
+    convert) echo "--engine --json $_caskade_read" ;;
     merge) echo "--all --cancel --json --plan --wait $_caskade_write" ;;
     sync) echo "$_caskade_write" ;;
     shell) echo "--read-only $_caskade_write" ;;
@@ -66,16 +71,17 @@ _caskade_values() {
 
 # The names of settings; a test compares them with `caskade config`.
 _caskade_settings='compaction dead_bytes_merge_trigger dead_bytes_threshold
-    expiry_grace_seconds expiry_seconds frag_merge_trigger frag_threshold
-    max_merge_size max_segments max_space_amplification merge_rate_bytes
-    merge_sync_target_ms merge_window small_file_threshold'
+    expiry_grace_seconds expiry_seconds filter_prefix_bytes frag_merge_trigger
+    frag_threshold max_merge_size max_segments max_space_amplification
+    memtable_bytes merge_rate_bytes merge_sync_target_ms merge_window
+    small_file_threshold'
 
 # How many words that are no options stand before the cursor, from word 2 on.
 _caskade_word_count() {
     local i count=0
     for ((i = 2; i < COMP_CWORD; i++)); do
         case ${COMP_WORDS[i - 1]} in
-        --engine | --mode | --ttl | --at | --batch | --format | --sync | --io | \
+        --engine | --filter-prefix-bytes | --memtable-bytes | --mode | --ttl | --at | --batch | --format | --sync | --io | \
             --damage | --timeout | --region-dir | --incremental | \
             --expiry-seconds | --max-file-size | --reset | --from | --to | \
             --prefix | --limit | --prefix-bytes)
@@ -133,7 +139,7 @@ _caskade_arguments() {
             _caskade_paths -d "$word"
         fi
         ;;
-    backup | repair)
+    backup | convert | repair)
         if [ "$count" -le 1 ]; then
             _caskade_paths -d "$word"
         fi
@@ -145,7 +151,7 @@ _caskade_arguments() {
             _caskade_words "$_caskade_settings" "$word"
         fi
         ;;
-    load)
+    load | ingest)
         if [ "$count" -eq 0 ]; then
             _caskade_paths -d "$word"
         else

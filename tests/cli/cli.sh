@@ -10,12 +10,18 @@ work=$(mktemp -d "${TMPDIR:-/tmp}/caskade-cli-XXXXXX")
 place=$(cd "$work" && pwd -P)
 failures=0
 checks=0
+finished=no
 # Not the history of the person who runs the tests.
 export CASKADE_HISTORY=$work/history
 export LC_ALL=C.UTF-8
 
 clean_up() {
-    local pids
+    local status=$? pids
+    # A script that never counts its failures would pass with any.
+    if [ "$finished" = no ] && [ "$status" -eq 0 ]; then
+        echo "$0 ends without 'finish'" >&2
+        status=1
+    fi
     pids=$(jobs -p)
     # shellcheck disable=SC2086 # several
     [ -z "$pids" ] || kill -KILL $pids 2>/dev/null
@@ -26,6 +32,7 @@ clean_up() {
     "$caskade" region list 2>/dev/null |
         awk -v below="  $place/" 'index($0, below) { print $NF }' |
         xargs -r "$caskade" region drop
+    exit "$status"
 }
 trap clean_up EXIT
 trap 'exit 1' INT TERM
@@ -77,6 +84,31 @@ output_says() {
     grep -Eq -- "$1" out || fail "no '$1' in: $(head -20 out)"
 }
 
+# parts_of WHAT: the lines of a range of the keys key-0000 to key-2999, which
+# lines() prints with the options that it gets, their keys in the file joined.
+parts_of() {
+    lines --from key-0005 --to key-0008
+    is "$(cat joined)" 'key-0005 key-0006 key-0007' "$1 --from --to"
+    lines --from key-0005 --to key-0008 --reverse
+    is "$(cat joined)" 'key-0007 key-0006 key-0005' "$1 --from --to --reverse"
+    lines --prefix key-299 --limit 3
+    is "$(cat joined)" 'key-2990 key-2991 key-2992' "$1 --prefix --limit"
+    lines --prefix key-299 --limit 3 --reverse
+    is "$(cat joined)" 'key-2999 key-2998 key-2997' "$1 --prefix --reverse"
+    lines --prefix key-29 --from key-2998x
+    is "$(cat joined)" 'key-2999' "$1 --prefix --from"
+    lines --prefix key-29 --to key-2901
+    is "$(cat joined)" 'key-2900' "$1 --prefix --to"
+    lines --from key-0008 --to key-0005
+    is "$(cat joined)" '' "$1 of nothing"
+    lines --from x
+    is "$(cat joined)" '' "$1 behind the end"
+    lines --to a --reverse
+    is "$(cat joined)" '' "$1 before the start"
+    lines --from key-0005x --to key-0007x --keys
+    output_is 'key-0006\nkey-0007\n'
+}
+
 # same FILE FILE: equal contents.
 same() {
     checks=$((checks + 1))
@@ -91,6 +123,7 @@ is() {
 
 # At the end of every script.
 finish() {
+    finished=yes
     echo "$checks checks, $failures failed"
     [ "$failures" -eq 0 ]
     exit

@@ -20,8 +20,8 @@ expect 0 -V
 output_is "caskade $version\n"
 
 # The commands that the overview lists.
-commands=$(sed -n 's/^  \([a-z]*\)  .*/\1/p' overview | grep -v '^caskade$')
-is "$(echo "$commands" | wc -l)" 26 'number of commands'
+commands=$(sed -n 's/^  \([a-z-]*\)  .*/\1/p' overview | grep -v '^caskade$')
+is "$(echo "$commands" | wc -l)" 29 'number of commands'
 
 # What the completion offers for the words "$@".
 complete_words() {

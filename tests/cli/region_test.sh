@@ -106,7 +106,7 @@ exec "$caskade" "\$@"
 END
 chmod +x noting
 CASK_BIN=$work/noting bash -c '. "$1"; "$caskade" put --linger store key value
-    "$caskade" region list | grep -F "  $place/store  "' \
+    "$caskade" region list | grep -F "  $place/store  " && finished=yes' \
     cli.sh "$(dirname "$0")/cli.sh" >out || fail 'a script that keeps a region'
 path=$(awk '{ print $NF }' out)
 [ ! -e "$path" ] || fail "a script leaves $path behind"

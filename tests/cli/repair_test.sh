@@ -88,10 +88,19 @@ expect 1 repair nothing other
 expect 2 repair large.tsv other
 expect 2 repair store
 [ ! -e other ] || fail 'a refused repair made its directory'
+expect 1 repair --json empty other
+python3 -c '
+import json
+report = json.load(open("out"))
+assert report["lost"] == [] and "nothing of a store" in report["error"], report
+' || fail 'repair --json of no store'
 sleep 60 | "$caskade" shell sound >shell.out 2>&1 &
 until "$caskade" stat --json sound | grep -q '"handle_count":2'; do
     sleep 0.1
 done
 expect 4 repair sound other
+expect 4 repair --json sound other
+python3 -c 'import json; assert json.load(open("out"))["error"]' ||
+    fail 'repair --json of a store in use'
 
 finish

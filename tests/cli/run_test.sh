@@ -41,22 +41,7 @@ lines() {
     expect 0 run dump "$@" many.run
     cut -f 1 out | paste -sd ' ' >joined
 }
-lines --from key-0005 --to key-0008
-is "$(cat joined)" 'key-0005 key-0006 key-0007' 'dump --from --to'
-lines --from key-0005 --to key-0008 --reverse
-is "$(cat joined)" 'key-0007 key-0006 key-0005' 'dump --from --to --reverse'
-lines --prefix key-299 --limit 3
-is "$(cat joined)" 'key-2990 key-2991 key-2992' 'dump --prefix --limit'
-lines --prefix key-299 --limit 3 --reverse
-is "$(cat joined)" 'key-2999 key-2998 key-2997' 'dump --prefix --reverse'
-lines --prefix key-29 --from key-2998x
-is "$(cat joined)" 'key-2999' 'dump --prefix --from'
-lines --from x
-is "$(cat joined)" '' 'dump behind the end'
-lines --to a --reverse
-is "$(cat joined)" '' 'dump before the start'
-lines --from 'key-0005x' --to 'key-0007x' --keys
-output_is 'key-0006\nkey-0007\n'
+parts_of dump
 expect 0 run dump --reverse many.run
 tac many.tsv >reversed
 same out reversed

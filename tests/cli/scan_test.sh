@@ -39,26 +39,7 @@ lines() {
     expect 0 scan "$@" store
     cut -f 1 out | paste -sd ' ' >joined
 }
-lines --from key-0005 --to key-0008
-is "$(cat joined)" 'key-0005 key-0006 key-0007' 'scan --from --to'
-lines --from key-0005 --to key-0008 --reverse
-is "$(cat joined)" 'key-0007 key-0006 key-0005' 'scan --from --to --reverse'
-lines --prefix key-299 --limit 3
-is "$(cat joined)" 'key-2990 key-2991 key-2992' 'scan --prefix --limit'
-lines --prefix key-299 --limit 3 --reverse
-is "$(cat joined)" 'key-2999 key-2998 key-2997' 'scan --prefix --reverse'
-lines --prefix key-29 --from key-2998x
-is "$(cat joined)" 'key-2999' 'scan --prefix --from'
-lines --prefix key-29 --to key-2901
-is "$(cat joined)" 'key-2900' 'scan --prefix --to'
-lines --from key-0008 --to key-0005
-is "$(cat joined)" '' 'scan of nothing'
-lines --from x
-is "$(cat joined)" '' 'scan behind the end'
-lines --to a --reverse
-is "$(cat joined)" '' 'scan before the start'
-expect 0 scan --from key-0005x --to key-0007x --keys store
-output_is 'key-0006\nkey-0007\n'
+parts_of scan
 
 # Keys of any bytes, the empty one too; they are ordered as bytes.
 expect 0 create --engine tree bytes

@@ -199,4 +199,42 @@ output_says 'that have expired, until they are merged'
 expect 0 stat --json hurt
 output_says '"may_expire": *true'
 
+# A tree tells its levels and memtables, and what was written in its life.
+expect 0 create --engine tree tree
+expect 0 load tree first.tsv
+expect 0 merge --all tree
+expect 0 load tree second.tsv
+expect 0 stat --json tree
+cat >check.py <<'END'
+import json, os
+
+stat = json.load(open("out"))
+tree = stat["tree"]
+runs = [name for name in os.listdir("tree") if name.endswith(".run")]
+assert stat["engine"] == "tree", stat
+assert sum(level["parts"] for level in tree["level"]) == len(runs) == 1, tree
+written = sum(os.path.getsize(os.path.join("tree", name)) for name in runs)
+assert sum(level["bytes"] for level in tree["level"]) == written, tree
+assert tree["level"][7]["records"] == 1000, tree
+assert tree["memtable"][0]["records"] == 500, tree
+assert not tree["memtable"][0]["frozen"], tree
+assert stat["merge_bytes"] > 0, stat
+writes = (stat["log_bytes"] + stat["merge_bytes"]) / stat["log_bytes"]
+assert abs(stat["write_amplification"] - writes) < 1e-6, stat
+assert 800 <= tree["live_keys"] <= 1200, tree
+assert stat["space_amplification"] == tree["space_amplification"] > 1, stat
+assert tree["space_amplification"] < 5, tree
+assert "flushes" in stat and "past" in tree, stat
+END
+python3 check.py || fail 'stat --json of a tree'
+expect 0 stat tree
+output_says '^keys, about  *[89]?[0-9]{2}|^keys, about  *1,[01]'
+output_says '^amplification  *space about .*by flushes and compactions'
+output_says '^memtables  *1 of 64\.0 MiB of log'
+output_says '^runs  *1 in 1 file, .* mapped: indexes .*filters'
+output_says '^writers  *do not wait$'
+output_says '^7  *1  *1  .*1,000  *0$'
+output_says '^memtable .* 500  $'
+grep -qE '^records|segment .* live' out && fail 'a tree shows dead records'
+
 finish

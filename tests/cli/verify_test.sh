@@ -97,11 +97,39 @@ error_says '1 problem, but nothing is lost'
 output_says "^$(basename "$hint"): offset [0-9]+: crc32c of .*; nothing is lost"
 expect 3 verify --json hinted
 output_says '"problem_count":1,"harmless_count":1,"readable":true}$'
+cp -r hinted damaged
 expect 0 put hinted later value
 expect 0 verify hinted
 printf 'x' | dd of=hinted/MANIFEST bs=1 seek=20 conv=notrunc status=none
 expect 3 verify hinted
 output_says '^MANIFEST: offset [0-9]+: [^:]*$'
+
+# Nor do they hide what was found before, or make it worse than it is: how many
+# it takes until the open that counts the keys fails, or succeeds.
+cut=0
+for limit in $(seq 4 40); do
+    # What this script was given is open as well: too few for the libraries.
+    (ulimit -n "$limit" && exec "$caskade" --version) >out 2>&1 || continue
+    (
+        exec >out 2>err
+        ulimit -n "$limit"
+        exec "$caskade" verify --json damaged
+    )
+    result=$?
+    python3 -c '
+import json, sys
+report = json.load(open("out"))
+problems = len(report["problems"])
+assert (problems > 0) == (int(sys.argv[1]) == 3), report
+if problems > 0:
+    assert report["problem_count"] == problems, report
+    assert report["complete"] or "open files" in report["error"], report
+    assert report["complete"] or "cannot be opened" not in open("err").read()
+' "$result" || fail "verify --json of damage with $limit descriptors: $(cat out)"
+    grep -q '"complete":true' out && break
+    [ "$result" -ne 3 ] || cut=$((cut + 1))
+done
+[ "$cut" -gt 0 ] || fail 'no limit of descriptors comes after the damage'
 
 # Too few descriptors are no damage. How many it needs depends on what it gets.
 refused=0
