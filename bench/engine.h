@@ -33,12 +33,21 @@ enum {
 #define ENGINE_MANY_MAX 64
 
 typedef struct engine_config {
-    const char *path;   /* directory; exists; empty when a run begins */
-    uint64_t key_count; /* how many keys the store will hold */
-    bool read_only;     /* this process will not write */
-    bool sync_each;     /* each put is on the device when it returns */
-    bool sync_interval; /* Caskade only: its default policy, not `none` */
+    const char *path;      /* directory; exists; empty when a run begins */
+    uint64_t key_count;    /* how many keys the store will hold */
+    bool read_only;        /* this process will not write */
+    bool sync_each;        /* each put is on the device when it returns */
+    bool sync_interval;    /* Caskade only: its default policy, not `none` */
+    uint64_t buffer_bytes; /* that are written as one sorted file; of Caskade's
+                              tree engine, LevelDB, RocksDB; 0: 64 MiB, the
+                              default of the first and the last */
 } engine_config;
+
+static inline uint64_t engine_buffer_bytes(const engine_config *config)
+{
+    return config->buffer_bytes != 0 ? config->buffer_bytes
+                                     : UINT64_C(64) << 20;
+}
 
 /* Private to each engine, which casts them. */
 typedef struct engine_store engine_store;

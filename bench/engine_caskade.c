@@ -45,6 +45,11 @@ static engine_store *open_engine(const engine_config *config,
     if (config->sync_each) {
         options.sync = CASK_SYNC_COMMIT;
     }
+    if (config->buffer_bytes != 0 && engine == CASK_ENGINE_TREE) {
+        /* As large as each other, as they are by default. */
+        options.memtable_bytes = config->buffer_bytes;
+        options.segment_max_bytes = config->buffer_bytes;
+    }
     /* Not read_only for readers either: every process is equal. */
     caskade_store *store = calloc(1, sizeof(*store));
     if (store == NULL) {
@@ -222,6 +227,15 @@ static uint64_t caskade_written_bytes(engine_store *store)
     return stats.bytes_written + merges.bytes_written;
 }
 
+/* Into the log, and by flushes and compactions. */
+static uint64_t tree_written_bytes(engine_store *store)
+{
+    cask_error err = {0};
+    cask_stats stats;
+    check(cask_stat(store_of(store)->db, &stats, &err), "stat", &err);
+    return stats.log_bytes + stats.merge_bytes;
+}
+
 static uint64_t caskade_index_bytes(engine_store *store)
 {
     cask_error err = {0};
@@ -287,5 +301,6 @@ const bench_engine engine_caskade_tree = {
     .walk_free = tree_walk_free,
     .walk_seek = tree_walk_seek,
     .walk_next = tree_walk_next,
+    .written_bytes = tree_written_bytes,
     .clean_up = caskade_clean_up,
 };

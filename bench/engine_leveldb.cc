@@ -2,7 +2,7 @@
  * LevelDB with a Bloom filter of 10 bits per key, a write buffer of 64 MB and
  * no compression.
  */
-#include "engine.h"
+#include "engine_leveled.h"
 
 #include <memory>
 #include <string>
@@ -25,27 +25,21 @@ struct leveldb_reader {
     std::string value[ENGINE_MANY_MAX];
 };
 
-leveldb_store *store_of(engine_store *store)
-{
-    return reinterpret_cast<leveldb_store *>(store);
-}
-
 leveldb_reader *reader_of(engine_reader *reader)
 {
     return reinterpret_cast<leveldb_reader *>(reader);
 }
 
-leveldb::Slice slice_of(cask_slice slice)
-{
-    return leveldb::Slice(static_cast<const char *>(slice.data), slice.size);
-}
+struct leveldb_api {
+    static constexpr const char *NAME = "leveldb";
+    using Store = leveldb_store;
+    using Slice = leveldb::Slice;
+    using Status = leveldb::Status;
+    using Iterator = leveldb::Iterator;
+    using ReadOptions = leveldb::ReadOptions;
+};
 
-void check(const leveldb::Status &status, const char *call)
-{
-    if (!status.ok()) {
-        bench_die("leveldb: %s: %s", call, status.ToString().c_str());
-    }
-}
+using leveled = engine_leveled<leveldb_api>;
 
 const char *store_version()
 {
@@ -63,41 +57,28 @@ engine_store *store_open(const engine_config *config)
     leveldb::Options options;
     options.create_if_missing = true;
     options.filter_policy = store->filter.get();
-    options.write_buffer_size = 64u << 20;
+    options.write_buffer_size = engine_buffer_bytes(config);
     options.compression = leveldb::kNoCompression;
     leveldb::DB *db = nullptr;
-    check(leveldb::DB::Open(options, config->path, &db), "open");
+    leveled::check(leveldb::DB::Open(options, config->path, &db), "open");
     store->db.reset(db);
     return reinterpret_cast<engine_store *>(store.release());
 }
 
 void store_close(engine_store *store)
 {
-    delete store_of(store);
-}
-
-void store_put(engine_store *store, cask_slice key, cask_slice value)
-{
-    leveldb_store *self = store_of(store);
-    check(self->db->Put(self->write, slice_of(key), slice_of(value)), "put");
+    delete leveled::store_of(store);
 }
 
 void store_put_batch(engine_store *store, const cask_slice *keys,
                      const cask_slice *values, size_t count)
 {
-    leveldb_store *self = store_of(store);
+    leveldb_store *self = leveled::store_of(store);
     leveldb::WriteBatch batch;
     for (size_t i = 0; i < count; i++) {
-        batch.Put(slice_of(keys[i]), slice_of(values[i]));
+        batch.Put(leveled::slice_of(keys[i]), leveled::slice_of(values[i]));
     }
-    check(self->db->Write(self->write, &batch), "write");
-}
-
-bool store_remove(engine_store *store, cask_slice key)
-{
-    leveldb_store *self = store_of(store);
-    check(self->db->Delete(self->write, slice_of(key)), "delete");
-    return true;
+    leveled::check(self->db->Write(self->write, &batch), "write");
 }
 
 engine_reader *reader_create(engine_store *)
@@ -113,12 +94,12 @@ void reader_free(engine_reader *reader)
 bool store_get_into(engine_store *store, std::string *buffer, cask_slice key,
                     cask_slice *ret_value)
 {
-    const leveldb::Status status =
-        store_of(store)->db->Get(leveldb::ReadOptions(), slice_of(key), buffer);
+    const leveldb::Status status = leveled::store_of(store)->db->Get(
+        leveldb::ReadOptions(), leveled::slice_of(key), buffer);
     if (status.IsNotFound()) {
         return false;
     }
-    check(status, "get");
+    leveled::check(status, "get");
     *ret_value = cask_slice{buffer->data(), buffer->size()};
     return true;
 }
@@ -140,47 +121,6 @@ void store_get_many(engine_store *store, engine_reader *reader,
     }
 }
 
-leveldb::Iterator *iterator_of(engine_walk *walk)
-{
-    return reinterpret_cast<leveldb::Iterator *>(walk);
-}
-
-engine_walk *walk_create(engine_store *store)
-{
-    return reinterpret_cast<engine_walk *>(
-        store_of(store)->db->NewIterator(leveldb::ReadOptions()));
-}
-
-void walk_free(engine_walk *walk)
-{
-    delete iterator_of(walk);
-}
-
-bool walk_entry(const leveldb::Iterator *iterator, engine_entry *ret_entry)
-{
-    if (!iterator->Valid()) {
-        check(iterator->status(), "iterator");
-        return false;
-    }
-    const leveldb::Slice key = iterator->key();
-    const leveldb::Slice value = iterator->value();
-    ret_entry->key = cask_slice{key.data(), key.size()};
-    ret_entry->value = cask_slice{value.data(), value.size()};
-    return true;
-}
-
-bool walk_seek(engine_walk *walk, cask_slice key, engine_entry *ret_entry)
-{
-    iterator_of(walk)->Seek(slice_of(key));
-    return walk_entry(iterator_of(walk), ret_entry);
-}
-
-bool walk_next(engine_walk *walk, engine_entry *ret_entry)
-{
-    iterator_of(walk)->Next();
-    return walk_entry(iterator_of(walk), ret_entry);
-}
-
 /* It keeps no count of the log's bytes, and writes all files by write(). */
 uint64_t store_written_bytes(engine_store *)
 {
@@ -196,17 +136,17 @@ extern "C" const bench_engine engine_leveldb = {
     store_version,
     store_open,
     store_close,
-    store_put,
+    leveled::put,
     store_put_batch,
-    store_remove,
+    leveled::remove,
     reader_create,
     reader_free,
     store_get,
     store_get_many,
-    walk_create,
-    walk_free,
-    walk_seek,
-    walk_next,
+    leveled::walk_create,
+    leveled::walk_free,
+    leveled::walk_seek,
+    leveled::walk_next,
     store_written_bytes,
     nullptr, /* index_bytes */
     nullptr, /* clean_up */

@@ -2,7 +2,7 @@
  * RocksDB with its default options (write buffers of 64 MiB, block cache of
  * 8 MiB), but with a Bloom filter of 10 bits per key and no compression.
  */
-#include "engine.h"
+#include "engine_leveled.h"
 
 #include <cstdlib>
 #include <map>
@@ -27,27 +27,21 @@ struct rocksdb_reader {
     rocksdb::PinnableSlice value[ENGINE_MANY_MAX];
 };
 
-rocksdb_store *store_of(engine_store *store)
-{
-    return reinterpret_cast<rocksdb_store *>(store);
-}
-
 rocksdb_reader *reader_of(engine_reader *reader)
 {
     return reinterpret_cast<rocksdb_reader *>(reader);
 }
 
-rocksdb::Slice slice_of(cask_slice slice)
-{
-    return rocksdb::Slice(static_cast<const char *>(slice.data), slice.size);
-}
+struct rocksdb_api {
+    static constexpr const char *NAME = "rocksdb";
+    using Store = rocksdb_store;
+    using Slice = rocksdb::Slice;
+    using Status = rocksdb::Status;
+    using Iterator = rocksdb::Iterator;
+    using ReadOptions = rocksdb::ReadOptions;
+};
 
-void check(const rocksdb::Status &status, const char *call)
-{
-    if (!status.ok()) {
-        bench_die("rocksdb: %s: %s", call, status.ToString().c_str());
-    }
-}
+using leveled = engine_leveled<rocksdb_api>;
 
 const char *store_version()
 {
@@ -65,14 +59,18 @@ engine_store *store_open(const engine_config *config)
     table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(10));
     rocksdb::Options options;
     options.create_if_missing = true;
-    options.write_buffer_size = 64u << 20;
+    options.write_buffer_size = engine_buffer_bytes(config);
+    /* Its defaults, if the buffer has the default size. */
+    options.target_file_size_base = engine_buffer_bytes(config);
+    options.max_bytes_for_level_base = engine_buffer_bytes(config) * 4;
     options.compression = rocksdb::kNoCompression;
     options.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
     rocksdb::DB *db = nullptr;
     if (config->read_only) {
-        check(rocksdb::DB::OpenForReadOnly(options, config->path, &db), "open");
+        leveled::check(rocksdb::DB::OpenForReadOnly(options, config->path, &db),
+                       "open");
     } else {
-        check(rocksdb::DB::Open(options, config->path, &db), "open");
+        leveled::check(rocksdb::DB::Open(options, config->path, &db), "open");
     }
     store->db.reset(db);
     return reinterpret_cast<engine_store *>(store.release());
@@ -80,32 +78,21 @@ engine_store *store_open(const engine_config *config)
 
 void store_close(engine_store *store)
 {
-    std::unique_ptr<rocksdb_store> self(store_of(store));
-    check(self->db->Close(), "close");
-}
-
-void store_put(engine_store *store, cask_slice key, cask_slice value)
-{
-    rocksdb_store *self = store_of(store);
-    check(self->db->Put(self->write, slice_of(key), slice_of(value)), "put");
+    std::unique_ptr<rocksdb_store> self(leveled::store_of(store));
+    leveled::check(self->db->Close(), "close");
 }
 
 void store_put_batch(engine_store *store, const cask_slice *keys,
                      const cask_slice *values, size_t count)
 {
-    rocksdb_store *self = store_of(store);
+    rocksdb_store *self = leveled::store_of(store);
     rocksdb::WriteBatch batch;
     for (size_t i = 0; i < count; i++) {
-        check(batch.Put(slice_of(keys[i]), slice_of(values[i])), "batch put");
+        leveled::check(
+            batch.Put(leveled::slice_of(keys[i]), leveled::slice_of(values[i])),
+            "batch put");
     }
-    check(self->db->Write(self->write, &batch), "write");
-}
-
-bool store_remove(engine_store *store, cask_slice key)
-{
-    rocksdb_store *self = store_of(store);
-    check(self->db->Delete(self->write, slice_of(key)), "delete");
-    return true;
+    leveled::check(self->db->Write(self->write, &batch), "write");
 }
 
 engine_reader *reader_create(engine_store *)
@@ -121,16 +108,16 @@ void reader_free(engine_reader *reader)
 bool store_get(engine_store *store, engine_reader *reader, cask_slice key,
                cask_slice *ret_value)
 {
-    rocksdb::DB *db = store_of(store)->db.get();
+    rocksdb::DB *db = leveled::store_of(store)->db.get();
     rocksdb::PinnableSlice *value = reader_of(reader)->value;
     value->Reset();
     const rocksdb::Status status =
         db->Get(rocksdb::ReadOptions(), db->DefaultColumnFamily(),
-                slice_of(key), value);
+                leveled::slice_of(key), value);
     if (status.IsNotFound()) {
         return false;
     }
-    check(status, "get");
+    leveled::check(status, "get");
     *ret_value = cask_slice{value->data(), value->size()};
     return true;
 }
@@ -139,12 +126,12 @@ void store_get_many(engine_store *store, engine_reader *reader,
                     const cask_slice *keys, size_t count,
                     cask_slice *ret_values)
 {
-    rocksdb::DB *db = store_of(store)->db.get();
+    rocksdb::DB *db = leveled::store_of(store)->db.get();
     rocksdb_reader *self = reader_of(reader);
     rocksdb::Slice wanted[ENGINE_MANY_MAX];
     rocksdb::Status statuses[ENGINE_MANY_MAX];
     for (size_t i = 0; i < count; i++) {
-        wanted[i] = slice_of(keys[i]);
+        wanted[i] = leveled::slice_of(keys[i]);
         self->value[i].Reset();
     }
     db->MultiGet(rocksdb::ReadOptions(), db->DefaultColumnFamily(), count,
@@ -152,52 +139,11 @@ void store_get_many(engine_store *store, engine_reader *reader,
     for (size_t i = 0; i < count; i++) {
         ret_values[i] = cask_slice{nullptr, 0};
         if (!statuses[i].IsNotFound()) {
-            check(statuses[i], "get many");
+            leveled::check(statuses[i], "get many");
             ret_values[i] =
                 cask_slice{self->value[i].data(), self->value[i].size()};
         }
     }
-}
-
-rocksdb::Iterator *iterator_of(engine_walk *walk)
-{
-    return reinterpret_cast<rocksdb::Iterator *>(walk);
-}
-
-engine_walk *walk_create(engine_store *store)
-{
-    return reinterpret_cast<engine_walk *>(
-        store_of(store)->db->NewIterator(rocksdb::ReadOptions()));
-}
-
-void walk_free(engine_walk *walk)
-{
-    delete iterator_of(walk);
-}
-
-bool walk_entry(const rocksdb::Iterator *iterator, engine_entry *ret_entry)
-{
-    if (!iterator->Valid()) {
-        check(iterator->status(), "iterator");
-        return false;
-    }
-    const rocksdb::Slice key = iterator->key();
-    const rocksdb::Slice value = iterator->value();
-    ret_entry->key = cask_slice{key.data(), key.size()};
-    ret_entry->value = cask_slice{value.data(), value.size()};
-    return true;
-}
-
-bool walk_seek(engine_walk *walk, cask_slice key, engine_entry *ret_entry)
-{
-    iterator_of(walk)->Seek(slice_of(key));
-    return walk_entry(iterator_of(walk), ret_entry);
-}
-
-bool walk_next(engine_walk *walk, engine_entry *ret_entry)
-{
-    iterator_of(walk)->Next();
-    return walk_entry(iterator_of(walk), ret_entry);
 }
 
 /* A number of one of its maps of statistics; ends the process without it. */
@@ -213,7 +159,7 @@ double statistic(rocksdb::DB *db, const std::string &property, const char *name)
 /* Its log, its flushes and its compactions. */
 uint64_t store_written_bytes(engine_store *store)
 {
-    rocksdb::DB *db = store_of(store)->db.get();
+    rocksdb::DB *db = leveled::store_of(store)->db.get();
     const double log = statistic(db, rocksdb::DB::Properties::kDBStats,
                                  "db.wal_bytes_written");
     const double tables = statistic(db, rocksdb::DB::Properties::kCFStats,
@@ -232,17 +178,17 @@ extern "C" const bench_engine engine_rocksdb = {
     store_version,
     store_open,
     store_close,
-    store_put,
+    leveled::put,
     store_put_batch,
-    store_remove,
+    leveled::remove,
     reader_create,
     reader_free,
     store_get,
     store_get_many,
-    walk_create,
-    walk_free,
-    walk_seek,
-    walk_next,
+    leveled::walk_create,
+    leveled::walk_free,
+    leveled::walk_seek,
+    leveled::walk_next,
     store_written_bytes,
     nullptr, /* index_bytes */
     nullptr, /* clean_up */

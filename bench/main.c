@@ -27,6 +27,7 @@ enum {
     OPTION_LOAD_SECONDS,
     OPTION_SEGMENT_BYTES,
     OPTION_JSON,
+    OPTION_BUFFER_BYTES,
     OPTION_LIST
 };
 
@@ -57,6 +58,12 @@ static const struct argp_option options[] = {
      "How long tree-load puts (default 10)", 0},
     {"segment-bytes", OPTION_SEGMENT_BYTES, "N", 0,
      "Segments of --merging (default: a 32nd of the data)", 0},
+    {"buffer-bytes", OPTION_BUFFER_BYTES, "N", 0,
+     "What Caskade's tree engine, LevelDB and RocksDB write as one sorted "
+     "file, "
+     "and by which RocksDB sizes its levels (default 64 MiB); a smaller one "
+     "makes of little data a store of many levels",
+     0},
     {"json", OPTION_JSON, NULL, 0, "Print JSON", 0},
     {"list", OPTION_LIST, NULL, 0, "Print engines, runs and works; end", 0},
     {0},
@@ -178,13 +185,11 @@ static void print_list(void)
     }
 }
 
-static error_t parse_option(int key, char *argument, struct argp_state *state)
+/* Options that are numbers of bytes or seconds. */
+static error_t parse_size(int key, char *argument, struct argp_state *state)
 {
     bench_settings *settings = state->input;
     switch (key) {
-    case 'n':
-        settings->keys = parse_number(state, "keys", argument, 16, 1000000000);
-        return 0;
     case OPTION_VALUE_BYTES:
         settings->value_bytes = (size_t)parse_number(
             state, "value-bytes", argument, 0, STREAM_VALUE_MAX_BYTES);
@@ -193,6 +198,30 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
         settings->key_bytes =
             (size_t)parse_number(state, "key-bytes", argument,
                                  STREAM_KEY_MIN_BYTES, STREAM_KEY_MAX_BYTES);
+        return 0;
+    case OPTION_LOAD_SECONDS:
+        settings->load_seconds =
+            (unsigned)parse_number(state, "load-seconds", argument, 1, 86400);
+        return 0;
+    case OPTION_SEGMENT_BYTES:
+        settings->segment_bytes =
+            parse_number(state, "segment-bytes", argument, 64u << 10, 1u << 30);
+        return 0;
+    case OPTION_BUFFER_BYTES:
+        settings->buffer_bytes = parse_number(state, "buffer-bytes", argument,
+                                              64u << 10, 256u << 20);
+        return 0;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
+static error_t parse_option(int key, char *argument, struct argp_state *state)
+{
+    bench_settings *settings = state->input;
+    switch (key) {
+    case 'n':
+        settings->keys = parse_number(state, "keys", argument, 16, 1000000000);
         return 0;
     case 'r':
         settings->repeats =
@@ -222,14 +251,6 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
     case OPTION_TREE:
         settings->tree = true;
         return 0;
-    case OPTION_LOAD_SECONDS:
-        settings->load_seconds =
-            (unsigned)parse_number(state, "load-seconds", argument, 1, 86400);
-        return 0;
-    case OPTION_SEGMENT_BYTES:
-        settings->segment_bytes =
-            parse_number(state, "segment-bytes", argument, 64u << 10, 1u << 30);
-        return 0;
     case OPTION_JSON:
         settings->json = true;
         return 0;
@@ -237,7 +258,7 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
         print_list();
         exit(0);
     default:
-        return ARGP_ERR_UNKNOWN;
+        return parse_size(key, argument, state);
     }
 }
 

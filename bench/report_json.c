@@ -172,9 +172,9 @@ void report_json(FILE *out, const bench_machine *machine,
     fprintf(out,
             "  \"settings\": {\"keys\": %" PRIu64 ", \"key_bytes\": %zu, "
             "\"value_bytes\": %zu, \"repeats\": %u, \"load_seconds\": %u, "
-            "\"sync_interval\": %s},\n",
+            "\"buffer_bytes\": %" PRIu64 ", \"sync_interval\": %s},\n",
             settings->keys, settings->key_bytes, settings->value_bytes,
-            settings->repeats, settings->load_seconds,
+            settings->repeats, settings->load_seconds, settings->buffer_bytes,
             settings->sync_interval ? "true" : "false");
     print_engines(out, settings);
     print_results(out, settings, results);

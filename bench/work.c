@@ -219,6 +219,7 @@ engine_store *run_open(const bench_run *run)
         .path = run->path,
         .key_count = run->keys,
         .sync_interval = run->settings->sync_interval,
+        .buffer_bytes = run->settings->buffer_bytes,
     };
     return run->engine->open(&config);
 }
@@ -231,6 +232,23 @@ uint64_t run_fill(const bench_run *run, engine_store *store)
         run->engine->put(store, key, stream_value_at(&run->stream, i, 0));
     }
     return run->keys;
+}
+
+void run_fill_batches(const bench_run *run, engine_store *store, size_t batch)
+{
+    stream_key memory[WORK_BATCH_MOST];
+    cask_slice keys[WORK_BATCH_MOST];
+    cask_slice values[WORK_BATCH_MOST];
+    size_t count = 0;
+    for (uint64_t i = 0; i < run->keys; i++) {
+        keys[count] = stream_key_at(&run->stream, i, &memory[count]);
+        values[count] = stream_value_at(&run->stream, i, 0);
+        count++;
+        if (count == batch || i + 1 == run->keys) {
+            run->engine->put_batch(store, keys, values, count);
+            count = 0;
+        }
+    }
 }
 
 uint64_t run_gets(const bench_run *run, engine_store *store,

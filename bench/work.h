@@ -37,6 +37,7 @@ typedef struct bench_settings {
     bool merging;          /* the merging runs and their targets */
     bool tree;             /* those of the tree engine and its peers */
     unsigned load_seconds; /* of tree-load */
+    uint64_t buffer_bytes; /* as in engine_config */
 } bench_settings;
 
 /* One run inside its child process. */
@@ -71,6 +72,9 @@ void run_report_note(const bench_run *run, work_id work, double value,
 engine_store *run_open(const bench_run *run);
 /* Put every key in random order, version 0. */
 uint64_t run_fill(const bench_run *run, engine_store *store);
+/* The same in the stream's order, `batch` in each, at most WORK_BATCH_MOST. */
+enum { WORK_BATCH_MOST = 1000 };
+void run_fill_batches(const bench_run *run, engine_store *store, size_t batch);
 /*
  * Get `count` keys of the store in the random order `seed`. Ends the process
  * unless each is there with the value of version 0. Returns `count`.

@@ -95,21 +95,8 @@ static uint64_t step_delete(const point *self)
 
 static uint64_t step_batch(const point *self)
 {
-    const bench_run *run = self->run;
-    stream_key memory[WORK_BATCH];
-    cask_slice keys[WORK_BATCH];
-    cask_slice values[WORK_BATCH];
-    size_t count = 0;
-    for (uint64_t i = 0; i < run->keys; i++) {
-        keys[count] = stream_key_at(&run->stream, i, &memory[count]);
-        values[count] = stream_value_at(&run->stream, i, 0);
-        count++;
-        if (count == WORK_BATCH || i + 1 == run->keys) {
-            run->engine->put_batch(self->store, keys, values, count);
-            count = 0;
-        }
-    }
-    return run->keys;
+    run_fill_batches(self->run, self->store, WORK_BATCH);
+    return self->run->keys;
 }
 
 /* What a thread of get-2-threads works on. */

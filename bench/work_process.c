@@ -43,6 +43,7 @@ static void *reader_prepare(const void *context, size_t member)
         .key_count = run->keys,
         .read_only = true,
         .sync_interval = run->settings->sync_interval,
+        .buffer_bytes = run->settings->buffer_bytes,
     };
     reader *self = malloc(sizeof(*self));
     if (self == NULL) {

@@ -9,7 +9,12 @@
 #include "measure.h"
 #include "work.h"
 
-enum { SMALL_BYTES = 100, LARGE_BYTES = 1024, BATCH = 1000, SEEK_RECORDS = 10 };
+enum {
+    SMALL_BYTES = 100,
+    LARGE_BYTES = 1024,
+    BATCH = WORK_BATCH_MOST,
+    SEEK_RECORDS = 10
+};
 
 /* More seeks than this tell nothing new. */
 #define SEEKS_MOST UINT64_C(1000000)
@@ -171,23 +176,6 @@ void run_tree_1k(bench_run *run)
     measure_all(run, LARGE_BYTES, &works);
 }
 
-static void put_batches(const bench_run *run, engine_store *store)
-{
-    stream_key memory[BATCH];
-    cask_slice keys[BATCH];
-    cask_slice values[BATCH];
-    size_t count = 0;
-    for (uint64_t i = 0; i < run->keys; i++) {
-        keys[count] = stream_key_at(&run->stream, i, &memory[count]);
-        values[count] = stream_value_at(&run->stream, i, 0);
-        count++;
-        if (count == BATCH || i + 1 == run->keys) {
-            run->engine->put_batch(store, keys, values, count);
-            count = 0;
-        }
-    }
-}
-
 static void measure_batches(bench_run *run, size_t value_bytes, work_id work)
 {
     use_values(run, value_bytes);
@@ -195,7 +183,7 @@ static void measure_batches(bench_run *run, size_t value_bytes, work_id work)
     engine_store *store = run_open(run);
     run_warm(run);
     uint64_t start = now_ns();
-    put_batches(run, store);
+    run_fill_batches(run, store, BATCH);
     run_report_rate(run, work, run->keys, now_ns() - start);
     run->engine->close(store);
 }
