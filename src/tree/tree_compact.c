@@ -11,6 +11,7 @@
 #include "store/store_expiry.h"
 #include "store/store_merge.h"
 #include "store/store_pace.h"
+#include "store/store_write.h"
 #include "tree/compact_job.h"
 #include "tree/tree.h"
 #include "tree/tree_flush.h"
@@ -302,15 +303,30 @@ static cask_status compact_once(store_handle *store, turn *t,
 
 /* ---- A turn ---- */
 
+/* Before the memtables are flushed: then nothing of the log is left, but what
+ * is written meanwhile. A disk that has no room for another segment does not
+ * end what gives space back. */
+static cask_status seal_log(store_handle *store, cask_error *err)
+{
+    cask_status status = store_rotate(store, err);
+
+    return status == CASK_NO_SPACE ? CASK_OK : status;
+}
+
 static cask_status take_turn(store_handle *store, turn *t, tree_merged *merged,
                              cask_error *err)
 {
     bool is_due = true;
-    cask_status status;
+    cask_status status = CASK_OK;
 
     /* Of one who died. */
     atomic_store(&merge_of(store)->phase, MERGE_NONE);
-    status = tree_flush_held(store, t->wish.is_asked, err);
+    if (t->wish.all) {
+        status = seal_log(store, err);
+    }
+    if (status == CASK_OK) {
+        status = tree_flush_held(store, t->wish.is_asked, err);
+    }
     while (status == CASK_OK && is_due) {
         status = check_cancelled(store, err);
         if (status == CASK_OK && !t->wish.is_asked &&

@@ -20,6 +20,19 @@ static bool may_go(const store_handle *store, const region_row *row,
            store->region.header->tree.moved_sequence <= flushed;
 }
 
+/* The last record of a segment may be a mark, with a sequence that nothing else
+ * says was given out: a file that comes back after its removal would be taken
+ * for one that MANIFEST has forgotten. */
+static cask_status note_sequence(store_handle *store, cask_error *err)
+{
+    const region_header *header = store->region.header;
+    manifest_edit next = {.type = MANIFEST_NEXT};
+
+    next.next.segment_id = header->reserved_id;
+    next.next.sequence = atomic_load(&header->next_sequence);
+    return store_edit(store, &next, err);
+}
+
 /* Maintenance lock held: no segment is being sealed. */
 static cask_status unlist(store_handle *store, uint64_t flushed,
                           uint32_t *ret_count, cask_error *err)
@@ -35,7 +48,10 @@ static cask_status unlist(store_handle *store, uint64_t flushed,
             manifest_edit drop = {.type = MANIFEST_DROP};
 
             drop.drop.segment_id = atomic_load(&row->file_id);
-            status = store_edit(store, &drop, err);
+            status = *ret_count == 0 ? note_sequence(store, err) : CASK_OK;
+            if (status == CASK_OK) {
+                status = store_edit(store, &drop, err);
+            }
             ++*ret_count;
         }
     }
