@@ -89,7 +89,7 @@ output_says '"without_config":true}$'
 expect 0 create hurt
 expect 0 load hurt large.tsv
 log=$(find hurt -name '*.log' -size +0 | sort | head -n 1)
-printf 'x' | dd of="$log" bs=1 seek=100000 conv=notrunc status=none
+flip "$log" 100000
 expect 3 backup hurt friday
 error_says "^caskade: hurt: friday/$(basename "$log"): offset [0-9]+: "
 is "$(find friday -type f)" '' 'what a failed backup leaves'

@@ -45,6 +45,14 @@ fail() {
     echo "FAILED at line ${BASH_LINENO[${#BASH_LINENO[@]} - 2]}: $*" >&2
 }
 
+# flip FILE OFFSET: another byte than the one that is there.
+flip() {
+    local byte
+    byte=$(od -An -tu1 -j "$2" -N 1 "$1")
+    printf "\\x$(printf '%02x' $((byte ^ 0x55)))" |
+        dd of="$1" bs=1 seek="$2" conv=notrunc status=none
+}
+
 # expect STATUS COMMAND...: run `caskade COMMAND...`; standard output goes to
 # the file out, standard error to err. With a status other than 0, there must
 # be exactly one line on standard error, beginning "caskade: " - except 1,

@@ -45,7 +45,7 @@ expect 2 convert hash missing/third
 
 # Damage is told, and nothing is left.
 log=$(find hash -name '*.log' | head -n 1)
-printf 'X' | dd of="$log" bs=1 seek=5000 conv=notrunc 2>/dev/null
+flip "$log" 5000
 expect 3 convert hash fourth
 error_says 'offset 4992: 48 bytes are damaged'
 [ ! -e fourth ] && [ ! -e fourth.new ] || fail 'something is left'

@@ -35,7 +35,7 @@ runs() {
 runs >before
 "$caskade" dump store >content
 cp two.run bad.run
-printf 'X' | dd of=bad.run bs=1 seek=100 conv=notrunc 2>/dev/null
+flip bad.run 100
 expect 3 ingest store two.run bad.run
 error_says 'bad.run: offset [0-9]+: '
 expect 1 ingest store two.run missing.run

@@ -113,7 +113,7 @@ assert merged["bytes_freed"] == merged["gain_bytes"] > 1 << 20, merged
 expect 0 load damaged large.tsv
 expect 0 load damaged large.tsv
 log=$(find damaged -name '*.log' | sort | head -n 1)
-printf X | dd of="$log" bs=1 seek=5000 conv=notrunc status=none
+flip "$log" 5000
 expect 3 merge --all damaged
 error_says '0001.log: offset [0-9]+: [0-9]+ bytes are damaged; nothing there was needed any more: the segment is merged and gone, and no key of it is lost$'
 [ ! -e "$log" ] || fail "$log is not gone"

@@ -22,7 +22,7 @@ error_says "is in the store's own directory"
 
 # A value, with a hint that tells its key.
 log=$(find store -name '*.log' -size +1M | sort | head -n 1)
-printf 'x' | dd of="$log" bs=1 seek=1001000 conv=notrunc status=none
+flip "$log" 1001000
 sums=$(find store -type f -exec cksum {} + | sort)
 expect 3 repair store hinted
 error_says '^caskade: store: 1 loss; what could be read is in hinted$'
@@ -45,7 +45,7 @@ assert lost[0]["key"] == os.environ["KEY"], lost
 
 # MANIFEST: its offset stands once, and is its own.
 cp -r store edits
-printf 'XX' | dd of=edits/MANIFEST bs=1 seek=70 conv=notrunc status=none
+flip edits/MANIFEST 70
 expect 3 get edits small
 error_says "MANIFEST: offset 64: .*; restore it from a backup, or see 'caskade repair'"
 expect 3 repair edits edited

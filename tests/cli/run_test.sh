@@ -216,7 +216,7 @@ same out many.tsv
 
 # Damage in a record: what is before it is printed. In the footer: nothing.
 cp many.run damaged.run
-printf 'X' | dd of=damaged.run bs=1 seek=50000 conv=notrunc 2>/dev/null
+flip damaged.run 50000
 expect 0 run info damaged.run
 expect 3 run dump damaged.run
 error_says 'damaged.run: offset [0-9]*: the record does not verify: .*; make it'

@@ -97,7 +97,7 @@ expect 0 verify store
 # Damage is found, and where it is; what no run is told of is no problem.
 run=$(basename "$(find copy2 -name '*.run')")
 cp -r copy2 hurt
-printf 'x' | dd of="hurt/$run" bs=1 seek=90 conv=notrunc status=none
+flip "hurt/$run" 90
 expect 3 verify hurt
 output_says "^$run: offset [0-9]+: no record verifies here"
 expect 3 verify --json hurt

@@ -91,7 +91,7 @@ seq 3000 | awk '{ printf "%s\t%04000d\n", $1, $1 }' >large.tsv
 expect 0 load hinted large.tsv
 hint=$(find hinted -name '*.hint' | sort | head -n 1)
 [ -n "$hint" ] || fail 'no hint was written'
-printf 'x' | dd of="$hint" bs=1 seek=40 conv=notrunc status=none
+flip "$hint" 40
 expect 3 verify hinted
 error_says '1 problem, but nothing is lost'
 output_says "^$(basename "$hint"): offset [0-9]+: crc32c of .*; nothing is lost"
@@ -100,7 +100,7 @@ output_says '"problem_count":1,"harmless_count":1,"readable":true}$'
 cp -r hinted damaged
 expect 0 put hinted later value
 expect 0 verify hinted
-printf 'x' | dd of=hinted/MANIFEST bs=1 seek=20 conv=notrunc status=none
+flip hinted/MANIFEST 20
 expect 3 verify hinted
 output_says '^MANIFEST: offset [0-9]+: [^:]*$'
 
