@@ -170,8 +170,9 @@ typedef struct region_header {
     _Atomic uint64_t next_sequence;
     _Atomic uint32_t active_row;
     _Atomic uint32_t next_row;     /* prepared row + 1; 0: none */
-    _Atomic uint32_t unlisted_row; /* created row + 1 whose OPEN edit failed,
-                                      to be tried again; maintenance lock */
+    _Atomic uint32_t unlisted_row; /* row + 1 of a segment that was made: its
+                                      OPEN edit failed, or its maker died, or
+                                      comes to it; maintenance lock */
     _Atomic uint32_t redo_needed;  /* an owner died; redo before any write */
     _Atomic uint32_t moving;    /* the unsynced tail is copied to the next row,
                                    and the index is following */

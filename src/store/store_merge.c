@@ -694,13 +694,29 @@ cask_status store_merge_inherit(store_handle *store, cask_error *err)
 
 /* ---- The last close ---- */
 
-/* Of a merge: what it made, replaced, or was about to. */
-static bool is_of_merge(const region_row *row)
+/* Whether MANIFEST may not list a row: of a merge, what it made, replaced, or
+ * was about to; of a tree, what is in runs, for whoever drops it may die before
+ * the rows are retired. */
+static bool may_be_unlisted(const store_handle *store, const region_row *row)
 {
+    uint64_t flushed = atomic_load(&store->region.header->tree.flushed);
     uint32_t state = atomic_load(&row->state);
 
     return state == ROW_OUTPUT || state == ROW_RETIRED ||
-           (state == ROW_SEALED && atomic_load(&row->is_input) != 0);
+           (state == ROW_SEALED && (atomic_load(&row->is_input) != 0 ||
+                                    row->last_sequence <= flushed));
+}
+
+static bool has_unlisted(const store_handle *store)
+{
+    uint32_t count = atomic_load(&store->region.header->row_count);
+
+    for (uint32_t i = 0; i < count; i++) {
+        if (may_be_unlisted(store, &store->region.rows[i])) {
+            return true;
+        }
+    }
+    return false;
 }
 
 static void remove_unlisted(store_handle *store, const manifest_state *manifest)
@@ -710,7 +726,7 @@ static void remove_unlisted(store_handle *store, const manifest_state *manifest)
     for (uint32_t i = 0; i < count; i++) {
         const region_row *row = &store->region.rows[i];
 
-        if (is_of_merge(row) &&
+        if (may_be_unlisted(store, row) &&
             manifest_find(manifest, atomic_load(&row->file_id)) == NULL) {
             remove_row(store, i);
         }
@@ -722,9 +738,7 @@ cask_status store_merge_leave(store_handle *store, cask_error *err)
     manifest_state manifest;
     cask_status status;
 
-    if ((atomic_load(&merge_of(store)->phase) == MERGE_NONE &&
-         !has_retired(store)) ||
-        store_files_are_kept(store)) {
+    if (!has_unlisted(store) || store_files_are_kept(store)) {
         return CASK_OK;
     }
     status = manifest_load(store->dir, store->identity.uuid, &manifest, err);

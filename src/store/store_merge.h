@@ -130,8 +130,8 @@ cask_status store_merge_keep_inputs(store_handle *store, cask_error *err);
 void store_merge_clean(store_handle *store);
 
 /*
- * Remove what a merge that died had under way and MANIFEST does not list, and
- * all that merges have replaced. For the last handle, when nobody will look at
+ * Remove what MANIFEST does not list of a merge or a flush that died, and all
+ * that merges have replaced. For the last handle, when nobody will look at
  * the region again; open lock and maintenance lock held.
  */
 cask_status store_merge_leave(store_handle *store, cask_error *err);

@@ -296,6 +296,10 @@ cask_status store_create_row(store_handle *store, const row_plan *plan,
         stat.inode = 0;
     }
     store->os->ops->close(file);
+    if (plan->state == ROW_PREPARED) {
+        /* Before the row: whoever dies after that leaves one that is used. */
+        atomic_store(&store->region.header->unlisted_row, index + 1);
+    }
     fill_row(&store->region.rows[index], plan, &header, stat.inode);
     if (index >= atomic_load(&store->region.header->row_count)) {
         atomic_store(&store->region.header->row_count, index + 1);
@@ -317,15 +321,19 @@ uint32_t store_prepared_row(const store_handle *store)
     const region_header *header = store->region.header;
     uint32_t next = atomic_load(&header->next_row);
     uint32_t unlisted = atomic_load(&header->unlisted_row);
+    const region_row *row;
 
     if (next != 0) {
         return next - 1;
     }
-    /* Whoever made it the next row may have died before it cleared this, and
-     * it has been used since. */
-    return unlisted != 0 &&
-                   atomic_load(&store->region.rows[unlisted - 1].state) ==
-                       ROW_PREPARED
+    /* Its maker may have died before there was a row; whoever made it the next
+     * one, before it cleared this, and it has been used since. */
+    if (unlisted == 0 || unlisted > atomic_load(&header->row_count)) {
+        return UINT32_MAX;
+    }
+    row = &store->region.rows[unlisted - 1];
+    return atomic_load(&row->state) == ROW_PREPARED &&
+                   atomic_load(&row->file_id) != 0
                ? unlisted - 1
                : UINT32_MAX;
 }
@@ -360,7 +368,6 @@ static cask_status unlisted_row(store_handle *store, uint64_t bytes, bool must,
                                 uint32_t *ret_row, cask_error *err)
 {
     cask_error local = {CASK_OK, 0, ""};
-    region_header *header = store->region.header;
     row_plan plan = {.kind = SEGMENT_LOG, .state = ROW_PREPARED};
     cask_status status;
 
@@ -385,9 +392,6 @@ static cask_status unlisted_row(store_handle *store, uint64_t bytes, bool must,
         plan.capacity =
             SEGMENT_HEADER_SIZE + bytes + store_delete_reserve(store);
         status = store_create_row(store, &plan, ret_row, err);
-    }
-    if (status == CASK_OK) {
-        atomic_store(&header->unlisted_row, *ret_row + 1);
     }
     return status;
 }

@@ -16,6 +16,7 @@
 #include "store/store_merge.h"
 #include "store/store_recover.h"
 #include "store/store_write.h"
+#include "tree/tree_flush.h"
 
 enum { KEYS = 60, VALUE = 4000, PATIENCE = 20000 };
 
@@ -29,8 +30,10 @@ static void wait_until(const scene *s, const char *name, bool there)
     }
 }
 
-/* Some segments, all but the last one sealed. */
-static void put_large(scene *s, cask_db *db)
+typedef void (*large_fn)(scene *s, cask_db *db, const char *key,
+                         const char *value);
+
+static void for_each_large(scene *s, cask_db *db, large_fn visit)
 {
     char value[VALUE + 1];
     char key[32];
@@ -39,8 +42,19 @@ static void put_large(scene *s, cask_db *db)
     value[VALUE] = 0;
     for (int i = 0; i < KEYS; i++) {
         (void)snprintf(key, sizeof(key), "large %d", i);
-        put(s, db, key, value);
+        visit(s, db, key, value);
     }
+}
+
+/* Some segments, all but the last one sealed. */
+static void put_large(scene *s, cask_db *db)
+{
+    for_each_large(s, db, put);
+}
+
+static void check_large(scene *s, cask_db *db)
+{
+    for_each_large(s, db, expect);
 }
 
 /* The name of the segment that is made next. */
@@ -253,11 +267,107 @@ static void test_the_last_close_removes_what_a_killed_merge_made(void **state)
     close_store(s, db);
     stray_check(s->path);
     db = open_store(s);
-    expect(s, db, "large", NULL);
+    check_large(s, db);
+    close_store(s, db);
+}
+
+/* ---- Segments of a tree that are in runs ---- */
+
+/* A sealed segment, by its name; UINT32_MAX: there is none. */
+static uint32_t find_sealed(const cask_db *db, char ret_name[SEGMENT_NAME_SIZE])
+{
+    const region_handle *region = &db->store->region;
+
+    for (uint32_t i = 0; i < atomic_load(&region->header->row_count); i++) {
+        if (atomic_load(&region->rows[i].state) == ROW_SEALED) {
+            segment_name_format(atomic_load(&region->rows[i].file_id),
+                                ret_name);
+            return i;
+        }
+    }
+    return UINT32_MAX;
+}
+
+/* Killed when MANIFEST no longer lists what was flushed, and no row says so. */
+static int die_dropping(scene *s)
+{
+    cask_db *db = open_store(s);
+    store_handle *store = db->store;
+    manifest_edit drop = {.type = MANIFEST_DROP};
+    char name[SEGMENT_NAME_SIZE];
+    uint32_t row = find_sealed(db, name);
+
+    require(s, store_merge_lock(store, &s->err));
+    require(s, tree_flush_newest(store, &s->err));
+    require(s, store_maintain_begin(store, &s->err));
+    drop.drop.segment_id = atomic_load(&store->region.rows[row].file_id);
+    require(s, store_edit(store, &drop, &s->err));
+    (void)raise(SIGKILL);
+    return 1;
+}
+
+static void test_the_last_close_removes_what_a_dead_flush_dropped(void **state)
+{
+    scene *s = *state;
+    char name[SEGMENT_NAME_SIZE];
+    cask_db *db;
+
+    s->options.engine = CASK_ENGINE_TREE;
+    s->options.auto_merge = false;
+    db = open_store(s);
+    put_large(s, db);
+    assert_int_not_equal(find_sealed(db, name), UINT32_MAX);
+    assert_int_equal(wait_for(start(die_dropping, s)), 256 + SIGKILL);
+    assert_true(scene_has(s, name));
+    close_store(s, db);
+    stray_check(s->path);
+    db = open_store(s);
+    check_large(s, db);
     close_store(s, db);
 }
 
 /* ---- A segment that was prepared ---- */
+
+static int count_prepared(const cask_db *db)
+{
+    const region_handle *region = &db->store->region;
+    int count = 0;
+
+    for (uint32_t i = 0; i < atomic_load(&region->header->row_count); i++) {
+        count += atomic_load(&region->rows[i].state) == ROW_PREPARED;
+    }
+    return count;
+}
+
+/* Killed when it is made and its row is filled. */
+static int die_making(scene *s)
+{
+    const row_plan plan = {
+        .kind = SEGMENT_LOG, .state = ROW_PREPARED, .capacity = 65536};
+    cask_db *db = open_store(s);
+    uint32_t row;
+
+    require(s, store_maintain_begin(db->store, &s->err));
+    require(s, store_create_row(db->store, &plan, &row, &s->err));
+    (void)raise(SIGKILL);
+    return 1;
+}
+
+static void test_one_that_was_made_is_used(void **state)
+{
+    scene *s = *state;
+    cask_db *db = open_store(s);
+
+    put(s, db, "first", "1");
+    assert_int_equal(wait_for(start(die_making, s)), 256 + SIGKILL);
+    assert_int_equal(count_prepared(db), 1);
+    require(s, store_rotate(db->store, &s->err));
+    assert_int_equal(count_prepared(db), 0);
+    put(s, db, "second", "2");
+    expect(s, db, "first", "1");
+    close_store(s, db);
+    stray_check(s->path);
+}
 
 /* Killed between the word that makes it the next one and the word that says
  * that its entry in the MANIFEST is missing. */
@@ -310,6 +420,8 @@ int main(void)
         TEST(test_a_hint_is_written_when_its_writer_was_killed),
         TEST(test_it_is_written_by_who_gets_the_slot_too),
         TEST(test_the_last_close_removes_what_a_killed_merge_made),
+        TEST(test_the_last_close_removes_what_a_dead_flush_dropped),
+        TEST(test_one_that_was_made_is_used),
         TEST(test_a_segment_never_follows_itself),
     };
 
