@@ -6,6 +6,8 @@
 
 #include <inttypes.h>
 
+#include "hash/hash_note.h"
+
 #define DAMAGED                                                                \
     "%016" PRIx64 ".log: offset %" PRIu64 ": %" PRIu64 " bytes are damaged; "
 #define RESTORED                                                               \
@@ -54,26 +56,64 @@ static cask_status fail_damaged(const merge_damage *damage, const char *outcome,
                       damage->offset, damage->bytes, outcome);
 }
 
-/* An input that seemed sound, or could be released, stays: begin again. */
-static cask_status keep_input(merge *m, const walk_part *part, cask_error *err)
+static merge_damage damage_of(const merge *m, const walk_part *part)
 {
-    region_row *row = &m->store->region.rows[part->row];
-    const merge_damage damage = {.id = atomic_load(&row->file_id),
-                                 .offset = part->item.offset,
-                                 .bytes = part->item.size,
-                                 .is_restored = part->result == SCAN_RECORD};
+    const region_row *row = &m->store->region.rows[part->row];
+
+    return (merge_damage){.id = atomic_load(&row->file_id),
+                          .offset = part->item.offset,
+                          .bytes = part->item.size,
+                          .is_restored = part->result == SCAN_RECORD};
+}
+
+/*
+ * The index was made without some bytes of this row. Whether they are still
+ * damaged, or the file is back, is known when all of it has been read: once,
+ * for the row is not taken for sound afterwards.
+ */
+static cask_status look_for_damage(merge *m, uint32_t row, merge_damage *damage,
+                                   cask_error *err)
+{
+    store_walk walk = {.count = 0};
+    const walk_part *part = NULL;
+    cask_status status = hash_walk_row(&walk, m->store, row, err);
+
+    store_walk_begin(&walk, m->store);
+    if (status == CASK_OK) {
+        status = store_walk_next(&walk, &part, err);
+    }
+    while (status == CASK_OK && part != NULL) {
+        *damage = damage_of(m, part);
+        if (!damage->is_restored) {
+            break;
+        }
+        store_pace_add(&m->pace, part->item.size);
+        status = merge_check_cancel(m, err);
+        if (status == CASK_OK) {
+            status = store_walk_next(&walk, &part, err);
+        }
+    }
+    store_walk_free(&walk);
+    return status;
+}
+
+/* An input that seemed sound, or could be released, stays: begin again. */
+static cask_status keep_input(merge *m, uint32_t index,
+                              const merge_damage *damage, cask_error *err)
+{
+    region_row *row = &m->store->region.rows[index];
     cask_status status;
 
     m->is_void = true;
-    status = fail_damaged(&damage,
-                          damage.is_restored ? "what is known of it is merged"
-                                             : "what can be read is merged",
+    status = fail_damaged(damage,
+                          damage->is_restored ? "what is known of it is merged"
+                                              : "what can be read is merged",
                           err);
     if (atomic_load(&row->damage) == ROW_RELEASED) {
-        store_row_hold(m->store, part->row);
+        store_row_hold(m->store, index);
     } else {
         if (m->report->quarantined++ == 0) {
-            m->report->damage = damage;
+            m->report->damage = *damage;
         }
         atomic_store(&row->damage, ROW_DAMAGED);
         store_event(m->store, CASK_EVENT_DAMAGE, status, "%s", err->message);
@@ -81,12 +121,25 @@ static cask_status keep_input(merge *m, const walk_part *part, cask_error *err)
     return status;
 }
 
+/* Damage of a row that seemed sound, or any record of one that the index does
+ * not know all of. */
+static cask_status keep_sound(merge *m, const walk_part *part, cask_error *err)
+{
+    merge_damage damage = damage_of(m, part);
+    cask_status status = CASK_OK;
+
+    if (damage.is_restored) {
+        status = look_for_damage(m, part->row, &damage, err);
+    }
+    return status == CASK_OK ? keep_input(m, part->row, &damage, err) : status;
+}
+
 cask_status merge_check_part(merge *m, const walk_part *part, cask_error *err)
 {
     const region_row *row = &m->store->region.rows[part->row];
     uint32_t damage = atomic_load(&row->damage);
-    /* Restored since the index was made without what could not be read: that
-     * looks dead, and is not. */
+    /* The index was made without what could not be read, which looks dead, and
+     * is not. */
     bool is_unknown =
         m->is_copying && damage == ROW_SOUND && row->damaged_bytes > 0;
 
@@ -94,10 +147,12 @@ cask_status merge_check_part(merge *m, const walk_part *part, cask_error *err)
         return merge_check_cancel(m, err);
     }
     if (m->is_copying) {
-        return damage == ROW_SOUND ? keep_input(m, part, err) : CASK_OK;
+        return damage == ROW_SOUND ? keep_sound(m, part, err) : CASK_OK;
     }
     if (merge_row_goes(m->store, part->row)) {
-        return keep_input(m, part, err);
+        const merge_damage found = damage_of(m, part);
+
+        return keep_input(m, part->row, &found, err);
     }
     /* Nobody knows what is hidden there: all that may hide it stays. */
     m->keeps_all = true;

@@ -157,6 +157,41 @@ static void test_the_first_merge_tells_what_is_the_matter(void **state)
     assert_true(is_there(h, id));
 }
 
+/* Neither is it said to be whole while it is damaged, though what a merge reads
+ * first of it is sound. */
+static void test_damage_behind_sound_records_is_told_where_it_is(void **state)
+{
+    const cask_merge_options all = {.all = true};
+    const uint64_t offset = DAMAGED_OFFSET + 2 * VALUE_BYTES;
+    handle *h = *state;
+    cask_segment_stats segment = {0};
+    cask_merge_report report;
+    char name[SEGMENT_NAME_SIZE];
+    cask_error err = {CASK_OK, 0, ""};
+    unsigned long long told = 0;
+    const char *said;
+    unsigned key;
+    uint64_t id = begin_damaged(h, &key);
+
+    h->options.damage = CASK_DAMAGE_SERVE;
+    damage(h, id, offset);
+    restore(h, id, true); /* the other bit */
+    assert_int_equal(cask_merge(h->db, &all, NULL, &err), CASK_CORRUPT);
+    segment_name_format(id, name);
+    assert_non_null(strstr(err.message, name));
+    assert_null(strstr(err.message, "can be read again"));
+    assert_non_null(strstr(err.message, "bytes are damaged"));
+    assert_non_null(strstr(err.message, "'caskade verify' lists the damage"));
+    said = strstr(err.message, "offset ");
+    assert_non_null(said);
+    assert_int_equal(sscanf(said, "offset %llu", &told), 1);
+    assert_in_range(told, offset - VALUE_BYTES - 64, offset);
+    assert_int_equal(quarantined(h, &segment), 1);
+    assert_true(segment.id == id);
+    assert_int_equal(try_merge_all(h, &report), CASK_OK);
+    assert_true(is_there(h, id));
+}
+
 /* The whole file was away when the index was made. */
 static void test_nor_if_the_file_was_missing(void **state)
 {
@@ -288,6 +323,7 @@ int main(void)
         TEST(test_what_the_index_does_not_know_is_not_merged_away),
         TEST(test_nor_by_the_first_merge),
         TEST(test_the_first_merge_tells_what_is_the_matter),
+        TEST(test_damage_behind_sound_records_is_told_where_it_is),
         TEST(test_nor_if_the_file_was_missing),
     };
 
