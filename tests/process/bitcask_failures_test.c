@@ -111,10 +111,14 @@ static void test_06_modes_of_files_mean_nothing(void **state)
 
 /* ---- 7 ---- */
 
-/* Become another user, if that is possible. */
-static bool leave_user(const scene *s)
+enum { ROOT = 0, NOBODY = 65534 };
+
+/* Who a child is to be. */
+static uid_t child_user;
+
+static bool become_user(void)
 {
-    if (geteuid() == 0 && (chmod(s->path, 0777) != 0 || setuid(65534) != 0)) {
+    if (geteuid() != child_user && setuid(child_user) != 0) {
         return false;
     }
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* which setuid() has cleared */
@@ -127,7 +131,7 @@ static int hold(scene *s)
     char path[SCRATCH_PATH + 8];
     cask_db *db;
 
-    if (!leave_user(s)) {
+    if (!become_user()) {
         return 1;
     }
     s->options.exclusive = true;
@@ -139,19 +143,130 @@ static int hold(scene *s)
     return 0;
 }
 
-/* The same user again: its lock has gone with its process. */
-static int hold_again(scene *s)
+static pid_t start_holder(scene *s, uid_t user)
 {
-    cask_db *db;
+    char path[SCRATCH_PATH + 8];
+    pid_t pid;
 
-    if (!leave_user(s)) {
-        return 1;
+    child_user = user;
+    pid = start(hold, s);
+    (void)snprintf(path, sizeof(path), "%s.held", s->path);
+    for (int i = 0; i < 10000 && access(path, F_OK) != 0; i++) {
+        (void)usleep(1000);
     }
-    s->options.exclusive = true;
+    assert_int_equal(unlink(path), 0);
+    return pid;
+}
+
+/* Its exit status is that of the open. */
+static int open_and_look(scene *s)
+{
+    cask_db *db = NULL;
+    cask_status status;
+
+    if (!become_user()) {
+        return 255;
+    }
+    status = cask_open(s->path, &s->options, &db, &s->err);
+    if (status == CASK_OK) {
+        expect(s, db, "held", "yes");
+        close_store(s, db);
+    }
+    return (int)status;
+}
+
+static cask_status open_as(scene *s, uid_t user)
+{
+    child_user = user;
+    return (cask_status)wait_for(start(open_and_look, s));
+}
+
+/* A store that any user may write to. */
+static void make_common_store(scene *s)
+{
+    s->options.file_mode = 0666;
+    close_store(s, open_store(s));
+    assert_int_equal(chmod(s->path, 0777), 0);
+}
+
+/*
+ * What one user's process holds another user's does not get while it lives, and
+ * gets as soon as it is dead.
+ *
+ *   region_dir  where the second one looks for the region; NULL: where the
+ *               first one has it
+ *   refused     what it gets
+ */
+static void check_users(scene *s, uid_t holder, uid_t other,
+                        const char *region_dir, cask_status refused)
+{
+    pid_t pid;
+
+    make_common_store(s);
+    pid = start_holder(s, holder);
+    for (int i = 0; i < 3; i++) {
+        s->options.region_dir = region_dir;
+        assert_int_equal(open_as(s, other), refused);
+        s->options.region_dir = NULL;
+        assert_int_equal(open_as(s, holder), CASK_BUSY); /* it still holds it */
+    }
+    end(pid);
+    s->options.region_dir = region_dir;
+    assert_int_equal(open_as(s, other), CASK_OK);
+    s->options.region_dir = NULL;
+    assert_int_equal(open_as(s, holder), CASK_OK); /* the region it left goes */
+}
+
+static void skip_unless_root(void)
+{
+    if (geteuid() != ROOT) {
+        print_message("skipped: only root can be two users\n");
+        skip();
+    }
+}
+
+/* The region is another user's, and not trusted; but that alone refuses nobody:
+ * without the lock it would be left aside, and another one made. */
+static void test_07_a_live_lock_of_another_user_is_respected(void **state)
+{
+    skip_unless_root();
+    check_users(*state, NOBODY, ROOT, NULL, CASK_INVALID);
+}
+
+static void test_07_nor_is_it_stolen_by_one_with_fewer_rights(void **state)
+{
+    skip_unless_root();
+    check_users(*state, ROOT, NOBODY, NULL, CASK_NAMESPACE);
+}
+
+/* Nothing but the lock tells of it. */
+static void test_07_nor_if_the_region_is_not_to_be_seen(void **state)
+{
+    scene *s = *state;
+    char regions[SCRATCH_PATH + 16];
+
+    skip_unless_root();
+    (void)snprintf(regions, sizeof(regions), "%s.regions", s->path);
+    assert_int_equal(mkdir(regions, 0777), 0);
+    assert_int_equal(chmod(regions, 0777), 0);
+    check_users(s, NOBODY, ROOT, regions, CASK_NAMESPACE);
+    assert_int_equal(rmdir(regions), 0);
+}
+
+static void test_07_a_live_lock_of_the_same_user_is_respected(void **state)
+{
+    scene *s = *state;
+    cask_db *db = NULL;
+    pid_t pid = start_holder(s, geteuid());
+
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(cask_open(s->path, &s->options, &db, &s->err),
+                         CASK_BUSY);
+    }
+    end(pid);
     db = open_store(s);
     expect(s, db, "held", "yes");
     close_store(s, db);
-    return 0;
 }
 
 static void write_lock_file(const scene *s, const char *text)
@@ -165,30 +280,6 @@ static void write_lock_file(const scene *s, const char *text)
     assert_int_equal(ftruncate(fd, 0), 0);
     assert_int_equal(write(fd, text, strlen(text)), (ssize_t)strlen(text));
     assert_int_equal(close(fd), 0);
-}
-
-static void test_07_a_live_lock_of_another_user_is_respected(void **state)
-{
-    scene *s = *state;
-    char path[SCRATCH_PATH + 8];
-    cask_db *db = NULL;
-    pid_t pid = start(hold, s);
-
-    (void)snprintf(path, sizeof(path), "%s.held", s->path);
-    for (int i = 0; i < 10000 && access(path, F_OK) != 0; i++) {
-        (void)usleep(1000);
-    }
-    assert_int_equal(unlink(path), 0);
-    for (int i = 0; i < 3; i++) {
-        /* As root: the region is another user's, and not trusted. */
-        assert_int_equal(cask_open(s->path, &s->options, &db, &s->err),
-                         geteuid() == 0 ? CASK_INVALID : CASK_BUSY);
-    }
-    end(pid);
-    assert_int_equal(wait_for(start(hold_again, s)), 0);
-    db = open_store(s);
-    expect(s, db, "held", "yes");
-    close_store(s, db);
 }
 
 static void test_07_what_is_in_a_lock_file_blocks_nobody(void **state)
@@ -255,6 +346,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_06_modes_of_files_mean_nothing),
         TEST(test_07_a_live_lock_of_another_user_is_respected),
+        TEST(test_07_nor_is_it_stolen_by_one_with_fewer_rights),
+        TEST(test_07_nor_if_the_region_is_not_to_be_seen),
+        TEST(test_07_a_live_lock_of_the_same_user_is_respected),
         TEST(test_07_what_is_in_a_lock_file_blocks_nobody),
         TEST(test_08_readers_see_all_while_another_process_merges),
     };
