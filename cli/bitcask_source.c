@@ -19,6 +19,13 @@
 
 enum { ID_MAX_DIGITS = 19, EXECUTE_ALL = S_IXUSR | S_IXGRP | S_IXOTH };
 
+/* What a mode says of a data file. */
+typedef enum mark {
+    MARK_NONE,
+    MARK_BITCASK, /* to be deleted */
+    MARK_CHMOD    /* looks like it, and is not what Bitcask leaves */
+} mark;
+
 /* The id that the name of a data file begins with, as Bitcask writes it:
  * decimal, from 1, without zeros before it. 0 if it is none. */
 static uint64_t parse_id(const char *name)
@@ -65,10 +72,14 @@ static void free_member(bitcask_member *member)
 
 /* ---- Reading the directory --------------------------------------------- */
 
-static bool is_pending(mode_t mode)
+/* Bitcask adds one bit to the mode of a file that it has made, which nobody may
+ * execute: that of others, before 1.7 setuid. chmod 777 and 755 set more. */
+static mark mark_of(mode_t mode)
 {
-    /* Bitcask before 1.7 set the setuid bit. */
-    return (mode & S_IXOTH) != 0 || (mode & S_ISUID) != 0;
+    if ((mode & S_ISUID) != 0 || (mode & EXECUTE_ALL) == S_IXOTH) {
+        return MARK_BITCASK;
+    }
+    return (mode & S_IXOTH) != 0 ? MARK_CHMOD : MARK_NONE;
 }
 
 static exit_status add_member(bitcask_source *source, uint64_t id,
@@ -79,7 +90,7 @@ static exit_status add_member(bitcask_source *source, uint64_t id,
         .data_path = join(source->path, id, DATA_SUFFIX),
         .hint_path = join(source->path, id, HINT_SUFFIX),
         .data_bytes = (uint64_t)what->st_size,
-        .pending = is_pending(what->st_mode),
+        .pending = mark_of(what->st_mode) == MARK_BITCASK,
     };
     bitcask_member *larger = source->members;
 
@@ -96,6 +107,7 @@ static exit_status add_member(bitcask_source *source, uint64_t id,
         return report_memory();
     }
     source->members[source->count++] = member;
+    source->chmodded_count += mark_of(what->st_mode) == MARK_CHMOD ? 1 : 0;
     return EXIT_DONE;
 }
 
@@ -111,14 +123,9 @@ static exit_status look_at(bitcask_source *source, int directory_fd,
                        : report_errno(errno, "%s/%s: cannot read it",
                                       source->path, name);
     }
-    if (S_ISREG(what.st_mode)) {
-        bool executable = (what.st_mode & EXECUTE_ALL) == EXECUTE_ALL;
-
-        source->file_count++;
-        source->executable_count += executable ? 1 : 0;
-        source->is_chmodded =
-            source->is_chmodded ||
-            (ends_with(name, HINT_SUFFIX) && is_pending(what.st_mode));
+    if (S_ISREG(what.st_mode) && ends_with(name, HINT_SUFFIX) &&
+        mark_of(what.st_mode) != MARK_NONE) {
+        source->has_marked_hints = true;
     }
     if (id == 0) {
         if (ends_with(name, DATA_SUFFIX)) {
@@ -159,28 +166,27 @@ static exit_status read_entries(bitcask_source *source, DIR *directory)
 
 /* ---- Which files count ------------------------------------------------- */
 
-/* chmod sets what looks like marks; it has been at work if hints bear them,
- * which Bitcask does not mark, or if all files do. */
+/* Hints, which Bitcask does not mark, are marked: chmod has been at work, and
+ * what it did to the data means nothing. */
 static void forgive_chmod(bitcask_source *source)
 {
-    bool told = false;
-
-    if (!source->is_chmodded &&
-        source->executable_count != source->file_count) {
-        return;
-    }
-    for (size_t i = 0; i < source->count; i++) {
-        if (source->members[i].pending && !told) {
-            (void)report(EXIT_DONE,
-                         "note: %s: %s executable, as chmod leaves them; that "
-                         "is not taken for Bitcask's mark of files to be "
-                         "deleted",
-                         source->path,
-                         source->is_chmodded ? "hint files are"
-                                             : "every file is");
-            told = true;
-        }
+    for (size_t i = 0; source->has_marked_hints && i < source->count; i++) {
+        source->chmodded_count += source->members[i].pending ? 1 : 0;
         source->members[i].pending = false;
+    }
+    if (source->chmodded_count > 0) {
+        bool is_one = source->chmodded_count == 1;
+
+        (void)report(EXIT_DONE,
+                     "note: %s: %zu data %s as chmod leaves %s: %s may "
+                     "execute %s; that is not taken for Bitcask's mark of "
+                     "files to be deleted",
+                     source->path, source->chmodded_count,
+                     is_one ? "file is" : "files are", is_one ? "it" : "them",
+                     source->has_marked_hints ? "others" : "owner or group",
+                     source->has_marked_hints ? "hint files, too"
+                     : is_one                 ? "it"
+                                              : "them");
     }
 }
 

@@ -36,9 +36,8 @@ typedef struct bitcask_source {
 
     /* Kept while it is read. */
     size_t capacity;
-    uint64_t file_count;       /* regular files of any name */
-    uint64_t executable_count; /* of these, executable by everybody */
-    bool is_chmodded;          /* a hint file bears the mark */
+    size_t chmodded_count; /* data files with what only looks like the mark */
+    bool has_marked_hints;
 } bitcask_source;
 
 /*
@@ -46,9 +45,9 @@ typedef struct bitcask_source {
  * check that each can be read.
  *
  * Files marked for deletion are left out, with a note. A mark is the execute
- * bit of others, which chmod sets too: if a hint file bears it, or if every
- * file of the directory is executable by owner, group and others, nothing is
- * marked.
+ * bit of others alone, or setuid: a file that its owner or group may execute
+ * as well has it from chmod, and counts. If a hint file bears a mark, nothing
+ * is marked.
  *
  * Reports what is wrong; EXIT_USAGE if it is no directory of Bitcask, or one of
  * which all data files are marked. Free it with bitcask_source_free() on
