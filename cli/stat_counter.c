@@ -74,7 +74,8 @@ double stat_space_amplification(const stat_sample *sample)
 {
     return sample->stats.engine == CASK_ENGINE_TREE
                ? sample->tree.space_amplification
-               : ratio(sample->stats.data_bytes, sample->stats.live_bytes);
+               : ratio(sample->stats.data_bytes,
+                       sample->stats.live_bytes - sample->stats.expired_bytes);
 }
 
 double stat_write_amplification(const cask_stats *stats)

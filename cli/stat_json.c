@@ -30,9 +30,10 @@ static json_t *histogram_json(const cask_histogram *histogram)
 static json_t *segment_json(const cask_segment_stats *row)
 {
     return json_pack(
-        "{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:b, s:b}", "id",
-        number(row->id), "total_bytes", number(row->total_bytes), "live_bytes",
-        number(row->live_bytes), "dead_bytes", number(row->dead_bytes),
+        "{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:b, s:b}",
+        "id", number(row->id), "total_bytes", number(row->total_bytes),
+        "live_bytes", number(row->live_bytes), "dead_bytes",
+        number(row->dead_bytes), "expired_bytes", number(row->expired_bytes),
         "live_records", number(row->live_records), "tombstones",
         number(row->tombstones), "damaged_bytes", number(row->damaged_bytes),
         "first_sequence", number(row->first_sequence), "last_sequence",
@@ -64,6 +65,7 @@ static void set_content(json_t *object, const stat_sample *now)
         {"data_bytes", stats->data_bytes},
         {"live_bytes", stats->live_bytes},
         {"dead_bytes", stats->dead_bytes},
+        {"expired_bytes", stats->expired_bytes},
         {"log_bytes", stats->log_bytes},
         {"merge_bytes", stats->merge_bytes},
         {"disk_bytes", stats->disk_bytes},

@@ -84,6 +84,10 @@ static void add_hash(const stat_sample *now, text *out)
                     units_format_count(second, stats->segment_count),
                     units_plural(stats->segment_count),
                     units_format_bytes(third, stats->live_bytes));
+    if (stats->expired_bytes > 0) {
+        text_add_format(out, "of which %s have expired, ",
+                        units_format_bytes(first, stats->expired_bytes));
+    }
     text_add_format(out, "%s dead (%.1f %%)\n",
                     units_format_bytes(first, stats->dead_bytes),
                     percent(stats->dead_bytes, stats->data_bytes));
@@ -302,6 +306,7 @@ static void add_segments(const stat_sample *now, text *out)
     char live[UNITS_TEXT_SIZE];
     char dead[UNITS_TEXT_SIZE];
     char total[UNITS_TEXT_SIZE];
+    char expired[UNITS_TEXT_SIZE];
 
     text_add_format(out, "\n%-16s  %9s  %9s  %9s  %5s  %10s  %10s  %s\n",
                     "segment", "records", "live", "dead", "dead", "live",
@@ -311,7 +316,7 @@ static void add_segments(const stat_sample *now, text *out)
 
         text_add_format(out,
                         "%016" PRIx64 "  %9s  %9s  %9s  %3.0f %%  %10" PRIu64
-                        "  %10" PRIu64 "  %s%s%s%s\n",
+                        "  %10" PRIu64 "  %s%s%s%s",
                         row->id, units_format_bytes(total, row->total_bytes),
                         units_format_bytes(live, row->live_bytes),
                         units_format_bytes(dead, row->dead_bytes),
@@ -321,6 +326,11 @@ static void add_segments(const stat_sample *now, text *out)
                         row->has_hint ? ", hint" : "",
                         row->damaged_bytes != 0 ? ", DAMAGED" : "",
                         row->quarantined ? ", QUARANTINED" : "");
+        if (row->expired_bytes > 0) {
+            text_add_format(out, ", %s expired",
+                            units_format_bytes(expired, row->expired_bytes));
+        }
+        text_add_format(out, "\n");
     }
 }
 

@@ -538,6 +538,8 @@ typedef struct cask_stats {
     uint64_t live_bytes;    /* of these, still pointed to; of the tree engine
                                see cask_tree_stat() */
     uint64_t dead_bytes;    /* data_bytes - live_bytes */
+    uint64_t expired_bytes; /* of live_bytes, those with a time that is over:
+                               at least so many; merges give them back */
     uint64_t log_bytes;     /* of records ever written, in the store's life */
     uint64_t merge_bytes;   /* that merges ever wrote in place of others; of the
                                tree engine that flushes and compactions wrote */
@@ -578,6 +580,7 @@ typedef struct cask_segment_stats {
     uint64_t id;
     uint64_t total_bytes; /* records in it */
     uint64_t live_bytes, dead_bytes, damaged_bytes;
+    uint64_t expired_bytes; /* of live_bytes, as in cask_stats */
     uint64_t live_records, tombstones;
     uint64_t first_sequence, last_sequence;
     bool sealed, has_hint;

@@ -9,6 +9,7 @@
 #include "log/hint_format.h"
 #include "region/heap.h"
 #include "region/undo.h"
+#include "store/store_expiry.h"
 #include "store/store_merge.h"
 #include "store/store_settings.h"
 #include "store/store_snapshot.h"
@@ -55,10 +56,18 @@ static bool is_quarantined(const region_row *row)
     return damage == ROW_QUARANTINED || damage == ROW_RELEASED;
 }
 
+/* Of a clock that is not believed nothing has expired. */
+static uint64_t expired_bytes(const store_expiry *expiry, const region_row *row)
+{
+    return expiry->disagrees ? 0 : store_row_expired_bytes(expiry, row);
+}
+
 static void add_segments(const store_handle *store, cask_stats *stats)
 {
+    store_expiry expiry;
     uint32_t count = atomic_load(&store->region.header->row_count);
 
+    store_expiry_now(store, false, &expiry);
     for (uint32_t i = 0; i < count; i++) {
         const region_row *row = &store->region.rows[i];
 
@@ -66,6 +75,7 @@ static void add_segments(const store_handle *store, cask_stats *stats)
             stats->segment_count++;
             stats->data_bytes += data_bytes(store, i);
             stats->live_bytes += row->live_bytes;
+            stats->expired_bytes += expired_bytes(&expiry, row);
             stats->may_expire |= row->last_expiry_ms != 0;
         }
         if (is_shown(store, i) && is_quarantined(row)) {
@@ -228,6 +238,7 @@ cask_status cask_stat(cask_db *db, cask_stats *ret_stats, cask_error *err)
 }
 
 static cask_segment_stats segment_stats(const store_handle *store,
+                                        const store_expiry *expiry,
                                         uint32_t index)
 {
     const region_row *row = &store->region.rows[index];
@@ -238,6 +249,7 @@ static cask_segment_stats segment_stats(const store_handle *store,
         .total_bytes = total,
         .live_bytes = row->live_bytes,
         .dead_bytes = total > row->live_bytes ? total - row->live_bytes : 0,
+        .expired_bytes = expired_bytes(expiry, row),
         .live_records = row->live_records,
         .tombstones = row->tombstones,
         .damaged_bytes = row->damaged_bytes,
@@ -262,6 +274,7 @@ cask_status cask_segments(cask_db *db, cask_segment_stats **ret_segments,
 {
     cask_status status = db_check(db, err);
     cask_segment_stats *segments;
+    store_expiry expiry;
     uint32_t rows;
     size_t count = 0;
 
@@ -280,9 +293,10 @@ cask_status cask_segments(cask_db *db, cask_segment_stats **ret_segments,
         free(segments);
         return status;
     }
+    store_expiry_now(db->store, false, &expiry);
     for (uint32_t i = 0; i < rows; i++) {
         if (is_shown(db->store, i)) {
-            segments[count++] = segment_stats(db->store, i);
+            segments[count++] = segment_stats(db->store, &expiry, i);
         }
     }
     end_counting(db->store);

@@ -127,7 +127,7 @@ static void count(hint_header *seen, const scan_item *item)
     }
     seen->last_sequence = item->header.sequence;
     if (record_kind(&item->header) == RECORD_PUT) {
-        hint_note_times(seen, item->header.time_s, item->expires_at_ms);
+        hint_note_times(seen, &item->header, item->expires_at_ms);
     }
 }
 
@@ -188,8 +188,10 @@ static bool counters_are_right(const verify_hint *hint)
            says->data_bytes == is->data_bytes &&
            says->first_sequence == is->first_sequence &&
            says->last_sequence == is->last_sequence &&
-           says->newest_s == is->newest_s &&
-           says->last_expiry_ms == is->last_expiry_ms;
+           says->newest_s == is->newest_s && says->oldest_s == is->oldest_s &&
+           says->last_expiry_ms == is->last_expiry_ms &&
+           says->first_expiry_ms == is->first_expiry_ms &&
+           memcmp(&says->lifetimes, &is->lifetimes, sizeof(is->lifetimes)) == 0;
 }
 
 static void check_end(verification *v, verify_hint *hint)

@@ -22,21 +22,22 @@ static merge_segment facts_of(const store_handle *store,
 {
     const region_row *row = &store->region.rows[index];
 
-    return (merge_segment){.id = atomic_load(&row->file_id),
-                           .bytes = store_row_end(store, index),
-                           .live_bytes = row->live_bytes,
-                           .records = row->records,
-                           .live_records = row->live_records,
-                           .tombstones = row->tombstones,
-                           .first_sequence = row->first_sequence,
-                           .last_sequence = row->last_sequence,
-                           .age_ms = store_row_age_ms(expiry, row),
-                           .expired_ms = store_row_expired_ms(expiry, row),
-                           .may_expire = store_row_may_expire(expiry, row),
-                           .is_output = row->kind == SEGMENT_MERGE,
-                           .is_quarantined =
-                               store_row_is_quarantined_locked(store, index),
-                           .is_obscure = is_obscure(row)};
+    return (merge_segment){
+        .id = atomic_load(&row->file_id),
+        .bytes = store_row_end(store, index),
+        .live_bytes = row->live_bytes,
+        .expired_bytes = store_row_expired_bytes(expiry, row),
+        .records = row->records,
+        .live_records = row->live_records,
+        .tombstones = row->tombstones,
+        .first_sequence = row->first_sequence,
+        .last_sequence = row->last_sequence,
+        .age_ms = store_row_age_ms(expiry, row),
+        .expired_ms = store_row_expired_ms(expiry, row),
+        .may_expire = store_row_may_expire(expiry, row),
+        .is_output = row->kind == SEGMENT_MERGE,
+        .is_quarantined = store_row_is_quarantined_locked(store, index),
+        .is_obscure = is_obscure(row)};
 }
 
 /* Counters change under the write lock only. False: there is not room for all
@@ -53,8 +54,9 @@ static bool collect_locked(const store_handle *store, merge_wish wish,
         return false;
     }
     store_note_size_locked(store);
-    space = store_space_locked(store);
+    space = store_space_locked(store, &p->expiry);
     moment->live_bytes = space.live_bytes;
+    moment->expired_bytes = space.expired_bytes;
     moment->total_bytes = space.total_bytes;
     for (uint32_t i = 0; i < count; i++) {
         const region_row *row = &store->region.rows[i];

@@ -9,12 +9,14 @@
 #include "hash/hash.h"
 
 #include "maintain/merge_yield.h"
+#include "store/store_expiry.h"
 #include "store/store_merge.h"
 #include "store/store_settings.h"
 
 void hash_yield(store_handle *store)
 {
     store_settings settings;
+    store_expiry expiry;
     store_space space;
     uint64_t ms;
 
@@ -26,8 +28,12 @@ void hash_yield(store_handle *store)
         settings.merge_rate_bytes != 0 || store_lock(store, NULL) != CASK_OK) {
         return;
     }
-    space = store_space_locked(store);
+    store_expiry_now(store, false, &expiry);
+    space = store_space_locked(store, &expiry);
     store_unlock(store);
+    if (!expiry.disagrees) {
+        space.live_bytes -= space.expired_bytes;
+    }
     ms = merge_yield_ms(space.total_bytes, space.live_bytes,
                         settings.max_space_amplification);
     if (ms > 0) {

@@ -22,10 +22,18 @@ enum {
     HINT_AT_FIRST_SEQUENCE = 96, /* u64 */
     HINT_AT_LAST_SEQUENCE = 104, /* u64 */
     HINT_AT_LAST_EXPIRY = 112,   /* u64, milliseconds */
-    HINT_AT_ROWS_CRC = 120,      /* u32, of all rows */
-    HINT_AT_CRC = 124            /* u32, of the 124 bytes before */
+    HINT_AT_FIRST_EXPIRY = 120,  /* u64, milliseconds */
+    HINT_AT_LASTING = 128,       /* u64, bytes */
+    HINT_AT_LIFETIMES = 136,     /* 12 times u32, seconds, and u32, units */
+    HINT_AT_OLDEST = 232,        /* u32, seconds */
+    HINT_AT_ROWS_CRC = 248,      /* u32, of all rows */
+    HINT_AT_CRC = 252            /* u32, of the 252 bytes before */
 };
 
+enum { LIFETIME_SIZE = 8 };
+
+_Static_assert(HINT_AT_LIFETIMES + LIFETIMES * LIFETIME_SIZE == HINT_AT_OLDEST,
+               "the lifetimes fill their place");
 _Static_assert(HINT_AT_CRC + FORMAT_CRC_SIZE == HINT_HEADER_SIZE,
                "the checksum is the end of the header");
 _Static_assert(HINT_PLACE_OFFSET_SHIFT + HINT_PLACE_OFFSET_BITS ==
@@ -59,6 +67,15 @@ void hint_header_encode(const hint_header *header,
     store_u64(out + HINT_AT_FIRST_SEQUENCE, header->first_sequence);
     store_u64(out + HINT_AT_LAST_SEQUENCE, header->last_sequence);
     store_u64(out + HINT_AT_LAST_EXPIRY, header->last_expiry_ms);
+    store_u64(out + HINT_AT_FIRST_EXPIRY, header->first_expiry_ms);
+    store_u64(out + HINT_AT_LASTING, header->lifetimes.lasting_bytes);
+    for (int i = 0; i < LIFETIMES; i++) {
+        uint8_t *at = out + HINT_AT_LIFETIMES + (size_t)i * LIFETIME_SIZE;
+
+        store_u32(at, header->lifetimes.of[i].until_s);
+        store_u32(at + 4, header->lifetimes.of[i].units);
+    }
+    store_u32(out + HINT_AT_OLDEST, header->oldest_s);
     store_u32(out + HINT_AT_ROWS_CRC, header->rows_crc);
     format_finish(&hint_kind, out);
 }
@@ -94,6 +111,17 @@ static cask_status check_sizes(const hint_header *header, const char *name,
     return CASK_OK;
 }
 
+static void load_lifetimes(const uint8_t *in, lifetimes *ret_lifetimes)
+{
+    ret_lifetimes->lasting_bytes = load_u64(in + HINT_AT_LASTING);
+    for (int i = 0; i < LIFETIMES; i++) {
+        const uint8_t *at = in + HINT_AT_LIFETIMES + (size_t)i * LIFETIME_SIZE;
+
+        ret_lifetimes->of[i].until_s = load_u32(at);
+        ret_lifetimes->of[i].units = load_u32(at + 4);
+    }
+}
+
 cask_status hint_header_decode(const uint8_t in[HINT_HEADER_SIZE],
                                const char *name, hint_header *ret_header,
                                cask_error *err)
@@ -117,7 +145,10 @@ cask_status hint_header_decode(const uint8_t in[HINT_HEADER_SIZE],
     header.first_sequence = load_u64(in + HINT_AT_FIRST_SEQUENCE);
     header.last_sequence = load_u64(in + HINT_AT_LAST_SEQUENCE);
     header.newest_s = load_u32(in + HINT_AT_NEWEST);
+    header.oldest_s = load_u32(in + HINT_AT_OLDEST);
     header.last_expiry_ms = load_u64(in + HINT_AT_LAST_EXPIRY);
+    header.first_expiry_ms = load_u64(in + HINT_AT_FIRST_EXPIRY);
+    load_lifetimes(in, &header.lifetimes);
     header.rows_crc = load_u32(in + HINT_AT_ROWS_CRC);
     status = check_sizes(&header, name, err);
     if (status != CASK_OK) {
@@ -171,6 +202,28 @@ cask_status hint_check(const uint8_t *bytes, size_t size, const char *name,
         return fail(err, CASK_CORRUPT, 0, "%s: %s", name, wrong);
     }
     return CASK_OK;
+}
+
+void hint_note_times(hint_header *header, const record_header *record,
+                     uint64_t expires_at_ms)
+{
+    uint32_t time_s = record->time_s > 0 ? record->time_s : 1;
+
+    if (header->newest_s < record->time_s) {
+        header->newest_s = record->time_s;
+    }
+    if (header->oldest_s == 0 || header->oldest_s > time_s) {
+        header->oldest_s = time_s;
+    }
+    if (header->last_expiry_ms < expires_at_ms) {
+        header->last_expiry_ms = expires_at_ms;
+    }
+    if (expires_at_ms != 0 && (header->first_expiry_ms == 0 ||
+                               header->first_expiry_ms > expires_at_ms)) {
+        header->first_expiry_ms = expires_at_ms;
+    }
+    lifetimes_note(&header->lifetimes, record->time_s, expires_at_ms,
+                   record_size(record));
 }
 
 uint64_t hint_key_check(siphash_key key)

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 
 #include "base/bytes.h"
+#include "base/lifetimes.h"
 #include "base/siphash.h"
 #include "log/file_format.h"
 #include "log/record_format.h"
@@ -18,7 +19,7 @@
 
 enum {
     HINT_VERSION = 1,
-    HINT_HEADER_SIZE = 128,       /* bytes, at offset 0 */
+    HINT_HEADER_SIZE = 256,       /* bytes, at offset 0 */
     HINT_ROW_SIZE = 32,           /* bytes, from HINT_HEADER_SIZE on */
     HINT_PLACE_SIZE_SHIFT = 1,    /* bits 1..20: size of the record / 8 */
     HINT_PLACE_SIZE_BITS = 20,    /* all ones: this size or more */
@@ -43,9 +44,12 @@ typedef struct hint_header {
     uint64_t last_sequence;  /* largest */
 
     /* When its puts expire. */
-    uint32_t newest_s;       /* newest time of a put; 0: none, or not known */
-    uint64_t last_expiry_ms; /* largest time of expiry of a put; 0: none has
-                                one */
+    uint32_t newest_s;        /* newest time of a put; 0: there is none */
+    uint32_t oldest_s;        /* oldest, at least 1; likewise */
+    uint64_t last_expiry_ms;  /* largest time of expiry of a put; 0: none has
+                                 one */
+    uint64_t first_expiry_ms; /* smallest; likewise */
+    lifetimes lifetimes;      /* of its puts */
 
     uint32_t rows_crc; /* crc32c of all rows */
 } hint_header;
@@ -58,16 +62,8 @@ typedef struct hint_row {
 } hint_row;
 
 /* Count the times of a put. expires_at_ms: 0: it has none. */
-static inline void hint_note_times(hint_header *header, uint32_t time_s,
-                                   uint64_t expires_at_ms)
-{
-    if (header->newest_s < time_s) {
-        header->newest_s = time_s;
-    }
-    if (header->last_expiry_ms < expires_at_ms) {
-        header->last_expiry_ms = expires_at_ms;
-    }
-}
+void hint_note_times(hint_header *header, const record_header *record,
+                     uint64_t expires_at_ms);
 
 void hint_header_encode(const hint_header *header,
                         uint8_t out[HINT_HEADER_SIZE]);

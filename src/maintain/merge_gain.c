@@ -100,9 +100,9 @@ static uint64_t kept_of(const merge_segment *segment, uint64_t older_dead)
     return needed * (each < TOMBSTONE_BYTES ? each : TOMBSTONE_BYTES);
 }
 
-/* Bytes that would go; `older_dead` as above. */
-static uint64_t gain_of(const merge_segment *segment, bool is_expired,
-                        uint64_t older_dead)
+/* Bytes of dead records that would go; `older_dead` as above. */
+static uint64_t dead_gain(const merge_segment *segment, bool is_expired,
+                          uint64_t older_dead)
 {
     uint64_t live_bytes = is_expired ? 0 : segment->live_bytes;
     uint64_t live_records = is_expired ? 0 : segment->live_records;
@@ -120,6 +120,18 @@ static uint64_t gain_of(const merge_segment *segment, bool is_expired,
     }
     /* Tombstones are smaller than puts, so the average is on the safe side. */
     return merge_less(dead_bytes, dead_bytes / dead_records * needed);
+}
+
+/* Bytes that would go. */
+static uint64_t gain_of(const merge_settings *settings,
+                        const merge_moment *moment,
+                        const merge_segment *segment, uint64_t older_dead)
+{
+    if (merge_is_expired(settings, moment, segment)) {
+        return dead_gain(segment, true, older_dead);
+    }
+    return dead_gain(segment, false, older_dead) + segment->live_bytes -
+           merge_living(moment, segment->live_bytes, segment->expired_bytes);
 }
 
 /* (1 - u) * age / (1 + u), with u the share that stays. */
@@ -161,8 +173,7 @@ void merge_gains(const merge_settings *settings, const merge_moment *moment,
                              ? UINT64_MAX
                              : older_dead_puts(segments, choices, count, i);
 
-        choices[i].gain_bytes = gain_of(
-            segment, merge_is_expired(settings, moment, segment), older);
+        choices[i].gain_bytes = gain_of(settings, moment, segment, older);
         choices[i].kept_bytes = kept_of(segment, older);
         choices[i].score = score_of(segment, choices[i].gain_bytes);
     }

@@ -13,10 +13,14 @@
  *                    record, so no more tombstones can be needed than there
  *                    are such puts; those beyond that number count as dead.
  *
- * So every merge of an output for its gain really drops a record, and merges
- * end when writes do. Tombstones that the bound takes for needed are at most
- * as many as dead puts elsewhere, and go when max_space_amplification has had
- * these merged. Nothing has to be remembered for it, so it holds over reopens.
+ * What has expired goes as well, or becomes a tombstone of an output, once. How
+ * many bytes are to go is known to be at least so many, see base/lifetimes.h.
+ *
+ * So every merge of an output for its gain really drops a record, or makes one
+ * a tombstone, and merges end when writes do. Tombstones that the bound takes
+ * for needed are at most as many as dead puts elsewhere, and go when
+ * max_space_amplification has had these merged. Nothing has to be remembered
+ * for it, so it holds over reopens.
  */
 #ifndef CASKADE_MERGE_GAIN_H
 #define CASKADE_MERGE_GAIN_H
@@ -32,6 +36,14 @@ static inline uint64_t merge_less(uint64_t from, uint64_t what)
 /* Whether all records of a segment count as expired. */
 bool merge_is_expired(const merge_settings *settings,
                       const merge_moment *moment, const merge_segment *segment);
+
+/* Of so many live bytes, of which so many have expired, those that stay. */
+static inline uint64_t merge_living(const merge_moment *moment,
+                                    uint64_t live_bytes, uint64_t expired_bytes)
+{
+    return moment->clock_disagrees ? live_bytes
+                                   : merge_less(live_bytes, expired_bytes);
+}
 
 /*
  * Fill id, index, kept_bytes, gain_bytes and score of one choice per segment.

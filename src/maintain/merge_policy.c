@@ -114,6 +114,11 @@ static uint64_t read_bytes(const merge_policy *p, const merge_segment *segment)
     return is_unread ? 0 : segment->bytes;
 }
 
+static uint64_t living(const merge_policy *p, const merge_segment *segment)
+{
+    return merge_living(p->moment, segment->live_bytes, segment->expired_bytes);
+}
+
 static void take(merge_policy *p, size_t index)
 {
     merge_plan *plan = p->plan;
@@ -128,7 +133,7 @@ static void take(merge_policy *p, size_t index)
     p->kept_bytes += choice.kept_bytes;
     p->total_bytes = merge_less(p->total_bytes, choice.gain_bytes);
     if (merge_is_expired(p->settings, p->moment, segment)) {
-        p->live_bytes = merge_less(p->live_bytes, segment->live_bytes);
+        p->live_bytes = merge_less(p->live_bytes, living(p, segment));
     }
     if (p->free_bytes != UINT64_MAX) {
         p->free_bytes += choice.gain_bytes;
@@ -225,7 +230,8 @@ static bool is_space_due(const merge_policy *p)
 static bool is_active_due(const merge_policy *p)
 {
     uint64_t bytes = p->moment->total_bytes;
-    uint64_t live_bytes = p->moment->live_bytes;
+    uint64_t live_bytes = merge_living(p->moment, p->moment->live_bytes,
+                                       p->moment->expired_bytes);
     uint64_t dead_bytes;
 
     if (p->moment->all_below_id > 0) {
@@ -233,7 +239,7 @@ static bool is_active_due(const merge_policy *p)
     }
     for (size_t i = 0; i < p->count; i++) {
         bytes = merge_less(bytes, p->segments[i].bytes);
-        live_bytes = merge_less(live_bytes, p->segments[i].live_bytes);
+        live_bytes = merge_less(live_bytes, living(p, &p->segments[i]));
     }
     dead_bytes = merge_less(bytes, live_bytes);
     if (bytes <= merge_tiny_bytes(p)) {
@@ -270,7 +276,8 @@ static merge_wait why_nothing(const merge_policy *p)
         }
         is_gain |= merge_is_worth_it(p, &p->choices[i]);
         is_clock |= p->moment->clock_disagrees &&
-                    merge_is_expired(p->settings, &sane, segment);
+                    (segment->expired_bytes > 0 ||
+                     merge_is_expired(p->settings, &sane, segment));
     }
     if (p->count == 0) {
         return MERGE_WAIT_NO_SEGMENTS;
@@ -325,7 +332,8 @@ static void decide(merge_policy *p)
 static void choose(merge_policy *p)
 {
     p->total_bytes = p->moment->total_bytes;
-    p->live_bytes = p->moment->live_bytes;
+    p->live_bytes = merge_living(p->moment, p->moment->live_bytes,
+                                 p->moment->expired_bytes);
     p->free_bytes = p->moment->free_disk_bytes;
     *p->plan = (merge_plan){.reason = MERGE_REASON_NONE};
     merge_gains(p->settings, p->moment, p->segments, p->count, p->choices);

@@ -19,6 +19,8 @@ typedef struct merge_segment {
     uint64_t id;    /* of its file; grows with each file made, never reused */
     uint64_t bytes; /* of the file, header included */
     uint64_t live_bytes;     /* of the records that the index names */
+    uint64_t expired_bytes;  /* of these, with a time that is over since the
+                                grace or longer: at least so many */
     uint64_t records;        /* marks not counted */
     uint64_t live_records;   /* of these, those that the index names */
     uint64_t tombstones;     /* of these, those that only hide older records;
@@ -73,6 +75,7 @@ typedef struct merge_moment {
     uint64_t total_bytes;     /* of all segments that count: those given, the
                                  active one, quarantined ones */
     uint64_t live_bytes;      /* of the same */
+    uint64_t expired_bytes;   /* of these, as of a segment */
     uint64_t free_disk_bytes; /* UINT64_MAX: not known */
     uint64_t lent_bytes;      /* besides, for copies only */
     uint64_t open_ms;         /* since the store was opened; UINT64_MAX for a

@@ -7,7 +7,7 @@
  *   64 KiB    process table
  *   128 KiB   snapshots and undo table
  *   1 MiB     segment table (sparse: rows are allocated when first used)
- *   16 MiB    heap: index memory in units of 64-byte lines
+ *   18 MiB    heap: index memory in units of 64-byte lines
  *
  * Unless a comment says otherwise a field is written under the write lock and
  * read by anybody; fields that are read without it are atomic.
@@ -19,6 +19,7 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
+#include "base/lifetimes.h"
 #include "os/os.h"
 #include "region/commit_layout.h"
 #include "region/intent_layout.h"
@@ -28,7 +29,7 @@
 #include "region/tree_layout.h"
 
 enum {
-    REGION_LAYOUT_VERSION = 6,
+    REGION_LAYOUT_VERSION = 7,
     REGION_LINE = 64,         /* bytes: one cache line, one heap unit */
     REGION_PROCESSES = 512,   /* handles open at once */
     REGION_SEGMENTS = 65536,  /* rows of the segment table */
@@ -37,7 +38,7 @@ enum {
     REGION_DIRECTORY = 1024,  /* bytes of a path, NUL included */
     REGION_PROCESS_OFFSET = 64 << 10,
     REGION_SEGMENT_OFFSET = 1 << 20,
-    REGION_HEAP_OFFSET = 16 << 20
+    REGION_HEAP_OFFSET = 18 << 20
 };
 
 #define REGION_MAGIC "CASKREGN"
@@ -104,11 +105,10 @@ typedef struct region_row {
 
     /* Of its puts. They only grow, so a put may be noted twice. */
     alignas(REGION_LINE) uint64_t last_expiry_ms; /* 0: none has one */
-    uint32_t newest_s;                            /* 0: not known */
-    uint32_t lasting; /* 1: some put has no time of expiry */
-    /* The smallest. 1: not known, its hint does not tell. */
-    uint64_t first_expiry_ms; /* 0: none has one */
-    uint32_t oldest_s;        /* 0: there is no put */
+    uint64_t first_expiry_ms;                     /* likewise */
+    uint32_t newest_s;                            /* 0: there is no put */
+    uint32_t oldest_s;                            /* likewise */
+    lifetimes lifetimes;
 } region_row;
 
 /* One open handle. Its byte in LOCK says whether it is alive. */
@@ -215,7 +215,7 @@ typedef struct region_header {
 } region_header;
 
 _Static_assert(sizeof(region_header) <= 16 << 10, "header fits its place");
-_Static_assert(sizeof(region_row) == 192, "a row is three lines");
+_Static_assert(sizeof(region_row) == 256, "a row is four lines");
 _Static_assert(sizeof(region_process) == REGION_LINE * 2 ||
                    sizeof(region_process) == REGION_LINE,
                "a process slot is whole lines");

@@ -118,7 +118,7 @@ bool store_has_expired(const store_expiry *expiry, uint32_t time_s,
 
 uint64_t store_row_expired_ms(const store_expiry *expiry, const region_row *row)
 {
-    if (row->lasting != 0 || row->last_expiry_ms == 0) {
+    if (row->lifetimes.lasting_bytes != 0 || row->last_expiry_ms == 0) {
         return 0;
     }
     return less(expiry->now_ms, row->last_expiry_ms);
@@ -136,6 +136,23 @@ bool store_row_has_expired(const store_expiry *expiry, const region_row *row)
     }
     return store_row_expired_ms(expiry, row) > 0 ||
            (row->newest_s != 0 && is_too_old(expiry, row->newest_s));
+}
+
+uint64_t store_row_expired_bytes(const store_expiry *expiry,
+                                 const region_row *row)
+{
+    if (row->live_bytes == 0 || atomic_load(&row->damage) != ROW_SOUND) {
+        return 0;
+    }
+    if (row->newest_s != 0 && is_too_old(expiry, row->newest_s)) {
+        return row->live_bytes;
+    }
+    if (row->first_expiry_ms == 0) {
+        return 0;
+    }
+    return less(row->live_bytes,
+                lifetimes_left(&row->lifetimes,
+                               less(expiry->now_ms, expiry->grace_ms)));
 }
 
 bool store_row_may_expire(const store_expiry *expiry, const region_row *row)

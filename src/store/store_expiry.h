@@ -12,7 +12,7 @@
 typedef struct store_expiry {
     uint64_t now_ms;    /* wall clock */
     uint64_t expiry_ms; /* age by the store's setting; 0: none */
-    uint64_t grace_ms;  /* beyond that age */
+    uint64_t grace_ms;  /* beyond that age, or the time of a record */
     bool disagrees;     /* the clock is not believed: nothing has expired */
 } store_expiry;
 
@@ -46,6 +46,24 @@ bool store_row_has_expired(const store_expiry *expiry, const region_row *row);
 /* Whether it may be true for one of them. */
 bool store_row_may_expire(const store_expiry *expiry, const region_row *row);
 
+/*
+ * Bytes of a row that live by the index although their time, and the grace, are
+ * over: at least so many. 0 if the row is damaged, since it expires as nothing.
+ * Does not ask whether the clock is believed.
+ */
+uint64_t store_row_expired_bytes(const store_expiry *expiry,
+                                 const region_row *row);
+
+/* A row's times, as those of a segment without records. */
+static inline void store_forget_times(region_row *row)
+{
+    row->last_expiry_ms = 0;
+    row->first_expiry_ms = 0;
+    row->newest_s = 0;
+    row->oldest_s = 0;
+    row->lifetimes = (lifetimes){.lasting_bytes = 0};
+}
+
 /* Note the times of a record in its row; may be done twice. Who may change the
  * row's counters may do so. expires_at_ms: 0: none. */
 static inline void store_note_times(region_row *row,
@@ -61,8 +79,9 @@ static inline void store_note_times(region_row *row,
     if (row->oldest_s == 0 || row->oldest_s > record->time_s) {
         row->oldest_s = record->time_s > 0 ? record->time_s : 1;
     }
+    lifetimes_note(&row->lifetimes, record->time_s, expires_at_ms,
+                   record_size(record));
     if (expires_at_ms == 0) {
-        row->lasting = 1;
         return;
     }
     if (row->last_expiry_ms < expires_at_ms) {

@@ -98,7 +98,7 @@ static void count(hint_header *header, const scan_item *item)
     }
     header->last_sequence = item->header.sequence;
     if (record_kind(&item->header) == RECORD_PUT) {
-        hint_note_times(header, item->header.time_s, item->expires_at_ms);
+        hint_note_times(header, &item->header, item->expires_at_ms);
     }
 }
 

@@ -48,15 +48,6 @@ static cask_status check_hint(store_handle *store,
                       err);
 }
 
-/* The hint's header tells all else of when records expire. */
-static void note_lasting(region_row *row, const record_header *record)
-{
-    if (record_kind(record) == RECORD_PUT &&
-        (record->type & RECORD_EXPIRES) == 0) {
-        row->lasting = 1;
-    }
-}
-
 /* Apply rows below `limit`, from source->next_row on. */
 static cask_status run_hint(store_handle *store, load_source *source,
                             uint64_t limit, cask_error *err)
@@ -86,7 +77,6 @@ static cask_status run_hint(store_handle *store, load_source *source,
             hint_row_is_sound(&row, source->header.segment_length)) {
             record.sequence = row.sequence;
             record.type = row.type;
-            note_lasting(&store->region.rows[source->row], &record);
             if (!store->engine->apply_locked(
                     store, row.hash, &record, NULL,
                     row.place | (uint64_t)source->row << 48, 0)) {
@@ -155,9 +145,10 @@ static cask_status open_hint(store_handle *store, load_source *source,
         source->last_sequence = source->header.last_sequence;
         source->sequence = sequence_of_row(source, 0);
         row->last_expiry_ms = source->header.last_expiry_ms;
+        row->first_expiry_ms = source->header.first_expiry_ms;
         row->newest_s = source->header.newest_s;
-        row->first_expiry_ms = row->last_expiry_ms == 0 ? 0 : 1;
-        row->oldest_s = 1;
+        row->oldest_s = source->header.oldest_s;
+        row->lifetimes = source->header.lifetimes;
         atomic_store(&row->has_hint, HINT_WRITTEN);
     }
     return status;

@@ -13,7 +13,7 @@
 #ifndef CASKADE_STORE_MERGE_H
 #define CASKADE_STORE_MERGE_H
 
-#include "store/store.h"
+#include "store/store_expiry.h"
 
 /* Whether the records of a row count: those of all such rows are the log. Two
  * rows agree only while the write lock is held. */
@@ -170,13 +170,16 @@ void store_note_past_locked(store_handle *store, const manifest_header *header);
 uint64_t store_row_end(const store_handle *store, uint32_t index);
 
 /* Of the segments that count: bytes of their files up to the end of records,
- * and of those records that live. Write lock held, or the index is the handle's
- * own. */
+ * of those records that live, and of these that have expired by `expiry`,
+ * believed or not, at least; NULL: not wanted. Write lock held, or the index is
+ * the handle's own. */
 typedef struct store_space {
     uint64_t total_bytes;
     uint64_t live_bytes;
+    uint64_t expired_bytes;
 } store_space;
-store_space store_space_locked(const store_handle *store);
+store_space store_space_locked(const store_handle *store,
+                               const store_expiry *expiry);
 
 /* Bytes that operations have written to the log, and that merges have written
  * to segments in place of others, or flushes and compactions to runs, since the

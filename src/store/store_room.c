@@ -211,11 +211,7 @@ static void fill_row(region_row *row, const row_plan *plan,
     row->first_sequence = 0;
     row->last_sequence = 0;
     row->damaged_bytes = 0;
-    row->last_expiry_ms = 0;
-    row->newest_s = 0;
-    row->lasting = 0;
-    row->first_expiry_ms = 0;
-    row->oldest_s = 0;
+    store_forget_times(row);
     row->retired_in = 0;
     atomic_store(&row->has_hint, HINT_NONE);
     atomic_store(&row->is_input, 0);

@@ -52,7 +52,8 @@ static uint64_t live_bytes_locked(const store_handle *store)
 void store_note_size_locked(const store_handle *store)
 {
     region_header *header = store->region.header;
-    segment_needs needs = {.total_bytes = store_space_locked(store).total_bytes,
+    segment_needs needs = {.total_bytes =
+                               store_space_locked(store, NULL).total_bytes,
                            .live_bytes = live_bytes_locked(store),
                            .is_merged = atomic_load(&header->is_merged) != 0};
     store_settings settings;

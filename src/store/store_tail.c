@@ -271,11 +271,7 @@ static cask_status recount(store_handle *store, uint32_t index, uint64_t end,
     row->live_records = 0;
     row->tombstones = 0;
     row->first_sequence = 0;
-    row->last_expiry_ms = 0;
-    row->newest_s = 0;
-    row->lasting = 0;
-    row->first_expiry_ms = 0;
-    row->oldest_s = 0;
+    store_forget_times(row);
     scan_begin(&scan, map->data, end, map->nonce, SEGMENT_HEADER_SIZE);
     scan.trusted_end = end;
     scan.knows_ranges = store->engine->has_ranges;

@@ -6,6 +6,7 @@
  * with each version.
  */
 #include "log/segment_format.h"
+#include "store/store_expiry.h"
 #include "store/store_merge.h"
 
 uint64_t store_row_end(const store_handle *store, uint32_t index)
@@ -16,7 +17,8 @@ uint64_t store_row_end(const store_handle *store, uint32_t index)
                                           : store->region.rows[index].tail;
 }
 
-store_space store_space_locked(const store_handle *store)
+store_space store_space_locked(const store_handle *store,
+                               const store_expiry *expiry)
 {
     uint32_t count = atomic_load(&store->region.header->row_count);
     store_space space = {.total_bytes = 0};
@@ -25,6 +27,10 @@ store_space store_space_locked(const store_handle *store)
         if (store_row_counts(store, i)) {
             space.total_bytes += store_row_end(store, i);
             space.live_bytes += store->region.rows[i].live_bytes;
+            space.expired_bytes +=
+                expiry == NULL
+                    ? 0
+                    : store_row_expired_bytes(expiry, &store->region.rows[i]);
         }
     }
     return space;

@@ -152,7 +152,7 @@ static cask_status add_space(store_handle *store, cask_tree_stats *stats,
     if (status != CASK_OK) {
         return status;
     }
-    bytes = stats->mapped_bytes + store_space_locked(store).total_bytes;
+    bytes = stats->mapped_bytes + store_space_locked(store, NULL).total_bytes;
     if (store->has_slot) {
         store_unlock(store);
     }

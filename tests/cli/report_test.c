@@ -242,6 +242,7 @@ static const char *const json_names[] = {
     "data_bytes",
     "live_bytes",
     "dead_bytes",
+    "expired_bytes",
     "log_bytes",
     "merge_bytes",
     "space_amplification",

@@ -155,10 +155,12 @@ def hint():
     rows += hint_row(b"k", offsets[1], 40, 1, 1001, PUT | EXPIRES | MEMBER)
     rows += hint_row(b"fruit", offsets[2], 32, 0, 1002, DELETE)
     key_check = siphash128(HASH_KEY, b"caskade hint", 1, 3)[0]
-    header = struct.pack("<8sII16s5Q6QI", b"CASKHINT", 1, TIME_S, UUID,
+    # Of the lifetimes the longest: 5 units of 8 bytes.
+    lifetimes = [0] * 22 + [-(-EXPIRES_MS // 1000), 5]
+    header = struct.pack("<8sII16s5Q8Q24II12xI", b"CASKHINT", 1, TIME_S, UUID,
                          SEGMENT_ID, SEGMENT_NONCE, 64 + len(whole), 3,
                          key_check, 4, 1, len(whole), 1000, 1003, EXPIRES_MS,
-                         crc32c(rows))
+                         EXPIRES_MS, 40, *lifetimes, TIME_S, crc32c(rows))
     return sealed(header) + rows
 
 

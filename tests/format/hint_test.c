@@ -25,7 +25,10 @@ static const hint_header golden_header = {
     .first_sequence = 1000,
     .last_sequence = 1003,
     .newest_s = 1700000001,
+    .oldest_s = 1700000001,
     .last_expiry_ms = UINT64_C(1800000000000),
+    .first_expiry_ms = UINT64_C(1800000000000),
+    .lifetimes = {.lasting_bytes = 40, .of[11] = {1800000000, 5}},
     .rows_crc = 0x39ffde8b};
 
 /* Each put and delete in the order of the log, twice for a key that occurs
@@ -79,7 +82,10 @@ static void assert_header_equal(const hint_header *a, const hint_header *b)
     assert_true(a->first_sequence == b->first_sequence);
     assert_true(a->last_sequence == b->last_sequence);
     assert_true(a->newest_s == b->newest_s);
+    assert_true(a->oldest_s == b->oldest_s);
     assert_true(a->last_expiry_ms == b->last_expiry_ms);
+    assert_true(a->first_expiry_ms == b->first_expiry_ms);
+    assert_memory_equal(&a->lifetimes, &b->lifetimes, sizeof(a->lifetimes));
     assert_true(a->rows_crc == b->rows_crc);
 }
 
@@ -135,11 +141,14 @@ static void test_any_header_survives_a_round_trip(void **state)
                           .first_sequence = sweep_random(),
                           .last_sequence = sweep_random() >> 8,
                           .newest_s = (uint32_t)sweep_random(),
+                          .oldest_s = (uint32_t)sweep_random(),
                           .last_expiry_ms = sweep_random(),
+                          .first_expiry_ms = sweep_random(),
                           .rows_crc = (uint32_t)sweep_random()};
         hint_header out;
         uint8_t bytes[HINT_HEADER_SIZE];
 
+        sweep_random_bytes((uint8_t *)&in.lifetimes, sizeof(in.lifetimes));
         in.row_count = sweep_random() % ((in.segment_length - 64) / 24 + 1);
         sweep_random_bytes(in.uuid, sizeof(in.uuid));
         hint_header_encode(&in, bytes);
@@ -221,7 +230,7 @@ static void test_more_rows_than_records_fit_is_corrupt(void **state)
     header.row_count = 7;
     refuse_crafted(&header, "offset 56: 7 rows, but the segment has room for 6 "
                             "records at most");
-    /* 128 + 32 * this is 128: a sum that overflows would believe it. */
+    /* 256 + 32 * this is 256: a sum that overflows would believe it. */
     header.row_count = UINT64_C(1) << 59;
     refuse_crafted(&header, "offset 56: 576460752303423488 rows");
     header.row_count = UINT64_MAX;

@@ -646,7 +646,7 @@ static void test_a_segment_with_one_lasting_value_is_read(void **state)
     (void)seal(h);
     for (int again = 0; again < 2; again++) {
         os_sim_advance_ms(h->sim, MINUTE_MS + 1);
-        reason_is(h, true, "a merge would free next to nothing");
+        reason_is(h, true, "the store is above max_space_amplification");
         handle_reopen(h);
     }
     count_opens(h);

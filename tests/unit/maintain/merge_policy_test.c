@@ -25,6 +25,7 @@ enum {
  *   t  what is dead are tombstones  w  wide: has a record older than all
  *   m  what is dead are marks       x  some records may have expired
  *   u  nobody knows what is in it   s  ends where the first one begins
+ *   h  half of what lives has expired
  */
 typedef struct policy_fact {
     unsigned mib; /* 0: end of the list */
@@ -260,6 +261,15 @@ static const policy_row rows[] = {
      .grace_s = 10},
     {"grace for times of their own", "", NONE, MERGE_WAIT_NOTHING_TO_GAIN,
      .facts = {{256, 100, 9, "e"}}, .grace_s = 10},
+    {"what has expired is dead", "1", MERGE_REASON_FRAGMENTATION, GO,
+     .facts = {{256, 79, 9, "h"}, {256, 80, 9, ""}}},
+    {"but not if the clock jumped", "", NONE, MERGE_WAIT_CLOCK,
+     .facts = {{256, 79, 9, "h"}, {256, 100, 9, ""}}, .clock_disagrees = true},
+    {"it counts as space", "2", MERGE_REASON_AMPLIFICATION, GO,
+     .facts = {{256, 100, 9, ""}, {256, 100, 9, "h"}}, .amplification = 1.3},
+    {"it goes from an output whose tombstones stay", "2",
+     MERGE_REASON_DEAD_BYTES, GO,
+     .facts = {{1024, 60, 9, ""}, {1200, 90, 9, "oth"}}},
     {"expired before, only kept for what it hides", "", NONE,
      MERGE_WAIT_BELOW_TRIGGERS, .facts = {{256, 60, 9, ""}, {90, 0, 9, "oet"}}},
 
@@ -389,6 +399,7 @@ static merge_segment make_segment(const policy_fact *fact, size_t index)
         .id = index + 1,
         .bytes = SEGMENT_HEADER_SIZE + records * RECORD,
         .live_bytes = live_records * RECORD,
+        .expired_bytes = has(fact, 'h') ? live_records / 2 * RECORD : 0,
         .records = has(fact, 'm') ? live_records : records,
         .live_records = live_records,
         .tombstones = has(fact, 't') ? records - live_records : 0,
@@ -452,6 +463,7 @@ static question make_question(const policy_row *row)
         q.segments[q.count] = make_segment(&row->facts[q.count], q.count);
         q.moment.total_bytes += q.segments[q.count].bytes;
         q.moment.live_bytes += q.segments[q.count].live_bytes;
+        q.moment.expired_bytes += q.segments[q.count].expired_bytes;
         q.count++;
     }
     return q;
