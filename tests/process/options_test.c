@@ -370,7 +370,8 @@ static void test_lock_timeout_ms_bounds_the_wait(void **state)
     assert_int_equal(
         cask_put(db, cask_slice_of("b"), cask_slice_of("c"), &s->err),
         CASK_TIMEOUT);
-    assert_in_range(now_ms() - start, 290, 3000);
+    /* Not for as long as by default; a busy machine may take some time. */
+    assert_in_range(now_ms() - start, 290, 9000);
     real->mutex_unlock(os_posix(), &header->write_lock);
     put(s, db, "b", 10);
     close_store(s, db);
