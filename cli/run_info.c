@@ -34,6 +34,28 @@ static void add_key(text *out, const char *label, cask_slice key)
     text_add_char(out, '\n');
 }
 
+static void add_span(text *out, const char *label, uint32_t first_s,
+                     uint32_t last_s)
+{
+    char from[UNITS_TEXT_SIZE];
+    char to[UNITS_TEXT_SIZE];
+
+    text_add_format(out, LABEL "%s to %s\n", label,
+                    units_format_moment(from, (uint64_t)first_s * 1000),
+                    units_format_moment(to, (uint64_t)last_s * 1000));
+}
+
+static void add_times(text *out, const cask_run_info *info)
+{
+    if (info->last_time_s > 0) {
+        add_span(out, "written", info->first_time_s, info->last_time_s);
+    }
+    if (info->expiring > 0) {
+        add_count(out, "expiring", info->expiring);
+        add_span(out, "", info->first_expiry_s, info->last_expiry_s);
+    }
+}
+
 static void add_text(const cask_run *run, const cask_run_info *info, text *out)
 {
     add_bytes(out, "file", info->file_bytes);
@@ -49,6 +71,7 @@ static void add_text(const cask_run *run, const cask_run_info *info, text *out)
         add_key(out, "smallest key", info->smallest_key);
         add_key(out, "largest key", info->largest_key);
     }
+    add_times(out, info);
     if (info->ranges > 0 && info->largest_end.size > 0) {
         add_key(out, "last range to", info->largest_end);
     } else if (info->ranges > 0) {
@@ -115,6 +138,11 @@ static void add_json(const cask_run *run, const cask_run_info *info, text *out)
         {"prefix_bytes", info->prefix_bytes},
         {"prefix_filter_bytes", info->prefix_filter_bytes},
         {"fence_bytes", info->fence_bytes},
+        {"expiring", info->expiring},
+        {"first_expiry_s", info->first_expiry_s},
+        {"last_expiry_s", info->last_expiry_s},
+        {"first_time_s", info->first_time_s},
+        {"last_time_s", info->last_time_s},
     };
     json_t *object = json_object();
 

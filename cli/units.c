@@ -251,6 +251,27 @@ const char *units_format_ns(char text[UNITS_TEXT_SIZE], uint64_t ns)
     return text;
 }
 
+const char *units_format_moment(char text[UNITS_TEXT_SIZE], uint64_t ms)
+{
+    uint64_t seconds = ms / 1000;
+    uint64_t days = seconds / (24 * 60 * 60);
+    uint64_t year = 1970 + days / 366; /* no later than the right one */
+    uint64_t month = 1;
+
+    while (year < 9999 && days_since_1970(year + 1, 1, 1) <= days) {
+        year++;
+    }
+    while (month < 12 && days_since_1970(year, month + 1, 1) <= days) {
+        month++;
+    }
+    (void)snprintf(text, UNITS_TEXT_SIZE,
+                   "%04" PRIu64 "-%02" PRIu64 "-%02" PRIu64 "T%02" PRIu64
+                   ":%02" PRIu64 ":%02" PRIu64 "Z",
+                   year, month, days - days_since_1970(year, month, 1) + 1,
+                   seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);
+    return text;
+}
+
 const char *units_format_clock(char text[UNITS_TEXT_SIZE], uint64_t seconds)
 {
     uint64_t minutes = seconds / 60;

@@ -49,6 +49,9 @@ const char *units_format_ns(char text[UNITS_TEXT_SIZE], uint64_t ns);
 /* "500ms", "59s", "29m 59s", "23h 59m", "6d 23h"; rounded down */
 const char *units_format_duration(char text[UNITS_TEXT_SIZE], uint64_t ms);
 
+/* "2030-01-31T23:59:00Z", as units_parse_moment() reads it; up to year 9999 */
+const char *units_format_moment(char text[UNITS_TEXT_SIZE], uint64_t ms);
+
 /* "0:07", "12:34", "1:02:03" */
 const char *units_format_clock(char text[UNITS_TEXT_SIZE], uint64_t seconds);
 

@@ -155,6 +155,8 @@ typedef struct cask_run_info {
     uint64_t index_bytes, filter_bytes, prefix_filter_bytes, fence_bytes;
     uint32_t prefix_bytes;  /* of keys, in the filter of prefixes */
     uint32_t segment_count; /* log segments that pointers point into */
+    uint64_t expiring; /* values that do. Times since 1970, 0: there are none */
+    uint32_t first_expiry_s, last_expiry_s, first_time_s, last_time_s;
 } cask_run_info;
 
 /* What the run's footer says. Cost: nanoseconds. */

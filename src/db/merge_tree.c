@@ -41,7 +41,7 @@ static cask_status explain(store_handle *store, const turn_thread *first,
     bool is_open =
         first == NULL || store_window_is_open_for(store, first->jitter_ms);
     tree_plan p = {.pinned = NULL};
-    cask_status status = tree_plan_make(store, NULL, &p, err);
+    cask_status status = tree_plan_make(store, false, NULL, &p, err);
 
     if (status == CASK_OK) {
         *ret_due = (db_merge_due){
@@ -61,8 +61,16 @@ static const char *reason_text(unsigned reason)
 
 /* ---- Plan ---- */
 
-/* How much of a run is dead is not known: its part of what deeper runs have
- * less by it is, about. */
+/* How much of a run is dead is not known: what has expired is, about, and what
+ * deeper runs have less by it. */
+static uint64_t gain_of(const compaction_part *part)
+{
+    double expired =
+        part->records > 0 ? (double)part->expired / (double)part->records : 0;
+
+    return part->hidden_bytes + (uint64_t)((double)part->bytes * expired);
+}
+
 static cask_status copy_items(const tree_plan *p, cask_merge_item **ret_items,
                               cask_error *err)
 {
@@ -78,7 +86,7 @@ static cask_status copy_items(const tree_plan *p, cask_merge_item **ret_items,
             (cask_merge_item){.id = part->id,
                               .total_bytes = part->bytes,
                               .live_bytes = part->bytes,
-                              .gain_bytes = part->hidden_bytes,
+                              .gain_bytes = gain_of(part),
                               .reason = compaction_reason_text(p->plan.reason)};
     }
     *ret_items = items;
@@ -91,7 +99,8 @@ static cask_status plan(store_handle *store, const cask_merge_options *options,
     bool is_all = options != NULL && options->all;
     tree_all all = {.is_on = false};
     tree_plan p = {.pinned = NULL};
-    cask_status status = tree_plan_make(store, is_all ? &all : NULL, &p, err);
+    cask_status status =
+        tree_plan_make(store, true, is_all ? &all : NULL, &p, err);
 
     if (status == CASK_OK) {
         status = copy_items(&p, &ret_plan->items, err);

@@ -212,7 +212,12 @@ void cask_run_get_info(const cask_run *run, cask_run_info *ret_info)
         .prefix_filter_bytes = run_section_bytes(footer, RUN_PREFIXES),
         .fence_bytes = run_section_bytes(footer, RUN_FENCES),
         .prefix_bytes = footer->prefix_bytes,
-        .segment_count = footer->segments};
+        .segment_count = footer->segments,
+        .expiring = footer->expiring,
+        .first_expiry_s = footer->expiry.first,
+        .last_expiry_s = footer->expiry.last,
+        .first_time_s = footer->written.first,
+        .last_time_s = footer->written.last};
 }
 
 cask_run_segment cask_run_get_segment(const cask_run *run, uint32_t index)

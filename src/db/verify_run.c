@@ -11,6 +11,7 @@
 #include "db/place.h"
 #include "db/verification.h"
 #include "run/run_read.h"
+#include "run/run_times.h"
 
 typedef struct run_check {
     verification *v;
@@ -31,6 +32,8 @@ typedef struct run_check {
     uint64_t prefixes;
     cask_slice smallest;
     cask_slice end;
+    run_times_sample expiry; /* of the values so far */
+    run_times_sample written;
     uint64_t *segment_bytes; /* for each row of segments; owned */
     bool is_partial;         /* some records are damaged: counts prove nothing
                               */
@@ -193,6 +196,18 @@ static void count_sequence(run_footer *seen, uint64_t sequence)
     }
 }
 
+static void note_times(run_check *c, const record_header *header,
+                       const uint8_t *body)
+{
+    uint64_t expires_at_ms =
+        record_expiry_size(header) != 0 ? load_u64(body) : 0;
+
+    run_times_add(&c->written, header->time_s);
+    if (expires_at_ms != 0) {
+        run_times_add(&c->expiry, run_time_past(expires_at_ms));
+    }
+}
+
 static void check_sound(run_check *c, const record_header *header,
                         const uint8_t *body)
 {
@@ -218,6 +233,9 @@ static void check_sound(run_check *c, const record_header *header,
     }
     if (kind == RECORD_POINTER) {
         check_pointer(c, bytes + key.size);
+    }
+    if (kind == RECORD_PUT || kind == RECORD_POINTER) {
+        note_times(c, header, body);
     }
     c->seen.tombstones += kind == RECORD_DELETE ? 1 : 0;
     count_sequence(&c->seen, header->sequence);
@@ -327,6 +345,19 @@ static void check_count(run_check *c, const char *what, uint64_t says,
     }
 }
 
+/* The middle one is of a sample: between the others, or the run could not be
+ * opened. */
+static void check_times(run_check *c)
+{
+    const run_footer *says = &c->says;
+
+    check_count(c, "expiring", says->expiring, c->expiry.count);
+    check_count(c, "first expiry", says->expiry.first, c->expiry.first);
+    check_count(c, "last expiry", says->expiry.last, c->expiry.last);
+    check_count(c, "first time", says->written.first, c->written.first);
+    check_count(c, "last time", says->written.last, c->written.last);
+}
+
 static void check_counts(run_check *c)
 {
     const run_footer *says = &c->says;
@@ -343,6 +374,7 @@ static void check_counts(run_check *c)
     check_count(c, "last sequence", says->last_sequence, seen->last_sequence);
     check_count(c, "lines of prefixes", says->prefix_lines,
                 run_filter_lines(c->prefixes));
+    check_times(c);
 }
 
 static void check_bounds(run_check *c)

@@ -27,13 +27,16 @@ enum {
     RUN_AT_SMALLEST_BYTES = 124, /* u16 */
     RUN_AT_LARGEST_BYTES = 126,  /* u16 */
     RUN_AT_END_BYTES = 128,      /* u16, then 2 zeros */
-    RUN_AT_CRCS = 132,           /* 7 u32, of the sections; then 28 zeros */
+    RUN_AT_CRCS = 132,           /* 7 u32, of the sections */
+    RUN_AT_EXPIRING = 160,       /* u32 */
+    RUN_AT_EXPIRY = 164,         /* 3 u32: first, middle, last */
+    RUN_AT_WRITTEN = 176,        /* 3 u32, likewise */
     RUN_AT_CRC = 188             /* u32, of the 188 bytes before */
 };
 
 _Static_assert(RUN_AT_CRC + FORMAT_CRC_SIZE == RUN_FOOTER_SIZE,
                "the checksum is the end of the footer");
-_Static_assert(RUN_AT_CRCS + RUN_SECTIONS * FORMAT_CRC_SIZE <= RUN_AT_CRC,
+_Static_assert(RUN_AT_CRCS + RUN_SECTIONS * FORMAT_CRC_SIZE <= RUN_AT_EXPIRING,
                "the checksums of the sections have room");
 _Static_assert(RUN_FENCE_RECORDS >= (RUN_FENCE_BYTES + RECORD_HEADER_SIZE - 1) /
                                         RECORD_HEADER_SIZE,
@@ -87,6 +90,18 @@ void run_layout(const run_footer *footer, uint64_t ret_at[RUN_SECTIONS + 1])
 
 /* ---- Footer ------------------------------------------------------------- */
 
+static void store_times(uint8_t *out, const run_times *times)
+{
+    store_u32(out, times->first);
+    store_u32(out + 4, times->middle);
+    store_u32(out + 8, times->last);
+}
+
+static run_times load_times(const uint8_t *in)
+{
+    return (run_times){load_u32(in), load_u32(in + 4), load_u32(in + 8)};
+}
+
 void run_footer_encode(const run_footer *footer, uint8_t out[RUN_FOOTER_SIZE])
 {
     format_begin(&footer_kind, out);
@@ -113,6 +128,9 @@ void run_footer_encode(const run_footer *footer, uint8_t out[RUN_FOOTER_SIZE])
     for (int i = 0; i < RUN_SECTIONS; i++) {
         store_u32(out + RUN_AT_CRCS + i * FORMAT_CRC_SIZE, footer->crc[i]);
     }
+    store_u32(out + RUN_AT_EXPIRING, footer->expiring);
+    store_times(out + RUN_AT_EXPIRY, &footer->expiry);
+    store_times(out + RUN_AT_WRITTEN, &footer->written);
     format_finish(&footer_kind, out);
 }
 
@@ -141,12 +159,20 @@ static void load_fields(const uint8_t *in, run_footer *footer)
     for (int i = 0; i < RUN_SECTIONS; i++) {
         footer->crc[i] = load_u32(in + RUN_AT_CRCS + i * FORMAT_CRC_SIZE);
     }
+    footer->expiring = load_u32(in + RUN_AT_EXPIRING);
+    footer->expiry = load_times(in + RUN_AT_EXPIRY);
+    footer->written = load_times(in + RUN_AT_WRITTEN);
 }
 
 static bool length_is_sound(uint64_t length)
 {
     return length >= SEGMENT_HEADER_SIZE && length % 8 == 0 &&
            length >> RUN_LENGTH_BITS == 0;
+}
+
+static bool rise(const run_times *times)
+{
+    return times->first <= times->middle && times->middle <= times->last;
 }
 
 /* NULL: the counts agree with each other. The length is sound. */
@@ -183,6 +209,14 @@ static const char *what_disagrees(const run_footer *footer)
         footer->first_sequence > footer->last_sequence ||
         (footer->records == 0) != (footer->first_sequence == 0)) {
         return "sequences are out of range";
+    }
+    if (footer->expiring > run_values(footer)) {
+        return "more records of some kind than records";
+    }
+    if (!rise(&footer->expiry) || !rise(&footer->written) ||
+        (footer->expiring == 0) != (footer->expiry.last == 0) ||
+        (run_values(footer) == 0 && footer->written.last != 0)) {
+        return "times are out of range";
     }
     return NULL;
 }

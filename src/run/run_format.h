@@ -59,6 +59,17 @@ typedef struct run_hash_key {
     uint64_t word[2];
 } run_hash_key;
 
+/* Times that are greater count as this. */
+#define RUN_TIME_MAX UINT32_MAX
+
+/* Of the times of many records three, in seconds since 1970; all 0: there are
+ * none. run_times.h */
+typedef struct run_times {
+    uint32_t first;  /* the smallest */
+    uint32_t middle; /* about half are smaller */
+    uint32_t last;   /* the largest */
+} run_times;
+
 typedef struct run_footer {
     uint64_t nonce;        /* as in the header */
     run_hash_key hash_key; /* of index and filters */
@@ -83,6 +94,11 @@ typedef struct run_footer {
     uint16_t end_bytes;      /* of the largest end of a range */
 
     uint32_t crc[RUN_SECTIONS]; /* crc32c of each, what fills it up included */
+
+    /* Of the values, pointers included, and of no others. */
+    uint32_t expiring; /* that have a time of expiry */
+    run_times expiry;  /* of these, the seconds in which it is past */
+    run_times written; /* of all */
 } run_footer;
 
 /* Where a value is that was left in the log. */
@@ -91,6 +107,12 @@ typedef struct run_pointer {
     uint64_t offset;     /* of the record in it */
     uint64_t size_bytes; /* of the whole record */
 } run_pointer;
+
+/* Records that have a value, here or elsewhere. */
+static inline uint64_t run_values(const run_footer *footer)
+{
+    return footer->records - footer->tombstones - footer->ranges;
+}
 
 /* ---- Sizes -------------------------------------------------------------- */
 

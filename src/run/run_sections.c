@@ -185,6 +185,14 @@ static void note_sequence(run_footer *footer, uint64_t sequence)
     }
 }
 
+static void note_times(run_sections *s, const cask_info *info)
+{
+    run_times_add(&s->written, info->time_s);
+    if (info->expires_at_ms != 0) {
+        run_times_add(&s->expiry, run_time_past(info->expires_at_ms));
+    }
+}
+
 cask_status run_sections_note(run_sections *s, uint64_t offset,
                               const cask_run_entry *entry, cask_error *err)
 {
@@ -218,6 +226,9 @@ cask_status run_sections_note(run_sections *s, uint64_t offset,
     }
     if (entry->kind == CASK_RUN_POINTER) {
         note_segment(s, &entry->pointer);
+    }
+    if (entry->kind == CASK_RUN_PUT || entry->kind == CASK_RUN_POINTER) {
+        note_times(s, &entry->info);
     }
     note_sequence(&s->footer, entry->info.sequence);
     s->last_is_counted = !is_range || (!is_new && s->last_is_counted);
@@ -363,6 +374,9 @@ static void complete_footer(run_sections *s, uint64_t length, uint64_t nonce)
         s->end.size = 0;
     }
     footer->end_bytes = (uint16_t)s->end.size;
+    footer->expiring = (uint32_t)s->expiry.count;
+    footer->expiry = run_times_of(&s->expiry);
+    footer->written = run_times_of(&s->written);
 }
 
 cask_status run_sections_write(run_sections *s, run_output *output,

@@ -8,6 +8,7 @@
 #include "base/buffer.h"
 #include "run/run_hash.h"
 #include "run/run_output.h"
+#include "run/run_times.h"
 
 typedef struct run_sections {
     run_footer footer; /* counts so far; the rest when they are written */
@@ -25,6 +26,8 @@ typedef struct run_sections {
     bool last_is_counted;  /* among the keys: not only ranges so far */
     uint64_t fence_offset; /* of the last fence */
     size_t shared;         /* leading bytes that all keys so far share */
+    run_times_sample expiry;
+    run_times_sample written;
 } run_sections;
 
 void run_sections_free(run_sections *sections);

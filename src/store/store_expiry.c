@@ -104,6 +104,18 @@ static bool is_too_old(const store_expiry *expiry, uint64_t time_s)
            age_ms(expiry, time_s) > expiry->expiry_ms + expiry->grace_ms;
 }
 
+uint32_t store_too_old_s(const store_expiry *expiry)
+{
+    uint64_t now_s = expiry->now_ms / 1000;
+    uint64_t kept_s = (expiry->expiry_ms + expiry->grace_ms) / 1000;
+
+    if (expiry->disagrees || expiry->expiry_ms == 0 || now_s <= kept_s + 1) {
+        return 0;
+    }
+    now_s -= kept_s + 1;
+    return now_s < UINT32_MAX ? (uint32_t)now_s : UINT32_MAX;
+}
+
 bool store_has_expired(const store_expiry *expiry, uint32_t time_s,
                        uint64_t expires_at_ms)
 {

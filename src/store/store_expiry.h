@@ -32,6 +32,10 @@ void store_watch_clock(store_handle *store);
 bool store_has_expired(const store_expiry *expiry, uint32_t time_s,
                        uint64_t expires_at_ms);
 
+/* Puts written up to this second are too old by the store's setting; 0: none
+ * are. */
+uint32_t store_too_old_s(const store_expiry *expiry);
+
 /* Since all puts of a row have expired by times of their own, milliseconds; 0:
  * not all have. */
 uint64_t store_row_expired_ms(const store_expiry *expiry,

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "run/run_iterator.h"
+#include "tree/run_expiry.h"
 
 /* Of the deletions of ranges of a run so many are weighed; the others are taken
  * for as much. */
@@ -256,6 +257,21 @@ cask_status compact_facts_make(const version *all, compact_facts *ret_facts,
     weigh_hidden(all, &facts);
     *ret_facts = facts;
     return CASK_OK;
+}
+
+void compact_facts_expire(compact_facts *facts, const version *all,
+                          const store_expiry *expiry, uint64_t newest)
+{
+    for (size_t i = 0; i < facts->count; i++) {
+        compaction_part *part = &facts->parts[i];
+        const cask_run *file = all->runs[i].file;
+
+        if (part->first_sequence > newest) {
+            part->expired =
+                (uint64_t)((double)run_expired_count(file, expiry) *
+                           share(part->records, file->footer.records));
+        }
+    }
 }
 
 void compact_facts_free(compact_facts *facts)

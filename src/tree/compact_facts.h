@@ -6,6 +6,7 @@
 #define CASKADE_COMPACT_FACTS_H
 
 #include "maintain/compaction.h"
+#include "store/store_expiry.h"
 #include "tree/version.h"
 
 /* Borrows the version that it was made of. */
@@ -23,7 +24,7 @@ typedef struct compact_facts {
  * Look at all runs of a version but those that are held. Of what is not known
  * exactly there are estimates: of a run that a sweep has begun to take what is
  * left by its bytes, of tombstones what they hide by the average record of
- * older runs. How many records have expired is in no run: 0.
+ * older runs. That nothing has expired is what it says.
  *
  * Returns CASK_OK; CASK_NO_MEMORY.
  *
@@ -33,6 +34,11 @@ typedef struct compact_facts {
  */
 cask_status compact_facts_make(const version *all, compact_facts *ret_facts,
                                cask_error *err);
+
+/* Note how many records have expired, about; none of a run that a snapshot
+ * looks at: `newest` is the sequence of the newest one, 0: there is none. */
+void compact_facts_expire(compact_facts *facts, const version *all,
+                          const store_expiry *expiry, uint64_t newest);
 
 /* Accepts {0}. */
 void compact_facts_free(compact_facts *facts);

@@ -30,7 +30,7 @@ typedef struct compact_work {
 
     run_part *parts; /* of all inputs that are read */
     size_t part_count;
-    uint64_t unread_bytes; /* of the others, which are hidden */
+    uint64_t unread_bytes; /* of the others, of which nothing survives */
     compact_input *inputs; /* one for each run */
     iter_input *merged;    /* the same */
     size_t input_count;
@@ -199,6 +199,37 @@ static bool is_hidden(const compact_work *w, const version_run *run)
     return false;
 }
 
+/* Whether an older run among the inputs may have keys of this one. */
+static bool is_above_another(const compact_work *w, size_t index)
+{
+    const compact_job *job = w->job;
+    const compaction_part *part = &job->facts->parts[job->choices[index]];
+
+    for (size_t i = index + 1; i < job->plan->count; i++) {
+        const compaction_part *older = &job->facts->parts[job->choices[i]];
+
+        if (!is_same_run(chosen(w, i), chosen(w, index)) &&
+            older->first_key <= part->last_key &&
+            older->last_key >= part->first_key) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/*
+ * Whether none of its records survives because all values have expired, and
+ * nothing is left that they would hide: the file need not be read.
+ */
+static bool is_past(const compact_work *w, size_t index)
+{
+    const compact_calls *calls = w->job->calls;
+
+    return w->job->plan->drop_tombstones && calls->has_expired != NULL &&
+           !is_above_another(w, index) &&
+           calls->has_expired(calls->context, chosen(w, index)->file);
+}
+
 /* Of what is to be read: one for each run, which has parts side by side. */
 static void add_part(compact_work *w, const version_run *run,
                      const version_run *before)
@@ -232,7 +263,7 @@ static cask_status make_inputs(compact_work *w, cask_error *err)
     w->shared_bytes = shared_of(w);
     status = find_ranges(w, err);
     for (size_t i = 0; i < count && status == CASK_OK; i++) {
-        if (is_hidden(w, chosen(w, i))) {
+        if (is_hidden(w, chosen(w, i)) || is_past(w, i)) {
             w->unread_bytes += part_bytes(w->job, i);
         } else {
             add_part(w, chosen(w, i), before);

@@ -27,6 +27,9 @@ typedef struct compact_calls {
     void (*meet_damage)(void *context, const cask_run *file);
     uint64_t step_bytes;     /* between two of these calls, or a little more */
     iter_expired is_expired; /* NULL: nothing expires */
+    /* Whether is_expired() is true for all values of a file; NULL: that is not
+     * known. */
+    bool (*has_expired)(void *context, const cask_run *file);
 } compact_calls;
 
 /* All borrowed. */
@@ -48,7 +51,8 @@ typedef struct compact_result {
 
     uint64_t outputs;     /* files written; of a move none */
     uint64_t bytes_read;  /* of files that are dropped, or of what is taken;
-                             what deleted ranges hide wholly is not read */
+                             what deleted ranges hide wholly, or has expired
+                             with nothing below, is not read */
     uint64_t bytes_freed; /* of files that are dropped */
     iter_survivors_counts counts;
 } compact_result;

@@ -13,6 +13,7 @@
 #include "store/store_pace.h"
 #include "store/store_write.h"
 #include "tree/compact_job.h"
+#include "tree/run_expiry.h"
 #include "tree/tree.h"
 #include "tree/tree_flush.h"
 #include "tree/tree_output.h"
@@ -100,17 +101,31 @@ static void meet_damage(void *context, const cask_run *file)
     }
 }
 
+/* 0: there is none. */
+static uint64_t newest_snapshot(const compacting *c)
+{
+    size_t count = c->moments.count;
+
+    return count > 1 ? c->moments.at[count - 2] : 0;
+}
+
 /* What a snapshot may look at does not expire before that is gone: it sees what
  * had not expired when it was taken. */
 static bool is_expired(void *context, const cask_run_entry *entry)
 {
     const compacting *c = context;
-    size_t count = c->moments.count;
-    uint64_t newest = count > 1 ? c->moments.at[count - 2] : 0;
 
-    return entry->info.sequence > newest &&
+    return entry->info.sequence > newest_snapshot(c) &&
            store_has_expired(&c->expiry, entry->info.time_s,
                              entry->info.expires_at_ms);
+}
+
+static bool has_expired(void *context, const cask_run *file)
+{
+    const compacting *c = context;
+
+    return run_first_sequence(file) > newest_snapshot(c) &&
+           run_has_expired(file, &c->expiry);
 }
 
 /* ---- One compaction ---- */
@@ -175,15 +190,16 @@ static void end_one(compacting *c, const tree_plan *p, const tree_merged *did,
 static cask_status carry_out(compacting *c, const tree_plan *p,
                              tree_merged *did, cask_error *err)
 {
+    /* As long as something is lost tombstones stay, and what becomes one. */
+    bool is_whole = p->pinned->lost_count == 0;
     const compact_calls calls = {.context = c,
                                  .begin_run = begin_run,
                                  .discard_run = discard_run,
                                  .go_on = go_on,
                                  .meet_damage = meet_damage,
                                  .step_bytes = STEP_BYTES,
-                                 .is_expired = p->pinned->lost_count > 0
-                                                   ? NULL /* likewise */
-                                                   : is_expired};
+                                 .is_expired = is_whole ? is_expired : NULL,
+                                 .has_expired = is_whole ? has_expired : NULL};
     const compact_job job = {.version = p->pinned,
                              .facts = &p->facts,
                              .plan = &p->plan,
@@ -277,7 +293,7 @@ static cask_status compact_once(store_handle *store, turn *t,
     compacting c = {.store = store};
     tree_merged did = {.inputs = 0};
     tree_plan p = {.pinned = NULL};
-    cask_status status = tree_plan_make(store, all, &p, err);
+    cask_status status = tree_plan_make(store, t->wish.is_asked, all, &p, err);
 
     c.pinned = p.pinned;
     *ret_is_due = status == CASK_OK && p.plan.count > 0;

@@ -128,7 +128,18 @@ static void choose(const store_handle *store, tree_all *all, tree_plan *p)
     }
 }
 
-cask_status tree_plan_make(store_handle *store, tree_all *all,
+static void note_expired(const store_handle *store, bool is_asked, tree_plan *p)
+{
+    store_expiry expiry;
+    tree_moments looks;
+
+    store_expiry_now(store, is_asked, &expiry);
+    tree_moments_find(store, &looks);
+    compact_facts_expire(&p->facts, p->pinned, &expiry,
+                         looks.count > 1 ? looks.at[looks.count - 2] : 0);
+}
+
+cask_status tree_plan_make(store_handle *store, bool is_asked, tree_all *all,
                            tree_plan *ret_plan, cask_error *err)
 {
     cask_status status =
@@ -148,6 +159,7 @@ cask_status tree_plan_make(store_handle *store, tree_all *all,
         return fail_memory(err, (ret_plan->facts.count + 1) *
                                     sizeof(*ret_plan->choices));
     }
+    note_expired(store, is_asked, ret_plan);
     choose(store, all, ret_plan);
     return CASK_OK;
 }

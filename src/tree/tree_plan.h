@@ -28,10 +28,10 @@ typedef struct tree_all {
 
 /*
  * Choose by the strategy, or, if `all` is not NULL, the next step of that.
- * Memtables are not looked at. Statuses of version_pin(); free it with
- * tree_plan_free() in any case.
+ * is_asked: see store_expiry_now(). Memtables are not looked at. Statuses of
+ * version_pin(); free it with tree_plan_free() in any case.
  */
-cask_status tree_plan_make(store_handle *store, tree_all *all,
+cask_status tree_plan_make(store_handle *store, bool is_asked, tree_all *all,
                            tree_plan *ret_plan, cask_error *err);
 
 /* The plan was carried out. CASK_OK or CASK_NO_MEMORY. */

@@ -201,7 +201,7 @@ cask_status tree_stats_find(store_handle *store, cask_tree_stats *ret_stats,
     /* What leaves the memtables meanwhile is in the runs: counted twice, not
      * left out. */
     add_tables(store, &stats);
-    status = tree_plan_make(store, NULL, &plan, err);
+    status = tree_plan_make(store, false, NULL, &plan, err);
     if (status == CASK_OK) {
         add_levels(plan.pinned, &stats);
         add_live(store, plan.pinned, &stats);

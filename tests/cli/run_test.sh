@@ -57,6 +57,9 @@ expect 0 run info "$golden"
 output_says '^records +5$'
 output_says '^keys +3$'
 output_says '^sequences +1000 to 1004$'
+output_says '^written +2023-11-14T22:13:21Z to 2023-11-14T22:13:21Z$'
+output_says '^expiring +1$'
+output_says '^ +2027-01-15T08:00:00Z to 2027-01-15T08:00:00Z$'
 output_says '^points into +000000000000002a.log, 40 B$'
 expect 0 run info --json "$golden"
 python3 - <<'END' || fail 'run info --json'
@@ -66,6 +69,9 @@ assert info["records"] == 5 and info["keys"] == 3, info
 assert info["tombstones"] == info["ranges"] == info["pointers"] == 1, info
 assert info["smallest_key"] == "apple" and info["largest_key"] == "fig", info
 assert info["largest_end"] == "date" and info["file_bytes"] == 960, info
+assert info["expiring"] == 1, info
+assert info["first_expiry_s"] == info["last_expiry_s"] == 1800000000, info
+assert info["first_time_s"] == info["last_time_s"] == 1700000001, info
 assert info["segments"] == [{"id": 42, "bytes": 40}], info
 END
 "$caskade" run dump "$golden" >out 2>err || fail 'dump of the golden run'

@@ -210,6 +210,22 @@ static void test_clock_shows_hours_only_if_there_are_any(void **state)
     assert_string_equal(units_format_clock(text, 3723), "1:02:03");
 }
 
+static void test_moments_are_as_they_are_read(void **state)
+{
+    static const char *const moments[] = {
+        "1970-01-01T00:00:00Z", "1999-12-31T23:59:59Z", "2000-02-29T12:00:00Z",
+        "2001-03-01T00:00:00Z", "2106-02-07T06:28:15Z", "9999-12-31T23:59:59Z"};
+    char text[UNITS_TEXT_SIZE];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(moments) / sizeof(moments[0]); i++) {
+        uint64_t ms = 1;
+
+        assert_true(units_parse_moment(moments[i], &ms));
+        assert_string_equal(units_format_moment(text, ms), moments[i]);
+    }
+}
+
 static void test_rates_are_short(void **state)
 {
     char text[UNITS_TEXT_SIZE];
@@ -272,6 +288,7 @@ int main(void)
         cmocka_unit_test(test_sizes_have_three_digits),
         cmocka_unit_test(test_times_have_three_digits),
         cmocka_unit_test(test_clock_shows_hours_only_if_there_are_any),
+        cmocka_unit_test(test_moments_are_as_they_are_read),
         cmocka_unit_test(test_rates_are_short),
     };
 

@@ -300,9 +300,11 @@ def run():
         struct.pack("<QQ", SEGMENT_ID, 40),
         struct.pack(f"<{len(ranges)}I", *ranges), b"apple" b"fig" b"date")]
     footer = struct.pack(
-        "<8sIIQ2Q7Q7I3H2x7I28x", b"CASKRUN\n", 1, 0, RUN_NONCE, *HASH_KEY,
+        "<8sIIQ2Q7Q7I3H2x7I7I", b"CASKRUN\n", 1, 0, RUN_NONCE, *HASH_KEY,
         length, 5, 3, 1, 1, 1000, 1004, index_lines, filter_lines, prefix_lines,
-        RUN_PREFIX_BYTES, 1, 1, len(ranges), 5, 3, 4, *map(crc32c, sections))
+        RUN_PREFIX_BYTES, 1, 1, len(ranges), 5, 3, 4, *map(crc32c, sections),
+        # apple expires, rounded up to seconds; three values, of one second
+        1, *[-(-EXPIRES_MS // 1000)] * 3, *[TIME_S] * 3)
     return filled(whole) + b"".join(sections) + sealed(footer)
 
 

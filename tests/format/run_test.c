@@ -189,6 +189,11 @@ static void test_counts_that_disagree_are_corrupt(void **state)
     refused(80, 1005, 8, CASK_CORRUPT, "sequences are out of range");
     refused(88, UINT64_C(1) << 56, 8, CASK_CORRUPT, "sequences are out");
     refused(124, 65535, 2, CASK_CORRUPT, "belongs to offset");
+    refused(160, 4, 4, CASK_CORRUPT, "more records of some kind");
+    refused(160, 0, 4, CASK_CORRUPT, "times are out of range");
+    refused(164, UINT32_MAX, 4, CASK_CORRUPT, "times are out of range");
+    refused(172, 0, 4, CASK_CORRUPT, "times are out of range");
+    refused(180, 0, 4, CASK_CORRUPT, "times are out of range");
 }
 
 int main(void)

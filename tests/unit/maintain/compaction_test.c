@@ -28,6 +28,7 @@ typedef struct part_fact {
     unsigned waste_percent; /* tombstones */
     bool is_begun;
     unsigned hidden_mib;
+    unsigned expired_percent;
 } part_fact;
 
 typedef struct choice_row {
@@ -183,6 +184,21 @@ static const choice_row rows[] = {
     {"unless a snapshot may need them", LAZY, "", NONE, 0, "",
      .facts = {{LAST, 1, 40, 79, 300, .waste_percent = 40}},
      .oldest_snapshot = 3},
+    {"so is one of which much has expired", LAZY, "3", COMPACTION_REASON_WASTE,
+     LAST, "jd",
+     .facts = {{LAST, 1, 0, 39, 300, .expired_percent = 24},
+               {LAST, 1, 40, 79, 300, .waste_percent = 20},
+               {LAST, 1, 80, 99, 300, 20, .expired_percent = 10}}},
+    {"of the oldest run alone, since others hide what is older", TIERED, "3",
+     COMPACTION_REASON_WASTE, 1, "jd",
+     .facts = {{0, 3, ALL_KEYS, .mib = 64, .expired_percent = 100},
+               {1, 2, ALL_KEYS, .mib = 64, .expired_percent = 100},
+               {1, 1, ALL_KEYS, .mib = 64, .expired_percent = 30}}},
+    {"what would be moved is written anew without it", LEVELED, "1",
+     COMPACTION_REASON_SIZE, LAST, "jd",
+     .facts = {{LAST - 1, 2, 0, 39, .mib = 400, .expired_percent = 50},
+               {LAST - 1, 2, 70, 99, .mib = 900},
+               {LAST, 1, 40, 99, .mib = 8000}}},
 
     {"leveled: three runs are not too many", LEVELED, "", NONE, 0, "",
      .facts = {{0, 4, ALL_KEYS, .mib = 64},
@@ -275,6 +291,7 @@ static size_t fill(const choice_row *row, compaction_part *parts)
                                          .hidden_bytes = fact->hidden_mib * MIB,
                                          .records = 100,
                                          .tombstones = fact->waste_percent,
+                                         .expired = fact->expired_percent,
                                          .first_sequence = fact->run,
                                          .last_sequence = fact->run + 5U,
                                          .is_begun = fact->is_begun};

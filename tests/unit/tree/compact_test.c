@@ -33,7 +33,8 @@ static void live(uint64_t seed, uint64_t number)
     tree.mix.keys = 20 + (uint32_t)test_random_next(random, TOY_KEYS - 20);
     tree.mix.delete_percent = (unsigned)test_random_next(random, 60);
     tree.mix.range_percent = number / 3 % 2 == 0 ? 0 : 4;
-    tree.mix.expiring_percent = (unsigned)test_random_next(random, 30);
+    tree.mix.expiring_percent =
+        number % 4 == 1 ? 100 : (unsigned)test_random_next(random, 30);
     tree.settings.ratio = 2 + (uint32_t)test_random_next(random, 6);
     tree.settings.run_limit = 2 + (uint32_t)test_random_next(random, 4);
     tree.settings.sweep_parts = 1 + (uint32_t)test_random_next(random, 3);

@@ -328,6 +328,23 @@ static bool is_expired(void *context, const cask_run_entry *entry)
            entry->info.sequence > newest;
 }
 
+static uint64_t expired_count(const toy_tree *tree, const cask_run *file)
+{
+    uint64_t newest =
+        tree->snapshots > 0 ? tree->snapshot[tree->snapshots - 1].sequence : 0;
+
+    return run_last_sequence(file) <= tree->now.expired_up_to &&
+                   run_first_sequence(file) > newest
+               ? file->footer.expiring
+               : 0;
+}
+
+static bool has_expired(void *context, const cask_run *file)
+{
+    return file->footer.ranges == 0 &&
+           expired_count(context, file) == run_values(&file->footer);
+}
+
 static void meet_damage(void *context, const cask_run *file)
 {
     (void)context;
@@ -442,7 +459,8 @@ cask_status toy_carry_out(toy_tree *tree, const compact_facts *facts,
                                  .go_on = go_on,
                                  .meet_damage = meet_damage,
                                  .step_bytes = STEP_BYTES,
-                                 .is_expired = is_expired};
+                                 .is_expired = is_expired,
+                                 .has_expired = has_expired};
     version_run runs[TOY_RUNS];
     version pinned = {
         .runs = runs, .count = tree->count, .next_run = tree->next_run};
@@ -479,6 +497,12 @@ bool toy_compact(toy_tree *tree, bool all)
     bool is_due;
 
     assert_int_equal(compact_facts_make(&pinned, &facts, &err), CASK_OK);
+    for (size_t i = 0; i < facts.count; i++) {
+        const uint64_t most = facts.parts[i].records;
+        uint64_t expired = expired_count(tree, tree->runs[i].file);
+
+        facts.parts[i].expired = expired < most ? expired : most;
+    }
     is_due = toy_choose(tree, &facts, all, choices, &plan);
     if (is_due &&
         toy_carry_out(tree, &facts, &plan, choices, &err) != CASK_OK) {

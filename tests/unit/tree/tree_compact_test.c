@@ -285,6 +285,83 @@ static void test_what_has_expired_goes(void **state)
     check_text(h, "stays", "for ever");
 }
 
+static void put_expiring(handle *h, unsigned i, uint64_t ttl_ms)
+{
+    const cask_write_options soon = {.ttl_ms = ttl_ms};
+    cask_error err = {CASK_OK, 0, ""};
+
+    if (cask_put_with(h->db, cask_slice_of(name_of(i)),
+                      cask_slice_of("of which nothing is left some day"), &soon,
+                      NULL, &err) != CASK_OK) {
+        fail_msg("put: %s", err.message);
+    }
+}
+
+/* Nobody has written since, and asks for no more than what is due. */
+static void test_runs_go_unread_when_all_of_them_has_expired(void **state)
+{
+    cask_merge_report report;
+    handle *h = *state;
+
+    for (unsigned i = 0; i < KEYS; i++) {
+        put_expiring(h, i, 1000 + i);
+    }
+    merge_runs(h, true, NULL);
+    merge_runs(h, false, &report);
+    assert_int_equal(report.inputs, 0);
+    os_sim_set_wall_ms(h->sim, HANDLE_NOW_MS + 1000 + KEYS);
+    merge_runs(h, false, &report);
+    assert_true(report.inputs > 0);
+    assert_int_equal(report.bytes_read, 0);
+    assert_int_equal(report.outputs, 0);
+    assert_int_equal(find_runs(h).count, 0);
+}
+
+static void test_too_old_by_the_setting_they_go_unread_too(void **state)
+{
+    cask_merge_report report;
+    handle *h = *state;
+
+    put_round(h, 0);
+    merge_runs(h, true, NULL);
+    set(h, "expiry_seconds", "60");
+    merge_runs(h, false, &report);
+    assert_int_equal(report.inputs, 0);
+    os_sim_set_wall_ms(h->sim, HANDLE_NOW_MS + 62 * 1000);
+    merge_runs(h, false, &report);
+    assert_int_equal(report.bytes_read, 0);
+    assert_int_equal(find_runs(h).count, 0);
+}
+
+/* And not for what a snapshot sees. */
+static void test_a_run_is_written_anew_when_much_has_expired(void **state)
+{
+    cask_merge_report report;
+    cask_snapshot *snapshot = NULL;
+    handle *h = *state;
+    uint64_t before;
+
+    for (unsigned i = 0; i < KEYS; i++) {
+        /* Of each part as much at any time. */
+        put_expiring(h, i, 1000 * (uint64_t)(1 + i * 7919 % KEYS));
+    }
+    merge_runs(h, true, NULL);
+    before = find_runs(h).bytes;
+    os_sim_set_wall_ms(h->sim, HANDLE_NOW_MS + KEYS * 1000 / 10);
+    merge_runs(h, false, &report);
+    assert_int_equal(report.inputs, 0); /* a tenth is not much */
+    os_sim_set_wall_ms(h->sim, HANDLE_NOW_MS + KEYS * 1000 / 2);
+    assert_int_equal(cask_snapshot_create(h->db, &snapshot, NULL), CASK_OK);
+    merge_runs(h, false, &report);
+    assert_int_equal(report.inputs, 0);
+    cask_snapshot_free(snapshot);
+    merge_runs(h, false, &report);
+    assert_true(report.inputs > 0);
+    assert_in_range(find_runs(h).bytes, before / 4, before * 3 / 4);
+    check_text(h, name_of(0), NULL);
+    check_text(h, name_of(1), "of which nothing is left some day");
+}
+
 static void test_a_plan_tells_what_is_done(void **state)
 {
     const cask_merge_options all = {.all = true};
@@ -441,6 +518,9 @@ int main(void)
         ASKED(test_what_a_snapshot_sees_stays_until_it_ends),
         ASKED(test_each_strategy_keeps_all_and_takes_over),
         ASKED(test_what_has_expired_goes),
+        ASKED(test_runs_go_unread_when_all_of_them_has_expired),
+        ASKED(test_too_old_by_the_setting_they_go_unread_too),
+        ASKED(test_a_run_is_written_anew_when_much_has_expired),
         ASKED(test_a_plan_tells_what_is_done),
         ASKED(test_a_full_disk_loses_nothing_and_leaves_no_file),
         BY_ITSELF(test_a_thread_compacts_what_is_due),
