@@ -69,7 +69,9 @@ struct memtable {
     uint64_t free_inner;
     uint64_t begun_sequence; /* of the last entry that was added, and */
     uint64_t begun_entries;  /* `entries` before it was */
-    uint64_t is_ascending;   /* 1: the last entry went behind all others */
+    uint64_t last_leaf;      /* reference of the rightmost leaf, if the last
+                                entry went behind all others; 0: else, and while
+                                nodes are replaced */
     uint64_t more_unused;
 
     /* Row:16, zeros, number of the window in its segment:6. */

@@ -195,6 +195,32 @@ static uint64_t open_node(const memtable_view *view, uint64_t reference,
     return word;
 }
 
+bool search_is_behind(const memtable_view *view, cask_slice key,
+                      uint64_t reference, memtable_leaf **ret_leaf,
+                      uint32_t *ret_count)
+{
+    memtable_node *node;
+    uint64_t word = open_node(view, reference, &node);
+    uint32_t count = node_count(word);
+    memtable_leaf *leaf;
+    uint64_t slots;
+    uint32_t last;
+    uint32_t skip;
+
+    if (word == 0 || node_level(word) != 0 || count == 0 ||
+        count == MEMTABLE_LEAF_SLOTS) {
+        return false;
+    }
+    leaf = (memtable_leaf *)node;
+    slots = memtable_load(&leaf->order[count & 1][(count - 1) / 8]);
+    last =
+        (uint32_t)(slots >> 8 * ((count - 1) % 8)) & (MEMTABLE_LEAF_SLOTS - 1);
+    *ret_leaf = leaf;
+    *ret_count = count;
+    return memtable_compare_prefix(node, key, &skip) == 0 &&
+           memtable_head(key, skip) > memtable_load(&leaf->head[last]);
+}
+
 /* The permutation is written anew by the entry after the next: it holds if
  * nothing was added while it was copied. */
 static bool copy_order(memtable_search *s, uint64_t word)

@@ -59,6 +59,14 @@ memtable_step_result search_from_root(memtable_search *s, memtable_way way);
 /* Go to the leaf after it, or before it, and the key's position in that. */
 memtable_step_result search_sibling(memtable_search *s, bool before);
 
+/*
+ * Whether a key belongs behind all entries of a leaf, which has some and is not
+ * full, as far as heads tell. False also if the reference leads to no leaf.
+ */
+bool search_is_behind(const memtable_view *view, cask_slice key,
+                      uint64_t reference, memtable_leaf **ret_leaf,
+                      uint32_t *ret_count);
+
 /* Whether the leaf was not used again: what was read of it until now holds. */
 static inline bool search_is_current(const memtable_search *s)
 {

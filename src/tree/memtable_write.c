@@ -254,7 +254,11 @@ static memtable_result split_leaf(const memtable_search *s)
         }
     }
     draft_of_leaf(&draft, s);
-    return split(s, s->depth, &draft, split_point(s));
+    /* Or the next keys in order would not be told apart in their leaf, either:
+     * of a single entry nothing is known. */
+    return draft_sharpen(&draft, s->view)
+               ? split(s, s->depth, &draft, split_point(s))
+               : MEMTABLE_UNREADABLE;
 }
 
 static memtable_result widen_leaf(const memtable_search *s)
@@ -376,6 +380,30 @@ static void aim_at_new(const memtable_search *s, memtable_aim *aim)
     aim->position = s->position;
 }
 
+/* Most keys that come in order go into the leaf where the last one went. */
+static bool aim_at_last(const memtable_view *view, memtable_aim *aim)
+{
+    memtable_leaf *leaf;
+    uint32_t count;
+
+    if (!search_is_behind(view, aim->put.key, view->memtable->last_leaf, &leaf,
+                          &count)) {
+        return false;
+    }
+    aim->leaf = leaf;
+    aim->slot = count;
+    aim->position = count;
+    return true;
+}
+
+/* Before nodes are replaced: whoever dies while a leaf is no part of the tree
+ * any more, and not free yet, must leave nothing that leads to it. */
+static void forget_last(memtable *m)
+{
+    m->last_leaf = 0;
+    atomic_signal_fence(memory_order_seq_cst);
+}
+
 /* Search for the key, and for the entry that it has. */
 static memtable_result aim_by_key(memtable_search *s, memtable_aim *aim)
 {
@@ -396,10 +424,12 @@ memtable_result memtable_aim_locked(const memtable_view *view,
                                     const memtable_put *put,
                                     memtable_aim *ret_aim)
 {
+    memtable *m = view->memtable;
+    bool is_ascending = m->last_leaf != 0;
     uint32_t window;
     memtable_result room;
 
-    if (!find_window(view->memtable, put->place, &window)) {
+    if (!find_window(m, put->place, &window)) {
         return MEMTABLE_FULL;
     }
     do {
@@ -408,19 +438,25 @@ memtable_result memtable_aim_locked(const memtable_view *view,
         memtable_search s;
         memtable_result found;
 
+        if (is_ascending && aim_at_last(view, &aim)) {
+            *ret_aim = aim;
+            return MEMTABLE_NONE;
+        }
         s.view = view;
         s.key = put->key;
         s.sequence = UINT64_MAX; /* before all entries of the key */
         s.after = false;
-        found = view->memtable->is_ascending != 0 && is_behind_all(&s)
-                    ? MEMTABLE_NONE
-                    : aim_by_key(&s, &aim);
+        found = is_ascending && is_behind_all(&s) ? MEMTABLE_NONE
+                                                  : aim_by_key(&s, &aim);
         room = MEMTABLE_NONE;
         if (found != MEMTABLE_UNREADABLE && !aim.is_past && !aim.replaces) {
+            forget_last(m);
             room = make_room(&s);
             aim_at_new(&s, &aim);
-            view->memtable->is_ascending =
-                s.position == s.count && is_rightmost(&s) ? 1 : 0;
+            if (room == MEMTABLE_NONE && s.position == s.count &&
+                is_rightmost(&s)) {
+                m->last_leaf = s.reference;
+            }
         }
         if (room == MEMTABLE_NONE) {
             *ret_aim = aim;

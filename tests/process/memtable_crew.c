@@ -17,21 +17,24 @@ enum { LOG_BYTES = 64 << 20, PER_SNAPSHOT = 50 };
 
 static uint64_t number_of(const crew *c, uint64_t operation)
 {
-    return test_mix(c->seed ^ operation) % CREW_KEYS;
+    return c->is_rising ? operation % CREW_KEYS
+                        : test_mix(c->seed ^ operation) % CREW_KEYS;
 }
 
-static cask_slice name_of(uint64_t number, char text[CREW_NAME])
+static cask_slice name_of(const crew *c, uint64_t number, char text[CREW_NAME])
 {
-    int size = snprintf(text, CREW_NAME, "%s%" PRIu64 "/%05" PRIu64,
-                        number % 2 == 0 ? "a-rather-long-prefix/" : "p",
-                        number % 7, number);
+    int size = c->is_rising
+                   ? snprintf(text, CREW_NAME, "rising/%05" PRIu64, number)
+                   : snprintf(text, CREW_NAME, "%s%" PRIu64 "/%05" PRIu64,
+                              number % 2 == 0 ? "a-rather-long-prefix/" : "p",
+                              number % 7, number);
 
     return (cask_slice){text, (size_t)size};
 }
 
 cask_slice crew_key(const crew *c, uint64_t operation, char text[CREW_NAME])
 {
-    return name_of(number_of(c, operation), text);
+    return name_of(c, number_of(c, operation), text);
 }
 
 /* Of each three times fifty operations, fifty have a snapshot before them. */
@@ -237,7 +240,7 @@ void crew_compare(crew *c)
     compare_walk(c, &view, true);
     for (uint64_t number = 0; number < CREW_KEYS; number++) {
         char text[CREW_NAME];
-        cask_slice key = name_of(number, text);
+        cask_slice key = name_of(c, number, text);
         memtable_entry entry;
         memtable_result result =
             memtable_find(&view, key, record_log_hash(key), UINT64_MAX, &entry);

@@ -33,6 +33,7 @@ typedef struct crew {
     crew_words *words;
     uint64_t seed;
     uint64_t limit; /* operations of a memtable, at most */
+    bool is_rising; /* keys come in order; to be set at once */
 
     /* What must be there, by the process that compares. */
     uint64_t base;

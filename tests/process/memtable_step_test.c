@@ -23,6 +23,7 @@ typedef struct plan {
     uint64_t window; /* instructions */
     unsigned puts;   /* that the child does, at most */
     bool each;       /* after each of the instructions, in turn */
+    bool is_rising;  /* keys come in order */
 } plan;
 
 typedef struct errand {
@@ -57,6 +58,7 @@ static void sweep(const plan *wanted, uint64_t limit)
     uint64_t deaths = 0;
     uint64_t longest = 0;
 
+    c->is_rising = wanted->is_rising;
     for (uint64_t i = 0; i < points; i++) {
         uint64_t hit = 1 + test_random_next(&random, wanted->hits);
         uint64_t steps =
@@ -124,8 +126,9 @@ static bool has_full_root(crew *c)
 
 static void test_a_put_is_done_or_not(void **state)
 {
-    const plan p = {always, STEPPER_FUNCTION(memtable_aim_locked), 1, 1500, 1,
-                    false};
+    const plan p = {
+        always, STEPPER_FUNCTION(memtable_aim_locked), 1, 1500, 1, false,
+        false};
 
     (void)state;
     sweep(&p, 3000);
@@ -133,8 +136,9 @@ static void test_a_put_is_done_or_not(void **state)
 
 static void test_an_entry_is_added_or_not(void **state)
 {
-    const plan p = {always, STEPPER_FUNCTION(memtable_store_locked), 1, 450, 1,
-                    true};
+    const plan p = {
+        always, STEPPER_FUNCTION(memtable_store_locked), 1, 450, 1, true,
+        false};
 
     (void)state;
     sweep(&p, 3000);
@@ -143,7 +147,20 @@ static void test_an_entry_is_added_or_not(void **state)
 static void test_new_leaves_lose_nothing(void **state)
 {
     const plan p = {
-        has_leaves, STEPPER_FUNCTION(memtable_take_node), 3, 6000, 400, false};
+        has_leaves, STEPPER_FUNCTION(memtable_take_node), 3, 6000, 400, false,
+        false};
+
+    (void)state;
+    sweep(&p, 5000);
+}
+
+/* The leaf where the next key would go without a search is split, or gets a
+ * shorter prefix. */
+static void test_new_leaves_of_rising_keys_lose_nothing(void **state)
+{
+    const plan p = {
+        has_leaves, STEPPER_FUNCTION(memtable_take_node), 3, 6000, 400, false,
+        true};
 
     (void)state;
     sweep(&p, 5000);
@@ -152,7 +169,8 @@ static void test_new_leaves_lose_nothing(void **state)
 static void test_what_is_replaced_is_given_back_once(void **state)
 {
     const plan p = {
-        has_leaves, STEPPER_FUNCTION(memtable_give_node), 4, 60, 400, true};
+        has_leaves, STEPPER_FUNCTION(memtable_give_node), 4, 60, 400, true,
+        false};
 
     (void)state;
     sweep(&p, 5000);
@@ -160,9 +178,13 @@ static void test_what_is_replaced_is_given_back_once(void **state)
 
 static void test_new_inner_nodes_lose_nothing(void **state)
 {
-    const plan p = {
-        has_full_root, STEPPER_FUNCTION(memtable_take_node), 6, 9000, 400,
-        false};
+    const plan p = {has_full_root,
+                    STEPPER_FUNCTION(memtable_take_node),
+                    6,
+                    9000,
+                    400,
+                    false,
+                    false};
 
     (void)state;
     sweep(&p, CREW_LIMIT);
@@ -171,7 +193,8 @@ static void test_new_inner_nodes_lose_nothing(void **state)
 static void test_a_memtable_begins_or_not(void **state)
 {
     const plan p = {
-        always, STEPPER_FUNCTION(memtable_begin_locked), 1, 9000, 1200, false};
+        always, STEPPER_FUNCTION(memtable_begin_locked), 1, 9000, 1200, false,
+        false};
 
     (void)state;
     sweep(&p, 1000);
@@ -180,7 +203,8 @@ static void test_a_memtable_begins_or_not(void **state)
 static void test_a_memtable_is_freed_once(void **state)
 {
     const plan p = {
-        always, STEPPER_FUNCTION(memtable_free_locked), 1, 160, 1200, false};
+        always, STEPPER_FUNCTION(memtable_free_locked), 1, 160, 1200, false,
+        false};
 
     (void)state;
     sweep(&p, 1000);
@@ -192,6 +216,7 @@ int main(void)
         cmocka_unit_test(test_a_put_is_done_or_not),
         cmocka_unit_test(test_an_entry_is_added_or_not),
         cmocka_unit_test(test_new_leaves_lose_nothing),
+        cmocka_unit_test(test_new_leaves_of_rising_keys_lose_nothing),
         cmocka_unit_test(test_what_is_replaced_is_given_back_once),
         cmocka_unit_test(test_new_inner_nodes_lose_nothing),
         cmocka_unit_test(test_a_memtable_begins_or_not),
