@@ -18,44 +18,83 @@ enum {
     AT_CHECK = 22
 };
 
-/* The checked bytes: the header without its check, then the seed. */
-enum { CHECKED_SIZE = AT_CHECK + 16 };
+/* ---- Writing ------------------------------------------------------------ */
 
-static void append_seed(uint8_t checked[CHECKED_SIZE], record_seed seed)
+/* Of the header as it lies there, from `from` to its check, then of the seed.
+ */
+static uint32_t seeded_crc(uint32_t crc, const uint8_t *bytes, uint32_t from,
+                           record_seed seed)
 {
-    store_u64(checked + AT_CHECK, seed.nonce);
-    store_u64(checked + AT_CHECK + 8, seed.offset);
+    const uint64_t words[2] = {seed.nonce, seed.offset};
+
+    crc = crc32c(crc, bytes + from, AT_CHECK - from);
+    return crc32c(crc, words, sizeof(words));
 }
 
-/* crc of body, then header behind the crc field, then seed. */
-static uint32_t whole_crc(const uint8_t checked[CHECKED_SIZE],
-                          uint32_t body_crc)
+/* The last two bytes, of the checksum of all before and of the seed. */
+static inline uint16_t fold_check(uint32_t crc)
 {
-    return crc32c(body_crc, checked + AT_TIME, CHECKED_SIZE - AT_TIME);
-}
-
-static uint16_t header_check(const uint8_t checked[CHECKED_SIZE])
-{
-    uint32_t crc = crc32c(0, checked, CHECKED_SIZE);
-
     return (uint16_t)(crc ^ (crc >> 16));
+}
+
+static inline void store_fields(const record_header *header,
+                                uint8_t ret_bytes[RECORD_HEADER_SIZE])
+{
+    store_u32(ret_bytes + AT_TIME, header->time_s);
+    store_u64(ret_bytes + AT_SEQUENCE,
+              header->sequence | (uint64_t)header->type << 56);
+    store_u32(ret_bytes + AT_VALUE_SIZE, header->value_size);
+    store_u16(ret_bytes + AT_KEY_SIZE, header->key_size);
+}
+
+/* The state behind all fields but the first two, and the seed: by the
+ * instruction, from the numbers. What was just stored is slow to load again in
+ * other pieces. */
+CRC32C_INSTRUCTION static inline uint32_t
+fields_state(uint32_t state, const record_header *header, record_seed seed)
+{
+    state = crc32c_state_u64(state,
+                             header->sequence | (uint64_t)header->type << 56);
+    state = crc32c_state_u32(state, header->value_size);
+    state = crc32c_state_u16(state, header->key_size);
+    state = crc32c_state_u64(state, seed.nonce);
+    return crc32c_state_u64(state, seed.offset);
+}
+
+CRC32C_INSTRUCTION static void fast_encode(const record_header *header,
+                                           uint32_t body_crc, record_seed seed,
+                                           uint8_t *ret_bytes)
+{
+    uint32_t state = crc32c_state_u32(~body_crc, header->time_s);
+    uint32_t crc = ~fields_state(state, header, seed);
+
+    state =
+        crc32c_state_u64(~(uint32_t)0, crc | (uint64_t)header->time_s << 32);
+    store_u32(ret_bytes + AT_CRC, crc);
+    store_fields(header, ret_bytes);
+    store_u16(ret_bytes + AT_CHECK,
+              fold_check(~fields_state(state, header, seed)));
+}
+
+static void slow_encode(const record_header *header, uint32_t body_crc,
+                        record_seed seed, uint8_t *ret_bytes)
+{
+    store_fields(header, ret_bytes);
+    store_u32(ret_bytes + AT_CRC,
+              seeded_crc(body_crc, ret_bytes, AT_TIME, seed));
+    store_u16(ret_bytes + AT_CHECK,
+              fold_check(seeded_crc(0, ret_bytes, AT_CRC, seed)));
 }
 
 void record_encode_header(const record_header *header, uint32_t body_crc,
                           record_seed seed,
                           uint8_t ret_bytes[RECORD_HEADER_SIZE])
 {
-    uint8_t checked[CHECKED_SIZE];
-
-    store_u32(checked + AT_TIME, header->time_s);
-    store_u64(checked + AT_SEQUENCE,
-              header->sequence | (uint64_t)header->type << 56);
-    store_u32(checked + AT_VALUE_SIZE, header->value_size);
-    store_u16(checked + AT_KEY_SIZE, header->key_size);
-    append_seed(checked, seed);
-    store_u32(checked + AT_CRC, whole_crc(checked, body_crc));
-    memcpy(ret_bytes, checked, AT_CHECK);
-    store_u16(ret_bytes + AT_CHECK, header_check(checked));
+    if (crc32c_has_instruction()) {
+        fast_encode(header, body_crc, seed, ret_bytes);
+    } else {
+        slow_encode(header, body_crc, seed, ret_bytes);
+    }
 }
 
 /* ---- Reading ------------------------------------------------------------ */
@@ -69,18 +108,9 @@ void record_encode_header(const record_header *header, uint32_t body_crc,
  * function is there twice: for processors with the instruction nothing in it is
  * a call, and several records are on their way at once.
  */
-static uint32_t seeded_crc(uint32_t crc, const uint8_t *bytes, uint32_t from,
-                           record_seed seed)
-{
-    const uint64_t words[2] = {seed.nonce, seed.offset};
-
-    crc = crc32c(crc, bytes + from, AT_CHECK - from);
-    return crc32c(crc, words, sizeof(words));
-}
-
 static inline bool is_check(const uint8_t *bytes, uint32_t crc)
 {
-    return (uint16_t)(crc ^ (crc >> 16)) == load_u16(bytes + AT_CHECK);
+    return fold_check(crc) == load_u16(bytes + AT_CHECK);
 }
 
 static inline void load_header(const uint8_t *bytes, record_header *ret_header)
