@@ -195,6 +195,14 @@ static inline size_t run_shared(cask_slice a, cask_slice b)
     size_t size = a.size < b.size ? a.size : b.size;
     size_t shared = 0;
 
+    while (size - shared >= 8) {
+        uint64_t differ = load_u64(left + shared) ^ load_u64(right + shared);
+
+        if (differ != 0) {
+            return shared + (size_t)__builtin_ctzll(differ) / 8;
+        }
+        shared += 8;
+    }
     while (shared < size && left[shared] == right[shared]) {
         shared++;
     }

@@ -48,6 +48,21 @@ static inline uint64_t run_output_size(const run_output *output)
 cask_status run_output_write(run_output *output, const void *data, size_t size,
                              cask_error *err);
 
+/*
+ * `size` bytes that are added as they are next, to be filled at once; NULL: not
+ * all of them fit in front of the next write, so write them piece by piece.
+ */
+static inline uint8_t *run_output_take(run_output *output, uint64_t size)
+{
+    uint8_t *at = output->buffer + output->used;
+
+    if (size >= RUN_OUTPUT_PIECE - output->used) {
+        return NULL;
+    }
+    output->used += (size_t)size;
+    return at;
+}
+
 /* Add zeros up to a multiple of `alignment`, at most 64. */
 cask_status run_output_align(run_output *output, size_t alignment,
                              cask_error *err);

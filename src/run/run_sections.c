@@ -49,8 +49,8 @@ uint64_t run_sections_memory(const run_sections *sections)
 /* ---- Noting a record ---------------------------------------------------- */
 
 /* Make sure that nothing below can fail. */
-static cask_status reserve(run_sections *s, const cask_run_entry *entry,
-                           cask_error *err)
+static cask_status grow(run_sections *s, const cask_run_entry *entry,
+                        cask_error *err)
 {
     struct {
         cask_buffer *buffer;
@@ -77,6 +77,23 @@ static cask_status reserve(run_sections *s, const cask_run_entry *entry,
         status = buffer_reserve(&s->end, key_end_of(entry->value).size, err);
     }
     return status;
+}
+
+static bool has_room(const cask_buffer *buffer, size_t more)
+{
+    return buffer->capacity - buffer->size >= more;
+}
+
+/* Whether that is so already, of nearly all records: a put, and not the first
+ * record. */
+static bool is_reserved(const run_sections *s, const cask_run_entry *entry)
+{
+    return entry->kind == CASK_RUN_PUT && s->footer.records > 0 &&
+           s->last.capacity >= entry->key.size &&
+           has_room(&s->hashes, sizeof(uint64_t)) &&
+           has_room(&s->places, sizeof(uint32_t)) &&
+           has_room(&s->prefixes, sizeof(uint64_t)) &&
+           has_room(&s->fences, sizeof(fence_note));
 }
 
 static cask_slice slice_of(const cask_buffer *buffer)
@@ -200,7 +217,7 @@ cask_status run_sections_note(run_sections *s, uint64_t offset,
     bool is_first = s->footer.records == 0;
     bool is_new = is_first || key_compare(entry->key, slice_of(&s->last)) != 0;
     uint32_t place = (uint32_t)(offset / 8);
-    cask_status status = reserve(s, entry, err);
+    cask_status status = is_reserved(s, entry) ? CASK_OK : grow(s, entry, err);
 
     if (status != CASK_OK) {
         return status;

@@ -179,26 +179,52 @@ static record_header take_apart(const cask_run_entry *entry,
     return header;
 }
 
-static cask_status write_record(cask_run_writer *writer,
-                                const record_header *header,
+/* One of few that do not fit into what is left of the buffer. */
+static cask_status write_pieces(cask_run_writer *writer,
+                                const uint8_t header[RECORD_HEADER_SIZE],
                                 const record_parts *parts, cask_error *err)
 {
-    const record_seed seed = {writer->nonce, run_output_size(&writer->output)};
-    uint8_t bytes[RECORD_HEADER_SIZE];
-    uint32_t crc = 0;
-    cask_status status;
+    cask_status status =
+        run_output_write(&writer->output, header, RECORD_HEADER_SIZE, err);
 
-    for (int i = 0; i < 3; i++) {
-        crc = crc32c(crc, parts->part[i].data, parts->part[i].size);
-    }
-    record_encode_header(header, crc, seed, bytes);
-    status = run_output_write(&writer->output, bytes, sizeof(bytes), err);
     for (int i = 0; i < 3 && status == CASK_OK; i++) {
         status = run_output_write(&writer->output, parts->part[i].data,
                                   parts->part[i].size, err);
     }
     return status != CASK_OK ? status
                              : run_output_align(&writer->output, 8, err);
+}
+
+static cask_status write_record(cask_run_writer *writer,
+                                const record_header *header,
+                                const record_parts *parts, cask_error *err)
+{
+    const record_seed seed = {writer->nonce, run_output_size(&writer->output)};
+    const uint64_t size = record_size(header);
+    uint8_t bytes[RECORD_HEADER_SIZE];
+    uint32_t crc = 0;
+    uint8_t *at;
+
+    for (int i = 0; i < 3; i++) {
+        crc = parts->part[i].size == 0
+                  ? crc
+                  : crc32c(crc, parts->part[i].data, parts->part[i].size);
+    }
+    at = run_output_take(&writer->output, size);
+    if (at == NULL) {
+        record_encode_header(header, crc, seed, bytes);
+        return write_pieces(writer, bytes, parts, err);
+    }
+    store_u64(at + size - 8, 0); /* the padding is in there */
+    record_encode_header(header, crc, seed, at);
+    at += RECORD_HEADER_SIZE;
+    for (int i = 0; i < 3; i++) {
+        if (parts->part[i].size > 0) {
+            memcpy(at, parts->part[i].data, parts->part[i].size);
+            at += parts->part[i].size;
+        }
+    }
+    return CASK_OK;
 }
 
 cask_status run_writer_fail(cask_run_writer *writer, cask_status status,
