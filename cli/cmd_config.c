@@ -72,6 +72,10 @@ static void add_member(json_t *object, const cask_config_item *item)
         (void)json_object_set_new(member, "meaning",
                                   json_string(item->meaning));
     }
+    if (item->bitcask_name != NULL) {
+        (void)json_object_set_new(member, "bitcask_name",
+                                  json_string(item->bitcask_name));
+    }
     (void)json_object_set_new(object, item->name, member);
 }
 
@@ -84,11 +88,18 @@ static bool widen(void *context, const cask_config_item *item)
     return true;
 }
 
+static bool is_called(const cask_config_item *item, const char *name)
+{
+    return strcmp(name, item->name) == 0 ||
+           (item->bitcask_name != NULL &&
+            strcmp(name, item->bitcask_name) == 0);
+}
+
 static bool show_item(void *context, const cask_config_item *item)
 {
     view *shown = context;
 
-    if (shown->only != NULL && strcmp(shown->only, item->name) != 0) {
+    if (shown->only != NULL && !is_called(item, shown->only)) {
         return true;
     }
     shown->found = true;

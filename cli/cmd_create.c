@@ -8,12 +8,14 @@
 typedef struct create_settings {
     int engine;                      /* cask_engine, 0: the default */
     uint32_t file_mode;              /* 0: the default */
-    const char *memtable_bytes;      /* as given; NULL: the default */
+    const char *segment_max_bytes;   /* as given; NULL: the default */
+    const char *memtable_bytes;      /* likewise */
     const char *filter_prefix_bytes; /* likewise */
 } create_settings;
 
 enum {
     OPTION_MODE = 0x2001,
+    OPTION_SEGMENT,
     OPTION_MEMTABLE,
     OPTION_PREFIX,
     MODE_MAX = 0777,
@@ -21,7 +23,8 @@ enum {
 };
 
 /* Ranges of settings, which are checked before anything is made. */
-#define MEMTABLE_MIN (UINT64_C(64) << 10)
+#define SIZE_MIN (UINT64_C(64) << 10)
+#define SEGMENT_MAX (UINT64_C(1) << 30)
 #define MEMTABLE_MAX (UINT64_C(256) << 20)
 
 static const struct argp_option options[] = {
@@ -32,6 +35,10 @@ static const struct argp_option options[] = {
     {"mode", OPTION_MODE, "OCTAL", 0,
      "Permissions of its files (default: 600), whatever the umask; "
      "directories get x where r is",
+     1},
+    {"segment-max-bytes", OPTION_SEGMENT, "SIZE", 0,
+     "A segment is full at that size at the latest (default: 256MiB); 'caskade "
+     "config' changes it later",
      1},
     {"memtable-bytes", OPTION_MEMTABLE, "SIZE", 0,
      "Tree: of the log, after which what is new becomes a run (default: "
@@ -44,17 +51,17 @@ static const struct argp_option options[] = {
     {0},
 };
 
-static error_t take_memtable(struct argp_state *state, const char *argument,
-                             const char **ret_text)
+static error_t take_size(struct argp_state *state, const char *option,
+                         const char *argument, uint64_t most,
+                         const char **ret_text)
 {
     uint64_t bytes;
 
-    if (!units_parse_bytes(argument, &bytes) || bytes < MEMTABLE_MIN ||
-        bytes > MEMTABLE_MAX) {
-        return option_reject(state,
-                             "--memtable-bytes: '%s' is no size between 64KiB "
-                             "and 256MiB",
-                             argument);
+    if (!units_parse_bytes(argument, &bytes) || bytes < SIZE_MIN ||
+        bytes > most) {
+        return option_reject(state, "%s: '%s' is no size between 64KiB and %s",
+                             option, argument,
+                             most == SEGMENT_MAX ? "1GiB" : "256MiB");
     }
     *ret_text = argument;
     return 0;
@@ -113,7 +120,11 @@ static error_t parse(int key, char *argument, struct argp_state *state)
     case OPTION_MODE:
         return take_mode(state, argument, &settings->file_mode);
     case OPTION_MEMTABLE:
-        return take_memtable(state, argument, &settings->memtable_bytes);
+        return take_size(state, "--memtable-bytes", argument, MEMTABLE_MAX,
+                         &settings->memtable_bytes);
+    case OPTION_SEGMENT:
+        return take_size(state, "--segment-max-bytes", argument, SEGMENT_MAX,
+                         &settings->segment_max_bytes);
     case OPTION_PREFIX:
         return take_prefix(state, argument, &settings->filter_prefix_bytes);
     case ARGP_KEY_END:
@@ -134,10 +145,14 @@ static error_t parse(int key, char *argument, struct argp_state *state)
 static exit_status configure(cask_db *db, const arguments *args)
 {
     const create_settings *settings = args->settings;
-    cask_config_change changes[2];
+    cask_config_change changes[3];
     cask_error err = {0};
     size_t count = 0;
 
+    if (settings->segment_max_bytes != NULL) {
+        changes[count++] = (cask_config_change){"segment_max_bytes",
+                                                settings->segment_max_bytes};
+    }
     if (settings->memtable_bytes != NULL) {
         changes[count++] =
             (cask_config_change){"memtable_bytes", settings->memtable_bytes};

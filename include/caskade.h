@@ -209,8 +209,9 @@ typedef struct cask_options {
     cask_damage damage;       /* default CASK_DAMAGE_FAIL */
 
     /* Files. */
-    uint64_t segment_max_bytes;          /* default 256 MiB; 64 KiB .. 1 GiB;
-                                            of a file, and of a batch; where
+    uint64_t segment_max_bytes;          /* default 0 = as the store's setting
+                                            says, 256 MiB; 64 KiB .. 1 GiB; of
+                                            a file, and of a batch; where
                                             merges are due files are smaller: a
                                             32nd of the live bytes, at least
                                             8 MiB */
@@ -668,6 +669,8 @@ typedef struct cask_config_item { /* text valid during the callback only */
                             which this one does not know and keeps */
     const char *meaning; /* one line; NULL likewise */
     bool is_initial;     /* value is the default */
+    const char *bitcask_name; /* what Bitcask calls it, which is accepted too;
+                                 NULL: the same, or it has no such thing */
 } cask_config_item;
 
 /*

@@ -15,7 +15,7 @@ _caskade_commands='backup config convert count create delete delete-range dump e
 # The options of command $1.
 _caskade_options() {
     case $1 in
-    create) echo "--engine --filter-prefix-bytes --memtable-bytes --mode $_caskade_write" ;;
+    create) echo "--engine --filter-prefix-bytes --memtable-bytes --mode --segment-max-bytes $_caskade_write" ;;
     put) echo "--escapes --if-absent --ttl $_caskade_write" ;;
     get | exists) echo "--escapes $_caskade_read" ;;
     delete | persist) echo "--escapes $_caskade_write" ;;
@@ -70,18 +70,18 @@ _caskade_values() {
 }
 
 # The names of settings; a test compares them with `caskade config`.
-_caskade_settings='compaction dead_bytes_merge_trigger dead_bytes_threshold
+_caskade_settings='age_merge_trigger compaction dead_bytes_merge_trigger dead_bytes_threshold
     expiry_grace_seconds expiry_seconds filter_prefix_bytes frag_merge_trigger
     frag_threshold max_merge_size max_segments max_space_amplification
     memtable_bytes merge_rate_bytes merge_sync_target_ms merge_window
-    small_file_threshold'
+    segment_max_bytes small_file_threshold'
 
 # How many words that are no options stand before the cursor, from word 2 on.
 _caskade_word_count() {
     local i count=0
     for ((i = 2; i < COMP_CWORD; i++)); do
         case ${COMP_WORDS[i - 1]} in
-        --engine | --filter-prefix-bytes | --memtable-bytes | --mode | --ttl | --at | --batch | --format | --sync | --io | \
+        --engine | --filter-prefix-bytes | --memtable-bytes | --segment-max-bytes | --mode | --ttl | --at | --batch | --format | --sync | --io | \
             --damage | --timeout | --region-dir | --incremental | \
             --expiry-seconds | --max-file-size | --reset | --from | --to | \
             --prefix | --limit | --prefix-bytes)

@@ -8,6 +8,7 @@
 #include "base/crc32c.h"
 #include "db/db.h"
 #include "store/store_operation.h"
+#include "store/store_settings.h"
 
 /* One operation; its bytes are in the arena, which may move as it grows. */
 typedef struct batch_entry {
@@ -239,7 +240,7 @@ cask_status cask_write(cask_db *db, const cask_batch *batch, cask_error *err)
     }
     if (count_of(batch) > 1 &&
         batch->bytes + SEGMENT_HEADER_SIZE + RECORD_MARK_SIZE >
-            db->store->options.segment_max_bytes) {
+            store_segment_max_bytes(db->store)) {
         return fail(err, CASK_INVALID, 0,
                     "batch of %zu operations does not fit into a segment; "
                     "write it in parts, or raise segment_max_bytes",

@@ -84,7 +84,8 @@ static void list_known(const store_handle *store, listing *list)
         cask_config_item item = {.name = row->name,
                                  .value = texts[0],
                                  .initial = texts[1],
-                                 .meaning = row->meaning};
+                                 .meaning = row->meaning,
+                                 .bitcask_name = setting_bitcask_name(row)};
 
         setting_print(row, &settings, texts[0]);
         setting_print(row, &initial, texts[1]);

@@ -6,7 +6,12 @@
 #include "base/error.h"
 #include "db/db.h"
 
-enum { MODE_LEAST = 0600, MODE_MOST = 0777, MEMTABLE_LEAST = 64 << 10 };
+enum {
+    MODE_LEAST = 0600,
+    MODE_MOST = 0777,
+    MEMTABLE_LEAST = 64 << 10,
+    SEGMENT_LEAST = 64 << 10
+};
 
 void cask_options_init(cask_options *options)
 {
@@ -21,7 +26,6 @@ void cask_options_init(cask_options *options)
         .io = CASK_IO_MAP,
         .max_descriptors = 256,
         .damage = CASK_DAMAGE_FAIL,
-        .segment_max_bytes = UINT64_C(256) << 20,
         .small_file_threshold_bytes = UINT64_C(10) << 20,
         .huge_pages = true,
         .auto_merge = true,
@@ -46,8 +50,10 @@ cask_status options_check(const cask_options *options, cask_error *err)
         {"io", options->io, CASK_IO_MAP, CASK_IO_PREAD},
         {"max_descriptors", options->max_descriptors, 8, 65536},
         {"damage", options->damage, CASK_DAMAGE_FAIL, CASK_DAMAGE_SERVE},
-        {"segment_max_bytes", options->segment_max_bytes, UINT64_C(64) << 10,
-         UINT64_C(1) << 30},
+        {"segment_max_bytes",
+         options->segment_max_bytes == 0 ? SEGMENT_LEAST
+                                         : options->segment_max_bytes,
+         SEGMENT_LEAST, UINT64_C(1) << 30},
         {"memtable_bytes",
          options->memtable_bytes == 0 ? MEMTABLE_LEAST
                                       : options->memtable_bytes,

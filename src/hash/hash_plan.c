@@ -153,7 +153,7 @@ cask_status hash_plan(store_handle *store, merge_wish wish,
         moment.lent_bytes = manifest_lent_bytes(store->dir);
     }
     store_settings_get(store, &kept);
-    settings = settings_for_merge(&kept, store->options.segment_max_bytes);
+    settings = settings_for_merge(&kept, store_segment_max_bytes(store));
     settings.step_bytes = step_bytes(store, &kept);
     status = collect(store, wish, ret_plan, &moment, err);
     if (status == CASK_OK) {

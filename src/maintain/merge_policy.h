@@ -38,12 +38,13 @@ typedef struct merge_segment {
                             any tombstone */
 } merge_segment;
 
-/* Names and defaults are Bitcask's where it has the setting: of the first six
- * and of the two about expiry. 0 turns a trigger or a limit off, unless a
- * comment says otherwise. */
+/* Names and defaults are Bitcask's where it has the setting: of the first seven
+ * but for the age, and of the two about expiry. 0 turns a trigger or a limit
+ * off, unless a comment says otherwise. */
 typedef struct merge_settings {
     uint32_t frag_merge_trigger;       /* percent of one segment */
     uint64_t dead_bytes_merge_trigger; /* bytes of one segment */
+    uint64_t age_trigger_ms;           /* since the newest record of one */
     uint32_t frag_threshold;           /* percent; thresholds say what else is
                                           merged then, unless amplification
                                           is bounded */
@@ -103,6 +104,7 @@ typedef struct merge_moment {
     X(AMPLIFICATION, "the store is above max_space_amplification")             \
     X(FRAGMENTATION, "a segment is above frag_merge_trigger")                  \
     X(DEAD_BYTES, "a segment is above dead_bytes_merge_trigger")               \
+    X(AGE, "a segment is older than age_merge_trigger")                        \
     X(SEGMENT_COUNT, "the store has more than max_segments")                   \
     X(SMALL, "small files are put together")
 

@@ -7,7 +7,7 @@
  *       merge what is still dying costs writes for nothing (measured on the
  *       model in tests/unit/maintain: 1.77 against 1.97 bytes written per byte
  *       put for uniform overwrites, 1.43 against 1.55 with a hot 1 %).
- *   expired                     that segment
+ *   expired, age                that segment
  *   amplification, disk space   all that are worth it
  *   count, small                all that make fewer files of several
  */
@@ -140,7 +140,10 @@ static uint32_t triggers_of(const merge_policy *p, const merge_choice *choice)
     if (merge_is_expired(p->settings, p->moment, segment)) {
         return MERGE_BIT(EXPIRED);
     }
-    return merge_dead_triggers(p, choice->gain_bytes, data_of(p, choice));
+    return merge_dead_triggers(p, choice->gain_bytes, data_of(p, choice)) |
+           (reaches(segment->age_ms, p->settings->age_trigger_ms)
+                ? MERGE_BIT(AGE)
+                : 0);
 }
 
 uint64_t merge_patience_ms(const merge_policy *p)

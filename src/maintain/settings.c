@@ -10,8 +10,10 @@
 
 enum {
     THOUSAND = 1000,
-    DECIMALS = 3,   /* of a factor */
-    TEXT_SHOWN = 40 /* bytes of a value that a message repeats */
+    DECIMALS = 3,      /* of a factor */
+    TEXT_SHOWN = 40,   /* bytes of a value that a message repeats */
+    TRIGGER_SHARE = 4, /* of a full segment, see dead_limit() */
+    THRESHOLD_SHARE = 16
 };
 
 #define KIB UINT64_C(1024)
@@ -30,13 +32,19 @@ static const setting table[] = {
     ROW(frag_merge_trigger, PERCENT, 60, 0, 100,
         "merge when so much of one segment is dead; 0: not for that"),
     ROW(dead_bytes_merge_trigger, BYTES, 512 * MIB, 0, 1024 * TIB,
-        "merge when one segment has so many dead bytes; 0: not for that"),
+        "merge when one segment has so many dead bytes; 0: not for that; with "
+        "max_space_amplification 0 a quarter of a full segment stands for what "
+        "none can have"),
+    ROW(age_merge_trigger, SECONDS, 0, 1, UINT32_MAX,
+        "merge what is worth it of a segment when nothing younger is in it; 0: "
+        "not for that"),
     ROW(frag_threshold, PERCENT, 40, 0, 100,
         "with max_space_amplification 0 a merge also takes segments of which "
         "so much is dead; 0: not for that"),
     ROW(dead_bytes_threshold, BYTES, 128 * MIB, 0, 1024 * TIB,
         "with max_space_amplification 0 a merge also takes segments with so "
-        "many dead bytes; 0: not for that"),
+        "many dead bytes, or a 16th of a full one if none can have them; 0: "
+        "not for that"),
     ROW(small_file_threshold, BYTES, 10 * MIB, 0, GIB,
         "segments below it, or below a quarter of a full segment if that is "
         "less, are small, and put together; a store that is not larger than "
@@ -49,6 +57,8 @@ static const setting table[] = {
         "merge when the store takes so many times its live bytes; 0: no limit"),
     ROW(max_segments, COUNT, 8192, 2, 60000,
         "merge when there are more segments; 0: no limit"),
+    ROW(segment_max_bytes, BYTES, SETTINGS_SEGMENT_BYTES, 64 * KIB, GIB,
+        "a segment is full at so many bytes at the latest; 0: the default"),
     ROW(expiry_seconds, SECONDS, 0, 1, UINT32_MAX,
         "records older than this have expired; 0: never"),
     ROW(expiry_grace_seconds, SECONDS, 0, 0, UINT32_MAX,
@@ -72,6 +82,47 @@ static const setting table[] = {
 
 enum { COUNT = sizeof(table) / sizeof(table[0]) };
 
+/* What Bitcask calls by names of its own: settings, or what takes their place.
+ */
+typedef struct foreign_name {
+    const char *name;
+    const char *own;     /* the setting that it is here; NULL: none */
+    const char *instead; /* if none */
+} foreign_name;
+
+static const foreign_name foreign[] = {
+    {"expiry_secs", "expiry_seconds", NULL},
+    {"expiry_grace_time", "expiry_grace_seconds", NULL},
+    {"max_file_size", "segment_max_bytes", NULL},
+    {"max_fold_age", NULL, "a fold sees the store as it is when it begins"},
+    {"max_fold_puts", NULL, "a fold sees the store as it is when it begins"},
+    {"sync_strategy", NULL, "each handle has its own, see the option sync"},
+    {"open_timeout", NULL, "see the option lock_timeout_ms of a handle"},
+    {"require_hint_crc", NULL, "hints are always verified"},
+};
+
+enum { FOREIGN = sizeof(foreign) / sizeof(foreign[0]) };
+
+static const foreign_name *find_foreign(const char *name)
+{
+    for (size_t i = 0; i < FOREIGN; i++) {
+        if (strcmp(foreign[i].name, name) == 0) {
+            return &foreign[i];
+        }
+    }
+    return NULL;
+}
+
+const char *setting_bitcask_name(const setting *row)
+{
+    for (size_t i = 0; i < FOREIGN; i++) {
+        if (foreign[i].own != NULL && strcmp(foreign[i].own, row->name) == 0) {
+            return foreign[i].name;
+        }
+    }
+    return NULL;
+}
+
 const setting *setting_at(size_t index)
 {
     return index < COUNT ? &table[index] : NULL;
@@ -79,6 +130,11 @@ const setting *setting_at(size_t index)
 
 const setting *setting_find(const char *name)
 {
+    const foreign_name *other = find_foreign(name);
+
+    if (other != NULL && other->own != NULL) {
+        name = other->own;
+    }
     for (size_t i = 0; i < COUNT; i++) {
         if (strcmp(table[i].name, name) == 0) {
             return &table[i];
@@ -102,8 +158,14 @@ static const char *shown(char to[TEXT_SHOWN + 1], const char *text)
 
 cask_status settings_fail_unknown(const char *name, cask_error *err)
 {
+    const foreign_name *other = find_foreign(name);
     char text[TEXT_SHOWN + 1];
 
+    if (other != NULL && other->instead != NULL) {
+        return fail(err, CASK_INVALID, 0,
+                    "%s of Bitcask is no setting here: %s", other->name,
+                    other->instead);
+    }
     return fail(err, CASK_INVALID, 0,
                 "no setting is called \"%s\"; caskade config lists them",
                 shown(text, name));
@@ -308,6 +370,9 @@ static bool parse_number(const setting *row, const char *text,
     if (row->kind == SETTING_FACTOR) {
         return parse_factor(text, ret_number);
     }
+    if (row->kind == SETTING_SECONDS && strcmp(text, "-1") == 0) {
+        return true; /* so Bitcask says never */
+    }
     return take_digits(&text, ret_number) &&
            take_unit(row->kind, text, ret_number);
 }
@@ -380,14 +445,32 @@ bool setting_is_same(const setting *row, const store_settings *one,
     return strcmp(texts[0], texts[1]) == 0;
 }
 
+/*
+ * Bitcask's defaults are a quarter and a sixteenth of its files of 2 GiB. Where
+ * no bound on space comes before them, what no segment can reach means that
+ * share of smaller ones.
+ */
+static uint64_t dead_limit(const store_settings *settings, uint64_t bytes,
+                           uint64_t segment_max_bytes, uint64_t share)
+{
+    return settings->max_space_amplification != 0 || bytes < segment_max_bytes
+               ? bytes
+               : segment_max_bytes / share;
+}
+
 merge_settings settings_for_merge(const store_settings *settings,
                                   uint64_t segment_max_bytes)
 {
     return (merge_settings){
         .frag_merge_trigger = (uint32_t)settings->frag_merge_trigger,
-        .dead_bytes_merge_trigger = settings->dead_bytes_merge_trigger,
+        .dead_bytes_merge_trigger =
+            dead_limit(settings, settings->dead_bytes_merge_trigger,
+                       segment_max_bytes, TRIGGER_SHARE),
+        .age_trigger_ms = settings->age_merge_trigger * THOUSAND,
         .frag_threshold = (uint32_t)settings->frag_threshold,
-        .dead_bytes_threshold = settings->dead_bytes_threshold,
+        .dead_bytes_threshold =
+            dead_limit(settings, settings->dead_bytes_threshold,
+                       segment_max_bytes, THRESHOLD_SHARE),
         .small_file_threshold = settings->small_file_threshold,
         .max_merge_size = settings->max_merge_size,
         .expiry_ms = settings->expiry_seconds * THOUSAND,

@@ -21,12 +21,14 @@
 typedef struct store_settings {
     uint64_t frag_merge_trigger;       /* percent */
     uint64_t dead_bytes_merge_trigger; /* bytes */
+    uint64_t age_merge_trigger;        /* seconds; 0: none */
     uint64_t frag_threshold;           /* percent */
     uint64_t dead_bytes_threshold;     /* bytes */
     uint64_t small_file_threshold;     /* bytes */
     uint64_t max_merge_size;           /* bytes of a step; 0: no limit */
     uint64_t max_space_amplification;  /* thousandths; 0: no limit */
     uint64_t max_segments;             /* 0: no limit */
+    uint64_t segment_max_bytes;        /* of a full one; 0: the default */
     uint64_t expiry_seconds;           /* 0: never */
     uint64_t expiry_grace_seconds;
     uint64_t merge_rate_bytes;     /* per second, read and written, of all
@@ -40,6 +42,9 @@ typedef struct store_settings {
 
 /* The default of memtable_bytes. */
 #define SETTINGS_MEMTABLE_BYTES (UINT64_C(64) << 20)
+
+/* That of segment_max_bytes. */
+#define SETTINGS_SEGMENT_BYTES (UINT64_C(256) << 20)
 
 typedef enum setting_kind {
     SETTING_BYTES,
@@ -69,10 +74,14 @@ enum { SETTING_TEXT_SIZE = MERGE_WINDOW_TEXT_SIZE };
 /* The row at `index`, from 0; NULL behind the last one. */
 const setting *setting_at(size_t index);
 
-/* The row of that name; NULL if there is none. */
+/* The row of that name, or of Bitcask's name for it; NULL if there is none. */
 const setting *setting_find(const char *name);
 
-/* fail() for a name that setting_find() does not know. */
+/* What Bitcask calls it, if that is something else; NULL: not. */
+const char *setting_bitcask_name(const setting *row);
+
+/* fail() for a name that setting_find() does not know; of one of Bitcask it
+ * tells what takes its place. */
 cask_status settings_fail_unknown(const char *name, cask_error *err);
 
 /* Every setting at its default. */
@@ -80,9 +89,9 @@ void settings_default(store_settings *ret_settings);
 
 /*
  * Read a value: a whole number, of bytes also with KiB, MiB, GiB or TiB, of
- * seconds with s, m, h, d or w, of milliseconds with ms or these; a factor has
- * up to three decimals; a window is that of merge_window_parse(), a strategy
- * that of compaction_strategy_name().
+ * seconds with s, m, h, d or w, or -1, which is 0, of milliseconds with ms or
+ * these; a factor has up to three decimals; a window is that of
+ * merge_window_parse(), a strategy that of compaction_strategy_name().
  *
  *   text      borrowed; ends with NUL
  *   settings  changed on CASK_OK only

@@ -15,6 +15,7 @@
 #include "base/crc32c.h"
 #include "region/place.h"
 #include "store/store_expiry.h"
+#include "store/store_settings.h"
 
 enum {
     PAGE_BYTES = 4096, /* a smaller one than the kernel's does no harm */
@@ -94,8 +95,8 @@ static cask_status open_active(store_handle *store, uint32_t row_index,
         uint64_t size = atomic_load(&row->capacity);
         int os_errno;
 
-        if (size < store->options.segment_max_bytes) {
-            size = store->options.segment_max_bytes;
+        if (size < store_segment_max_bytes(store)) {
+            size = store_segment_max_bytes(store);
         }
         os_errno = ops->map(active->file, 0, size, true, &memory);
         if (os_errno != 0) {

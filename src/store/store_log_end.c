@@ -10,6 +10,7 @@
 #include "region/place.h"
 #include "store/store_expiry.h"
 #include "store/store_recovery.h"
+#include "store/store_settings.h"
 #include "store/store_shortage.h"
 #include "store/store_write.h"
 
@@ -126,8 +127,8 @@ cask_status recovery_begin(recovery *r, const store_tail *from,
     cask_status status;
     os_stat stat;
 
-    if (plan.capacity > store->options.segment_max_bytes) {
-        plan.capacity = store->options.segment_max_bytes;
+    if (plan.capacity > store_segment_max_bytes(store)) {
+        plan.capacity = store_segment_max_bytes(store);
     }
     if (from != NULL) {
         plan.capacity += from->end - from->trusted_end;

@@ -13,6 +13,7 @@
 #include "store/store.h"
 #include "store/store_merge.h"
 #include "store/store_recover.h"
+#include "store/store_settings.h"
 #include "store/store_shortage.h"
 #include "store/store_size.h"
 #include "store/store_write.h"
@@ -339,7 +340,7 @@ static uint64_t first_capacity(const store_handle *store, uint64_t bytes)
 {
     uint64_t needed = SEGMENT_HEADER_SIZE + bytes;
     uint64_t capacity = round_up(needed, GROW_FIRST);
-    uint64_t most = store->options.segment_max_bytes;
+    uint64_t most = store_segment_max_bytes(store);
 
     return capacity > most && needed <= most ? most : capacity;
 }

@@ -40,6 +40,18 @@ static inline uint64_t store_expiry_seconds(const store_handle *store)
     return store_setting_at(store, offsetof(store_settings, expiry_seconds));
 }
 
+/* Of a full segment: the option of this handle, or the setting. */
+static inline uint64_t store_segment_max_bytes(const store_handle *store)
+{
+    uint64_t own = store->options.segment_max_bytes;
+    uint64_t bytes = own != 0
+                         ? own
+                         : store_setting_at(store, offsetof(store_settings,
+                                                            segment_max_bytes));
+
+    return bytes != 0 ? bytes : SETTINGS_SEGMENT_BYTES;
+}
+
 /* Of the log, for each memtable: the option of the handle that made the region,
  * since all have the same memtables, or the setting. */
 static inline uint64_t store_memtable_bytes(const store_handle *store)

@@ -12,7 +12,7 @@ uint64_t store_merged_bytes(const store_handle *store)
 {
     uint64_t bytes = atomic_load_explicit(&store->region.header->segment_bytes,
                                           memory_order_relaxed);
-    uint64_t most = store->options.segment_max_bytes;
+    uint64_t most = store_segment_max_bytes(store);
 
     /* Handles may have different options: the word knows of none. */
     return bytes == 0 || bytes > most ? most : bytes;
@@ -20,7 +20,7 @@ uint64_t store_merged_bytes(const store_handle *store)
 
 uint64_t store_segment_bytes(const store_handle *store)
 {
-    uint64_t most = store->options.segment_max_bytes;
+    uint64_t most = store_segment_max_bytes(store);
     uint64_t engine = store->engine->segment_bytes;
 
     if (engine != 0) {

@@ -4,7 +4,7 @@
 #ifndef CASKADE_STORE_WRITE_H
 #define CASKADE_STORE_WRITE_H
 
-#include "store/store.h"
+#include "store/store_settings.h"
 
 /* ---- Appending (store_append.c) ---- */
 
@@ -85,7 +85,7 @@ void store_let_go_locked(store_handle *store);
  */
 static inline uint64_t store_delete_reserve(const store_handle *store)
 {
-    uint64_t bytes = store->options.segment_max_bytes / 64;
+    uint64_t bytes = store_segment_max_bytes(store) / 64;
     const uint64_t most = 256 << 10;
 
     return bytes < most ? bytes : most;

@@ -26,7 +26,7 @@ expect 0 config --json store
 python3 -c '
 import json
 rows = json.load(open("out"))
-assert len(rows) == 16, rows
+assert len(rows) == 18, rows
 assert rows["dead_bytes_threshold"]["value"] == "128MiB", rows
 for row in rows.values():
     assert row["value"] == row["default"] and row["meaning"], row
@@ -60,6 +60,29 @@ expect 0 config store merge_rate_bytes
 output_is '0\n'
 expect 0 config store expiry_seconds
 output_is '86400\n'
+
+# Names of Bitcask.
+expect 0 config store expiry_secs
+output_is '86400\n'
+expect 0 config store expiry_secs=-1 max_file_size=64KiB
+expect 0 config store expiry_seconds
+output_is '0\n'
+expect 0 config --json store max_file_size
+output_says '^{"segment_max_bytes":{"value":"64KiB",.*"bitcask_name":"max_file_size"}}$'
+expect 0 config --reset max_file_size store
+expect 2 config store max_fold_age=5
+error_says 'max_fold_age of Bitcask is no setting here: a fold sees the store as it is when it begins'
+
+# The size of segments.
+expect 2 create --segment-max-bytes 1K small
+error_says "segment-max-bytes: '1K' is no size between 64KiB and 1GiB"
+expect 0 create --segment-max-bytes 64KiB small
+head -c 30000 /dev/zero >value
+for key in 1 2 3 4 5; do
+    expect 0 put small $key <value
+done
+expect 0 stat --json small
+output_says '"segment_count":[3-9]'
 
 # All or none.
 cp store/CONFIG before

@@ -58,6 +58,7 @@ typedef struct policy_row {
     unsigned segment_mib; /* the most; 0: 256 */
     unsigned max_segments;
     unsigned small_count;
+    unsigned old_s; /* age_merge_trigger */
     unsigned expiry_s;
     unsigned grace_s;
     bool is_outside;
@@ -248,6 +249,12 @@ static const policy_row rows[] = {
      .facts = {{256, 80, 9, ""}, {200, 80, 9, ""}, {256, 80, 9, ""}},
      .max_segments = 2},
 
+    {"an old one that is worth it", "2", MERGE_REASON_AGE, GO,
+     .facts = {{256, 90, 99, ""}, {256, 90, 100, ""}, {256, 96, 999, ""}},
+     .old_s = 100},
+    {"age is no reason to merge what lives", "", NONE,
+     MERGE_WAIT_NOTHING_TO_GAIN, .facts = {{256, 100, 999, ""}}, .old_s = 100},
+
     {"wholly expired", "1", MERGE_REASON_EXPIRED, GO,
      .facts = {{256, 100, 9, "e"}}},
     {"wholly expired takes nobody along", "1", MERGE_REASON_EXPIRED, GO,
@@ -437,6 +444,7 @@ static question make_question(const policy_row *row)
                              .below_id = row->below}};
 
     q.settings.max_space_amplification = row->amplification;
+    q.settings.age_trigger_ms = (uint64_t)row->old_s * 1000;
     q.settings.expiry_ms = (uint64_t)row->expiry_s * 1000;
     q.settings.expiry_grace_ms = (uint64_t)row->grace_s * 1000;
     if (row->max_merge_mib > 0) {

@@ -19,7 +19,7 @@ static void test_names_are_distinct_and_found(void **state)
         assert_ptr_equal(setting_find(row->name), row);
         assert_true(strlen(row->meaning) > 0);
     }
-    assert_int_equal(count, 16);
+    assert_int_equal(count, 18);
     assert_null(setting_find("no_such_setting"));
     assert_null(setting_find(""));
 }
@@ -30,12 +30,14 @@ static void test_defaults_are_these(void **state)
     static const char *const expected[][2] = {
         {"frag_merge_trigger", "60"},
         {"dead_bytes_merge_trigger", "512MiB"},
+        {"age_merge_trigger", "0"},
         {"frag_threshold", "40"},
         {"dead_bytes_threshold", "128MiB"},
         {"small_file_threshold", "10MiB"},
         {"max_merge_size", "100GiB"},
         {"max_space_amplification", "1.5"},
         {"max_segments", "8192"},
+        {"segment_max_bytes", "256MiB"},
         {"expiry_seconds", "0"},
         {"expiry_grace_seconds", "0"},
         {"merge_window", "always"},
@@ -109,7 +111,13 @@ static const value_row values[] = {
     {"max_segments", "1", NULL},
     {"max_segments", "2", "2"},
     {"max_segments", "60001", NULL},
+    {"segment_max_bytes", "64KiB", "64KiB"},
+    {"segment_max_bytes", "1025MiB", NULL},
+    {"age_merge_trigger", "30d", "2592000"},
     {"expiry_seconds", "7d", "604800"},
+    {"expiry_secs", "-1", "0"},
+    {"expiry_grace_time", "1h", "3600"},
+    {"max_file_size", "512MiB", "512MiB"},
     {"expiry_seconds", "2w", "1209600"},
     {"expiry_seconds", "90m", "5400"},
     {"expiry_seconds", "4294967295", "4294967295"},
@@ -197,9 +205,52 @@ static void test_a_merge_gets_what_was_set(void **state)
     assert_int_equal(merge.segment_max_bytes, 1 << 20);
 }
 
+/* Bitcask's defaults are for its files of 2 GiB. */
+static void test_dead_bytes_that_none_can_have_are_a_share(void **state)
+{
+    store_settings settings;
+    merge_settings merge;
+
+    (void)state;
+    settings_default(&settings);
+    merge = settings_for_merge(&settings, 256 << 20);
+    assert_int_equal(merge.dead_bytes_merge_trigger, 512 << 20);
+    settings.max_space_amplification = 0; /* no bound that comes before */
+    merge = settings_for_merge(&settings, 256 << 20);
+    assert_int_equal(merge.dead_bytes_merge_trigger, 64 << 20);
+    assert_int_equal(merge.dead_bytes_threshold, 128 << 20);
+    merge = settings_for_merge(&settings, 64 << 20);
+    assert_int_equal(merge.dead_bytes_merge_trigger, 16 << 20);
+    assert_int_equal(merge.dead_bytes_threshold, 4 << 20);
+    merge = settings_for_merge(&settings, 1 << 30);
+    assert_int_equal(merge.dead_bytes_merge_trigger, 512 << 20);
+    settings.dead_bytes_merge_trigger = 0;
+    merge = settings_for_merge(&settings, 64 << 20);
+    assert_int_equal(merge.dead_bytes_merge_trigger, 0);
+}
+
+static void test_names_of_bitcask_are_known(void **state)
+{
+    cask_error err;
+
+    (void)state;
+    assert_ptr_equal(setting_find("expiry_secs"),
+                     setting_find("expiry_seconds"));
+    assert_string_equal(setting_bitcask_name(setting_find("expiry_seconds")),
+                        "expiry_secs");
+    assert_null(setting_bitcask_name(setting_find("frag_threshold")));
+    assert_null(setting_find("max_fold_age"));
+    assert_int_equal(settings_fail_unknown("max_fold_age", &err), CASK_INVALID);
+    assert_string_equal(err.message,
+                        "max_fold_age of Bitcask is no setting here: a fold "
+                        "sees the store as it is when it begins");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_dead_bytes_that_none_can_have_are_a_share),
+        cmocka_unit_test(test_names_of_bitcask_are_known),
         cmocka_unit_test(test_names_are_distinct_and_found),
         cmocka_unit_test(test_defaults_are_these),
         cmocka_unit_test(test_values_are_read_and_printed_alike),
