@@ -113,12 +113,12 @@ typedef struct cask_merge_state {
     char reason[64]; /* why; or, if none will, what keeps the handle that could
                         begin first from it. If it is `asked` and `threads` is
                         0: that nobody will do it, and why */
-    uint64_t
-        paused_ms;    /* none begins by itself: one failed, or was cancelled */
-    uint32_t threads; /* handles that merge by themselves */
-    bool asked;       /* one that was started is not done yet. If `threads`
-                         is 0 it is left over: it waits for a handle with
-                         auto_merge, and is done by cask_merge() too */
+    uint64_t paused_ms;  /* none begins by itself, see `reason`: one failed, or
+                            was cancelled */
+    uint32_t threads;    /* handles that merge by themselves */
+    bool asked;          /* one that was started is not done yet. If `threads`
+                            is 0 it is left over: it waits for a handle with
+                            auto_merge, and is done by cask_merge() too */
     cask_status started; /* result of the last that was started and is done,
                             CASK_TIMEOUT if it was cancelled; CASK_OK if there
                             was none */
@@ -141,8 +141,10 @@ CASK_API CASK_CHECKED cask_status cask_merge_status(cask_db *db,
  * Ask the merge under way, in any process, to stop; returns at once. A step
  * that copies is given up, one that moves is completed, and steps that were
  * completed before stay. What was asked for with `start` is dropped; for a
- * minute none begins by itself, then the policy chooses anew. Returns CASK_OK,
- * also if none is; CASK_INVALID; CASK_READ_ONLY; CASK_FORKED.
+ * minute none begins by itself, unless the disk has little free space or, of
+ * the hash engine, the dead bytes are twice what max_space_amplification
+ * allows; then the policy chooses anew. Returns CASK_OK, also if none is;
+ * CASK_INVALID; CASK_READ_ONLY; CASK_FORKED.
  */
 CASK_API CASK_CHECKED cask_status cask_merge_cancel(cask_db *db,
                                                     cask_error *err);

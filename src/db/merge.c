@@ -98,10 +98,12 @@ static cask_status explain(const cask_db *db, cask_merge_state *state,
         db->store, state->threads > 0 ? &first : NULL, &due, err);
     state->paused_ms = merge_turn_paused_ms(db->store, &why);
     if (status == CASK_OK) {
-        state->due = due.is_due && state->paused_ms == 0;
+        bool is_held = state->paused_ms > 0 && !due.is_urgent;
+
+        state->due = due.is_due && !is_held;
         (void)snprintf(state->reason, sizeof(state->reason), "%s",
-                       due.is_due && state->paused_ms > 0 ? merge_wait_text(why)
-                                                          : due.reason);
+                       due.is_due && is_held ? merge_wait_text(why)
+                                             : due.reason);
         explain_wish(state, why);
     }
     return status;

@@ -10,6 +10,7 @@
 /* What a thread that merges by itself would find. */
 typedef struct db_merge_due {
     bool is_due;
+    bool is_urgent;     /* although somebody cancelled one a moment ago */
     const char *reason; /* why, or why not; valid for ever */
 } db_merge_due;
 

@@ -61,6 +61,7 @@ static cask_status explain(store_handle *store, const turn_thread *first,
 
     if (status == CASK_OK) {
         *ret_due = (db_merge_due){.is_due = p.plan.count > 0,
+                                  .is_urgent = merge_turn_is_cancelled(store),
                                   .reason = text_of(&p.plan)};
     }
     hash_plan_free(&p);

@@ -140,6 +140,7 @@ cask_status hash_plan(store_handle *store, merge_wish wish,
                                                  : merge_turn_idle_ms(store),
         .all_below_id = wish.all_below_id,
         .below_id = wish.below_id,
+        .is_cancelled = !wish.is_asked && merge_turn_is_cancelled(store),
         .is_in_window = wish.is_asked ||
                         store_window_is_open_for(store, thread->jitter_ms)};
     uint64_t free = store_free_bytes(store);

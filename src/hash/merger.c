@@ -151,7 +151,9 @@ static void merge_due(store_handle *store, merger *m, bool is_woken)
     }
     if (asked.number != 0) {
         grant(store, m, asked);
-    } else if (paused_ms == 0 && merge_turn_take(store, is_woken)) {
+    } else if ((paused_ms == 0 || why == MERGE_WAIT_CANCELLED) &&
+               merge_turn_take(store, is_woken)) {
+        /* What can wait after somebody has cancelled one, the policy knows. */
         (void)merge(store, m, by_itself);
     }
 }

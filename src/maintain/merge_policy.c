@@ -303,6 +303,9 @@ static merge_wait why_not_now(const merge_policy *p)
     if (!p->moment->is_in_window) {
         return MERGE_WAIT_WINDOW;
     }
+    if (p->moment->is_cancelled) {
+        return MERGE_WAIT_CANCELLED;
+    }
     return merge_patience_ms(p) > 0 ? MERGE_WAIT_FIRST_MINUTE : MERGE_WAIT_NONE;
 }
 
@@ -375,6 +378,7 @@ static void look_ahead(const merge_policy *written)
                                       .wait = MERGE_WAIT_REST,
                                       .left = plan.left + plan.count};
     } else if (plan.wait == MERGE_WAIT_WINDOW ||
+               plan.wait == MERGE_WAIT_CANCELLED ||
                plan.wait == MERGE_WAIT_FIRST_MINUTE) {
         *written->plan = plan; /* for which it waits longer */
     }

@@ -92,6 +92,8 @@ typedef struct merge_moment {
     uint64_t below_id;     /* not 0: only what has a smaller id is chosen, for
                               the same end */
     bool is_in_window;     /* merge_window_contains() */
+    bool is_cancelled;     /* somebody did so a moment ago, who may not want
+                              what can wait */
     bool clock_disagrees;  /* the wall clock jumped: nothing has expired */
 } merge_moment;
 

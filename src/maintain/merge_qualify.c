@@ -153,12 +153,14 @@ uint64_t merge_patience_ms(const merge_policy *p)
 }
 
 /* What is due although it is no time to merge: only a full disk opens a
- * window; in the first minute so do twice the dead bytes that are allowed. */
+ * window; in the first minute, and after somebody has cancelled one, twice the
+ * dead bytes that are allowed are enough. */
 static uint32_t fire_urgent(const merge_policy *p)
 {
     uint32_t fired = 0;
 
-    if (p->moment->is_in_window && merge_patience_ms(p) == 0) {
+    if (p->moment->is_in_window && merge_patience_ms(p) == 0 &&
+        !p->moment->is_cancelled) {
         return 0;
     }
     if (merge_is_disk_low(p)) {

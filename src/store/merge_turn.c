@@ -204,6 +204,13 @@ uint64_t merge_turn_paused_ms(const store_handle *store, merge_wait *ret_why)
     return until > now ? (until - now) / NS_PER_MS + 1 : 0;
 }
 
+bool merge_turn_is_cancelled(const store_handle *store)
+{
+    merge_wait why;
+
+    return merge_turn_paused_ms(store, &why) > 0 && why == MERGE_WAIT_CANCELLED;
+}
+
 void merge_turn_cancel(store_handle *store)
 {
     region_merger *merger = merger_of(store);

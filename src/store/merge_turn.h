@@ -75,9 +75,12 @@ void merge_turn_note(store_handle *store, cask_status result);
 
 /*
  * Ask the merge under way to stop, drop what was wished for, and let none begin
- * by itself for a minute.
+ * by itself for a minute, but what the policy finds urgent.
  */
 void merge_turn_cancel(store_handle *store);
+
+/* Whether that minute is not over. */
+bool merge_turn_is_cancelled(const store_handle *store);
 
 /* What is left of the pause in milliseconds, 0: none. */
 uint64_t merge_turn_paused_ms(const store_handle *store, merge_wait *ret_why);

@@ -83,6 +83,14 @@ static void set_rate(cask_db *db, uint64_t bytes_per_s)
     store_maintain_end(db->store);
 }
 
+static void set_bound(scene *s, cask_db *db, const char *amplification)
+{
+    const cask_config_change change = {"max_space_amplification",
+                                       amplification};
+
+    require(s, cask_config_set(db, &change, 1, &s->err));
+}
+
 /* One that does not merge by itself. */
 static cask_db *open_quiet(scene *s)
 {
@@ -265,6 +273,7 @@ test_a_cancelled_merge_ends_and_none_begins_for_a_while(void **state)
     cask_merge_state after;
     pid_t pid;
 
+    set_bound(s, db, "0");
     pid = begin_slowly(s, db);
     dead = stats_of(s, db).dead_bytes;
     require(s, cask_merge_cancel(db, &s->err));
@@ -286,6 +295,30 @@ test_a_cancelled_merge_ends_and_none_begins_for_a_while(void **state)
     start_all(s, db);
     assert_int_equal(wait_until_done(s, db).started, CASK_OK);
     assert_int_equal(stats_of(s, db).dead_bytes, 0);
+    check_all(s, db);
+    end(pid);
+    close_store(s, db);
+}
+
+static void test_a_cancel_holds_back_no_merge_that_space_demands(void **state)
+{
+    scene *s = *state;
+    cask_db *db = open_quiet(s);
+    uint64_t dead;
+    pid_t pid;
+
+    pid = begin_slowly(s, db);
+    dead = stats_of(s, db).dead_bytes;
+    require(s, cask_merge_cancel(db, &s->err));
+    assert_false(state_of(s, db).asked);
+    assert_in_range(state_of(s, db).paused_ms, 50000, 60000);
+    set_rate(db, 0);
+    for (int i = 0; i < PATIENCE_MS && stats_of(s, db).dead_bytes * 2 > dead;
+         i++) {
+        (void)usleep(1000);
+    }
+    assert_true(stats_of(s, db).dead_bytes * 2 <= dead);
+    assert_false(state_of(s, db).due); /* the rest waits */
     check_all(s, db);
     end(pid);
     close_store(s, db);
@@ -413,6 +446,7 @@ int main(void)
         TEST(test_another_goes_on_when_the_one_that_merges_is_killed),
         TEST(test_nobody_takes_a_merge_for_alive_whose_process_died),
         TEST(test_a_cancelled_merge_ends_and_none_begins_for_a_while),
+        TEST(test_a_cancel_holds_back_no_merge_that_space_demands),
         TEST(test_the_rate_limit_holds_and_can_be_changed_meanwhile),
         TEST(test_a_close_ends_a_merge_that_waits),
         TEST(test_status_tells_what_another_process_waits_for),

@@ -62,6 +62,7 @@ typedef struct policy_row {
     unsigned expiry_s;
     unsigned grace_s;
     bool is_outside;
+    bool is_cancelled;
     bool clock_disagrees;
 } policy_row;
 
@@ -248,6 +249,19 @@ static const policy_row rows[] = {
     {"one too many, and a little to gain in each", "", NONE, MERGE_WAIT_FULL,
      .facts = {{256, 80, 9, ""}, {200, 80, 9, ""}, {256, 80, 9, ""}},
      .max_segments = 2},
+
+    {"cancelled: what is above the bound waits", "", MERGE_REASON_AMPLIFICATION,
+     MERGE_WAIT_CANCELLED,
+     .facts = {{256, 45, 9, ""}, {256, 75, 9, ""}, {256, 76, 9, ""}},
+     .amplification = 1.5, .is_cancelled = true},
+    {"but not far above it", "1 2", MERGE_REASON_AMPLIFICATION, GO,
+     .facts = {{256, 10, 9, ""}, {256, 60, 9, ""}, {256, 60, 9, ""}},
+     .amplification = 1.5, .is_cancelled = true},
+    {"nor if the disk is low", "1", MERGE_REASON_DISK_SPACE, GO,
+     .facts = {{256, 45, 9, ""}, {256, 75, 9, ""}, {256, 76, 9, ""}},
+     .amplification = 1.5, .free_mib = 700, .is_cancelled = true},
+    {"a trigger waits", "", MERGE_REASON_FRAGMENTATION, MERGE_WAIT_CANCELLED,
+     .facts = {{256, 10, 9, ""}}, .is_cancelled = true},
 
     {"an old one that is worth it", "2", MERGE_REASON_AGE, GO,
      .facts = {{256, 90, 99, ""}, {256, 90, 100, ""}, {256, 96, 999, ""}},
@@ -436,6 +450,7 @@ static question make_question(const policy_row *row)
     question q = {.settings = merge_settings_default(
                       MIB(row->segment_mib > 0 ? row->segment_mib : 256)),
                   .moment = {.is_in_window = !row->is_outside,
+                             .is_cancelled = row->is_cancelled,
                              .clock_disagrees = row->clock_disagrees,
                              .free_disk_bytes = UINT64_MAX,
                              .open_ms = UINT64_MAX,
