@@ -397,8 +397,9 @@ static cask_status list_pieces(const run_sorter *sorter, run_sorted *sorted,
     }
     for (size_t i = 0; i < count; i++) {
         sorted->iterators[i].run = piece_at(sorter, count - 1 - i);
-        sorted->inputs[i] =
-            (iter_input){&piece_ops, &sorted->iterators[i], true};
+        sorted->inputs[i] = (iter_input){.ops = &piece_ops,
+                                         .self = &sorted->iterators[i],
+                                         .is_stable = true};
     }
     sorted->count = count;
     return CASK_OK;

@@ -33,6 +33,7 @@ typedef struct iter_input {
     void *self;
     bool is_stable; /* bytes that its entries lend stay valid as long as it is
                        used; else until it is moved */
+    uint64_t last_sequence; /* it has nothing newer; 0: not known */
 } iter_input;
 
 /*

@@ -288,6 +288,40 @@ cask_status iter_merge_previous(iter_merge *m, cask_error *err)
     return step(m, true, err);
 }
 
+/* ---- Leaving out ---- */
+
+static bool is_to_be_moved(const iter_merge *m, const merge_leaf *leaf,
+                           cask_slice key, uint64_t sequence)
+{
+    int order;
+
+    if (!leaf->is_there || leaf->input.last_sequence == 0 ||
+        leaf->input.last_sequence >= sequence) {
+        return false;
+    }
+    order = key_compare(leaf->entry.key, key);
+    return m->is_backward ? order > 0 : order < 0;
+}
+
+cask_status iter_merge_skip(iter_merge *m, cask_slice key, uint64_t sequence,
+                            cask_error *err)
+{
+    cask_run_seek how = m->is_backward ? CASK_RUN_AT_MOST : CASK_RUN_AT_LEAST;
+
+    m->is_somewhere = false;
+    for (uint32_t i = 0; i < m->count; i++) {
+        merge_leaf *leaf = &m->leaves[i];
+        cask_status status = is_to_be_moved(m, leaf, key, sequence)
+                                 ? seek_input(leaf, how, key, err)
+                                 : CASK_OK;
+
+        if (status != CASK_OK) {
+            return status;
+        }
+    }
+    return begin(m);
+}
+
 /* ---- The whole ---------------------------------------------------------- */
 
 cask_status iter_merge_create(const iter_input *inputs, size_t count,

@@ -52,6 +52,18 @@ cask_status iter_merge_seek(iter_merge *merge, cask_run_seek how,
 cask_status iter_merge_next(iter_merge *merge, cask_error *err);
 cask_status iter_merge_previous(iter_merge *merge, cask_error *err);
 
+/*
+ * Leave out what nobody wants: inputs that have nothing as new as `sequence` go
+ * on to `key`, in the direction in which the merge goes, if they are not there
+ * yet: to the first record at it or behind, or, going back, to the last one at
+ * it or before. As iter_merge_seek(). If the merge turns afterwards, it may
+ * meet what was left out.
+ *
+ * Cost: a seek of each of these inputs, and a comparison of all.
+ */
+cask_status iter_merge_skip(iter_merge *merge, cask_slice key,
+                            uint64_t sequence, cask_error *err);
+
 /* The record where the merge is; valid until it is moved. */
 const cask_run_entry *iter_merge_entry(const iter_merge *merge);
 

@@ -291,7 +291,8 @@ static bool is_place_of(const iter_ranges *set, size_t at, size_t end,
             key_compare(key, set->pieces[at + 1].range.from) < 0);
 }
 
-uint64_t iter_ranges_newest(iter_ranges *set, size_t moment, cask_slice key)
+const iter_range *iter_ranges_around(iter_ranges *set, size_t moment,
+                                     cask_slice key)
 {
     size_t low;
     size_t end;
@@ -302,7 +303,7 @@ uint64_t iter_ranges_newest(iter_ranges *set, size_t moment, cask_slice key)
     end = set->first[moment + 1];
     high = end;
     if (low == end) {
-        return 0;
+        return NULL;
     }
     if (is_place_of(set, set->last[moment], end, key)) {
         low = set->last[moment];
@@ -321,9 +322,16 @@ uint64_t iter_ranges_newest(iter_ranges *set, size_t moment, cask_slice key)
     }
     if (key_compare(set->pieces[low].range.from, key) <= 0 &&
         key_compare(key, set->pieces[low].range.to) < 0) {
-        return set->pieces[low].range.sequence;
+        return &set->pieces[low].range;
     }
-    return 0;
+    return NULL;
+}
+
+uint64_t iter_ranges_newest(iter_ranges *set, size_t moment, cask_slice key)
+{
+    const iter_range *range = iter_ranges_around(set, moment, key);
+
+    return range != NULL ? range->sequence : 0;
 }
 
 iter_moments iter_ranges_moments(const iter_ranges *set)

@@ -45,6 +45,11 @@ void iter_ranges_free(iter_ranges *take_set);
  * none does. Cost: O(log n), O(1) if the same piece answered last. */
 uint64_t iter_ranges_newest(iter_ranges *set, size_t moment, cask_slice key);
 
+/* Likewise, with all keys around it of which that is the answer; NULL: none
+ * covers `key`. Valid as long as the set. */
+const iter_range *iter_ranges_around(iter_ranges *set, size_t moment,
+                                     cask_slice key);
+
 /* The moments that the set was made for. */
 iter_moments iter_ranges_moments(const iter_ranges *set);
 

@@ -279,7 +279,8 @@ static cask_status make_merge(iter_survivors *it, const iter_input *inputs,
     it->cursor =
         (iter_ranges_cursor){.set = options->ranges,
                              .first_moment = options->drop_tombstones ? 1 : 0};
-    all[count] = (iter_input){&iter_ranges_ops, &it->cursor, true};
+    all[count] = (iter_input){
+        .ops = &iter_ranges_ops, .self = &it->cursor, .is_stable = true};
     status = iter_merge_create(all, count + (has_ranges ? 1 : 0),
                                has_ranges ? 0 : options->shared_bytes,
                                &it->merge, err);

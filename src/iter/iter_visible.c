@@ -13,6 +13,10 @@
 #include "base/error.h"
 #include "iter/iter_merge.h"
 
+/* After so many keys that ranges hide, one after the other, their ends are
+ * looked for: that costs about as much as to pass over so many. */
+enum { HIDDEN_MOST = 32 };
+
 typedef enum visible_state {
     VISIBLE_NOWHERE,
     VISIBLE_HERE,   /* the merge is at what was found */
@@ -28,6 +32,7 @@ struct iter_visible {
     cask_buffer kept;    /* its bytes, if those of the input do not last */
     cask_run_entry copy; /* going back: the newest version so far */
     cask_buffer value;   /* its bytes, likewise */
+    unsigned hidden;     /* keys, one after the other, up to here */
 };
 
 /* ---- Rules -------------------------------------------------------------- */
@@ -48,17 +53,44 @@ static bool is_candidate(const iter_visible *it, const cask_run_entry *entry)
            entry->info.sequence <= it->options.sequence;
 }
 
+/* What hides the newest version of a key; NULL: no range does. */
+static const iter_range *hiding_range(const iter_visible *it,
+                                      const cask_run_entry *entry)
+{
+    const iter_range *range =
+        it->options.ranges == NULL
+            ? NULL
+            : iter_ranges_around(it->options.ranges, 0, entry->key);
+
+    return range != NULL && range->sequence > entry->info.sequence ? range
+                                                                   : NULL;
+}
+
 /* Whether the newest version of a key is to be seen. */
-static bool is_live(const iter_visible *it, const cask_run_entry *entry)
+static bool is_live(iter_visible *it, const cask_run_entry *entry)
 {
     const iter_visible_options *options = &it->options;
 
+    if (hiding_range(it, entry) != NULL) {
+        it->hidden++;
+        return false;
+    }
+    it->hidden = 0;
     return entry->kind != CASK_RUN_DELETE &&
            (options->is_expired == NULL ||
-            !options->is_expired(options->context, entry)) &&
-           (options->ranges == NULL ||
-            iter_ranges_newest(options->ranges, 0, entry->key) <=
-                entry->info.sequence);
+            !options->is_expired(options->context, entry));
+}
+
+/* Whether so many keys were hidden that the rest is skipped; then the range
+ * that hides this one. */
+static const iter_range *range_to_skip(iter_visible *it,
+                                       const cask_run_entry *entry)
+{
+    if (it->hidden < HIDDEN_MOST) {
+        return NULL;
+    }
+    it->hidden = 0;
+    return hiding_range(it, entry);
 }
 
 /* ---- Keeping ------------------------------------------------------------ */
@@ -98,11 +130,20 @@ static cask_status take_all(iter_visible *it, cask_error *err)
 
 /* ---- Forward ------------------------------------------------------------ */
 
-/* Leave the key in hand, and all before it. */
-static cask_status pass_forward(iter_visible *it, cask_error *err)
+/* Leave the key in hand, and all before it; and what `range` hides, if it is
+ * not NULL. */
+static cask_status pass_forward(iter_visible *it, const iter_range *range,
+                                cask_error *err)
 {
-    cask_status status;
+    cask_status status = CASK_OK;
 
+    if (range != NULL) {
+        status = iter_merge_skip(it->merge, range->to, range->sequence, err);
+    }
+    if (status != CASK_OK ||
+        key_compare(iter_merge_entry(it->merge)->key, it->key) > 0) {
+        return status;
+    }
     do {
         status = iter_merge_next(it->merge, err);
     } while (status == CASK_OK &&
@@ -136,7 +177,7 @@ static cask_status find_forward(iter_visible *it, cask_status status,
             return CASK_OK;
         }
         if (status == CASK_OK) {
-            status = pass_forward(it, err);
+            status = pass_forward(it, range_to_skip(it, entry), err);
         }
     }
     return status;
@@ -193,6 +234,7 @@ static cask_status find_back(iter_visible *it, cask_status status,
                              const cask_run_entry **ret_entry, cask_error *err)
 {
     while (status == CASK_OK) {
+        const iter_range *range;
         bool is_any;
 
         if (iter_is_below(&it->options.bounds,
@@ -205,6 +247,12 @@ static cask_status find_back(iter_visible *it, cask_status status,
             *ret_entry = &it->copy;
             it->state = status == CASK_OK ? VISIBLE_BEFORE : VISIBLE_AT_END;
             return CASK_OK;
+        }
+        range =
+            status == CASK_OK && is_any ? range_to_skip(it, &it->copy) : NULL;
+        if (range != NULL) {
+            status =
+                iter_merge_skip(it->merge, range->from, range->sequence, err);
         }
     }
     return status;
@@ -283,7 +331,7 @@ cask_status iter_visible_next(iter_visible *it,
         status = iter_merge_seek(it->merge, CASK_RUN_AT_LEAST, it->key, err);
     }
     if (status == CASK_OK) {
-        status = pass_forward(it, err);
+        status = pass_forward(it, NULL, err);
     }
     return finish(it, find_forward(it, status, ret_entry, err));
 }

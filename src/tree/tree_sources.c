@@ -28,6 +28,11 @@ static bool is_wanted(const version_run *run, const tree_wanted *wanted)
             run_may_have_prefix(run->file, wanted->prefix));
 }
 
+static uint64_t newer_of(uint64_t a, uint64_t b)
+{
+    return a > b ? a : b;
+}
+
 static void add_runs(tree_sources *s, const tree_wanted *wanted)
 {
     const version *newest = s->version;
@@ -37,16 +42,22 @@ static void add_runs(tree_sources *s, const tree_wanted *wanted)
     for (size_t i = 0; i < newest->group_count; i++) {
         const version_group *group = &newest->groups[i];
 
+        uint64_t last = 0;
+
         *run = (run_input){.parts = part};
         for (size_t j = 0; j < group->count; j++) {
             if (is_wanted(&group->parts[j], wanted)) {
                 *part++ = (run_part){.file = group->parts[j].file,
                                      .begin = group->parts[j].begin};
                 run->count++;
+                last = newer_of(last, run_last_sequence(part[-1].file));
             }
         }
         if (run->count > 0) {
-            s->inputs[s->input_count++] = run_input_of(run++);
+            iter_input *input = &s->inputs[s->input_count++];
+
+            *input = run_input_of(run++);
+            input->last_sequence = last;
         }
     }
 }

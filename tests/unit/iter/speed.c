@@ -136,7 +136,8 @@ static flat_set make(size_t records, size_t inputs, bool is_shared)
         set.inputs[i].entries = set.entries + from;
         set.inputs[i].count = records * (i + 1) / inputs - from;
         put_in_order(&set, from, set.inputs[i].count);
-        set.handles[i] = (iter_input){&flat_ops, &set.inputs[i], true};
+        set.handles[i] = (iter_input){
+            .ops = &flat_ops, .self = &set.inputs[i], .is_stable = true};
     }
     return set;
 }

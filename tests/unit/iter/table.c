@@ -143,12 +143,26 @@ static void deal(table_set *set, const cask_run_entry *entry, size_t number)
     table_insert(&set->tables[number], entry);
 }
 
+static uint64_t newest(const table *t)
+{
+    uint64_t sequence = 0;
+
+    for (size_t i = 0; i < t->count; i++) {
+        if (t->entries[i].info.sequence > sequence) {
+            sequence = t->entries[i].info.sequence;
+        }
+    }
+    return sequence;
+}
+
 static void finish(table_set *set)
 {
     qsort(set->all, set->entries, sizeof(set->all[0]), table_compare);
     for (size_t i = 0; i < set->count; i++) {
-        set->inputs[i] =
-            (iter_input){&table_ops, &set->tables[i], set->tables[i].is_stable};
+        set->inputs[i] = (iter_input){.ops = &table_ops,
+                                      .self = &set->tables[i],
+                                      .is_stable = set->tables[i].is_stable,
+                                      .last_sequence = newest(&set->tables[i])};
     }
 }
 
@@ -203,6 +217,7 @@ static cask_run_entry random_entry(table_set *set, const table_mix *mix,
 table_set *table_set_random(const table_mix *mix, test_random *random)
 {
     table_set *set = set_of(mix->tables);
+    bool is_by_age = test_random_chance(random, 50); /* as runs are */
 
     for (size_t i = 0; i < mix->tables; i++) {
         set->tables[i].is_stable =
@@ -211,7 +226,9 @@ table_set *table_set_random(const table_mix *mix, test_random *random)
     for (size_t i = 0; i < mix->entries && mix->tables > 0; i++) {
         cask_run_entry entry = random_entry(set, mix, random);
 
-        deal(set, &entry, test_random_next(random, mix->tables));
+        deal(set, &entry,
+             is_by_age ? i * mix->tables / mix->entries
+                       : test_random_next(random, mix->tables));
     }
     finish(set);
     return set;

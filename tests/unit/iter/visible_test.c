@@ -290,6 +290,48 @@ static void test_the_rules_row_by_row(void **state)
     }
 }
 
+/* But for a record of a newer input, they are not read one by one. */
+static void test_what_a_range_hides_is_skipped(void **state)
+{
+    enum { HIDDEN = 1500, CALLS = 300 };
+    const table_mix mix = {.tables = 4, .entries = HIDDEN, .letters = 12};
+    test_random random = test_random_make(test_seed(), 0);
+    const uint64_t present = UINT64_MAX;
+    iter_visible_options options = {.sequence = present};
+    table_faults faults = {.fail_at = UINT64_MAX};
+    const cask_run_entry newer = {.kind = CASK_RUN_PUT,
+                                  .key = {"f", 1},
+                                  .info = {.sequence = HIDDEN + 2}};
+
+    (void)state;
+    for (unsigned i = 0; i < 2; i++) {
+        table_set *set = table_set_random(&mix, &random);
+        const cask_run_entry *got = NULL;
+        iter_visible *it;
+
+        set->ranges[set->range_count++] =
+            (iter_range){{"", 0}, key_end_of((cask_slice){0}), HIDDEN + 1};
+        table_insert(&set->tables[3], &newer);
+        set->inputs[3].last_sequence = newer.info.sequence;
+        table_set_share(set, &faults);
+        options.ranges = ranges_of(set, &present);
+        it = visible_of(set, &options);
+        faults.calls = 0;
+        assert_int_equal(
+            iter_visible_seek(it, i == 0 ? CASK_RUN_FIRST : CASK_RUN_LAST,
+                              (cask_slice){0}, &got, NULL),
+            CASK_OK);
+        assert_same_entry(got, &newer);
+        assert_int_equal(i == 0 ? iter_visible_next(it, &got, NULL)
+                                : iter_visible_previous(it, &got, NULL),
+                         CASK_NOT_FOUND);
+        assert_in_range(faults.calls, 1, set->tables[3].count + CALLS);
+        iter_visible_free(it);
+        iter_ranges_free(options.ranges);
+        table_set_free(set);
+    }
+}
+
 static void test_a_range_that_nobody_was_told_of_is_an_error(void **state)
 {
     table_set *set = table_set_of("a1 | b..d2 e3");
@@ -392,6 +434,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_random_inputs_look_as_to_the_oracle),
         cmocka_unit_test(test_the_rules_row_by_row),
+        cmocka_unit_test(test_what_a_range_hides_is_skipped),
         cmocka_unit_test(test_a_range_that_nobody_was_told_of_is_an_error),
         cmocka_unit_test(test_every_failure_of_an_input_is_passed_on),
     };
