@@ -24,6 +24,7 @@ typedef struct store_indexed {
 typedef struct store_engine {
     bool has_hints;         /* sealed segments get them */
     bool has_ranges;        /* its log may have records that delete ranges */
+    bool maps_only;         /* it cannot do with io = CASK_IO_PREAD */
     uint64_t segment_bytes; /* of a segment, at most, whatever segment_max_bytes
                                says; 0: that alone counts */
     /* Set up store->engine_state, before there is a region; NULL: it has none.

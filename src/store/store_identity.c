@@ -83,6 +83,9 @@ cask_status store_check_directory(store_handle *store, cask_error *err)
     if (status == CASK_NOT_FOUND && store->options.create_if_missing &&
         !store->options.read_only) {
         status = check_empty(store, err);
+        if (status == CASK_OK) {
+            status = store_check_engine(store, store->options.engine, err);
+        }
     }
     return status;
 }
@@ -122,6 +125,9 @@ static cask_status create_identity(store_handle *store, cask_error *err)
                     store->path);
     }
     status = check_empty(store, err);
+    if (status == CASK_OK) {
+        status = store_check_engine(store, store->options.engine, err);
+    }
     if (status != CASK_OK) {
         return status;
     }

@@ -44,6 +44,17 @@ static cask_status make_directory(store_handle *store, cask_error *err)
     return CASK_OK;
 }
 
+cask_status store_check_engine(const store_handle *store, cask_engine engine,
+                               cask_error *err)
+{
+    return store->engines[engine]->maps_only && store->options.io != CASK_IO_MAP
+               ? fail(err, CASK_UNSUPPORTED, 0,
+                      "%s: a store of the tree engine is read by maps only; "
+                      "open it with io = CASK_IO_MAP (--io map)",
+                      store->path)
+               : CASK_OK;
+}
+
 /* The mode was chosen when the store was made: whoever adds a file to it gives
  * the file the mode that CASKADE has. */
 static void adopt_file_mode(store_handle *store)
@@ -60,6 +71,7 @@ static cask_status open_directory(store_handle *store, cask_error *err)
 {
     const os_ops *ops = store->os->ops;
     int os_errno = ops->open_dir(store->os, store->path, &store->dir);
+    cask_status status;
     os_space space;
 
     if (os_errno == ENOENT) {
@@ -67,7 +79,8 @@ static cask_status open_directory(store_handle *store, cask_error *err)
             return fail(err, CASK_NOT_FOUND, 0,
                         "%s: no such store; create it first", store->path);
         }
-        return make_directory(store, err);
+        status = store_check_engine(store, store->options.engine, err);
+        return status == CASK_OK ? make_directory(store, err) : status;
     }
     if (os_errno == ENOTDIR) {
         return fail(err, CASK_INVALID, 0,
@@ -488,9 +501,14 @@ static cask_status take_write_role(store_handle *store, cask_error *err)
 /* The identity says which engine the store has. */
 static cask_status attach_engine(store_handle *store, cask_error *err)
 {
-    store->engine = store->engines[store->identity.engine];
-    return store->engine->attach == NULL ? CASK_OK
-                                         : store->engine->attach(store, err);
+    cask_status status = store_check_engine(store, store->identity.engine, err);
+
+    if (status == CASK_OK) {
+        store->engine = store->engines[store->identity.engine];
+    }
+    return status != CASK_OK || store->engine->attach == NULL
+               ? status
+               : store->engine->attach(store, err);
 }
 
 /* The open lock is held. */

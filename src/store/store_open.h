@@ -14,6 +14,11 @@
 cask_status store_read_identity(os_file *dir, const char *path,
                                 store_identity *ret_identity, cask_error *err);
 
+/* Whether this handle's options are such as the engine can do with: before
+ * anything is made. CASK_OK or CASK_UNSUPPORTED. */
+cask_status store_check_engine(const store_handle *store, cask_engine engine,
+                               cask_error *err);
+
 /* A new one, with a new uuid and key. CASK_OK or CASK_IO. */
 cask_status store_new_identity(os *kernel, cask_engine engine,
                                store_identity *ret_identity, cask_error *err);

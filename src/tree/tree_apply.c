@@ -25,16 +25,9 @@ static region_tree *tree_of(const store_handle *store)
 
 static cask_status attach(store_handle *store, cask_error *err)
 {
-    tree_state *state;
+    tree_state *state = calloc(1, sizeof(*state));
     cask_status status;
 
-    if (store->options.io != CASK_IO_MAP) {
-        return fail(err, CASK_UNSUPPORTED, 0,
-                    "%s: the tree engine reads by maps only; open it with io = "
-                    "CASK_IO_MAP (--io map)",
-                    store->path);
-    }
-    state = calloc(1, sizeof(*state));
     if (state == NULL) {
         return fail_memory(err, sizeof(*state));
     }
@@ -377,6 +370,7 @@ static void prefetch(store_handle *store, siphash_value hash)
 
 const store_engine tree_engine = {
     .has_ranges = true,
+    .maps_only = true,
     .segment_bytes = UINT64_C(64) << 20,
     .attach = attach,
     .detach = detach,

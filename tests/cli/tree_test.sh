@@ -129,4 +129,12 @@ expect 2 get --io pread store other
 error_says 'by maps only'
 expect 0 get store other
 output_is 'second value'
+expect 2 create --engine tree --io pread refused
+error_says 'by maps only'
+[ ! -e refused ] || fail 'a refused store is there'
+mkdir empty
+expect 2 create --engine tree --io pread empty
+[ -z "$(ls -A empty)" ] || fail 'a refused store is there in part'
+expect 0 create --io pread hashed
+expect 0 put --io pread hashed key value
 finish
