@@ -51,6 +51,19 @@ static void add_runs(const cask_tree_stats *tree, text *out)
                     units_format_bytes(filters, tree->filter_bytes));
 }
 
+static void add_ingested(const cask_tree_stats *tree, text *out)
+{
+    char runs[UNITS_TEXT_SIZE];
+    char bytes[UNITS_TEXT_SIZE];
+
+    if (tree->ingested_runs > 0) {
+        text_add_format(out, LABEL "%s run%s of %s\n", "taken in",
+                        units_format_count(runs, tree->ingested_runs),
+                        units_plural(tree->ingested_runs),
+                        units_format_bytes(bytes, tree->ingested_bytes));
+    }
+}
+
 static void add_debt(const cask_tree_stats *tree, text *out)
 {
     char debt[UNITS_TEXT_SIZE];
@@ -101,6 +114,7 @@ void stat_tree_text(const stat_sample *now, text *out)
 {
     add_memtables(&now->tree, out);
     add_runs(&now->tree, out);
+    add_ingested(&now->tree, out);
     add_debt(&now->tree, out);
     add_levels(&now->tree, out);
 }
@@ -174,7 +188,7 @@ json_t *stat_tree_json(const cask_tree_stats *tree)
 {
     return json_pack(
         "{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:f, s:o, s:o, s:o, s:o, "
-        "s:o, s:o}",
+        "s:o, s:o, s:o, s:o}",
         "level", levels_json(tree), "memtable", memtables_json(tree),
         "memtable_bytes", number(tree->memtable_bytes), "mapped_bytes",
         number(tree->mapped_bytes), "index_bytes", number(tree->index_bytes),
@@ -183,5 +197,7 @@ json_t *stat_tree_json(const cask_tree_stats *tree)
         "space_amplification", tree->space_amplification, "debt_bytes",
         number(tree->debt_bytes), "due_bytes", number(tree->due_bytes),
         "delay_us", number(tree->delay_us), "flush_ms", number(tree->flush_ms),
-        "compact_ms", number(tree->compact_ms), "past", flushes_json(tree));
+        "compact_ms", number(tree->compact_ms), "ingested_runs",
+        number(tree->ingested_runs), "ingested_bytes",
+        number(tree->ingested_bytes), "past", flushes_json(tree));
 }

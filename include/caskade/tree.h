@@ -71,6 +71,7 @@ typedef struct cask_tree_stats {
     uint64_t flush_ms;                              /* that they took */
     uint64_t compact_ms; /* that compactions took, which cask_merge_status()
                             counts */
+    uint64_t ingested_runs, ingested_bytes; /* by cask_ingest() */
     /* The last ones, failed ones too; the newest first. `reason` is "a memtable
      * is full" of all. */
     size_t past_count;

@@ -67,6 +67,8 @@ typedef struct region_tree {
     _Atomic uint64_t flush_ms;
     _Atomic uint64_t compact_ms;
     _Atomic uint64_t flush_entries; /* flushes that ended, failed ones too */
+    _Atomic uint64_t ingested_runs;
+    _Atomic uint64_t ingested_bytes;
     region_merge_entry flush[REGION_MERGES]; /* of number n:
                                                 n % REGION_MERGES */
 } region_tree;

@@ -254,6 +254,14 @@ static cask_status take_in(ingesting *g, tree_ingested *did, cask_error *err)
 
 /* ---- The whole ---- */
 
+static void count(store_handle *store, const tree_ingested *did)
+{
+    region_tree *tree = &store->region.header->tree;
+
+    atomic_fetch_add(&tree->ingested_runs, did->runs);
+    atomic_fetch_add(&tree->ingested_bytes, did->bytes);
+}
+
 static cask_status turn(ingesting *g, tree_ingested *did, cask_error *err)
 {
     cask_status status = tree_flush_held(g->store, false, err);
@@ -272,6 +280,7 @@ static cask_status turn(ingesting *g, tree_ingested *did, cask_error *err)
         did->records += run->footer.records;
         did->keys += run->footer.keys;
     }
+    count(g->store, did);
     for (size_t i = 0; i < g->job->count; i++) {
         ingest_copy *copy = &g->copies[i];
         bool is_part = status == CASK_OK && copy->run->footer.records > 0;

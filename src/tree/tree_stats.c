@@ -173,6 +173,8 @@ static void add_counters(const store_handle *store, cask_tree_stats *stats)
     stats->flush_bytes_written = atomic_load(&tree->flush_bytes_written);
     stats->flush_ms = atomic_load(&tree->flush_ms);
     stats->compact_ms = atomic_load(&tree->compact_ms);
+    stats->ingested_runs = atomic_load(&tree->ingested_runs);
+    stats->ingested_bytes = atomic_load(&tree->ingested_bytes);
 }
 
 static void add_debt(store_handle *store, const tree_plan *plan,

@@ -9,6 +9,7 @@
 
 #include "db/db.h"
 #include "tree/tree.h"
+#include "unit/tree/offline.h"
 #include "unit/tree/tree_handle.h"
 
 enum { KEYS = 4000, VALUE = 60, MARK_BYTES = 32 };
@@ -323,6 +324,20 @@ static void test_a_hash_store_has_no_levels(void **state)
     assert_non_null(strstr(err.message, "hash"));
 }
 
+static void test_runs_that_were_taken_in_are_counted(void **state)
+{
+    handle *h = *state;
+    cask_run_entry entry = offline_put("a", "value", 0);
+    uint64_t bytes = 0;
+
+    for (uint64_t round = 1; round <= 2; round++) {
+        offline_build(h->kernel, "x", &entry, 1);
+        bytes += offline_take(h->db, "x").bytes;
+        assert_int_equal(tree_of(h).ingested_runs, round);
+        assert_int_equal(tree_of(h).ingested_bytes, bytes);
+    }
+}
+
 #define TEST(test) cmocka_unit_test_setup_teardown(test, setup, handle_teardown)
 
 int main(void)
@@ -337,6 +352,7 @@ int main(void)
         TEST(test_what_waits_for_compactions_is_told),
         TEST(test_the_setting_says_how_large_memtables_are),
         TEST(test_the_setting_says_whether_runs_have_a_filter_of_prefixes),
+        TEST(test_runs_that_were_taken_in_are_counted),
         TEST(test_a_hash_store_has_no_levels),
     };
 
