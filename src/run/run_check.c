@@ -6,6 +6,7 @@
 #include <inttypes.h>
 
 #include "run/run_iterator.h"
+#include "run/run_times.h"
 
 /* What was read so far. */
 typedef struct checking {
@@ -21,6 +22,8 @@ typedef struct checking {
     uint64_t pointers;
     uint64_t first_sequence;
     uint64_t last_sequence;
+    run_times_sample expiry;
+    run_times_sample written;
 } checking;
 
 static cask_status check_order(const checking *c, const cask_run_entry *entry,
@@ -44,6 +47,14 @@ static cask_status check_order(const checking *c, const cask_run_entry *entry,
     return CASK_OK;
 }
 
+static void count_times(checking *c, const cask_info *info)
+{
+    run_times_add(&c->written, info->time_s);
+    if (info->expires_at_ms != 0) {
+        run_times_add(&c->expiry, run_time_past(info->expires_at_ms));
+    }
+}
+
 static void count(checking *c, const cask_run_entry *entry)
 {
     uint64_t sequence = entry->info.sequence;
@@ -57,6 +68,9 @@ static void count(checking *c, const cask_run_entry *entry)
     c->tombstones += entry->kind == CASK_RUN_DELETE ? 1 : 0;
     c->ranges += is_range ? 1 : 0;
     c->pointers += entry->kind == CASK_RUN_POINTER ? 1 : 0;
+    if (entry->kind == CASK_RUN_PUT || entry->kind == CASK_RUN_POINTER) {
+        count_times(c, &entry->info);
+    }
     if (c->records == 0 || sequence < c->first_sequence) {
         c->first_sequence = sequence;
     }
@@ -83,6 +97,11 @@ static cask_status check_counts(const checking *c, cask_error *err)
         {"pointers", says->pointers, c->pointers},
         {"first sequence", run_first_sequence(c->run), c->first_sequence},
         {"last sequence", run_last_sequence(c->run), c->last_sequence},
+        {"expiring values", says->expiring, c->expiry.count},
+        {"first expiry", says->expiry.first, c->expiry.first},
+        {"last expiry", says->expiry.last, c->expiry.last},
+        {"first time", says->written.first, c->written.first},
+        {"last time", says->written.last, c->written.last},
     };
 
     for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++) {

@@ -139,6 +139,34 @@ static void test_counts_and_bounds_that_differ_are_found(void **state)
     refuse(&c, "the footer says keys 3, found 2");
 }
 
+/* By them what is said to have expired is given up unread. */
+static void test_times_that_differ_are_found(void **state)
+{
+    enum { AT_EXPIRY = 164, AT_WRITTEN = 176, AT_CRC = 188, LAST = 8 };
+    static const struct {
+        size_t at;
+        uint32_t more;
+        const char *part;
+    } changes[] = {
+        {AT_EXPIRY, UINT32_MAX, "the footer says first expiry 6, found 7"},
+        {AT_EXPIRY + LAST, 1, "the footer says last expiry 8, found 7"},
+        {AT_WRITTEN, UINT32_MAX, "the footer says first time 4, found 5"},
+        {AT_WRITTEN + LAST, 1, "the footer says last time 6, found 5"}};
+    cask_run_entry entry = put_of("a", "1", 5);
+
+    entry.info.time_s = 5;
+    entry.info.expires_at_ms = 6500;
+    for (size_t i = 0; i < sizeof(changes) / sizeof(changes[0]); i++) {
+        crafted c = craft(*state, &entry, 1);
+        uint8_t *footer = c.bytes + c.size - RUN_FOOTER_SIZE;
+        uint8_t *time = footer + changes[i].at;
+
+        store_u32(time, load_u32(time) + changes[i].more);
+        store_u32(footer + AT_CRC, crc32c(0, footer, AT_CRC));
+        refuse(&c, changes[i].part);
+    }
+}
+
 static cask_status stop(void *context, uint64_t bytes, cask_error *err)
 {
     uint64_t *sum = context;
@@ -171,6 +199,7 @@ int main(void)
         PLACED(test_keys_that_fall_are_found),
         PLACED(test_sequences_that_do_not_fall_are_found),
         PLACED(test_counts_and_bounds_that_differ_are_found),
+        PLACED(test_times_that_differ_are_found),
         PLACED(test_it_tells_how_far_it_is_and_can_be_stopped),
     };
 
