@@ -52,18 +52,42 @@ bool scan_parse(const uint8_t *data, uint64_t size, uint64_t nonce,
            verifies(data, nonce, ret_item);
 }
 
+static bool has(const segment_scan *scan, uint64_t offset, uint64_t size)
+{
+    return scan->source.read == NULL ||
+           scan->source.read(scan->source.context, offset, size);
+}
+
+/* As locate(). Of what comes from a source the header is there, then expiry and
+ * key are, too; only now they may be looked at. */
+static bool find(const segment_scan *scan, uint64_t offset, scan_item *ret_item)
+{
+    const record_header *header = &ret_item->header;
+
+    if (scan->source.read == NULL) {
+        return locate(scan->data, scan->size, scan->nonce, offset, ret_item);
+    }
+    return has(scan, offset, RECORD_HEADER_SIZE) &&
+           locate(scan->data, scan->size, scan->nonce, offset, ret_item) &&
+           has(scan, offset,
+               RECORD_HEADER_SIZE + record_expiry_size(header) +
+                   header->key_size) &&
+           locate(scan->data, scan->size, scan->nonce, offset, ret_item);
+}
+
 /* As scan_parse(), or by the proof that the scan has. */
 static bool parse(const segment_scan *scan, uint64_t offset,
                   scan_item *ret_item)
 {
     const scan_proof *proof = &scan->proof;
 
-    if (!locate(scan->data, scan->size, scan->nonce, offset, ret_item)) {
+    if (!find(scan, offset, ret_item)) {
         return false;
     }
     ret_item->is_unread = proof->proves != NULL &&
                           proof->proves(proof->context, proof->row, ret_item);
-    return ret_item->is_unread || verifies(scan->data, scan->nonce, ret_item);
+    return ret_item->is_unread || (has(scan, offset, ret_item->size) &&
+                                   verifies(scan->data, scan->nonce, ret_item));
 }
 
 void scan_begin(segment_scan *scan, const uint8_t *data, uint64_t size,
@@ -80,6 +104,9 @@ uint64_t scan_find(const segment_scan *scan, uint64_t from, uint64_t end)
 {
     scan_item item;
 
+    if (from < scan->size && !has(scan, from, scan->size - from)) {
+        return end;
+    }
     for (uint64_t at = from; at < end && at + 8 <= scan->size; at += 8) {
         if (load_u64(scan->data + at) != 0 &&
             scan_parse(scan->data, scan->size, scan->nonce, at, &item)) {

@@ -35,6 +35,16 @@ typedef struct scan_proof {
     uint32_t row; /* passed on: of which segment */
 } scan_proof;
 
+/*
+ * Where the bytes of a scan come from, if they are not all there from the
+ * beginning. `read` sees to it that some are; false: they cannot be had, which
+ * to the scan is damage.
+ */
+typedef struct scan_source {
+    bool (*read)(void *context, uint64_t offset, uint64_t size);
+    void *context;
+} scan_source;
+
 typedef struct segment_scan {
     const uint8_t *data; /* the file, from its first byte */
     uint64_t size;       /* bytes of it that may be read */
@@ -44,6 +54,7 @@ typedef struct segment_scan {
     uint64_t last_sequence; /* of the records so far */
     uint64_t batch_end;     /* records below it belong to a whole batch */
     scan_proof proof;       /* {0}: none; may be set after scan_begin() */
+    scan_source source;     /* {0}: all is there; likewise */
     bool knows_ranges;      /* the log may delete ranges: a tree's; may be set
                                after scan_begin(). Else they are a kind that is
                                not known */

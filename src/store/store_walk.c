@@ -122,8 +122,44 @@ static cask_status hold_map(store_walk *walk, walk_part *part,
     return CASK_OK;
 }
 
+/* Memory for a part of which little will be read: keys, and what no proof but
+ * the checksum helps. */
+static cask_status open_peek(store_walk *walk, walk_part *part, uint64_t size,
+                             const uint8_t **ret_data, cask_error *err)
+{
+    store_handle *store = walk->store;
+    void *memory = NULL;
+
+    part->peek = calloc(1, sizeof(*part->peek));
+    if (part->peek == NULL ||
+        store->os->ops->map_private(store->os, size, &memory) != 0) {
+        return fail_memory(err, size);
+    }
+    part->bytes = (store_bytes){memory, size, size};
+    part->peek->store = store;
+    part->peek->row = part->row;
+    part->peek->data = memory;
+    part->peek->size = size;
+    *ret_data = memory;
+    return CASK_OK;
+}
+
+/* A read that failed is no damage. */
+static cask_status check_peek(const walk_part *part, cask_error *err)
+{
+    if (part->peek == NULL || part->peek->status == CASK_OK) {
+        return CASK_OK;
+    }
+    if (err != NULL) {
+        *err = part->peek->err;
+    }
+    return part->peek->status;
+}
+
 static void close_part(store_walk *walk, walk_part *part)
 {
+    free(part->peek);
+    part->peek = NULL;
     store_bytes_free(walk->store, &part->bytes);
     if (part->held != NULL) {
         atomic_fetch_sub(&part->held->pins, 1);
@@ -144,6 +180,9 @@ static cask_status open_part(store_walk *walk, walk_part *part, cask_error *err)
     if (end > SEGMENT_HEADER_SIZE && walk->holds_maps &&
         walk->store->options.io == CASK_IO_MAP) {
         status = hold_map(walk, part, &data, err);
+    } else if (end > SEGMENT_HEADER_SIZE && walk->proof.proves != NULL &&
+               part->first_sequence >= walk->from) {
+        status = open_peek(walk, part, end, &data, err);
     } else if (end > SEGMENT_HEADER_SIZE) {
         status = store_row_bytes(walk->store, part->row, end, &data,
                                  &part->bytes, err);
@@ -157,6 +196,9 @@ static cask_status open_part(store_walk *walk, walk_part *part, cask_error *err)
         part->scan.knows_ranges = walk->store->engine->has_ranges;
         part->scan.proof = walk->proof;
         part->scan.proof.row = part->row;
+        if (part->peek != NULL) {
+            part->scan.source = (scan_source){store_peek_read, part->peek};
+        }
         part->sequence = part->first_sequence;
         if (part->first_sequence < walk->from) {
             scan_seek(&part->scan, walk->from);
@@ -166,6 +208,7 @@ static cask_status open_part(store_walk *walk, walk_part *part, cask_error *err)
         do {
             step(part);
         } while (part->sequence < walk->from);
+        status = check_peek(part, err);
     }
     return status;
 }
@@ -237,12 +280,13 @@ cask_status store_walk_next(store_walk *walk, const walk_part **ret_part,
 
     if (part != NULL) {
         step(part);
+        status = check_peek(part, err);
         if (part->sequence == UINT64_MAX) {
             retire(walk, part);
             part = NULL;
         }
     }
-    if (part == NULL || part->sequence >= walk->limit) {
+    if (status == CASK_OK && (part == NULL || part->sequence >= walk->limit)) {
         status = advance(walk, err);
     }
     *ret_part = status == CASK_OK ? walk->current : NULL;

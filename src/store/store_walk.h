@@ -8,6 +8,7 @@
 
 #include "store/store.h"
 #include "store/store_read.h"
+#include "store/store_peek.h"
 
 /* A segment of a walk. Rows must not be given to another segment meanwhile:
  * see store_snapshot_take(). */
@@ -23,6 +24,8 @@ typedef struct walk_part {
     scan_item item;
     segment_scan scan;
     store_bytes bytes; /* owned; CASK_IO_PREAD only */
+    store_peek *peek;  /* owned; of a walk with a proof, over `bytes`; NULL:
+                            all of it is read */
     store_map *held;   /* pinned; NULL: none */
 } walk_part;
 

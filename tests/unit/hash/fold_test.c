@@ -4,6 +4,7 @@
  */
 #include "unit/db/handle.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -546,8 +547,99 @@ static void test_read_by_calls_parts_begin_where_segments_do(void **state)
     }
 }
 
+/* ---- Without maps: what is read is counted ---- */
+
+static os_ops counting;
+static const os_ops *uncounted;
+static _Thread_local bool is_counted;
+static uint64_t bytes_read;
+static uint64_t reads_left; /* before one fails */
+
+static int counted_read(os_file *file, void *data, size_t size, uint64_t offset,
+                        size_t *ret_got)
+{
+    if (is_counted) {
+        bytes_read += size;
+        if (reads_left-- == 0) {
+            return EIO;
+        }
+    }
+    return uncounted->read_at(file, data, size, offset, ret_got);
+}
+
+static int read_by_calls(void **state)
+{
+    int result = handle_prepare(state);
+    handle *h = *state;
+
+    uncounted = h->kernel->ops;
+    counting = *uncounted;
+    counting.read_at = counted_read;
+    h->kernel->ops = &counting;
+    reads_left = UINT64_MAX;
+    h->options.segment_max_bytes = 64 << 20;
+    h->options.auto_merge = false;
+    h->options.sync = CASK_SYNC_NONE;
+    h->options.io = CASK_IO_PREAD;
+    handle_open(h);
+    return result;
+}
+
+static uint64_t bytes_of_fold(handle *h, visits *v, size_t value_bytes)
+{
+    bytes_read = 0;
+    is_counted = true;
+    assert_int_equal(fold_keys(h, v, value_bytes), CASK_OK);
+    is_counted = false;
+    return bytes_read;
+}
+
+static void test_read_by_calls_large_values_stay_unread(void **state)
+{
+    static visits v;
+    handle *h = *state;
+
+    put_keys(h, 0, KEYS, LARGE);
+    handle_reopen(h);
+    assert_true(bytes_of_fold(h, &v, LARGE) < KEYS * LARGE / 4);
+    expect_all_but(&v, KEYS, KEYS);
+}
+
+static void test_read_by_calls_small_ones_are_read_once(void **state)
+{
+    static visits v;
+    handle *h = *state;
+
+    put_keys(h, 0, MOST_KEYS, SMALL);
+    handle_reopen(h);
+    assert_true(bytes_of_fold(h, &v, SMALL) < MOST_KEYS * (SMALL + 100));
+    expect_all_but(&v, MOST_KEYS, MOST_KEYS);
+}
+
+/* It is no damage, and no end. */
+static void test_a_read_that_fails_ends_a_fold(void **state)
+{
+    static visits v;
+    handle *h = *state;
+
+    put_keys(h, 0, KEYS, LARGE);
+    handle_reopen(h);
+    for (unsigned n = 0; n < KEYS; n++) {
+        is_counted = true;
+        reads_left = n;
+        assert_int_equal(fold_keys(h, &v, LARGE), CASK_IO);
+        is_counted = false;
+        assert_true(v.count < KEYS);
+    }
+    reads_left = UINT64_MAX;
+    assert_int_equal(fold_keys(h, &v, LARGE), CASK_OK);
+    expect_all_but(&v, KEYS, KEYS);
+}
+
 int main(void)
 {
+#define BY_CALLS(test)                                                         \
+    cmocka_unit_test_setup_teardown(test, read_by_calls, handle_teardown)
 #define FOLD(test)                                                             \
     cmocka_unit_test_setup_teardown(test, one_segment, handle_teardown)
     const struct CMUnitTest tests[] = {
@@ -565,6 +657,13 @@ int main(void)
         FOLD(test_damage_is_told_by_one_part),
         FOLD(test_there_may_be_more_parts_than_keys),
         FOLD(test_read_by_calls_parts_begin_where_segments_do),
+        BY_CALLS(test_read_by_calls_large_values_stay_unread),
+        BY_CALLS(test_read_by_calls_small_ones_are_read_once),
+        BY_CALLS(test_a_read_that_fails_ends_a_fold),
+        BY_CALLS(test_a_damaged_value_is_told_by_folds_of_values),
+        BY_CALLS(test_every_bit_of_a_header_and_a_key_counts),
+        BY_CALLS(test_a_damaged_time_of_expiry_is_told),
+        BY_CALLS(test_damage_in_what_the_index_does_not_name_is_told),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
