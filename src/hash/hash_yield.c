@@ -8,34 +8,22 @@
  */
 #include "hash/hash.h"
 
-#include "maintain/merge_yield.h"
-#include "store/store_expiry.h"
 #include "store/store_merge.h"
-#include "store/store_settings.h"
+#include "store/store_pace.h"
 
 void hash_yield(store_handle *store)
 {
     store_settings settings;
-    store_expiry expiry;
-    store_space space;
     uint64_t ms;
 
     if (!store_merge_is_under_way(store)) {
         return;
     }
     store_settings_get(store, &settings);
-    if (settings.max_space_amplification == 0 ||
-        settings.merge_rate_bytes != 0 || store_lock(store, NULL) != CASK_OK) {
+    if (settings.merge_rate_bytes != 0) {
         return;
     }
-    store_expiry_now(store, false, &expiry);
-    space = store_space_locked(store, &expiry);
-    store_unlock(store);
-    if (!expiry.disagrees) {
-        space.live_bytes -= space.expired_bytes;
-    }
-    ms = merge_yield_ms(space.total_bytes, space.live_bytes,
-                        settings.max_space_amplification);
+    ms = store_pace_yield_ms(store, &settings);
     if (ms > 0) {
         store->os->ops->sleep_ms(store->os, ms);
     }

@@ -63,7 +63,7 @@ uint64_t merge_pace_least(uint64_t one, uint64_t other)
 
 uint64_t merge_pace_adapt(uint64_t allowed, const merge_step *step)
 {
-    if (step->target_ns == 0) {
+    if (step->target_ns == 0 || step->is_behind) {
         return 0;
     }
     if (step->worst_sync_ns > step->target_ns) {

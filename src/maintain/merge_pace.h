@@ -5,6 +5,7 @@
 #ifndef CASKADE_MERGE_PACE_H
 #define CASKADE_MERGE_PACE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* ---- Failures ---- */
@@ -36,6 +37,8 @@ typedef struct merge_step {
     uint64_t worst_sync_ns; /* of the syncs of the log; 0: there was none */
     uint64_t quiet_ns;      /* since the last one, in this step or before */
     uint64_t target_ns;     /* syncs are to be below it; 0: as they like */
+    bool is_behind;         /* writers already wait for space as long as they
+                               ever do, see merge_yield.h */
 } merge_step;
 
 /*
@@ -49,6 +52,7 @@ typedef struct merge_step {
  * that syncs bear. It never ends at nothing, or space would run out. A step
  * without a sync says nothing: who syncs once a second would find the rate
  * raised ten times by then; but if nobody has for some seconds, nobody minds.
+ * Nor do syncs count for a merge that is behind: who writes would outgrow it.
  * Source: Chiu & Jain, Analysis of the Increase and Decrease Algorithms (1989).
  */
 uint64_t merge_pace_adapt(uint64_t allowed, const merge_step *step);

@@ -5,6 +5,7 @@
 #include "store/store_pace.h"
 
 #include "maintain/merge_pace.h"
+#include "maintain/merge_yield.h"
 #include "store/store_merge.h"
 
 /* Bytes that are paid for at once; so many are taken without a pause. */
@@ -50,6 +51,33 @@ void store_pace_end(store_pace *pace)
     atomic_store(&merger_of(pace)->rate_bytes, 0);
 }
 
+uint64_t store_pace_yield_ms(store_handle *store,
+                             const store_settings *settings)
+{
+    store_expiry expiry;
+    store_space space;
+
+    if (settings->max_space_amplification == 0 ||
+        store_lock(store, NULL) != CASK_OK) {
+        return 0;
+    }
+    store_expiry_now(store, false, &expiry);
+    space = store_space_locked(store, &expiry);
+    store_unlock(store);
+    if (!expiry.disagrees) {
+        space.live_bytes -= space.expired_bytes;
+    }
+    return merge_yield_ms(space.total_bytes, space.live_bytes,
+                          settings->max_space_amplification);
+}
+
+static bool is_behind(const store_pace *pace)
+{
+    return pace->store->identity.engine == CASK_ENGINE_HASH &&
+           store_pace_yield_ms(pace->store, &pace->settings) ==
+               MERGE_YIELD_MAX_MS;
+}
+
 /* Look how the last step was, and begin another. */
 static void take_step(store_pace *pace, uint64_t now)
 {
@@ -64,6 +92,7 @@ static void take_step(store_pace *pace, uint64_t now)
 
     store_settings_get(pace->store, &pace->settings);
     step.target_ns = pace->settings.merge_sync_target_ms * NS_PER_MS;
+    step.is_behind = is_behind(pace);
     atomic_store(&merger->rate_bytes, step.bytes_per_s);
     atomic_store(&merger->allowed_bytes,
                  merge_pace_adapt(atomic_load(&merger->allowed_bytes), &step));

@@ -32,4 +32,12 @@ void store_pace_resume(store_pace *pace);
 /* It ends. */
 void store_pace_end(store_pace *pace);
 
+/*
+ * How long a writer of the hash engine is to wait for a merge now, by
+ * merge_yield_ms(): what has expired is dead. 0 also if the lock could not be
+ * had. Cost: the write lock, O(segments).
+ */
+uint64_t store_pace_yield_ms(store_handle *store,
+                             const store_settings *settings);
+
 #endif

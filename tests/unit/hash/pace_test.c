@@ -113,6 +113,13 @@ static int wait_a_while(os *self, uint32_t *word, uint32_t expected,
     return 0;
 }
 
+static void change(handle *h, const char *name, const char *value)
+{
+    const cask_config_change one = {name, value};
+
+    assert_int_equal(cask_config_set(h->db, &one, 1, NULL), CASK_OK);
+}
+
 static int set_up(void **state)
 {
     handle *h;
@@ -133,6 +140,7 @@ static int set_up(void **state)
     h->options.segment_max_bytes = 8 << 20;
     h->options.sync = CASK_SYNC_NONE; /* no syncs but the writer's */
     handle_open(h);
+    change(h, "max_space_amplification", "0"); /* syncs before space */
     return 0;
 }
 
@@ -178,13 +186,6 @@ static uint64_t allowed_of(handle *h)
     return atomic_load(&h->db->store->region.header->merger.allowed_bytes);
 }
 
-static void change(handle *h, const char *name, const char *value)
-{
-    const cask_config_change one = {name, value};
-
-    assert_int_equal(cask_config_set(h->db, &one, 1, NULL), CASK_OK);
-}
-
 static void test_quick_syncs_let_it_go_at_full_speed(void **state)
 {
     handle *h = *state;
@@ -206,6 +207,18 @@ static void test_slow_syncs_slow_it_down_to_the_least_rate(void **state)
     assert_int_equal(allowed_of(h), LEAST);
     assert_int_equal(world.lowest, LEAST);
     assert_int_equal(world.highest, LEAST); /* and it stayed there */
+}
+
+/* The store takes 1.5 times what lives in it. */
+static void test_above_the_space_bound_syncs_wait_for_it(void **state)
+{
+    handle *h = *state;
+
+    world.sync_ms = SLOW_MS;
+    change(h, "max_space_amplification", "1.3");
+    (void)merge_ms(h);
+    assert_int_equal(allowed_of(h), 0);
+    assert_true(world.lowest == UINT64_MAX);
 }
 
 static void test_it_goes_faster_again_when_syncs_are_quick(void **state)
@@ -254,6 +267,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         WITH_STORE(test_quick_syncs_let_it_go_at_full_speed),
         WITH_STORE(test_slow_syncs_slow_it_down_to_the_least_rate),
+        WITH_STORE(test_above_the_space_bound_syncs_wait_for_it),
         WITH_STORE(test_it_goes_faster_again_when_syncs_are_quick),
         WITH_STORE(test_syncs_within_the_target_do_not_slow_it_down),
         WITH_STORE(test_syncs_before_it_say_nothing),

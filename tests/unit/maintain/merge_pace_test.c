@@ -112,6 +112,10 @@ static void test_syncs_slow_a_merge_down_and_let_it_recover(void **state)
         steps++;
     }
     assert_in_range(steps, 200, 300); /* half a minute */
+    /* Nor does a limit hold while space is wanted more than quick syncs. */
+    slow.is_behind = true;
+    assert_int_equal(merge_pace_adapt(MIB, &slow), 0);
+    slow.is_behind = false;
     /* No target: no limit. */
     slow.target_ns = 0;
     assert_int_equal(merge_pace_adapt(MIB, &slow), 0);
