@@ -39,12 +39,18 @@ check_thread-safety() {
     scripts/build.sh clang -DCASK_BENCH=OFF
 }
 
+# The analyzer follows the paths through a function until it has seen so many
+# states of it. Its own default, 225,000, takes four times as long.
 check_tidy() {
+    local states="max-nodes=${CASK_LINT_STATES:-50000}"
+
     if [ ! -e build/clang/compile_commands.json ]; then
         check_thread-safety || return
     fi
     scripts/list-c-files src cli | grep '\.c$' |
         xargs -P "$jobs" -n 1 "$(newest clang-tidy)" -p build/clang --quiet \
+            --extra-arg=-Xclang --extra-arg=-analyzer-config \
+            --extra-arg=-Xclang --extra-arg="$states" \
             2> >(grep -v ' warnings\? generated\.$' >&2)
 }
 

@@ -5,7 +5,8 @@
  * the gate that the child may have closed, and what it writes is newer. A
  * snapshot from before sees none. Nothing is left behind.
  *
- *   CASK_TEST_POINTS  how many deaths for each place (default 40)
+ *   CASK_TEST_POINTS  how many deaths for each place (default 15)
+ *   CASK_TEST_STRIDE  system calls from one death to the next (default 8)
  */
 #include "cask_test.h"
 
@@ -233,7 +234,7 @@ static void test_death_at_each_system_call(void **state)
 {
     const death_round round = round_of(*state);
 
-    death_sweep_calls(&round, 4);
+    death_sweep_calls(&round, test_number("CASK_TEST_STRIDE", 8));
 }
 
 static void sweep(scene *s, void (*function)(void), uint64_t window)

@@ -7,7 +7,7 @@
  *   kill_test [tree]  the stores are of the tree engine; then a flush takes
  *                     the place of a merge
  *
- *   CASK_TEST_KILLS   how many (2000; tree: 300)
+ *   CASK_TEST_KILLS   how many (1000; tree: 300)
  *   CASK_TEST_SEED    to repeat the schedule (not the interleaving)
  *   CASK_TEST_KEEP    keep the store if the test fails
  */
@@ -400,7 +400,7 @@ int main(int count, char **arguments)
     schedule s = {.lives = 0};
 
     kill_choose(count, arguments);
-    kills = test_number("CASK_TEST_KILLS", kill_is_tree() ? 300 : 2000);
+    kills = test_number("CASK_TEST_KILLS", kill_is_tree() ? 300 : 1000);
 
     s.share = mmap(NULL, sizeof(*s.share), PROT_READ | PROT_WRITE,
                    MAP_SHARED | MAP_ANONYMOUS, -1, 0);

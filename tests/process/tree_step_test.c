@@ -5,6 +5,8 @@
  * goes on writing, and completes what the child had begun.
  *
  *   CASK_TEST_POINTS  how many deaths for each place (default 40)
+ *   CASK_TEST_STRIDE  system calls from one death to the next (default 6 of a
+ *                     flush, 12 of a compaction)
  */
 #include "cask_test.h"
 
@@ -246,7 +248,7 @@ static void test_death_at_each_system_call_of_a_flush(void **state)
 {
     const death_round round = flushes_of(*state);
 
-    death_sweep_calls(&round, 3);
+    death_sweep_calls(&round, test_number("CASK_TEST_STRIDE", 6));
 }
 
 static void test_death_while_a_memtable_is_begun(void **state)
@@ -283,7 +285,7 @@ static void test_death_at_each_system_call_of_a_compaction(void **state)
 {
     const death_round round = compactions_of(*state);
 
-    death_sweep_calls(&round, 6);
+    death_sweep_calls(&round, test_number("CASK_TEST_STRIDE", 12));
 }
 
 /* Its records follow those of the flush before it. */
