@@ -199,7 +199,7 @@ cask_status cask_stat(cask_db *db, cask_stats *ret_stats, cask_error *err)
     db_format_uuid(store->identity.uuid, stats.uuid);
     stats.key_count = db->engine->key_estimate(store);
     stats.may_expire = store_reads_expiry_seconds(store) != 0;
-    stats.sequence = atomic_load(&header->next_sequence) - 1;
+    stats.sequence = region_newest_sequence(header);
     stats.durable_sequence = atomic_load(&header->commit.durable_sequence);
     stats.damaged_bytes = header->damaged_bytes;
     stats.index_bytes = atomic_load(&header->heap.used) * REGION_LINE;

@@ -70,6 +70,16 @@ static inline bool region_has_lines(const region_handle *region, uint64_t line,
            lines <= end - line;
 }
 
+/* The newest sequence that is seen; runs that are being taken in have others
+ * that were given out already. */
+static inline uint64_t region_newest_sequence(const region_header *header)
+{
+    uint64_t next = atomic_load(&header->next_sequence);
+    uint64_t hidden = region_tree_hidden_from(&header->tree);
+
+    return (hidden < next ? hidden : next) - 1;
+}
+
 /* The name of the store's region file in a directory of regions. */
 void region_name(const region_identity *identity,
                  char ret_name[REGION_NAME_SIZE]);

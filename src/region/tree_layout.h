@@ -50,8 +50,8 @@ typedef struct region_tree {
     _Atomic uint64_t run_bytes;
 
     /* Records of runs that are being taken in have the sequences from this one
-     * on, and nobody sees them before `version` is `ingest_version`; 0: there
-     * are none. Write lock. */
+     * on, and nobody sees them before `version` is `ingest_version`, see
+     * region_tree_hidden_from(); 0: there are none. Write lock. */
     _Atomic uint64_t ingest_first;
     _Atomic uint64_t ingest_version;
 
@@ -72,6 +72,22 @@ typedef struct region_tree {
     region_merge_entry flush[REGION_MERGES]; /* of number n:
                                                 n % REGION_MERGES */
 } region_tree;
+
+/*
+ * The first sequence that nobody sees yet though it was given out; UINT64_MAX:
+ * there is none. It changes with `version`, at one moment for all readers of
+ * all processes. A version that MANIFEST has and that was not published may
+ * have such records: whoever writes it may be dead.
+ */
+static inline uint64_t region_tree_hidden_from(const region_tree *tree)
+{
+    uint64_t published = atomic_load(&tree->version);
+    uint64_t first = atomic_load(&tree->ingest_first);
+
+    return first != 0 && published < atomic_load(&tree->ingest_version)
+               ? first
+               : UINT64_MAX;
+}
 
 /*
  * The word `tables`: count:8, then the index of each in use, newest first,

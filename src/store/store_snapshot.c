@@ -66,26 +66,13 @@ static cask_status enter_locked(store_snapshot *s, bool is_fold,
     return CASK_OK;
 }
 
-/* The newest sequence that is seen. Those of runs that are being taken in were
- * given out, and will be seen by snapshots that are taken later only. */
-static uint64_t newest(const region_header *header)
-{
-    const region_tree *tree = &header->tree;
-    uint64_t next = atomic_load(&header->next_sequence);
-    uint64_t first = atomic_load(&tree->ingest_first);
-    bool is_hidden = first != 0 && atomic_load(&tree->version) <
-                                       atomic_load(&tree->ingest_version);
-
-    return (is_hidden ? first : next) - 1;
-}
-
 static cask_status take(store_snapshot *s, bool is_fold, cask_error *err)
 {
     store_handle *store = s->store;
     const region_header *header = store->region.header;
     cask_status status = CASK_OK;
 
-    s->sequence = newest(header);
+    s->sequence = region_newest_sequence(header);
     s->key_count = atomic_load(&header->key_count);
     s->moment_ms = store->os->ops->wall_ms(store->os);
     s->expiry_seconds = store_reads_expiry_seconds(store);
@@ -248,7 +235,7 @@ static int by_sequence(const void *left, const void *right)
 size_t store_snapshot_list(store_handle *store, cask_snapshot_info *ret_list)
 {
     uint64_t now = store->os->ops->wall_ms(store->os);
-    uint64_t last = atomic_load(&store->region.header->next_sequence) - 1;
+    uint64_t last = region_newest_sequence(store->region.header);
     size_t count = 0;
 
     if (!store->has_slot) {

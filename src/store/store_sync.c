@@ -105,7 +105,7 @@ static cask_status sample(store_handle *store, sync_target *ret_target,
     }
     if (status == CASK_OK && *ret_vouched) {
         ret_target->active = store_active_acquire_locked(store);
-        ret_target->sequence = atomic_load(&header->next_sequence) - 1;
+        ret_target->sequence = region_newest_sequence(header);
         ret_target->offset =
             region_tail_offset(atomic_load(&header->applied_tail));
         atomic_store(&header->commit.sync_running,
@@ -293,6 +293,6 @@ cask_status store_sync_to(store_handle *store, uint64_t sequence,
 
 cask_status store_sync_all(store_handle *store, cask_error *err)
 {
-    return store_sync_to(
-        store, atomic_load(&store->region.header->next_sequence) - 1, err);
+    return store_sync_to(store, region_newest_sequence(store->region.header),
+                         err);
 }

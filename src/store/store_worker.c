@@ -36,8 +36,8 @@ static bool sync_is_due(store_handle *store)
     uint64_t interval = store->options.sync_interval_ms * UINT64_C(1000000);
 
     return store->options.sync != CASK_SYNC_NONE &&
-           atomic_load(&commit->durable_sequence) + 1 <
-               atomic_load(&store->region.header->next_sequence) &&
+           atomic_load(&commit->durable_sequence) <
+               region_newest_sequence(store->region.header) &&
            now - atomic_load(&commit->last_sync_ns) >= interval / 2;
 }
 

@@ -2,10 +2,11 @@
  * The gate that writers go through, see tree_gate.h.
  *
  *   close   nothing is written any more
- *   take    sequences go to runs; nobody sees them, a snapshot has the sequence
- *           before them, as long as the version that they come with is not
- *           published
- *   (the version is made durable and published)
+ *   take    sequences go to runs; nobody sees them as long as the version that
+ *           they come with is not published: the newest sequence that snapshots
+ *           have is the one before, and who finds the version in MANIFEST
+ *           leaves the runs out
+ *   (the version is made durable and published: all see them)
  *   open
  *
  * A death between any two leaves the gate closed, and sequences that nothing
@@ -55,8 +56,8 @@ cask_status tree_gate_take(store_handle *store, uint64_t count,
                       " on; build the runs with smaller ones",
                       store->path, count, next);
     } else {
-        /* In this order: a snapshot that is taken after a death here goes by
-         * the next one until `ingest_first` is there. */
+        /* In this order: who looks after a death here goes by the next one
+         * until `ingest_first` is there. */
         atomic_store(&tree->ingest_version, atomic_load(&tree->version) + 1);
         atomic_store(&tree->ingest_first, next);
         atomic_store(&header->next_sequence, next + count);
@@ -64,6 +65,18 @@ cask_status tree_gate_take(store_handle *store, uint64_t count,
     }
     store_unlock(store);
     return status;
+}
+
+/* What is in runs of a version that was published is durable, whether or not
+ * the log ever had it. */
+static void note_durable_locked(store_handle *store)
+{
+    region_commit *commit = &store->region.header->commit;
+    uint64_t flushed = atomic_load(&tree_of(store)->flushed);
+
+    if (atomic_load(&commit->durable_sequence) < flushed) {
+        atomic_store(&commit->durable_sequence, flushed);
+    }
 }
 
 cask_status tree_gate_open(store_handle *store, cask_error *err)
@@ -78,6 +91,7 @@ cask_status tree_gate_open(store_handle *store, cask_error *err)
     if (status == CASK_OK) {
         /* A key may have another record now, that no memtable has. */
         tree_tables_touch_locked(store);
+        note_durable_locked(store);
         atomic_store(&tree->ingest_first, 0);
         atomic_store(&tree->closed, 0);
         store_unlock(store);

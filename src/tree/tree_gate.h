@@ -24,8 +24,8 @@ cask_status tree_gate_close(store_handle *store, cask_error *err);
 
 /*
  * Take `count` sequences that follow all that was written, for runs that the
- * next version of the tree has; until that is published snapshots are taken as
- * if it had not been done. The gate is closed.
+ * next version of the tree has; until that is published all read as if it had
+ * not been done. The gate is closed.
  *
  *   ret_before  the sequence before them
  *

@@ -101,9 +101,10 @@ cask_status versions_open_private(versions *self, cask_error *err);
 void versions_close(versions *take_versions);
 
 /*
- * Borrow the newest version that was published, or a newer one that is about to
- * be, until version_unpin(). Whoever reads memtables, too, loads
- * region_tree.tables before: what has left them is in the version then.
+ * Borrow the newest version that was published, or one that has the same
+ * records and is about to be, until version_unpin(). Whoever reads memtables,
+ * too, loads region_tree.tables before: what has left them is in the version
+ * then.
  *
  * Returns CASK_OK; CASK_CORRUPT: MANIFEST is damaged; CASK_IO; CASK_NO_MEMORY;
  * CASK_TIMEOUT; CASK_UNSUPPORTED. The caller does not hold the maintenance

@@ -314,7 +314,7 @@ static cask_status allocate(version_slot *slot, const manifest_state *manifest,
 static void add_run(version_slot *slot, const manifest_run *listed,
                     cask_slice begin)
 {
-    const open_run *run = slot->opened[slot->opened_count++];
+    const open_run *run = slot->opened[slot->opened_count - 1];
     version *made = &slot->version;
 
     made->next_run =
@@ -336,11 +336,21 @@ static void add_run(version_slot *slot, const manifest_run *listed,
     }
 }
 
-/* All but the order. */
+static bool is_hidden(const open_run *run, uint64_t hidden_from)
+{
+    return run->file != NULL && run_first_sequence(run->file) >= hidden_from;
+}
+
+/*
+ * All but the order. Runs whose records nobody is to see yet came with this
+ * version alone: without them it is the one before.
+ */
 static cask_status open_runs(versions *self, version_slot *slot,
                              const manifest_state *manifest, bool all,
                              cask_error *err)
 {
+    uint64_t hidden_from =
+        region_tree_hidden_from(&self->store->region.header->tree);
     cask_status status = allocate(slot, manifest, err);
     size_t bytes = 0;
 
@@ -358,7 +368,13 @@ static cask_status open_runs(versions *self, version_slot *slot,
             bytes += begin.size;
         }
         status = reference(self, listed, all, &slot->opened[i], err);
-        if (status == CASK_OK) {
+        if (status != CASK_OK) {
+            break;
+        }
+        slot->opened_count++;
+        if (is_hidden(slot->opened[i], hidden_from)) {
+            slot->version.number = manifest->version - 1;
+        } else {
             add_run(slot, listed, begin);
         }
     }

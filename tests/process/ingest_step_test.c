@@ -3,7 +3,9 @@
  * under single-step and is killed; the parent, whose handle stays open or is
  * closed, finds all records of both runs or none, goes on writing, which opens
  * the gate that the child may have closed, and what it writes is newer. A
- * snapshot from before sees none. Nothing is left behind.
+ * snapshot from before sees none. All readers of all handles see the same at
+ * each moment, also one that loads MANIFEST for the first time. Nothing is left
+ * behind.
  *
  *   CASK_TEST_POINTS  how many deaths for each place (default 15)
  *   CASK_TEST_STRIDE  system calls from one death to the next (default 8)
@@ -16,7 +18,9 @@
 
 #include "db/db.h"
 #include "process/death.h"
+#include "process/readers.h"
 #include "process/stray.h"
+#include "store/store_write.h"
 #include "support/scratch.h"
 #include "tree/tree_flush.h"
 #include "tree/tree_gate.h"
@@ -24,12 +28,16 @@
 
 enum { KEYS = 40, PATH = SCRATCH_PATH + 16, ROUNDS_PER_STORE = 10 };
 
+/* Beside the others: one that only a run has. */
+enum { NEW_KEY = KEYS + 1 };
+
 typedef struct scene {
     char path[SCRATCH_PATH];
     char offline[SCRATCH_PATH];
     char files[2][PATH];
     cask_options options;
     cask_db *db;
+    cask_db *unread; /* beside it; has loaded no version; NULL if `db` is */
     cask_snapshot *before;
     test_random random;
     uint64_t round; /* its puts have the value 2 * round, its runs one more */
@@ -43,21 +51,34 @@ static void require(cask_status status, const cask_error *err)
     }
 }
 
-static void open_store(scene *s)
+static void open_handle(scene *s, cask_db **db)
 {
     cask_error err = {CASK_OK, 0, ""};
 
-    require(cask_open(s->path, &s->options, &s->db, &err), &err);
+    require(cask_open(s->path, &s->options, db, &err), &err);
+}
+
+static void open_store(scene *s)
+{
+    open_handle(s, &s->db);
+}
+
+static void close_handle(cask_db **db)
+{
+    cask_error err = {CASK_OK, 0, ""};
+
+    if (*db != NULL) {
+        require(cask_close(*db, &err), &err);
+    }
+    *db = NULL;
 }
 
 static void close_store(scene *s)
 {
-    cask_error err = {CASK_OK, 0, ""};
-
     cask_snapshot_free(s->before);
     s->before = NULL;
-    require(cask_close(s->db, &err), &err);
-    s->db = NULL;
+    close_handle(&s->unread);
+    close_handle(&s->db);
 }
 
 static cask_slice name_of(char text[16], unsigned key)
@@ -99,6 +120,14 @@ static void build(scene *s, unsigned file, uint64_t value)
         if (file == 0 ? key < KEYS / 2 : key % 2 == 0) {
             require(cask_run_writer_add(writer, &entry, &err), &err);
         }
+    }
+    if (file == 0) {
+        char name[16];
+        const cask_run_entry entry = {.kind = CASK_RUN_PUT,
+                                      .key = name_of(name, NEW_KEY),
+                                      .value = {&value, sizeof(value)}};
+
+        require(cask_run_writer_add(writer, &entry, &err), &err);
     }
     require(cask_run_writer_finish(writer, &err), &err);
 }
@@ -158,9 +187,28 @@ static bool are_there(scene *s)
     return first;
 }
 
+/* To all readers of both handles, whoever has had a turn since. */
+static bool are_there_to_all(scene *s)
+{
+    const unsigned keys[] = {NEW_KEY, 0, 2, KEYS - 2};
+    char name[16];
+    bool are = readers_see(s->unread, name_of(name, NEW_KEY)) != 0;
+
+    for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+        uint64_t before = keys[i] == NEW_KEY ? 0 : 2 * s->round;
+        uint64_t right = are ? 2 * s->round + 1 : before;
+
+        assert_true(readers_see(s->unread, name_of(name, keys[i])) == right);
+        assert_true(readers_see(s->db, name_of(name, keys[i])) == right);
+    }
+    return are;
+}
+
 static void begin_round(void *context)
 {
     scene *s = context;
+    cask_error err = {CASK_OK, 0, ""};
+    char name[16];
 
     if (++s->rounds % ROUNDS_PER_STORE == 0) {
         close_store(s);
@@ -172,11 +220,13 @@ static void begin_round(void *context)
     for (unsigned key = 0; key < KEYS; key++) {
         put_key(s, key, 2 * s->round);
     }
+    require(cask_delete(s->db, name_of(name, NEW_KEY), NULL, &err), &err);
     build(s, 0, 2 * s->round + 1);
     build(s, 1, 2 * s->round + 1);
     if (test_random_chance(&s->random, 40)) {
         close_store(s);
     } else {
+        open_handle(s, &s->unread);
         assert_int_equal(cask_snapshot_create(s->db, &s->before, NULL),
                          CASK_OK);
     }
@@ -190,8 +240,12 @@ static void end_round(void *context)
 
     if (s->db == NULL) {
         open_store(s);
+        is_there = are_there(s);
+    } else {
+        is_there = are_there_to_all(s);
+        assert_true(are_there(s) == is_there);
     }
-    is_there = are_there(s);
+    close_handle(&s->unread);
     /* It waits for whoever took them in, who is dead, and sees to the rest. */
     put_key(s, KEYS, 1);
     assert_true(are_there(s) || !is_there);
@@ -255,6 +309,37 @@ static void test_death_while_sequences_are_taken(void **state)
     sweep(*state, STEPPER_FUNCTION(tree_gate_take), 400);
 }
 
+/* Its version is durable, and is being told to others. */
+static void test_all_readers_see_what_is_told(void **state)
+{
+    scene *s = *state;
+    const death_round round = round_of(s);
+    unsigned seen = 0;
+    unsigned rounds = 0;
+
+    for (uint64_t steps = 1; steps < 100; steps += 6) {
+        pid_t pid;
+        bool are;
+
+        begin_round(s);
+        pid = stepper_start(&round.work);
+        assert_true(stepper_run_to(pid, STEPPER_FUNCTION(tree_gate_take), 1));
+        assert_true(
+            stepper_run_to(pid, STEPPER_FUNCTION(store_publish_runs), 1));
+        assert_int_equal(stepper_step(pid, steps), steps);
+        if (s->db != NULL) {
+            are = are_there_to_all(s);
+            seen += are ? 1 : 0;
+            rounds++;
+            assert_int_equal(stepper_step(pid, 50), 50);
+            assert_true(are_there_to_all(s) || !are);
+        }
+        stepper_kill(pid);
+        end_round(s);
+    }
+    assert_true(0 < seen && seen < rounds);
+}
+
 static void test_death_while_the_gate_is_opened(void **state)
 {
     sweep(*state, STEPPER_FUNCTION(tree_gate_open), 300);
@@ -306,6 +391,7 @@ int main(void)
         STEP_TEST(test_death_at_each_system_call),
         STEP_TEST(test_death_from_the_closing_of_the_gate_on),
         STEP_TEST(test_death_while_sequences_are_taken),
+        STEP_TEST(test_all_readers_see_what_is_told),
         STEP_TEST(test_death_while_the_gate_is_opened),
     };
 

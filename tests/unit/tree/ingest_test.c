@@ -56,6 +56,15 @@ static uint64_t newest(handle *h)
     return stats.sequence;
 }
 
+static void check_durable(handle *h, uint64_t sequence)
+{
+    cask_stats stats;
+
+    assert_int_equal(cask_stat(h->db, &stats, NULL), CASK_OK);
+    assert_true(stats.sequence == sequence);
+    assert_true(stats.durable_sequence == sequence);
+}
+
 static void build(handle *h, const char *name, const cask_run_entry *entries,
                   size_t count)
 {
@@ -138,6 +147,7 @@ static void test_sequences_follow_each_other(void **state)
     before = newest(h);
     build_one(h, "x", offline_put("k", "v", 0));
     report = offline_take(h->db, "x");
+    check_durable(h, before + 1);
     assert_int_equal(report.sequence, before + 1);
     assert_int_equal(newest(h), before + 1);
     assert_int_equal(
