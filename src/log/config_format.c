@@ -31,18 +31,24 @@ static cask_status fail_line(cask_error *err, uint32_t number, uint64_t offset,
 
 /* ---- The ends ---- */
 
-static cask_status check_first(const char *text, size_t size, cask_error *err)
+/* Of any version. */
+static cask_status check_name(const char *text, size_t size, cask_error *err)
+{
+    return size >= NAME_SIZE && memcmp(text, NAME_PART, NAME_SIZE) == 0
+               ? CASK_OK
+               : fail_line(err, 1, 0, "is not \"CASKADE CONFIG 1\"");
+}
+
+/* The checksum is right: a damaged version is no other one. */
+static cask_status check_version(const char *text, size_t size, cask_error *err)
 {
     size_t at = NAME_SIZE;
 
-    if (size >= FIRST_SIZE &&
-        memcmp(text, CONFIG_FIRST_LINE, FIRST_SIZE) == 0) {
+    if (memcmp(text, CONFIG_FIRST_LINE, FIRST_SIZE) == 0) {
         return CASK_OK;
     }
-    if (size > NAME_SIZE && memcmp(text, NAME_PART, NAME_SIZE) == 0) {
-        while (at < size && text[at] >= '0' && text[at] <= '9') {
-            at++;
-        }
+    while (at < size && text[at] >= '0' && text[at] <= '9') {
+        at++;
     }
     if (at > NAME_SIZE && at < size && text[at] == '\n' &&
         text[NAME_SIZE] != '0') {
@@ -170,12 +176,15 @@ cask_status config_check(const char *text, size_t size,
                          config_reader *ret_reader, cask_error *err)
 {
     config_reader begin = {.text = text, .at = FIRST_SIZE, .number = 1};
-    cask_status status = check_first(text, size, err);
+    cask_status status = check_name(text, size, err);
     config_reader reader;
     config_line line;
 
     if (status == CASK_OK) {
         status = check_last(text, size, err);
+    }
+    if (status == CASK_OK) {
+        status = check_version(text, size, err);
     }
     if (status != CASK_OK) {
         return status;

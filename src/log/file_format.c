@@ -75,30 +75,32 @@ static cask_status check_version(const format_kind *kind, const uint8_t *in,
     return CASK_OK;
 }
 
-cask_status format_check(const format_kind *kind, const uint8_t *in,
-                         const char *name, uint64_t offset, cask_error *err)
+static cask_status check_crc(const format_kind *kind, const uint8_t *in,
+                             const char *name, uint64_t offset, cask_error *err)
 {
     uint32_t covered = kind->size - FORMAT_CRC_SIZE;
     uint32_t stored = load_u32(in + covered);
-    uint32_t computed;
-    cask_status status;
+    uint32_t computed = crc32c(0, in, covered);
 
-    status = check_magic(kind, in, name, offset, err);
-    if (status != CASK_OK) {
-        return status;
+    return computed == stored
+               ? CASK_OK
+               : fail(err, CASK_CORRUPT, 0,
+                      "%s: offset %" PRIu64 ": crc32c of the %s is %08" PRIx32
+                      ", stored %08" PRIx32,
+                      name, offset + covered, kind->what, computed, stored);
+}
+
+/* The checksum before the version: a damaged version is no newer one. */
+cask_status format_check(const format_kind *kind, const uint8_t *in,
+                         const char *name, uint64_t offset, cask_error *err)
+{
+    cask_status status = check_magic(kind, in, name, offset, err);
+
+    if (status == CASK_OK) {
+        status = check_crc(kind, in, name, offset, err);
     }
-    status = check_version(kind, in, name, offset, err);
-    if (status != CASK_OK) {
-        return status;
-    }
-    computed = crc32c(0, in, covered);
-    if (computed != stored) {
-        return fail(err, CASK_CORRUPT, 0,
-                    "%s: offset %" PRIu64 ": crc32c of the %s is %08" PRIx32
-                    ", stored %08" PRIx32,
-                    name, offset + covered, kind->what, computed, stored);
-    }
-    return CASK_OK;
+    return status == CASK_OK ? check_version(kind, in, name, offset, err)
+                             : status;
 }
 
 cask_status format_check_engine(uint32_t engine, const char *name,

@@ -3,8 +3,8 @@
  * a version after them, a crc32c of everything before it at the end.
  *
  * A decoder built on this never trusts a byte that the checksum has not
- * confirmed, except magic and version: they decide whether this program can
- * know where the checksum is.
+ * confirmed, the version included. So all versions of a kind have magic,
+ * version and checksum at the same places, and what the checksum covers.
  */
 #ifndef CASKADE_FILE_FORMAT_H
 #define CASKADE_FILE_FORMAT_H
@@ -44,9 +44,9 @@ void format_finish(const format_kind *kind, uint8_t *out);
  *   name    of the file, for messages
  *   offset  of `in` in the file, for messages
  *
- * Returns CASK_OK; CASK_CORRUPT for another magic, version 0 or a wrong
- * checksum; CASK_UNSUPPORTED if the magic is right and the version newer than
- * kind->version (the rest is not looked at: it may have another layout).
+ * Returns CASK_OK; CASK_CORRUPT for another magic, a wrong checksum or version
+ * 0; CASK_UNSUPPORTED if magic and checksum are right and the version newer
+ * than kind->version (the rest is not looked at: it may have another layout).
  */
 cask_status format_check(const format_kind *kind, const uint8_t *in,
                          const char *name, uint64_t offset, cask_error *err);

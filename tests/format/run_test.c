@@ -116,7 +116,6 @@ static const sweep_target footer_target = {
     .name = "x",
     .golden = golden_run + FOOTER_AT,
     .size = RUN_FOOTER_SIZE,
-    .has_version = true,
     .decode = decode_footer,
 };
 

@@ -14,7 +14,6 @@ typedef struct sweep_target {
     const char *name;      /* given to the decoder, must begin its messages */
     const uint8_t *golden; /* what it accepts */
     size_t size;           /* bytes */
-    bool has_version;      /* the u32 at offset 8 is a version */
 
     /* Run the decoder; also check that a failure leaves its output alone. */
     cask_status (*decode)(const uint8_t *bytes, cask_error *err);
@@ -22,9 +21,8 @@ typedef struct sweep_target {
 
 /*
  * The golden bytes are accepted; with any one byte replaced by any of its 255
- * other values they are CASK_CORRUPT, or CASK_UNSUPPORTED if that made the
- * version a newer one. The bytes are at an odd address, and nothing behind
- * them may be read.
+ * other values they are CASK_CORRUPT, those of the version, too. The bytes are
+ * at an odd address, and nothing behind them may be read.
  */
 void sweep_flips(const sweep_target *target);
 

@@ -70,7 +70,7 @@ static cask_status decode(const uint8_t *bytes, cask_error *err)
 
 static const sweep_target target = {MANIFEST_NAME,
                                     golden_taken_in + ADDED *MANIFEST_EDIT_SIZE,
-                                    MANIFEST_EDIT_SIZE, false, decode};
+                                    MANIFEST_EDIT_SIZE, decode};
 
 static void test_every_flip_and_cut_is_refused(void **state)
 {

@@ -108,7 +108,7 @@ static void test_every_flip_and_cut_of_an_edit_is_refused(void **state)
     (void)state;
     for (decoded = 0; decoded < EDITS; decoded++) {
         const sweep_target target = {MANIFEST_NAME, golden_at(decoded),
-                                     MANIFEST_EDIT_SIZE, false, decode_one};
+                                     MANIFEST_EDIT_SIZE, decode_one};
 
         sweep_flips(&target);
         sweep_cuts(&target);
@@ -120,7 +120,7 @@ static void refuse_crafted(size_t index, int operand, uint64_t value,
                            cask_status status, const char *part)
 {
     const sweep_target target = {MANIFEST_NAME, golden_at(index),
-                                 MANIFEST_EDIT_SIZE, false, decode_one};
+                                 MANIFEST_EDIT_SIZE, decode_one};
     uint8_t bytes[MANIFEST_EDIT_SIZE];
     uint8_t place[16];
 

@@ -297,8 +297,10 @@ typedef struct damage_row {
 static const damage_row damages[] = {
     {"", NULL, NULL, CASK_CORRUPT, "line 1 is not \"CASKADE CONFIG 1\""},
     {"frag_threshold=1\n", NULL, NULL, CASK_CORRUPT, "offset 0: line 1"},
-    {"CASKADE CONFIG 2\nwho knows\n", NULL, NULL, CASK_UNSUPPORTED,
-     "another version"},
+    {"CASKADE CONFIG 2\nwho knows\ncrc32c=ff5cee65\n", NULL, NULL,
+     CASK_UNSUPPORTED, "another version"},
+    {"CASKADE CONFIG 3\nwho knows\ncrc32c=ff5cee65\n", NULL, NULL, CASK_CORRUPT,
+     "offset 27: line 3: crc32c is "},
     {"CASKADE CONFIG 1\n", NULL, NULL, CASK_CORRUPT, "is not the checksum"},
     {"CASKADE CONFIG 1\nmax_segments=9\ncrc32c=b30b70eb\n", NULL, NULL,
      CASK_CORRUPT, "offset 32: line 3: crc32c is "},

@@ -365,6 +365,9 @@ static void test_unknown_flags_and_versions_are_refused(void **state)
     store_u32(foot + 12, 0);
     store_u32(foot + 8, 2);
     assert_int_equal(run_open_bytes(s.bytes, s.size, "x", &run, &err),
+                     CASK_CORRUPT);
+    store_u32(foot + 188, crc32c(0, foot, 188));
+    assert_int_equal(run_open_bytes(s.bytes, s.size, "x", &run, &err),
                      CASK_UNSUPPORTED);
     assert_non_null(strstr(err.message, "version of the footer"));
     free(s.bytes);

@@ -265,6 +265,17 @@ static void test_damaged_footer_of_a_run_hides_what_is_not_newer(void **state)
     damage_middle(*state, -100, true, false);
 }
 
+/* It is no newer version: its checksum would be right. */
+static void test_damaged_version_of_a_run_is_damage(void **state)
+{
+    damage_middle(*state, -RUN_FOOTER_SIZE + 8, true, false);
+}
+
+static void test_damaged_version_of_a_header_is_damage(void **state)
+{
+    damage_middle(*state, 8, true, true);
+}
+
 static void test_damaged_index_of_a_run_hides_only_its_keys(void **state)
 {
     damage_middle(*state, 0, false, true);
@@ -579,6 +590,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_damaged_header_of_a_run_hides_only_its_keys),
         TEST(test_damaged_footer_of_a_run_hides_what_is_not_newer),
+        TEST(test_damaged_version_of_a_run_is_damage),
+        TEST(test_damaged_version_of_a_header_is_damage),
         TEST(test_damaged_index_of_a_run_hides_only_its_keys),
         TEST(test_missing_run_hides_what_is_not_newer),
         TEST(test_damaged_record_is_never_compacted_away),
