@@ -26,6 +26,7 @@ memtable_result memtable_walk(const memtable_view *view, memtable_visit visit,
 /* An entry whose record cannot be read. */
 typedef struct memtable_gap {
     uint64_t place;
+    uint64_t sequence;  /* 0: not known */
     size_t known_bytes; /* that its key begins with, zeros behind its end */
     uint8_t known[MEMTABLE_KNOWN];
 } memtable_gap;

@@ -13,8 +13,9 @@
 #include "store/merge_log.h"
 #include "store/store_merge.h"
 #include "store/store_write.h"
-#include "tree/tree_gate.h"
+#include "tree/ranges_rest.h"
 #include "tree/tree.h"
+#include "tree/tree_gate.h"
 #include "tree/tree_lost.h"
 #include "tree/tree_output.h"
 #include "tree/tree_record.h"
@@ -102,6 +103,16 @@ static cask_status write_from(flush *f, const iter_input *input,
     return status;
 }
 
+/* Tell of records that cannot be read. */
+static cask_status lose(flush *f, const memtable_gap *gaps, size_t count,
+                        cask_error *err)
+{
+    f->has_lost = f->has_lost || count > 0;
+    return count == 0 ? CASK_OK
+                      : tree_lost_add(f->store, gaps, count, f->last, &f->losts,
+                                      &f->lost_count, err);
+}
+
 /* What can be read; and what cannot is told. */
 static cask_status write_rest(flush *f, const memtable_records *records,
                               cask_error *err)
@@ -110,13 +121,11 @@ static cask_status write_rest(flush *f, const memtable_records *records,
     cask_status status = memtable_rest_find(&rest, &f->view, err);
 
     if (status == CASK_OK) {
-        status = tree_lost_make(f->store, &rest, f->last, &f->losts,
-                                &f->lost_count, err);
+        status = lose(f, rest.gaps, rest.gap_count, err);
     }
     if (status == CASK_OK) {
         const iter_input input = memtable_rest_input(&rest);
 
-        f->has_lost = true;
         f->records = 0;
         status = write_from(f, &input, err);
     }
@@ -137,45 +146,27 @@ static cask_status write_entries(flush *f, cask_error *err)
                : status;
 }
 
-/* The deletions of ranges that the book has; ret_set: NULL if there are none.
- */
-static cask_status arrange_ranges(const range_book *book, iter_moments moments,
-                                  iter_ranges **ret_set, cask_error *err)
-{
-    size_t count = book != NULL ? range_book_count(book) : 0;
-    cask_status status = CASK_OK;
-    iter_range *ranges;
-
-    *ret_set = NULL;
-    if (count == 0) {
-        return CASK_OK;
-    }
-    ranges = calloc(count, sizeof(*ranges));
-    if (ranges == NULL) {
-        return fail_memory(err, count * sizeof(*ranges));
-    }
-    range_book_list(book, count, ranges);
-    status = iter_ranges_create(ranges, count, moments, NULL, ret_set, err);
-    free(ranges);
-    return status;
-}
-
 static cask_status write_run(flush *f, cask_error *err)
 {
-    tree_ranges *all = tree_state_of(f->store)->ranges;
-    const range_book *book = NULL;
-    cask_status status = tree_ranges_pin(all, &f->view, &book, err);
+    ranges_rest deleted = {0};
+    cask_status status = ranges_rest_find(
+        &deleted, tree_state_of(f->store)->ranges, &f->view, err);
 
     tree_moments_find(f->store, &f->looks);
     if (status == CASK_OK) {
-        status = arrange_ranges(
-            book, (iter_moments){f->looks.at, f->looks.count}, &f->ranges, err);
+        status = lose(f, deleted.gaps, deleted.gap_count, err);
+    }
+    if (status == CASK_OK && deleted.count > 0) {
+        const iter_moments moments = {f->looks.at, f->looks.count};
+
+        status = iter_ranges_create(deleted.ranges, deleted.count, moments,
+                                    NULL, &f->ranges, err);
     }
     if (status == CASK_OK) {
         status = write_entries(f, err);
     }
     iter_ranges_free(f->ranges);
-    tree_ranges_unpin(all, book);
+    ranges_rest_free(&deleted);
     return status;
 }
 

@@ -23,7 +23,7 @@ static manifest_lost describe(store_handle *store, const memtable_gap *gap,
 {
     manifest_lost lost = {.segment_id = segment_of(store, gap->place),
                           .offset = place_offset(gap->place),
-                          .sequence = last,
+                          .sequence = gap->sequence != 0 ? gap->sequence : last,
                           .known_bytes = (uint32_t)gap->known_bytes};
     tree_record record = {.at = NULL};
 
@@ -76,31 +76,31 @@ static void tell(const store_handle *store, const manifest_lost *lost)
                 lost->segment_id, lost->offset);
 }
 
-cask_status tree_lost_make(store_handle *store, const memtable_rest *rest,
-                           uint64_t last, manifest_lost **ret_losts,
-                           size_t *ret_count, cask_error *err)
+cask_status tree_lost_add(store_handle *store, const memtable_gap *gaps,
+                          size_t gap_count, uint64_t last,
+                          manifest_lost **losts, size_t *count, cask_error *err)
 {
-    size_t count = rest->gap_count;
-    manifest_lost *losts = calloc(count + 1, sizeof(*losts));
+    manifest_lost *grown =
+        realloc(*losts, (*count + gap_count + 1) * sizeof(*grown));
+    manifest_lost *added;
 
-    if (losts == NULL) {
-        return fail_memory(err, (count + 1) * sizeof(*losts));
+    if (grown == NULL) {
+        return fail_memory(err, (*count + gap_count + 1) * sizeof(*grown));
     }
-    for (size_t i = 0; i < count; i++) {
-        const memtable_gap *gap = &rest->gaps[i];
-
-        losts[i] = describe(store, gap, last);
-        atomic_store(&store->region.rows[place_row(gap->place)].damage,
+    *losts = grown;
+    added = grown + *count;
+    for (size_t i = 0; i < gap_count; i++) {
+        added[i] = describe(store, &gaps[i], last);
+        atomic_store(&store->region.rows[place_row(gaps[i].place)].damage,
                      ROW_QUARANTINED);
     }
-    if (count > TREE_LOST_MOST) {
-        count = gather(losts, count, last);
+    if (gap_count > TREE_LOST_MOST) {
+        gap_count = gather(added, gap_count, last);
     }
-    for (size_t i = 0; i < count; i++) {
-        tell(store, &losts[i]);
+    for (size_t i = 0; i < gap_count; i++) {
+        tell(store, &added[i]);
     }
-    *ret_losts = losts;
-    *ret_count = count;
+    *count += gap_count;
     return CASK_OK;
 }
 
@@ -160,6 +160,15 @@ static cask_status read_again(store_handle *store, const manifest_lost *lost,
                 lost->segment_id, lost->offset);
 }
 
+/* Whether a record that can be read again says anything of the key. */
+static bool is_about(const tree_record *record, cask_slice key)
+{
+    return record_kind(&record->header) == RECORD_RANGE_DELETE
+               ? key_compare(record->key, key) <= 0 &&
+                     key_compare(key, key_end_of(record->value)) < 0
+               : key_compare(record->key, key) == 0;
+}
+
 cask_status tree_lost_look(store_handle *store, const version *pinned,
                            const tree_lost_wanted *wanted,
                            tree_found *ret_found, cask_error *err)
@@ -180,16 +189,19 @@ cask_status tree_lost_look(store_handle *store, const version *pinned,
         if (status != CASK_OK) {
             return status;
         }
-        if (key_compare(record.key, wanted->key) == 0 &&
-            record.header.sequence > found &&
+        if (is_about(&record, wanted->key) && record.header.sequence > found &&
             record.header.sequence <= wanted->sequence) {
-            status = tree_record_take(&record, wanted->key, wanted->value, err);
+            bool is_put = record_kind(&record.header) == RECORD_PUT;
+
+            status = is_put ? tree_record_take(&record, wanted->key,
+                                               wanted->value, err)
+                            : CASK_OK;
             if (status != CASK_OK) {
                 return status;
             }
             found = record.header.sequence;
             ret_found->info = tree_record_info(&record);
-            ret_found->is_put = record_kind(&record.header) == RECORD_PUT;
+            ret_found->is_put = is_put;
             result = CASK_OK;
         }
     }

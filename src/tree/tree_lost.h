@@ -15,16 +15,17 @@
 enum { TREE_LOST_MOST = 1000 };
 
 /*
- * What MANIFEST is to say of the gaps of a memtable whose records are not newer
+ * Add what MANIFEST is to say of gaps in a memtable whose records are not newer
  * than `last`. Their segments are marked, so that they stay.
  *
- *   ret_losts  free() it
+ *   losts  of *count, to which they are added; free() it in any case
  *
  * Returns CASK_OK or CASK_NO_MEMORY.
  */
-cask_status tree_lost_make(store_handle *store, const memtable_rest *rest,
-                           uint64_t last, manifest_lost **ret_losts,
-                           size_t *ret_count, cask_error *err);
+cask_status tree_lost_add(store_handle *store, const memtable_gap *gaps,
+                          size_t gap_count, uint64_t last,
+                          manifest_lost **losts, size_t *count,
+                          cask_error *err);
 
 /* A look-up in the runs of a version, which has found something or not. */
 typedef struct tree_lost_wanted {

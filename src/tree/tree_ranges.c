@@ -170,10 +170,9 @@ static cask_status fail_gone(cask_error *err)
     return fail(err, CASK_BUSY, 0, "the memtable was flushed meanwhile");
 }
 
-/* Copy the record of a row of the list. */
-static cask_status read_row(tree_ranges *self, const memtable_view *view,
-                            uint64_t index, cask_buffer *bytes,
-                            cask_run_entry *ret_entry, cask_error *err)
+cask_status tree_ranges_read(tree_ranges *self, const memtable_view *view,
+                             uint64_t index, cask_buffer *bytes,
+                             cask_run_entry *ret_entry, cask_error *err)
 {
     const memtable_records records = tree_records(self->store);
     cask_status status = CASK_CORRUPT;
@@ -218,7 +217,7 @@ static cask_status add_row(tree_ranges *self, const memtable_view *view,
     if (*piece == NULL) {
         return fail_memory(err, sizeof(**piece));
     }
-    status = read_row(self, view, index, &bytes, &entry, err);
+    status = tree_ranges_read(self, view, index, &bytes, &entry, err);
     if (status != CASK_OK) {
         cask_buffer_free(&bytes);
         return status;

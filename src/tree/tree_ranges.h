@@ -45,6 +45,12 @@ cask_status tree_ranges_pin(tree_ranges *self, const memtable_view *view,
 /* By any thread; accepts NULL. */
 void tree_ranges_unpin(tree_ranges *self, const range_book *book);
 
+/* Read record `index` of a memtable's list; `bytes` gets a copy of it. Statuses
+ * of tree_ranges_pin(). */
+cask_status tree_ranges_read(tree_ranges *self, const memtable_view *view,
+                             uint64_t index, cask_buffer *bytes,
+                             cask_run_entry *ret_entry, cask_error *err);
+
 /* Let go of what memtables that were freed had, if nobody reads it. */
 void tree_ranges_let_go(tree_ranges *self);
 

@@ -307,6 +307,77 @@ static void test_missing_run_hides_what_is_not_newer(void **state)
     check_range(h, 4, 190, 200);
 }
 
+/* ---- A run that deletes a range ---- */
+
+static void delete_keys(handle *h, unsigned from, unsigned to)
+{
+    char first[32];
+    cask_error err = {CASK_OK, 0, ""};
+
+    (void)snprintf(first, sizeof(first), "%s", name_of(from));
+    if (cask_delete_range(h->db, cask_slice_of(first),
+                          cask_slice_of(name_of(to)), &err) != CASK_OK) {
+        fail_msg("%s", err.message);
+    }
+}
+
+static cask_status count_from(handle *h, unsigned from, unsigned to)
+{
+    cask_range_options options = {.limit = 0};
+    unsigned count = 0;
+    char first[32];
+
+    (void)snprintf(first, sizeof(first), "%s", name_of(from));
+    options.keys.lower = cask_slice_of(first);
+    options.keys.upper = cask_slice_of(name_of(to));
+    return cask_range(h->db, &options, count_one, &count, NULL);
+}
+
+/* Old run: all keys. The one in the middle has key 100 and deletes 110 to 199,
+ * which its largest key is before. The newest: 150 to 159. */
+static void make_deleted(handle *h, char *ret_middle)
+{
+    put_range(h, 1, 0, KEYS);
+    flush_all(h);
+    put_range(h, 2, 100, 101);
+    delete_keys(h, 110, 200);
+    flush_all(h);
+    (void)snprintf(ret_middle, 32, "%s", runs_of(h).name[1]);
+    put_range(h, 3, 150, 160);
+    flush_all(h);
+    handle_close(h);
+}
+
+/* What it deleted does not come back, by whatever reader. */
+static void test_damaged_run_hides_what_its_ranges_may_delete(void **state)
+{
+    handle *h = *state;
+    char middle[32];
+    int64_t at;
+
+    make_deleted(h, middle);
+    at = index_of(h, middle);
+    flip(h, middle, at);
+    h->options.damage = CASK_DAMAGE_SERVE;
+    handle_open(h);
+    check_range(h, 1, 0, 100);
+    check_damaged(h, middle, 100, 150);
+    check_range(h, 3, 150, 160);
+    check_damaged(h, middle, 160, 200);
+    check_range(h, 1, 200, KEYS);
+    assert_int_equal(count_from(h, 0, 100), CASK_OK);
+    assert_int_equal(count_from(h, 120, 130), CASK_CORRUPT);
+    assert_int_equal(count_from(h, 199, 200), CASK_CORRUPT);
+    assert_int_equal(count_from(h, 200, KEYS), CASK_OK);
+    handle_close(h);
+    flip(h, middle, at);
+    handle_open(h);
+    for (unsigned i = 110; i < 150; i++) {
+        check_text(h, name_of(i), NULL);
+    }
+    assert_int_equal(count_from(h, 120, 200), CASK_OK);
+}
+
 /* ---- A record of a run ---- */
 
 static void note_damage(void *context, const cask_event *event)
@@ -502,6 +573,58 @@ static void test_lost_header_stays_lost(void **state)
     lose_and_keep_losing(*state, PART_HEADER);
 }
 
+/* Any key that is not newer may be in the range. The first is that of the
+ * record. */
+static void lose_range(handle *h, part what)
+{
+    char end[32];
+    char file[32];
+    uint64_t at;
+
+    put_range(h, 1, 0, KEYS);
+    flush_all(h);
+    delete_keys(h, 110, 200);
+    put_range(h, 2, 120, 130);
+    (void)snprintf(end, sizeof(end), "%s", name_of(200));
+    at = find_record(h, name_of(110), end, file);
+    flip(h, file, (int64_t)at + (int)what);
+    for (unsigned round = 0; round < 2; round++) {
+        put_range(h, 3, 290, KEYS);
+        flush_all(h);
+        check_damaged(h, ".log: offset", 0, 120);
+        check_range(h, 2, 120, 130);
+        check_damaged(h, ".log: offset", 130, 290);
+        check_range(h, 3, 290, KEYS);
+        assert_int_equal(count_from(h, 0, KEYS), CASK_CORRUPT);
+        assert_int_equal(cask_merge(h->db, &everything, NULL, NULL), CASK_OK);
+        check_damaged(h, ".log: offset", 0, 120);
+        handle_reopen(h);
+    }
+    check_damaged(h, ".log: offset", 130, 290);
+    put_text(h, name_of(5), "again");
+    check_text(h, name_of(5), "again");
+    handle_close(h);
+    flip(h, file, (int64_t)at + (int)what);
+    handle_open(h);
+    check_range(h, 1, 6, 110);
+    for (unsigned i = 110; i < 120; i++) {
+        check_text(h, name_of(i), NULL);
+    }
+    check_range(h, 2, 120, 130);
+    check_text(h, name_of(199), NULL);
+    check_range(h, 1, 200, 290);
+}
+
+static void test_lost_range_does_not_stop_flushes(void **state)
+{
+    lose_range(*state, PART_VALUE);
+}
+
+static void test_lost_header_of_a_range_does_not_stop_flushes(void **state)
+{
+    lose_range(*state, PART_HEADER);
+}
+
 static void test_restored_record_is_read_again(void **state)
 {
     handle *h = *state;
@@ -594,10 +717,13 @@ int main(void)
         TEST(test_damaged_version_of_a_header_is_damage),
         TEST(test_damaged_index_of_a_run_hides_only_its_keys),
         TEST(test_missing_run_hides_what_is_not_newer),
+        TEST(test_damaged_run_hides_what_its_ranges_may_delete),
         TEST(test_damaged_record_is_never_compacted_away),
         TEST(test_lost_value_stays_lost),
         TEST(test_lost_key_stays_lost),
         TEST(test_lost_header_stays_lost),
+        TEST(test_lost_range_does_not_stop_flushes),
+        TEST(test_lost_header_of_a_range_does_not_stop_flushes),
         TEST(test_restored_record_is_read_again),
         TEST(test_flush_stays_lost_when_killed_before_it_is_published),
         TEST(test_damaged_memtable_takes_no_more_and_nothing_is_poisoned),
