@@ -8,6 +8,7 @@
 
 #include "base/bytes.h"
 #include "base/crc32c.h"
+#include "format/golden_lost.h"
 #include "format/golden_run.h"
 #include "format/golden_store.h"
 #include "run/run_format.h"
@@ -196,6 +197,8 @@ static void test_manifest_example_is_real(void **state)
                           sizeof(golden_versions), GOLDEN_VERSIONS_AT);
     assert_document_shows("manifest.md", golden_taken_in,
                           sizeof(golden_taken_in), GOLDEN_TAKEN_IN_AT);
+    assert_document_shows("manifest.md", golden_lost, sizeof(golden_lost),
+                          GOLDEN_LOST_AT);
     assert_document_shows("manifest.md", golden_quarantine,
                           sizeof(golden_quarantine), GOLDEN_QUARANTINE_AT);
 }

@@ -218,6 +218,23 @@ def taken_in():
     return whole + edit(16, begin + len(whole), 10, 1006, 3, 2, crc32c(whole))
 
 
+def lost():
+    """Edits that may follow these: two records of segment 2b are lost."""
+    begin, number = 352 + len(versions()) + len(taken_in()), 17
+    key = b"a key of 30 bytes, all known.."
+    whole = b""
+    for edited in (
+            (12, SEGMENT_ID + 1, 64, 1005, 31 << 32 | 30),
+            (13, 0 << 32 | 30, *struct.unpack("<3Q", key[:24])),
+            (13, 24 << 32 | 30,
+             *struct.unpack("<3Q", key[24:].ljust(24, b"\0"))),
+            (12, SEGMENT_ID + 1, 128, 1007)):
+        whole += edit(number, begin + len(whole), *edited)
+        number += 1
+    return whole + edit(number, begin + len(whole), 10, 1007, 4,
+                        len(whole) // 48, crc32c(whole))
+
+
 RUN_RECORDS = (
     (1003, PUT | EXPIRES, b"apple", b"red", EXPIRES_MS),
     (1000, PUT, b"apple", b"green", None),
@@ -310,7 +327,8 @@ def run():
 
 GOLDEN = {"identity": identity, "segment": segment, "hint": hint,
           "manifest": manifest,
-          "versions": versions, "taken_in": taken_in, "run": run}
+          "versions": versions, "taken_in": taken_in, "lost": lost,
+          "run": run}
 
 
 def print_arrays():

@@ -5,4 +5,5 @@ command -v python3 >/dev/null || {
     exit 77
 }
 here=$CASK_SOURCE_DIR/tests/format
-exec python3 -B "$here/golden.py" check "$here/golden_bytes.h" "$here/golden_run.h"
+exec python3 -B "$here/golden.py" check "$here/golden_bytes.h" \
+    "$here/golden_lost.h" "$here/golden_run.h"

@@ -31,6 +31,7 @@ enum {
     GOLDEN_EDITS = 6,
     GOLDEN_VERSIONS_AT = 352,
     GOLDEN_TAKEN_IN_AT = 688,
+    GOLDEN_LOST_AT = 832,
     GOLDEN_QUARANTINE_AT = 160, /* of golden_quarantine, edit 3 then */
     GOLDEN_RECORDS = 4,
     GOLDEN_COUNTED = 3 /* of them, without the mark: what a footer counts */
