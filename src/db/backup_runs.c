@@ -49,12 +49,24 @@ uint64_t backup_runs_bytes(const version *runs)
     return bytes;
 }
 
+static bool has_lost(const version *runs, uint64_t segment_id)
+{
+    for (size_t i = 0; i < runs->lost_count; i++) {
+        if (runs->losts[i].segment_id == segment_id) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* One that is being written has no last sequence for certain; of one that is
- * damaged nobody knows what was in it. */
+ * damaged nobody knows what was in it, and of a lost record it is read in the
+ * segment whether it was restored. */
 bool backup_runs_have(const version *runs, const store_cut_part *part)
 {
     return runs != NULL && part->is_final && part->segment.damaged_bytes == 0 &&
-           part->segment.last_sequence <= runs->flushed;
+           part->segment.last_sequence <= runs->flushed &&
+           !has_lost(runs, part->segment.id);
 }
 
 /* ---- MANIFEST ------------------------------------------------------------ */
@@ -66,6 +78,8 @@ static cask_status list(const version *runs, manifest_run *adds,
     manifest_change change = {.adds = adds,
                               .add_count = runs->count,
                               .begins = begins,
+                              .losts = runs->losts,
+                              .lost_count = runs->lost_count,
                               .version = runs->number,
                               .flushed = runs->flushed};
 

@@ -573,6 +573,37 @@ static void test_lost_header_stays_lost(void **state)
     lose_and_keep_losing(*state, PART_HEADER);
 }
 
+/* What the store does not know its backup does not know either. */
+static void test_backup_has_lost_records(void **state)
+{
+    const cask_backup_options unverified = {.skip_verify = true};
+    const char *backup = "/backup";
+    handle *h = *state;
+    cask_error err = {CASK_OK, 0, ""};
+    char file[32];
+    uint64_t at;
+
+    make_two(h);
+    at = find_record(h, name_of(120), text_of(2, 120), file);
+    flip(h, file, (int64_t)at + PART_VALUE);
+    flush_all(h);
+    handle_reopen(h);
+    check_lost(h, 120);
+    assert_int_equal(cask_backup(h->db, backup, NULL, NULL, &err),
+                     CASK_CORRUPT);
+    assert_non_null(strstr(err.message, file));
+    if (cask_backup(h->db, backup, &unverified, NULL, &err) != CASK_OK) {
+        fail_msg("%s", err.message);
+    }
+    handle_close(h);
+    if (db_open_on(h->kernel, backup, &h->options, &h->db, &err) != CASK_OK) {
+        fail_msg("%s", err.message);
+    }
+    check_lost(h, 120);
+    assert_int_equal(cask_merge(h->db, &everything, NULL, NULL), CASK_OK);
+    check_lost(h, 120);
+}
+
 /* Any key that is not newer may be in the range. The first is that of the
  * record. */
 static void lose_range(handle *h, part what)
@@ -722,6 +753,7 @@ int main(void)
         TEST(test_lost_value_stays_lost),
         TEST(test_lost_key_stays_lost),
         TEST(test_lost_header_stays_lost),
+        TEST(test_backup_has_lost_records),
         TEST(test_lost_range_does_not_stop_flushes),
         TEST(test_lost_header_of_a_range_does_not_stop_flushes),
         TEST(test_restored_record_is_read_again),
