@@ -77,6 +77,10 @@ typedef enum cask_seek {
  * CASK_INVALID; CASK_NO_MEMORY; CASK_IO; CASK_FORKED. The iterator is nowhere
  * after all but CASK_OK.
  *
+ * A walk that met damage goes on after a seek behind it. Keys of the same KiB
+ * of a run as a damaged record, at most 43, cannot be come to; cask_get() reads
+ * them.
+ *
  * Cost: a search in each memtable and each sorted run, some disk reads each,
  * and the versions of keys on the way.
  */
