@@ -274,7 +274,7 @@ void compaction_choose_all(const compaction_settings *settings,
 compaction_settings compaction_settings_default(compaction_strategy strategy)
 {
     compaction_settings settings = {.strategy = strategy,
-                                    .ratio = 5,
+                                    .ratio = 4,
                                     .run_limit = 8,
                                     .flush_bytes = 64U << 20,
                                     .partition_bytes = 64U << 20,

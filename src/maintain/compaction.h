@@ -11,8 +11,8 @@
  *
  *   lazy     any number of runs above, one run in the last level. A level with
  *            too many runs becomes one run of the next. When all above are a
- *            fifth of the last level (`ratio`), a sweep takes the deepest runs
- *            into it, a few parts at a time, by rising keys.
+ *            quarter of the last level (`ratio`), a sweep takes the deepest
+ *            runs into it, a few parts at a time, by rising keys.
  *   leveled  one run in each level but 0, each `ratio` times the one above; a
  *            part of a level that is too large goes to the next
  *   tiered   any number of runs everywhere

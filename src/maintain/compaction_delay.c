@@ -10,7 +10,7 @@ static const double BEGIN = 0.5; /* of all, where waits begin */
 /* Where they begin, and where it is full: */
 static const double MEMORY[] = {0.5, 1}; /* of the limit */
 static const double RUNS[] = {2, 4};     /* times run_limit */
-static const double LAZY[] = {1.2, 1.5}; /* times what is due: space is bound */
+static const double LAZY[] = {1, 1.25};  /* times what is due: space is bound */
 static const double LEVELED[] = {2, 4};
 
 /* 0 nothing, BEGIN at range[0], 1 at range[1]; straight between. */

@@ -29,7 +29,7 @@ typedef struct compaction_memory {
  *   runs     those of level 0, with what is in memory as a part of one; half
  *            full at twice run_limit, full at four times that
  *   bytes    those that wait to go down to the last level, beside what is due;
- *            half full at 1.2 times that, full at 1.5 (leveled: 2, 4)
+ *            half full at that, full at 1.25 times (leveled: 2, 4)
  *
  * None of them jumps when a memtable is flushed: what leaves the memory comes
  * into level 0.

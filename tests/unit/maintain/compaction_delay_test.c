@@ -79,8 +79,8 @@ static void test_what_fills_it(void **state)
     assert_near(fullness_of(COMPACTION_LAZY, 24, 0), 0.75);
     assert_near(fullness_of(COMPACTION_LEVELED, 12, 0), 0.75);
     assert_near(fullness_of(COMPACTION_TIERED, 32, 0), 1);
-    /* 2.4 GiB of 2 that are due are 38.4 runs, and 3 GiB are 48. */
-    assert_true(fullness_of(COMPACTION_LAZY, 48, 0) > 1);
+    /* 2.5 GiB are due, 40 runs, and 3.1 GiB are 50. */
+    assert_true(fullness_of(COMPACTION_LAZY, 51, 0) > 1);
 }
 
 static void test_bytes_above_fill_it_before_space_is_gone(void **state)
@@ -95,11 +95,11 @@ static void test_bytes_above_fill_it_before_space_is_gone(void **state)
 
     (void)state;
     parts[1].bytes = 100 * flush * settings.ratio; /* 100 flushes are due */
-    parts[0].bytes = 60 * flush;
+    parts[0].bytes = 50 * flush;
     assert_near(compaction_fullness(&settings, &memory, parts, 2), 0.25);
-    parts[0].bytes = 120 * flush;
+    parts[0].bytes = 100 * flush;
     assert_near(compaction_fullness(&settings, &memory, parts, 2), 0.5);
-    parts[0].bytes = 150 * flush;
+    parts[0].bytes = 125 * flush;
     assert_near(compaction_fullness(&settings, &memory, parts, 2), 1);
 }
 

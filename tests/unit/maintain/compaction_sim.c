@@ -33,7 +33,7 @@ static const sim_row rows[] = {
     {.load = TREE_UNIFORM, .live_gib = 300, .written_gib = 1024},
     /* Ratio. */
     {TREE_UNIFORM, 100, 1024, 3, 4, 0, 0, 0},
-    {TREE_UNIFORM, 100, 1024, 4, 6, 0, 0, 0},
+    {TREE_UNIFORM, 100, 1024, 5, 6, 0, 0, 0},
     {TREE_UNIFORM, 100, 1024, 6, 10, 0, 0, 0},
     {TREE_UNIFORM, 100, 1024, 8, 12, 0, 0, 0},
     {TREE_UNIFORM, 100, 1024, 12, 16, 0, 0, 0},

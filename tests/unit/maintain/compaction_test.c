@@ -65,7 +65,7 @@ typedef struct choice_row {
 #define EIGHT_RUNS(level, newest, size)                                        \
     FOUR_RUNS(level, newest, size), FOUR_RUNS(level, (newest)-4, size)
 
-/* By default: lazy joins 8 runs, sweeps above a fifth of the last level, at
+/* By default: lazy joins 8 runs, sweeps above a quarter of the last level, at
  * least 128 MiB; leveled joins 4 runs, ratio 8; tiered joins 8. */
 static const choice_row rows[] = {
     {"nothing", LAZY, "", NONE, 0, "", .facts = {{0}}},
@@ -102,8 +102,8 @@ static const choice_row rows[] = {
                {0, 11, 10, 19, .mib = 64},
                {LAST, 1, ALL_KEYS, .mib = 40000}}},
 
-    {"lazy: a fifth of the last level is above: a sweep begins", LAZY, "1 2 3",
-     COMPACTION_REASON_SPACE, LAST, "jds", .to_key = 40,
+    {"lazy: a quarter of the last level is above: a sweep begins", LAZY,
+     "1 2 3", COMPACTION_REASON_SPACE, LAST, "jds", .to_key = 40,
      .facts = {{1, 4, ALL_KEYS, .mib = 120},
                {1, 3, ALL_KEYS, .mib = 120},
                {LAST, 1, 0, 39, .mib = 300},
