@@ -317,6 +317,30 @@ static void test_runs_go_unread_when_all_of_them_has_expired(void **state)
     assert_int_equal(find_runs(h).count, 0);
 }
 
+static void test_all_of_it_stays_for_a_snapshot(void **state)
+{
+    handle *h = *state;
+    cask_snapshot *snapshot = NULL;
+    cask_buffer value = {0};
+
+    for (unsigned i = 0; i < KEYS; i++) {
+        put_expiring(h, i, 1000);
+    }
+    assert_int_equal(cask_snapshot_create(h->db, &snapshot, NULL), CASK_OK);
+    os_sim_set_wall_ms(h->sim, HANDLE_NOW_MS + 2000);
+    merge_runs(h, true, NULL);
+    merge_runs(h, true, NULL);
+    for (unsigned i = 0; i < KEYS; i++) {
+        assert_int_equal(cask_snapshot_get(snapshot, cask_slice_of(name_of(i)),
+                                           &value, NULL, NULL),
+                         CASK_OK);
+    }
+    cask_buffer_free(&value);
+    cask_snapshot_free(snapshot);
+    merge_runs(h, true, NULL);
+    assert_int_equal(find_runs(h).count, 0);
+}
+
 static void test_too_old_by_the_setting_they_go_unread_too(void **state)
 {
     cask_merge_report report;
@@ -519,6 +543,7 @@ int main(void)
         ASKED(test_each_strategy_keeps_all_and_takes_over),
         ASKED(test_what_has_expired_goes),
         ASKED(test_runs_go_unread_when_all_of_them_has_expired),
+        ASKED(test_all_of_it_stays_for_a_snapshot),
         ASKED(test_too_old_by_the_setting_they_go_unread_too),
         ASKED(test_a_run_is_written_anew_when_much_has_expired),
         ASKED(test_a_plan_tells_what_is_done),
