@@ -17,10 +17,11 @@ bool store_peek_read(void *context, uint64_t offset, uint64_t size)
     if (w->status != CASK_OK || offset > w->size || size > w->size - offset) {
         return false;
     }
+    is_near = offset >= w->wanted && offset - w->wanted <= NEAR_BYTES;
+    w->wanted = offset + size;
     if (offset >= w->from && offset <= w->to && size <= w->to - offset) {
         return true;
     }
-    is_near = offset >= w->from && offset <= w->to + NEAR_BYTES;
     bytes = is_near ? AHEAD_BYTES : LEAST_BYTES;
     if (bytes < size) {
         bytes = size;

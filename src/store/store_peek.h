@@ -11,10 +11,11 @@
 typedef struct store_peek {
     store_handle *store;
     uint32_t row;
-    uint8_t *data; /* of the whole file; only what was read takes memory */
-    uint64_t size; /* bytes of it */
-    uint64_t from; /* what was read last: from there ... */
-    uint64_t to;   /* ... to there; the rest of what was read stays as well */
+    uint8_t *data;   /* of the whole file; only what was read takes memory */
+    uint64_t size;   /* bytes of it */
+    uint64_t from;   /* what was read last: from there ... */
+    uint64_t to;     /* ... to there; the rest of what was read stays as well */
+    uint64_t wanted; /* end of what was asked for last, read or there */
     cask_status status; /* of the first read that failed, with its error */
     cask_error err;
 } store_peek;
