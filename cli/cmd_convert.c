@@ -2,12 +2,18 @@
  * caskade convert: a store of another engine with the same content.
  */
 #include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
 
 #include "command.h"
-#include "long_work.h"
 #include "option.h"
 #include "output.h"
+#include "progress.h"
+#include "signals.h"
 #include "units.h"
+
+enum { PATH_SIZE = 4096 };
 
 typedef struct convert_settings {
     int engine; /* cask_engine, 0: not given */
@@ -39,6 +45,15 @@ static error_t parse(int key, char *argument, struct argp_state *state)
     }
 }
 
+static bool on_progress(void *context, uint64_t done, uint64_t total)
+{
+    progress *line = context;
+
+    line->view.total = total;
+    progress_update(line, done, done);
+    return signals_arrived() == 0;
+}
+
 static const char *name_of(cask_engine engine)
 {
     return engine == CASK_ENGINE_TREE ? "tree" : "hash";
@@ -65,23 +80,44 @@ static void print_text(const char *path, const cask_convert_report *made)
         units_plural(made->keys), units_format_bytes(bytes, made->bytes));
 }
 
+/* The library leaves an empty directory. */
+static void remove_aside(const char *out)
+{
+    char path[PATH_SIZE];
+    size_t size = strlen(out);
+
+    while (size > 1 && out[size - 1] == '/') {
+        size--;
+    }
+    if (size < sizeof(path) - sizeof(".new")) {
+        (void)snprintf(path, sizeof(path), "%.*s.new", (int)size, out);
+        (void)rmdir(path); /* not if anything is in it */
+    }
+}
+
 static exit_status convert(cask_db *db, const arguments *args)
 {
     const convert_settings *settings = args->settings;
-    long_work work;
+    progress line;
     const cask_convert_options what = {.engine = (cask_engine)settings->engine,
-                                       .on_progress = long_work_goes_on,
-                                       .context = &work};
+                                       .on_progress = on_progress,
+                                       .context = &line};
     cask_convert_report made = {0};
     cask_error err = {0};
     cask_status result;
 
-    long_work_begin(&work, "convert", "nothing of it is left", "converting",
-                    "keys");
+    signals_catch();
+    progress_start(&line, "converting", "keys", 0);
     result = cask_convert(db, args->words[1], &what, &made, &err);
-    long_work_end(&work);
+    progress_stop(&line);
     if (result != CASK_OK) {
-        return long_work_failed(&work, args->words[0], &err);
+        remove_aside(args->words[1]);
+    }
+    if (result != CASK_OK && signals_arrived() != 0) {
+        return report(EXIT_DONE, "convert: interrupted; nothing of it is left");
+    }
+    if (result != CASK_OK) {
+        return report_failure(args->words[0], &err);
     }
     if (settings->json) {
         print_json(&made);

@@ -64,6 +64,25 @@ static void add_ingested(const cask_tree_stats *tree, text *out)
     }
 }
 
+static void add_values(const cask_tree_stats *tree, text *out)
+{
+    char files[UNITS_TEXT_SIZE];
+    char bytes[UNITS_TEXT_SIZE];
+    uint64_t live;
+
+    if (tree->values_files == 0) {
+        return;
+    }
+    live = tree->values_bytes > 0
+               ? (uint64_t)(100 * (double)tree->values_named_bytes /
+                            (double)tree->values_bytes)
+               : 0;
+    text_add_format(out, LABEL "%s apart in %s file%s, %" PRIu64 " %% live\n",
+                    "values", units_format_bytes(bytes, tree->values_bytes),
+                    units_format_count(files, tree->values_files),
+                    units_plural(tree->values_files), live);
+}
+
 static void add_debt(const cask_tree_stats *tree, text *out)
 {
     char debt[UNITS_TEXT_SIZE];
@@ -115,6 +134,7 @@ void stat_tree_text(const stat_sample *now, text *out)
     add_memtables(&now->tree, out);
     add_runs(&now->tree, out);
     add_ingested(&now->tree, out);
+    add_values(&now->tree, out);
     add_debt(&now->tree, out);
     add_levels(&now->tree, out);
 }
@@ -187,12 +207,14 @@ static json_t *flushes_json(const cask_tree_stats *tree)
 json_t *stat_tree_json(const cask_tree_stats *tree)
 {
     return json_pack(
-        "{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:f, s:o, s:o, s:o, s:o, "
-        "s:o, s:o, s:o, s:o}",
+        "{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:f, s:o, "
+        "s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
         "level", levels_json(tree), "memtable", memtables_json(tree),
         "memtable_bytes", number(tree->memtable_bytes), "mapped_bytes",
         number(tree->mapped_bytes), "index_bytes", number(tree->index_bytes),
-        "filter_bytes", number(tree->filter_bytes), "live_keys",
+        "filter_bytes", number(tree->filter_bytes), "values_files",
+        number(tree->values_files), "values_bytes", number(tree->values_bytes),
+        "values_named_bytes", number(tree->values_named_bytes), "live_keys",
         number(tree->live_keys), "live_bytes", number(tree->live_bytes),
         "space_amplification", tree->space_amplification, "debt_bytes",
         number(tree->debt_bytes), "due_bytes", number(tree->due_bytes),

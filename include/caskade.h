@@ -230,8 +230,7 @@ typedef struct cask_options {
                                 close, for instant reopening */
     bool huge_pages;         /* default true; ask for them, best effort */
     bool verify_overwrite;   /* default false; compare whole keys on overwrite,
-                                see docs/GUARANTEES.md; the tree engine
-                                compares them in any case */
+                                see docs/GUARANTEES.md */
 
     /* Expiry. */
     uint64_t expiry_seconds; /* default 0 = as the store's setting says; 0 ..
@@ -415,7 +414,7 @@ CASK_API CASK_CHECKED cask_status cask_write(cask_db *db,
  * then: puts in batches take half the processor time. A hint: with fewer keys
  * memory is wasted, about 20 bytes each until all handles are closed, with more
  * it grows as usual, and a store that had a key since it was opened, or was
- * reserved for before, or is one of the tree engine, is left as it is.
+ * reserved for before, is left as it is.
  *
  * Returns CASK_OK; CASK_NO_SPACE if the memory is not there: nothing has
  * changed; else as cask_put().
@@ -590,8 +589,7 @@ typedef struct cask_segment_stats {
                          read; it goes when nothing else is needed of it */
 } cask_segment_stats;
 
-/* List the segments in order of age; of the tree engine these are its log, and
- * its runs are in cask_tree_stat(). Free `*ret_segments` with cask_free(). As
+/* List the segments in order of age. Free `*ret_segments` with cask_free(). As
  * cask_stat(); also CASK_NO_MEMORY. */
 CASK_API CASK_CHECKED cask_status
 cask_segments(cask_db *db, cask_segment_stats **ret_segments, size_t *ret_count,
@@ -726,11 +724,11 @@ typedef struct cask_verify_options {
  *
  * Returns CASK_OK; CASK_CORRUPT (problems were found; `ret_report` is set in
  * both cases); CASK_NOT_FOUND; CASK_UNSUPPORTED; CASK_INVALID. What a system or
- * another process refuses is no damage: CASK_TIMEOUT (a lock of the store,
- * which is in use), CASK_BUSY, CASK_NAMESPACE, CASK_NO_SPACE and CASK_NO_MEMORY
- * end the call; CASK_IO (names the file, and where media fail the offset) if a
- * file may not be read, after all others were. But if problems were found:
- * CASK_CORRUPT, not `complete`, and the message has the reason, too.
+ * another process refuses is no damage, and ends the call: CASK_TIMEOUT (a lock
+ * of the store, which is in use), CASK_BUSY, CASK_NAMESPACE, CASK_NO_SPACE,
+ * CASK_NO_MEMORY, CASK_IO (names the file, and where media fail the offset);
+ * unless problems were found before that: CASK_CORRUPT then, not `complete`,
+ * and the message has the reason, too.
  */
 CASK_API CASK_CHECKED cask_status
 cask_verify(const char *path, const cask_verify_options *options,
@@ -765,11 +763,10 @@ typedef struct cask_backup_report {
  * processes go on, and nothing in the store's directory changes; any handle may
  * do it. The copy is a store of its own, with the same uuid, and needs no other
  * backup. It shares files that never change any more, by hard links if it can.
- * A failure leaves nothing, or the empty directory that was there; a kill one
- * that is no store, which the next backup refuses: remove it. On success it is
- * durable. A CONFIG that is damaged stops no backup of the data: see
- * without_config; with skip_verify it is copied as it is. NULL is allowed for
- * options and ret_report.
+ * A failure leaves an empty directory; a kill one that is no store, which the
+ * next backup refuses: remove it. On success it is durable. A CONFIG that is
+ * damaged stops no backup of the data: see without_config; with skip_verify it
+ * is copied as it is. NULL is allowed for options and ret_report.
  *
  * Returns CASK_OK; CASK_INVALID (out_dir is not empty, or is in the store's
  * directory; `earlier` is not of this store); CASK_BUSY (out_dir is being
@@ -819,7 +816,7 @@ typedef struct cask_repair_report {
  * store is there (ret_report is set in both cases); CASK_NOT_FOUND: nothing of
  * a store in `path`; CASK_INVALID; CASK_BUSY (it is open); CASK_TIMEOUT
  * (stopped); CASK_NO_SPACE; CASK_NO_MEMORY; CASK_IO (names the file). But for
- * the first two nothing is left, as of cask_backup().
+ * the first two nothing is left in out_dir.
  */
 CASK_API CASK_CHECKED cask_status cask_repair(
     const char *path, const char *out_dir, const cask_repair_options *options,

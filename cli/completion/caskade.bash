@@ -20,7 +20,7 @@ _caskade_options() {
     get | exists) echo "--escapes $_caskade_read" ;;
     delete | persist) echo "--escapes $_caskade_write" ;;
     delete-range)
-        echo "--escapes --everything --from --json --prefix --to $_caskade_write"
+        echo "--escapes --everything --from --prefix --to $_caskade_write"
         ;;
     ttl) echo "--escapes --ms $_caskade_read" ;;
     expire) echo "--at --escapes --ttl $_caskade_write" ;;
@@ -74,7 +74,7 @@ _caskade_settings='age_merge_trigger compaction dead_bytes_merge_trigger dead_by
     expiry_grace_seconds expiry_seconds filter_prefix_bytes frag_merge_trigger
     frag_threshold max_merge_size max_segments max_space_amplification
     memtable_bytes merge_rate_bytes merge_sync_target_ms merge_window
-    segment_max_bytes small_file_threshold'
+    segment_max_bytes small_file_threshold value_separation_bytes'
 
 # How many words that are no options stand before the cursor, from word 2 on.
 _caskade_word_count() {

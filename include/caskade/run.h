@@ -21,14 +21,14 @@ typedef enum cask_run_kind {
     CASK_RUN_DELETE_RANGE = 4, /* of all keys from `key` to before `value` that
                                   have smaller sequences; an empty `value`: to
                                   the end */
-    CASK_RUN_POINTER = 5       /* a put whose value is in a log segment */
+    CASK_RUN_POINTER = 5       /* a put whose value is in another file */
 } cask_run_kind;
 
 /* Where such a value is. */
 typedef struct cask_run_pointer {
     uint64_t segment_id;
     uint64_t offset;     /* of its record */
-    uint64_t size_bytes; /* of the whole record */
+    uint64_t size_bytes; /* of the record, without what fills it up */
 } cask_run_pointer;
 
 typedef struct cask_run_entry {
@@ -154,7 +154,7 @@ typedef struct cask_run_info {
                                goes to the end */
     uint64_t index_bytes, filter_bytes, prefix_filter_bytes, fence_bytes;
     uint32_t prefix_bytes;  /* of keys, in the filter of prefixes */
-    uint32_t segment_count; /* log segments that pointers point into */
+    uint32_t segment_count; /* files that pointers point into */
     uint64_t expiring; /* values that do. Times since 1970, 0: there are none */
     uint32_t first_expiry_s, last_expiry_s, first_time_s, last_time_s;
 } cask_run_info;

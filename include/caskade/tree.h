@@ -50,11 +50,17 @@ typedef struct cask_tree_stats {
     uint64_t index_bytes;  /* of these, what gets look at first: indexes, */
     uint64_t filter_bytes; /* and filters */
 
+    /* Values that are written apart from the runs (value_separation_bytes). */
+    uint64_t values_files;
+    uint64_t values_bytes;       /* of these files, mapped, too */
+    uint64_t values_named_bytes; /* of these, that runs name: what they do not
+                                    is dead. About */
+
     /* Estimates: some hundred records of the runs are looked up, whether they
      * are the newest of their keys. All records of memtables count as live. */
     uint64_t live_keys;
     uint64_t live_bytes;        /* of records */
-    double space_amplification; /* bytes of runs and log for each of these;
+    double space_amplification; /* bytes of all files for each of these;
                                    0: there are none */
 
     /* What compactions have before them. */

@@ -219,7 +219,8 @@ static cask_status check_runs(backup *b, cask_error *err)
     for (size_t i = 0; i < b->manifest.run_count && status == CASK_OK; i++) {
         const manifest_run *run = &b->manifest.runs[i];
 
-        status = verify_run(&b->check, run, verify_bounds_note, &bounds, err);
+        status = verify_run(&b->check, &b->manifest, run, verify_bounds_note,
+                            &bounds, err);
         status = judge(b, run->bytes, status, err);
     }
     if (status == CASK_OK) {

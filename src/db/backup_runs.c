@@ -11,6 +11,51 @@
 #include "log/segment.h"
 #include "tree/tree.h"
 
+/* All files of a version: runs, and behind them runs of values. */
+static size_t count_of(const version *runs)
+{
+    return runs->count + runs->values_count;
+}
+
+static version_run run_at(const version *runs, size_t index)
+{
+    const version_values *values;
+
+    if (index < runs->count) {
+        return runs->runs[index];
+    }
+    values = &runs->values[index - runs->count];
+    return (version_run){
+        .id = values->id, .level = MANIFEST_VALUES, .file = values->file};
+}
+
+/* The first run of values that cannot be read; NULL: all can be. */
+static const version_values *broken_values(const version *runs)
+{
+    for (size_t i = 0; i < runs->values_count; i++) {
+        if (runs->values[i].file == NULL) {
+            return &runs->values[i];
+        }
+    }
+    return NULL;
+}
+
+/* Whether all of it can be read: no backup lacks anything. */
+static cask_status check_whole(const version *runs, cask_error *err)
+{
+    const version_values *values = broken_values(runs);
+
+    if (runs->broken_count > 0) {
+        return version_fail_broken(&runs->broken[0], err);
+    }
+    return values == NULL
+               ? CASK_OK
+               : fail(err, CASK_CORRUPT, 0,
+                      "%s; restore it from an earlier backup, or see 'caskade "
+                      "repair'",
+                      values->damage);
+}
+
 cask_status backup_runs_begin(store_handle *store, const version **ret_runs,
                               cask_error *err)
 {
@@ -22,11 +67,13 @@ cask_status backup_runs_begin(store_handle *store, const version **ret_runs,
         return CASK_OK;
     }
     status = version_pin(tree_state_of(store)->versions, &pinned, err);
-    if (status == CASK_OK && pinned->broken_count > 0) {
-        status = version_fail_broken(&pinned->broken[0], err);
-        backup_runs_end(store, pinned);
+    if (status != CASK_OK) {
+        return status;
     }
-    if (status == CASK_OK) {
+    status = check_whole(pinned, err);
+    if (status != CASK_OK) {
+        backup_runs_end(store, pinned);
+    } else {
         *ret_runs = pinned;
     }
     return status;
@@ -43,8 +90,8 @@ uint64_t backup_runs_bytes(const version *runs)
 {
     uint64_t bytes = 0;
 
-    for (size_t i = 0; runs != NULL && i < runs->count; i++) {
-        bytes += runs->runs[i].file->size;
+    for (size_t i = 0; runs != NULL && i < count_of(runs); i++) {
+        bytes += run_at(runs, i).file->size;
     }
     return bytes;
 }
@@ -76,25 +123,24 @@ static cask_status list(const version *runs, manifest_run *adds,
                         cask_error *err)
 {
     manifest_change change = {.adds = adds,
-                              .add_count = runs->count,
+                              .add_count = count_of(runs),
                               .begins = begins,
                               .losts = runs->losts,
                               .lost_count = runs->lost_count,
                               .version = runs->number,
                               .flushed = runs->flushed};
 
-    for (size_t i = 0; i < runs->count; i++) {
-        const version_run *run = &runs->runs[i];
+    for (size_t i = 0; i < count_of(runs); i++) {
+        const version_run run = run_at(runs, i);
 
-        adds[i] = (manifest_run){.id = run->id,
-                                 .nonce = run->file->footer.nonce,
-                                 .bytes = run->file->size,
-                                 .level = run->level,
-                                 .run = run->run,
-                                 .added = (int64_t)run->file->added_sequence};
-        if (run->begin.size > 0) {
-            begins[change.begin_count++] =
-                (manifest_begin){run->id, run->begin};
+        adds[i] = (manifest_run){.id = run.id,
+                                 .nonce = run.file->footer.nonce,
+                                 .bytes = run.file->size,
+                                 .level = run.level,
+                                 .run = run.run,
+                                 .added = (int64_t)run.file->added_sequence};
+        if (run.begin.size > 0) {
+            begins[change.begin_count++] = (manifest_begin){run.id, run.begin};
         }
     }
     return manifest_change_runs(manifest, &change, err);
@@ -110,10 +156,10 @@ cask_status backup_runs_list(const version *runs, manifest_state *manifest,
     if (runs == NULL || runs->number == 0) {
         return CASK_OK;
     }
-    adds = calloc(runs->count + 1, sizeof(*adds));
-    begins = calloc(runs->count + 1, sizeof(*begins));
+    adds = calloc(count_of(runs) + 1, sizeof(*adds));
+    begins = calloc(count_of(runs) + 1, sizeof(*begins));
     status = adds == NULL || begins == NULL
-                 ? fail_memory(err, (runs->count + 1) * sizeof(*adds))
+                 ? fail_memory(err, (count_of(runs) + 1) * sizeof(*adds))
                  : list(runs, adds, begins, manifest, err);
     free(adds);
     free(begins);
@@ -195,18 +241,22 @@ cask_status backup_runs_place(const store_placing *placing, const version *runs,
     cask_status status = CASK_OK;
     bool *linked;
 
-    if (runs == NULL || runs->count == 0) {
+    if (runs == NULL || count_of(runs) == 0) {
         return CASK_OK;
     }
-    linked = calloc(runs->count, sizeof(*linked));
+    linked = calloc(count_of(runs), sizeof(*linked));
     if (linked == NULL) {
-        return fail_memory(err, runs->count * sizeof(*linked));
+        return fail_memory(err, count_of(runs) * sizeof(*linked));
     }
-    for (size_t i = 0; i < runs->count; i++) {
-        linked[i] = link_run(placing, &runs->runs[i]);
+    for (size_t i = 0; i < count_of(runs); i++) {
+        const version_run run = run_at(runs, i);
+
+        linked[i] = link_run(placing, &run);
     }
-    for (size_t i = 0; i < runs->count && status == CASK_OK; i++) {
-        status = place_run(placing, &runs->runs[i], linked[i], report, err);
+    for (size_t i = 0; i < count_of(runs) && status == CASK_OK; i++) {
+        const version_run run = run_at(runs, i);
+
+        status = place_run(placing, &run, linked[i], report, err);
     }
     free(linked);
     return status;

@@ -458,8 +458,7 @@ static cask_status visit_run(walk *w, const repair_visitor *visitor,
                              scan_item *item, cask_error *err)
 {
     w->offset += item->size;
-    if (!run_record_is_known(&item->header) ||
-        record_kind(&item->header) == RECORD_POINTER) {
+    if (!run_record_is_known(&item->header)) {
         return visit(visitor, SCAN_UNSUPPORTED, item, err);
     }
     return view_key(w, item) ? visitor->record(visitor->context, item, err)

@@ -156,6 +156,12 @@ typedef struct counting {
     cask_error *err;
 } counting;
 
+/* Of values, too. */
+static bool is_run(segment_kind kind)
+{
+    return kind == SEGMENT_RUN || kind == SEGMENT_VALUES;
+}
+
 static bool count_vote(void *context, const char *name)
 {
     counting *c = context;
@@ -175,7 +181,7 @@ static bool count_vote(void *context, const char *name)
     if (has_header) {
         vote(&c->votes, header.uuid);
         c->found = true;
-        c->found_run = c->found_run || header.kind == SEGMENT_RUN;
+        c->found_run = c->found_run || is_run(header.kind);
     }
     return c->status == CASK_OK;
 }
@@ -479,6 +485,10 @@ static cask_status take_run(repair *r, repair_source *source, cask_error *err)
     if (source->nonce == 0 && listed != NULL) {
         source->nonce = listed->nonce;
     }
+    if (!source->has_header && listed != NULL &&
+        listed->level == MANIFEST_VALUES) {
+        source->kind = SEGMENT_VALUES;
+    }
     match_run(r, source);
     return add_source(r, source, err);
 }
@@ -553,7 +563,7 @@ static cask_status take_file(repair *r, repair_source *source, cask_error *err)
     } else {
         return status;
     }
-    if (status == CASK_OK && source->kind == SEGMENT_RUN) {
+    if (status == CASK_OK && is_run(source->kind)) {
         status = take_run(r, source, err);
     } else if (status == CASK_OK) {
         match(r, source);
@@ -636,7 +646,9 @@ static cask_status add_missing_runs(repair *r, cask_error *err)
         repair_source source = {.id = listed->id,
                                 .nonce = listed->nonce,
                                 .length = listed->bytes,
-                                .kind = SEGMENT_RUN,
+                                .kind = listed->level == MANIFEST_VALUES
+                                            ? SEGMENT_VALUES
+                                            : SEGMENT_RUN,
                                 .is_listed = true,
                                 .is_used = true};
 

@@ -10,6 +10,7 @@
 
 #include "base/buffer.h"
 #include "db/repair_tree.h"
+#include "db/repair_values.h"
 #include "db/run_sort.h"
 #include "iter/iter_merge.h"
 #include "maintain/compaction.h"
@@ -30,6 +31,7 @@ typedef struct repair_tree {
     cask_run_writer *sorting; /* never completed */
     run_sorter *sorter;
     uint64_t last_sequence; /* largest of all that was added */
+    repair_values values;
 
     /* Of the new store. */
     store_identity identity;
@@ -166,6 +168,7 @@ void repair_tree_end(repair *r)
     if (tree->writer != NULL) {
         run_writer_abort(tree->writer);
     }
+    repair_values_end(r, &tree->values);
     manifest_free(&tree->manifest);
     cask_buffer_free(&tree->parts);
     cask_buffer_free(&tree->key);
@@ -200,6 +203,13 @@ cask_status repair_tree_add(repair *r, const repair_source *source,
                  .expires_at_ms = whole.expires_at_ms}};
     if (tree->last_sequence < entry.info.sequence) {
         tree->last_sequence = entry.info.sequence;
+    }
+    if (entry.kind == CASK_RUN_POINTER) {
+        run_describe_pointer(&entry);
+        status = repair_values_fetch(r, &tree->values, &entry, err);
+        if (status != CASK_OK) {
+            return status;
+        }
     }
     return run_sorter_add(tree->sorter, &entry, err);
 }

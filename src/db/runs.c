@@ -80,12 +80,11 @@ cask_status cask_run_writer_create(const char *path,
 static cask_status check_pointer(const cask_run_pointer *pointer,
                                  cask_error *err)
 {
-    if (pointer->size_bytes < RECORD_HEADER_SIZE ||
-        pointer->size_bytes % 8 != 0 || pointer->offset % 8 != 0 ||
+    if (pointer->size_bytes < RECORD_HEADER_SIZE || pointer->offset % 8 != 0 ||
         pointer->offset < SEGMENT_HEADER_SIZE) {
         return fail(err, CASK_INVALID, 0,
-                    "pointer: offset and size of a record are multiples of 8, "
-                    "from %d and %d on",
+                    "pointer: the offset of a record is a multiple of 8, from "
+                    "%d on, and its size at least %d",
                     SEGMENT_HEADER_SIZE, RECORD_HEADER_SIZE);
     }
     return CASK_OK;

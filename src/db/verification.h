@@ -20,13 +20,6 @@ typedef struct verification {
     uint64_t bytes_done;
     uint64_t bytes_total;
     bool in_use; /* by a process, or nobody can tell */
-
-    /* Files that the system did not let it read; only noted if wished, else the
-     * first ends it. */
-    bool notes_refusals;
-    uint64_t refusals;
-    cask_error first_refusal;
-    char also_refused[120]; /* the names of the others, as many as fit */
 } verification;
 
 /* ---- verify.c ---- */
@@ -58,14 +51,6 @@ void verify_harmless(verification *v, const char *file, uint64_t offset,
 void verify_failure(verification *v, const char *file, const cask_error *err,
                     const char *advice);
 
-/*
- * Whether to go on without a file: the system did not let it be opened or read,
- * which says nothing of the others. Notes it, and returns CASK_OK; else returns
- * `status`, which `err` describes.
- */
-cask_status verify_refused(verification *v, const char *file,
-                           cask_status status, const cask_error *err);
-
 /* So many bytes have been looked at. */
 void verify_progress(verification *v, uint64_t bytes);
 
@@ -81,7 +66,7 @@ typedef struct mapped {
 
 /* Map or read the file `file->name`. CASK_NOT_FOUND if it is missing;
  * CASK_UNSUPPORTED if it is a link or no plain file; CASK_NO_MEMORY; CASK_IO:
- * that is no damage, see verify_refused(). Nothing is told. */
+ * that is no damage, and ends the run. Nothing is told. */
 cask_status verify_map(verification *v, mapped *file, cask_error *err);
 void verify_unmap(verification *v, mapped *file);
 
@@ -99,14 +84,32 @@ typedef cask_status (*verify_run_fn)(void *context, const manifest_run *listed,
 /*
  * Read one run of a tree wholly, and tell what is wrong with it.
  *
- *   listed  as MANIFEST has it
+ *   manifest  that has it
+ *   listed    as it has it
  *   visit   NULL: none
  *
  * CASK_OK, also if problems were told; CASK_NOT_FOUND: there is no such file,
  * which is not told; CASK_NO_MEMORY; CASK_IO; what a visit said.
  */
-cask_status verify_run(verification *v, const manifest_run *listed,
-                       verify_run_fn visit, void *context, cask_error *err);
+cask_status verify_run(verification *v, const manifest_state *manifest,
+                       const manifest_run *listed, verify_run_fn visit,
+                       void *context, cask_error *err);
+
+/* ---- What pointers name (verify_values.c) ---- */
+
+/* The runs of values that a run names. Start with {0}. */
+typedef struct verify_values {
+    cask_run **of; /* for each row; NULL: it cannot be opened, which is told
+                      when it is read itself. Owned */
+    uint32_t count;
+} verify_values;
+
+/* Open them; tell of those that are not in `manifest`, which has the run. Close
+ * it in any case. CASK_OK; CASK_NO_MEMORY; CASK_IO. */
+cask_status verify_values_open(verification *v, const manifest_state *manifest,
+                               const cask_run *run, verify_values *ret_values,
+                               cask_error *err);
+void verify_values_close(verify_values *values);
 
 /* ---- The runs of a tree (verify_tree.c) ---- */
 

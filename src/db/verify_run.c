@@ -10,12 +10,13 @@
 
 #include "db/place.h"
 #include "db/verification.h"
-#include "run/run_read.h"
+#include "run/run_pointer.h"
 #include "run/run_times.h"
 
 typedef struct run_check {
     verification *v;
-    const manifest_run *listed;
+    const manifest_state *manifest;
+    const manifest_run *listed; /* by it */
     const mapped *file;
     const cask_run *run; /* NULL: what surrounds the records is damaged */
     run_footer says;
@@ -35,6 +36,7 @@ typedef struct run_check {
     run_times_sample expiry; /* of the values so far */
     run_times_sample written;
     uint64_t *segment_bytes; /* for each row of segments; owned */
+    verify_values values;    /* likewise */
     bool is_partial;         /* some records are damaged: counts prove nothing
                               */
 } run_check;
@@ -153,20 +155,37 @@ static void check_range(run_check *c, cask_slice end)
     c->seen.ranges++;
 }
 
-/* Bytes of a pointer's record count for the segment that it is in. */
-static void check_pointer(run_check *c, const uint8_t *value)
+/* The value that it names must be there. */
+static void follow(run_check *c, const cask_run_entry *pointer, uint32_t row)
 {
-    run_pointer pointer = run_pointer_decode(value);
-    const uint8_t *row;
+    const cask_run *values = c->values.of[row];
+    cask_error why = {CASK_OK, 0, ""};
+    char text[sizeof(why.message) + 64];
+    cask_slice value;
+
+    if (values != NULL &&
+        run_read_value(values, pointer, &value, &why) != CASK_OK) {
+        (void)snprintf(text, sizeof(text),
+                       "the value that it points to cannot be read: %s",
+                       why.message);
+        tell(c, c->offset, 0, text);
+    }
+}
+
+/* Bytes of a pointer's record count for the segment that it is in. */
+static void check_pointer(run_check *c, const run_record *record)
+{
+    cask_run_entry pointer;
 
     c->seen.pointers++;
     if (c->run == NULL) {
         return;
     }
-    row = c->run->bytes + c->run->at[RUN_SEGMENTS];
-    for (uint32_t i = 0; i < c->says.segments; i++, row += RUN_SEGMENT_SIZE) {
-        if (load_u64(row) == pointer.segment_id) {
-            c->segment_bytes[i] += pointer.size_bytes;
+    run_describe(c->run, record, &pointer);
+    for (uint32_t i = 0; i < c->says.segments; i++) {
+        if (run_named_at(c->run, i).id == pointer.pointer.segment_id) {
+            c->segment_bytes[i] += pointer.pointer.size_bytes;
+            follow(c, &pointer, i);
             return;
         }
     }
@@ -232,7 +251,9 @@ static void check_sound(run_check *c, const record_header *header,
         c->is_counted = true;
     }
     if (kind == RECORD_POINTER) {
-        check_pointer(c, bytes + key.size);
+        check_pointer(c, &(run_record){.offset = c->offset,
+                                       .header = *header,
+                                       .body = body});
     }
     if (kind == RECORD_PUT || kind == RECORD_POINTER) {
         note_times(c, header, body);
@@ -424,11 +445,14 @@ static void check_segments(run_check *c)
 static void check_header(run_check *c)
 {
     const manifest_run *listed = c->listed;
+    segment_kind kind =
+        listed->level == MANIFEST_VALUES ? SEGMENT_VALUES : SEGMENT_RUN;
     segment_header header = {.id = 0};
 
     if (segment_header_decode(c->file->memory, c->file->name, &header, NULL) !=
             CASK_OK ||
-        header.id != listed->id || header.nonce != listed->nonce ||
+        header.kind != kind || header.id != listed->id ||
+        header.nonce != listed->nonce ||
         memcmp(header.uuid, c->v->identity.uuid, sizeof(header.uuid)) != 0) {
         tell(c, 0, SEGMENT_HEADER_SIZE, "belongs to another run or store");
     } else if (c->file->size != listed->bytes) {
@@ -475,20 +499,28 @@ static bool take_footer(run_check *c)
 
 static cask_status check_content(run_check *c, cask_error *err)
 {
+    cask_status status = CASK_OK;
+
     c->segment_bytes =
         calloc(c->says.segments + (size_t)1, sizeof(*c->segment_bytes));
     if (c->segment_bytes == NULL) {
         return fail_memory(err, c->says.segments * sizeof(uint64_t));
     }
-    check_records(c);
-    if (c->run != NULL && !c->is_partial) {
+    if (c->run != NULL) {
+        status = verify_values_open(c->v, c->manifest, c->run, &c->values, err);
+    }
+    if (status == CASK_OK) {
+        check_records(c);
+    }
+    if (status == CASK_OK && c->run != NULL && !c->is_partial) {
         check_counts(c);
         check_bounds(c);
         check_index(c);
         check_segments(c);
     }
+    verify_values_close(&c->values);
     free(c->segment_bytes);
-    return CASK_OK;
+    return status;
 }
 
 static cask_status check_run(run_check *c, verify_run_fn visit, void *context,
@@ -510,11 +542,16 @@ static cask_status check_run(run_check *c, verify_run_fn visit, void *context,
     return status;
 }
 
-cask_status verify_run(verification *v, const manifest_run *listed,
-                       verify_run_fn visit, void *context, cask_error *err)
+cask_status verify_run(verification *v, const manifest_state *manifest,
+                       const manifest_run *listed, verify_run_fn visit,
+                       void *context, cask_error *err)
 {
     mapped file = {.file = NULL};
-    run_check c = {.v = v, .listed = listed, .file = &file, .told = UINT64_MAX};
+    run_check c = {.v = v,
+                   .manifest = manifest,
+                   .listed = listed,
+                   .file = &file,
+                   .told = UINT64_MAX};
     cask_status status;
 
     run_name_format(listed->id, file.name);
@@ -525,9 +562,7 @@ cask_status verify_run(verification *v, const manifest_run *listed,
         return CASK_OK;
     }
     if (status != CASK_OK) {
-        return status == CASK_NOT_FOUND
-                   ? status
-                   : verify_refused(v, file.name, status, err);
+        return status;
     }
     status = check_run(&c, visit, context, err);
     verify_progress(v, file.size);

@@ -18,7 +18,8 @@ enum {
     MANIFEST_PIECE = 16,       /* bytes of a key in one edit */
     MANIFEST_LOST_PIECE = 24,  /* the same of a lost record's */
     MANIFEST_KNOWN = 56,       /* bytes known of that, at most */
-    MANIFEST_LEVELS = 64       /* runs have lower levels */
+    MANIFEST_LEVELS = 64,      /* runs have lower levels */
+    MANIFEST_VALUES = 63       /* the level of runs of values */
 };
 
 typedef struct manifest_header {

@@ -70,12 +70,12 @@ void segment_header_encode(const segment_header *header,
 
 static cask_status check_kind(uint32_t kind, const char *name, cask_error *err)
 {
-    if (kind >= SEGMENT_LOG && kind <= SEGMENT_RUN) {
+    if (kind >= SEGMENT_LOG && kind <= SEGMENT_VALUES) {
         return CASK_OK;
     }
     return fail(err, CASK_UNSUPPORTED, 0,
                 "%s: offset %d: kind of segment is %" PRIu32
-                ", this program knows 1 to 3; use a newer Caskade",
+                ", this program knows 1 to 4; use a newer Caskade",
                 name, SEGMENT_AT_KIND, kind);
 }
 

@@ -23,7 +23,8 @@ enum {
 typedef enum segment_kind {
     SEGMENT_LOG = 1,   /* records in the order they were written */
     SEGMENT_MERGE = 2, /* output of a merge */
-    SEGMENT_RUN = 3    /* sorted by key */
+    SEGMENT_RUN = 3,   /* sorted by key */
+    SEGMENT_VALUES = 4 /* the same, of values that pointers of runs name */
 } segment_kind;
 
 typedef struct segment_header {

@@ -127,11 +127,15 @@ static bool is_bottom(const compaction_work *w)
 static double waste_of(const compaction_work *w, const compaction_part *part)
 {
     double most = w->settings->waste_percent;
+    double records =
+        compaction_share(part->tombstones + part->expired, part->records);
+    double values = compaction_share(part->stale_bytes, part->bytes);
 
-    return most > 0 ? compaction_share(part->tombstones + part->expired,
-                                       part->records) *
-                          PERCENT / most
-                    : 0;
+    if (most == 0) {
+        return 0;
+    }
+    return records * PERCENT / most > values ? records * PERCENT / most
+                                             : values;
 }
 
 /* Whether moving the inputs would keep too many tombstones that could go. */

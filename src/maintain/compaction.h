@@ -47,6 +47,8 @@ typedef struct compaction_part {
     uint64_t records;        /* 0: not known */
     uint64_t tombstones;     /* of these, ranges included */
     uint64_t expired;        /* of these, estimate */
+    uint64_t stale_bytes;    /* estimate: of values elsewhere that nobody needs,
+                                and that could go if it were written anew */
     uint64_t first_sequence; /* of its records */
     uint64_t last_sequence;
     bool is_begun; /* its run is being taken by a sweep: records in front of
@@ -73,7 +75,8 @@ typedef struct compaction_settings {
     double max_space_amplification; /* lazy, tiered: all bytes / bytes of the
                                        oldest run; 0: as the rest has it */
     uint32_t waste_percent; /* of the records of a part without anything below;
-                               it is written anew then; 0: never */
+                               it is written anew then, and if that gives back
+                               more bytes of values than it has; 0: never */
 } compaction_settings;
 
 /* Facts of the moment. */
@@ -90,7 +93,7 @@ typedef struct compaction_moment {
     X(SIZE, "a level is too large")                                            \
     X(SPACE, "the runs above the last are too large")                          \
     X(SWEEP, "a sweep goes on")                                                \
-    X(WASTE, "a part holds tombstones or expired records that nobody needs")   \
+    X(WASTE, "a part holds tombstones, or values, that nobody needs")          \
     X(ALL, "all runs are to become one")
 
 typedef enum compaction_reason {

@@ -78,6 +78,10 @@ static const setting table[] = {
     ROW(filter_prefix_bytes, COUNT, 0, 1, CASK_KEY_MAX_BYTES,
         "runs of the tree engine get a filter of so many first bytes of keys, "
         "by which walks over a prefix leave runs out; 0: none"),
+    ROW(value_separation_bytes, BYTES, KIB, SETTINGS_SEPARATION_LEAST,
+        CASK_VALUE_MAX_BYTES,
+        "values of the tree engine from this size on are written apart from "
+        "its runs, and compactions leave them where they are; 0: none"),
 };
 
 enum { COUNT = sizeof(table) / sizeof(table[0]) };

@@ -35,10 +35,15 @@ typedef struct store_settings {
                                       processes; 0: no limit */
     uint64_t merge_sync_target_ms; /* 0: syncs do not slow merges down */
     merge_window merge_window;
-    uint64_t compaction;          /* compaction_strategy */
-    uint64_t memtable_bytes;      /* of the log; 0: the default */
-    uint64_t filter_prefix_bytes; /* of keys; 0: runs get no such filter */
+    uint64_t compaction;             /* compaction_strategy */
+    uint64_t memtable_bytes;         /* of the log; 0: the default */
+    uint64_t filter_prefix_bytes;    /* of keys; 0: runs get no such filter */
+    uint64_t value_separation_bytes; /* of a value that is written apart, at
+                                        least; 0: none is */
 } store_settings;
+
+/* What is shorter would take more space apart than it does in a run. */
+enum { SETTINGS_SEPARATION_LEAST = 32 };
 
 /* The default of memtable_bytes. */
 #define SETTINGS_MEMTABLE_BYTES (UINT64_C(64) << 20)

@@ -101,11 +101,11 @@ typedef struct run_footer {
     run_times written; /* of all */
 } run_footer;
 
-/* Where a value is that was left in the log. */
+/* Where a value is that is in another file. */
 typedef struct run_pointer {
     uint64_t segment_id;
     uint64_t offset;     /* of the record in it */
-    uint64_t size_bytes; /* of the whole record */
+    uint64_t size_bytes; /* of the record, without what fills it up */
 } run_pointer;
 
 /* Records that have a value, here or elsewhere. */

@@ -204,6 +204,25 @@ static cask_status check_added(const cask_run *run, int64_t added,
     return CASK_OK;
 }
 
+/* Whoever asks for no run of a store may read both kinds. */
+static cask_status check_kind(const cask_run *run, const segment_header *header,
+                              const segment_header *expected, cask_error *err)
+{
+    bool is_right = expected != NULL ? header->kind == expected->kind
+                                     : header->kind == SEGMENT_RUN ||
+                                           header->kind == SEGMENT_VALUES;
+
+    return is_right
+               ? CASK_OK
+               : fail(err, CASK_CORRUPT, 0,
+                      "%s: offset 12: kind of segment is %d, expected %d (%s)",
+                      run->name, (int)header->kind,
+                      expected != NULL ? (int)expected->kind : SEGMENT_RUN,
+                      expected != NULL && expected->kind == SEGMENT_VALUES
+                          ? "values"
+                          : "run");
+}
+
 /* Header and footer, and that they belong together. */
 static cask_status take_ends(cask_run *run, const run_open_options *options,
                              cask_error *err)
@@ -216,12 +235,8 @@ static cask_status take_ends(cask_run *run, const run_open_options *options,
     if (status != CASK_OK) {
         return status;
     }
-    if (header.kind != SEGMENT_RUN) {
-        return fail(err, CASK_CORRUPT, 0,
-                    "%s: offset 12: kind of segment is %d, expected %d (run)",
-                    run->name, (int)header.kind, SEGMENT_RUN);
-    }
-    if (options->expected != NULL) {
+    status = check_kind(run, &header, options->expected, err);
+    if (status == CASK_OK && options->expected != NULL) {
         status = check_expected(run, &header, options->expected, err);
     }
     if (status == CASK_OK) {

@@ -1,7 +1,7 @@
 /*
  * Records of a run, see run_read.h.
  */
-#include "run/run_read.h"
+#include "run/run_pointer.h"
 
 #include <inttypes.h>
 
@@ -108,5 +108,5 @@ void run_describe_pointer(cask_run_entry *entry)
     entry->pointer.offset = pointer.offset;
     entry->pointer.size_bytes = pointer.size_bytes;
     entry->value = (cask_slice){0};
-    entry->info.value_bytes = 0;
+    entry->info.value_bytes = run_pointer_value_bytes(entry);
 }

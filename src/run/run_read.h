@@ -73,8 +73,9 @@ typedef struct run_open_options {
      * that time, and limits are meant so, too. The file stays as it is.
      */
     int64_t added_sequence;
-    const segment_header *expected; /* uuid, id and nonce (0: any) that it must
-                                       have; NULL: any. Borrowed for the call */
+    const segment_header *expected; /* kind, uuid, id and nonce (0: any) that it
+                                       must have; NULL: any. Borrowed for the
+                                       call */
 } run_open_options;
 
 /*

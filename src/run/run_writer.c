@@ -44,6 +44,7 @@ static cask_status write_header(cask_run_writer *writer,
         memcpy(header.uuid, origin->uuid, sizeof(header.uuid));
         header.id = origin->id;
         header.born = origin->born;
+        header.kind = origin->is_values ? SEGMENT_VALUES : SEGMENT_RUN;
     }
     segment_header_encode(&header, bytes);
     return run_output_write(&writer->output, bytes, sizeof(bytes), err);

@@ -26,6 +26,7 @@ typedef struct run_origin {
     uint8_t uuid[FORMAT_UUID_SIZE];
     uint64_t id;           /* of the file */
     uint64_t born;         /* as in segment_header */
+    bool is_values;        /* a run of values, which pointers of others name */
     run_hash_key hash_key; /* the store's for runs: a get hashes its key once
                               for all of them, see run_get_hashed() */
 } run_origin;

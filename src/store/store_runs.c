@@ -42,7 +42,8 @@ static bool is_ours(const store_handle *store, const char *name, uint64_t id)
     store->os->ops->close(file);
     return os_errno == 0 && got == sizeof(bytes) &&
            segment_header_decode(bytes, name, &header, NULL) == CASK_OK &&
-           header.kind == SEGMENT_RUN && header.id == id &&
+           (header.kind == SEGMENT_RUN || header.kind == SEGMENT_VALUES) &&
+           header.id == id &&
            memcmp(header.uuid, store->identity.uuid, sizeof(header.uuid)) == 0;
 }
 

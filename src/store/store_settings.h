@@ -71,6 +71,12 @@ static inline uint32_t store_filter_prefix_bytes(const store_handle *store)
         store, offsetof(store_settings, filter_prefix_bytes));
 }
 
+static inline uint64_t store_value_separation_bytes(const store_handle *store)
+{
+    return store_setting_at(store,
+                            offsetof(store_settings, value_separation_bytes));
+}
+
 /* What reads of this handle go by: the setting, or its own option if that is
  * shorter; 0: records do not age. */
 static inline uint64_t store_reads_expiry_seconds(const store_handle *store)

@@ -255,6 +255,15 @@ cask_status compact_facts_make(const version *all, compact_facts *ret_facts,
         facts.parts[i] = describe(&facts, &all->runs[i]);
     }
     weigh_hidden(all, &facts);
+    if (compact_values_find(all, facts.parts, count, &facts.values, err) !=
+        CASK_OK) {
+        compact_facts_free(&facts);
+        return CASK_NO_MEMORY;
+    }
+    for (size_t i = 0; i < count; i++) {
+        facts.parts[i].stale_bytes =
+            compact_values_stale(&facts.values, all, all->runs[i].file);
+    }
     *ret_facts = facts;
     return CASK_OK;
 }
@@ -276,6 +285,7 @@ void compact_facts_expire(compact_facts *facts, const version *all,
 
 void compact_facts_free(compact_facts *facts)
 {
+    compact_values_free(&facts->values);
     free(facts->parts);
     free(facts->keys);
     *facts = (compact_facts){.count = 0};

@@ -7,6 +7,7 @@
 
 #include "maintain/compaction.h"
 #include "store/store_expiry.h"
+#include "tree/compact_values.h"
 #include "tree/version.h"
 
 /* Borrows the version that it was made of. */
@@ -18,6 +19,7 @@ typedef struct compact_facts {
                          the array is owned. Key i has number 2 * i + 1, what
                          lies just before it 2 * i: there end ranges */
     size_t key_count;
+    compact_values values;
 } compact_facts;
 
 /*

@@ -12,8 +12,13 @@
 
 #include "base/array.h"
 #include "tree/run_input.h"
+#include "tree/values_output.h"
 
 static const cask_slice NONE = {NULL, 0};
+
+/* A run of values that is smaller than this part of a full one is put together
+ * with others, or small flushes would leave ever more files. */
+enum { VALUES_SMALL_SHARE = 16 };
 
 /* A run among the inputs: its parts, and the bytes that it has given. */
 typedef struct compact_input {
@@ -42,6 +47,7 @@ typedef struct compact_work {
     cask_run_writer *writer; /* of the output in hand; NULL: none */
     uint64_t writer_id;
     cask_slice last; /* the key that it had last */
+    values_output values;
 } compact_work;
 
 /* ---- Inputs ------------------------------------------------------------- */
@@ -450,9 +456,62 @@ static cask_status end_output(compact_work *w, cask_error *err)
     return status;
 }
 
+/* Whether what is left of a run of values is to be moved, so that it can go. */
+static bool is_collected(const compact_work *w, uint64_t id)
+{
+    const compact_job *job = w->job;
+    const version_values *values = version_find_values(job->version, id);
+
+    return values != NULL &&
+           compact_values_are_due(
+               &job->facts->values, job->version, values,
+               &(compact_values_wish){
+                   .small_bytes = job->values_bytes / VALUES_SMALL_SHARE,
+                   .all = job->plan->reason == COMPACTION_REASON_ALL});
+}
+
+/* The put that a pointer stands for, if its value is moved. */
+static void collect(compact_work *w, const cask_run_entry *entry,
+                    cask_run_entry *ret_entry)
+{
+    const compact_calls *calls = w->job->calls;
+    cask_error what = {CASK_OK, 0, ""};
+    cask_slice value;
+    cask_status status =
+        version_read_value(w->job->version, entry, &value, &what);
+
+    if (status == CASK_OK) {
+        ret_entry->kind = CASK_RUN_PUT;
+        ret_entry->value = value;
+        w->result->bytes_read += entry->pointer.size_bytes;
+    } else {
+        calls->meet_damaged_value(calls->context, entry->pointer.segment_id,
+                                  &what);
+    }
+}
+
+/* What the run in hand gets for an entry. */
+static cask_status place_value(compact_work *w, const cask_run_entry *entry,
+                               cask_run_entry *ret_entry, cask_error *err)
+{
+    cask_run_entry whole = *entry;
+    uint64_t before = w->values.bytes;
+    cask_status status;
+
+    if (entry->kind == CASK_RUN_POINTER &&
+        is_collected(w, entry->pointer.segment_id)) {
+        collect(w, entry, &whole);
+    }
+    status = values_output_put(&w->values, &whole, ret_entry, err);
+    return status == CASK_OK && w->values.bytes > before
+               ? pay(w, 2 * (w->values.bytes - before), err)
+               : status;
+}
+
 static cask_status put(compact_work *w, const cask_run_entry *entry,
                        cask_error *err)
 {
+    cask_run_entry placed;
     uint64_t before;
     uint64_t written;
     cask_status status = CASK_OK;
@@ -465,11 +524,14 @@ static cask_status put(compact_work *w, const cask_run_entry *entry,
     if (status == CASK_OK && w->writer == NULL) {
         status = begin_output(w, err);
     }
+    if (status == CASK_OK) {
+        status = place_value(w, entry, &placed, err);
+    }
     if (status != CASK_OK) {
         return status;
     }
     before = run_output_size(&w->writer->output);
-    status = run_writer_add(w->writer, entry, err);
+    status = run_writer_add(w->writer, &placed, err);
     w->last = entry->key;
     if (status == CASK_OK) {
         written = run_output_size(&w->writer->output) - before;
@@ -612,6 +674,21 @@ static cask_status write_outputs(compact_work *w, cask_error *err)
     return status;
 }
 
+/* Runs of values that were written come with the edit, too. */
+static cask_status end_values(compact_work *w, cask_error *err)
+{
+    cask_status status = values_output_end(&w->values, err);
+
+    for (size_t i = 0; i < w->values.count && status == CASK_OK; i++) {
+        const version_add output = {.id = w->values.ids[i],
+                                    .level = MANIFEST_VALUES};
+
+        status = add(w, &output, err);
+        w->result->outputs += status == CASK_OK ? 1 : 0;
+    }
+    return status;
+}
+
 /* ---- The whole ---------------------------------------------------------- */
 
 static void sum_up(compact_work *w)
@@ -634,6 +711,7 @@ static void give_up(compact_work *w)
     compact_result *result = w->result;
 
     run_writer_abort(w->writer);
+    values_output_give_up(&w->values);
     for (size_t i = 0; i < result->outputs; i++) {
         calls->discard_run(calls->context, result->adds[i].id);
     }
@@ -652,6 +730,9 @@ static cask_status carry_out(compact_work *w, cask_error *err)
         status = write_outputs(w, err);
     }
     if (status == CASK_OK) {
+        status = end_values(w, err);
+    }
+    if (status == CASK_OK) {
         sum_up(w);
     }
     return status;
@@ -661,7 +742,14 @@ cask_status compact_job_run(const compact_job *job, compact_result *ret_result,
                             cask_error *err)
 {
     compact_result result = {.outputs = 0};
-    compact_work w = {.job = job, .result = &result, .run = target_run(job)};
+    compact_work w = {
+        .job = job,
+        .result = &result,
+        .run = target_run(job),
+        .values = {.files = {job->calls->context, job->calls->begin_values,
+                             job->calls->discard_run},
+                   .least_bytes = job->value_bytes,
+                   .cut_bytes = job->values_bytes}};
     cask_status status;
 
     assert(job->plan->count > 0);
@@ -680,6 +768,7 @@ cask_status compact_job_run(const compact_job *job, compact_result *ret_result,
     } else {
         give_up(&w);
     }
+    values_output_free(&w.values);
     free(w.parts);
     free(w.inputs);
     free(w.merged);

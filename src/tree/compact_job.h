@@ -17,6 +17,9 @@ typedef struct compact_calls {
     /* Begin the file of a new run: its id, and a writer for it. */
     cask_status (*begin_run)(void *context, uint64_t *ret_id,
                              cask_run_writer **ret_writer, cask_error *err);
+    /* The same of a run of values. */
+    cask_status (*begin_values)(void *context, uint64_t *ret_id,
+                                cask_run_writer **ret_writer, cask_error *err);
     /* Remove such a file, which is complete; the job has failed. */
     void (*discard_run)(void *context, uint64_t id);
     /* So many bytes were read and written since the last call: wait, or flush.
@@ -25,6 +28,9 @@ typedef struct compact_calls {
     cask_status (*go_on)(void *context, uint64_t bytes, cask_error *err);
     /* A record of this input is damaged: that is why the job fails. */
     void (*meet_damage)(void *context, const cask_run *file);
+    /* A value in the run of values `id` is damaged: its pointer stays. */
+    void (*meet_damaged_value)(void *context, uint64_t id,
+                               const cask_error *what);
     uint64_t step_bytes;     /* between two of these calls, or a little more */
     iter_expired is_expired; /* NULL: nothing expires */
     /* Whether is_expired() is true for all values of a file; NULL: that is not
@@ -39,6 +45,9 @@ typedef struct compact_job {
     const compaction_plan *plan;
     const uint32_t *choices; /* plan->count of them */
     iter_moments moments;    /* taken after the version was pinned */
+    uint64_t value_bytes;    /* of a value that is written apart, at least; 0:
+                                none is */
+    uint64_t values_bytes;   /* of a run of values, about */
     const compact_calls *calls;
 } compact_job;
 
@@ -52,7 +61,8 @@ typedef struct compact_result {
     uint64_t outputs;     /* files written; of a move none */
     uint64_t bytes_read;  /* of files that are dropped, or of what is taken;
                              what deleted ranges hide wholly, or has expired
-                             with nothing below, is not read */
+                             with nothing below, is not read; and of values that
+                             are moved */
     uint64_t bytes_freed; /* of files that are dropped */
     iter_survivors_counts counts;
 } compact_result;

@@ -50,14 +50,19 @@ static cask_status begin_run(void *context, uint64_t *ret_id,
     return tree_run_create(c->store, c->flushed, ret_id, ret_writer, err);
 }
 
-/* Best effort: the next turn removes what MANIFEST does not name. */
+static cask_status begin_values(void *context, uint64_t *ret_id,
+                                cask_run_writer **ret_writer, cask_error *err)
+{
+    const compacting *c = context;
+
+    return tree_values_create(c->store, c->flushed, ret_id, ret_writer, err);
+}
+
 static void discard_run(void *context, uint64_t id)
 {
     const compacting *c = context;
-    char name[SEGMENT_NAME_SIZE];
 
-    run_name_format(id, name);
-    (void)c->store->os->ops->remove(c->store->dir, name);
+    tree_run_discard(c->store, id);
 }
 
 static cask_status check_cancelled(store_handle *store, cask_error *err)
@@ -98,6 +103,18 @@ static void meet_damage(void *context, const cask_run *file)
         if (c->pinned->runs[i].file == file) {
             c->damaged = c->pinned->runs[i].id;
         }
+    }
+}
+
+/* Its run of values stays as it is from now on. */
+static void meet_damaged_value(void *context, uint64_t id,
+                               const cask_error *what)
+{
+    const compacting *c = context;
+
+    if (versions_hold(tree_state_of(c->store)->versions, id)) {
+        store_event(c->store, CASK_EVENT_DAMAGE, CASK_CORRUPT,
+                    "%016" PRIx64 ".run stays as it is: %s", id, what->message);
     }
 }
 
@@ -194,20 +211,26 @@ static cask_status carry_out(compacting *c, const tree_plan *p,
     bool is_whole = p->pinned->lost_count == 0;
     const compact_calls calls = {.context = c,
                                  .begin_run = begin_run,
+                                 .begin_values = begin_values,
                                  .discard_run = discard_run,
                                  .go_on = go_on,
                                  .meet_damage = meet_damage,
+                                 .meet_damaged_value = meet_damaged_value,
                                  .step_bytes = STEP_BYTES,
                                  .is_expired = is_whole ? is_expired : NULL,
                                  .has_expired = is_whole ? has_expired : NULL};
-    const compact_job job = {.version = p->pinned,
-                             .facts = &p->facts,
-                             .plan = &p->plan,
-                             .choices = p->choices,
-                             .moments = {c->moments.at, c->moments.count},
-                             .calls = &calls};
+    const compact_job job = {
+        .version = p->pinned,
+        .facts = &p->facts,
+        .plan = &p->plan,
+        .choices = p->choices,
+        .moments = {c->moments.at, c->moments.count},
+        .value_bytes = store_value_separation_bytes(c->store),
+        .values_bytes = tree_compaction_settings(c->store).partition_bytes,
+        .calls = &calls};
     const _Atomic uint64_t *run_bytes =
         &c->store->region.header->tree.run_bytes;
+    uint64_t values_bytes = 0;
     compact_result result;
     cask_status status = compact_job_run(&job, &result, err);
     uint64_t before = atomic_load(run_bytes); /* flushes came meanwhile */
@@ -215,9 +238,11 @@ static cask_status carry_out(compacting *c, const tree_plan *p,
     if (status != CASK_OK) {
         return status;
     }
-    status = version_apply(c->store, &result.edit, err);
+    status = version_apply(tree_state_of(c->store)->versions, &result.edit,
+                           &values_bytes, err);
     if (status == CASK_OK) {
         add_result(&result, did);
+        did->bytes_freed += values_bytes;
         did->bytes_written = atomic_load(run_bytes) - before;
     }
     for (size_t i = 0;

@@ -49,6 +49,7 @@ typedef struct flush {
     bool has_lost;           /* the tree has, or will by this */
     tree_moments looks;      /* when it began */
     iter_ranges *ranges;     /* deleted in the memtable; NULL: there are none */
+    values_output values;    /* that are written apart */
     manifest_lost *losts;    /* records that could not be read; owned */
     size_t lost_count;
 } flush;
@@ -58,6 +59,37 @@ static cask_status create(flush *f, cask_error *err)
     return tree_run_create(f->store, f->last, &f->id, &f->writer, err);
 }
 
+static cask_status begin_values(void *context, uint64_t *ret_id,
+                                cask_run_writer **ret_writer, cask_error *err)
+{
+    const flush *f = context;
+
+    return tree_values_create(f->store, f->last, ret_id, ret_writer, err);
+}
+
+static void discard_values(void *context, uint64_t id)
+{
+    const flush *f = context;
+
+    tree_run_discard(f->store, id);
+}
+
+static cask_status write_survivor(flush *f, const cask_run_entry *entry,
+                                  cask_error *err)
+{
+    cask_run_entry written;
+    cask_status status = f->writer == NULL ? create(f, err) : CASK_OK;
+
+    if (status == CASK_OK) {
+        status = values_output_put(&f->values, entry, &written, err);
+    }
+    if (status == CASK_OK) {
+        status = run_writer_add(f->writer, &written, err);
+        f->records++;
+    }
+    return status;
+}
+
 static cask_status write_survivors(flush *f, iter_survivors *survivors,
                                    cask_error *err)
 {
@@ -65,11 +97,7 @@ static cask_status write_survivors(flush *f, iter_survivors *survivors,
     cask_status status = iter_survivors_next(survivors, &entry, err);
 
     while (status == CASK_OK) {
-        status = f->writer == NULL ? create(f, err) : CASK_OK;
-        if (status == CASK_OK) {
-            status = run_writer_add(f->writer, entry, err);
-            f->records++;
-        }
+        status = write_survivor(f, entry, err);
         if (status == CASK_OK) {
             status = iter_survivors_next(survivors, &entry, err);
         } else if (status == CASK_NOT_FOUND) {
@@ -93,12 +121,18 @@ static cask_status write_from(flush *f, const iter_input *input,
     if (status == CASK_OK) {
         status = write_survivors(f, survivors, err);
     }
+    if (status == CASK_OK) {
+        status = values_output_end(&f->values, err);
+    }
     iter_survivors_free(survivors);
     if (f->writer != NULL && status == CASK_OK) {
         status = run_writer_finish(f->writer, err);
     } else if (f->writer != NULL) {
         run_writer_abort(f->writer);
         f->writer = NULL;
+    }
+    if (status != CASK_OK) {
+        values_output_give_up(&f->values);
     }
     return status;
 }
@@ -172,14 +206,26 @@ static cask_status write_run(flush *f, cask_error *err)
 
 static cask_status apply(const flush *f, cask_error *err)
 {
-    const version_add add = {.id = f->id, .level = 0, .run = f->run};
-    const version_edit edit = {.adds = &add,
-                               .add_count = f->writer != NULL ? 1 : 0,
+    const size_t count = f->values.count;
+    version_add *adds = calloc(count + 1, sizeof(*adds));
+    const version_edit edit = {.adds = adds,
+                               .add_count = f->writer != NULL ? count + 1 : 0,
                                .losts = f->losts,
                                .lost_count = f->lost_count,
                                .flushed = f->last};
+    cask_status status;
 
-    return version_apply(f->store, &edit, err);
+    if (adds == NULL) {
+        return fail_memory(err, (count + 1) * sizeof(*adds));
+    }
+    for (size_t i = 0; i < count; i++) {
+        adds[i] =
+            (version_add){.id = f->values.ids[i], .level = MANIFEST_VALUES};
+    }
+    adds[count] = (version_add){.id = f->id, .level = 0, .run = f->run};
+    status = version_apply(tree_state_of(f->store)->versions, &edit, NULL, err);
+    free(adds);
+    return status;
 }
 
 static cask_status look_at_runs(flush *f, cask_error *err)
@@ -257,13 +303,16 @@ static cask_status flush_oldest(store_handle *store, const tree_tables *tables,
                            .inputs = 1,
                            .reason = (merge_reason)COMPACTION_REASON_FLUSH};
 
+    f.values = tree_values_output(
+        store, (values_files){&f, begin_values, discard_values});
     record.result = carry_out(&f, err);
     record.took_ms = (ops->now_ns(store->os) - began_ns) / NS_PER_MS;
     if (record.result == CASK_OK) {
         record.records = f.records;
-        record.outputs = f.writer != NULL ? 1 : 0;
+        record.outputs = f.writer != NULL ? (uint32_t)f.values.count + 1 : 0;
         record.bytes_written = atomic_load(&tree->run_bytes) - run_bytes;
     }
+    values_output_free(&f.values);
     free(f.losts);
     merge_log_add_flush(store, &record);
     return record.result;

@@ -222,7 +222,8 @@ static cask_status add_all(ingesting *g, tree_ingested *did, cask_error *err)
         edit.add_count = g->add_count;
         edit.flushed = before + sum_spans(g);
         did->sequence = edit.flushed;
-        status = version_apply(store, &edit, err);
+        status =
+            version_apply(tree_state_of(store)->versions, &edit, NULL, err);
     }
     return status;
 }

@@ -198,21 +198,19 @@ static cask_status try_move(tree_iterator *it, const walk_step *step,
 static cask_status arrive(tree_iterator *it, const cask_run_entry *found,
                           cask_entry *ret_entry, cask_error *err)
 {
+    cask_slice value = found->value;
     cask_status status = CASK_OK;
 
     if (found->kind == CASK_RUN_POINTER && !it->keys_only) {
-        return fail(err, CASK_UNSUPPORTED, 0,
-                    "%s: the value of a key is in a log segment, which this "
-                    "version does not read; use a newer Caskade",
-                    it->at->store->path);
+        status = version_read_value(it->sources.version, found, &value, err);
     }
-    if (it->sources.tables.count > 0) {
+    if (status == CASK_OK && it->sources.tables.count > 0) {
         status = keep(&it->key, found->key, err);
     }
     if (status == CASK_OK) {
         *ret_entry = (cask_entry){.key = found->key, .info = found->info};
         if (!it->keys_only) {
-            ret_entry->value = found->value;
+            ret_entry->value = value;
         }
         it->is_somewhere = true;
     }

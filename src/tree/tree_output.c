@@ -8,6 +8,7 @@
 
 #include "store/store_settings.h"
 #include "tree/tree.h"
+#include "tree/tree_plan.h"
 
 static int by_sequence(const void *left, const void *right)
 {
@@ -38,20 +39,17 @@ void tree_moments_find(const store_handle *store, tree_moments *ret_moments)
     }
 }
 
-cask_status tree_run_create(store_handle *store, uint64_t born,
-                            uint64_t *ret_id, cask_run_writer **ret_writer,
-                            cask_error *err)
+/* `run`: of the options without the mode of the file. */
+static cask_status create(store_handle *store, run_origin origin,
+                          cask_run_options run, uint64_t *ret_id,
+                          cask_run_writer **ret_writer, cask_error *err)
 {
     char name[SEGMENT_NAME_SIZE];
-    run_origin origin = {.born = born,
-                         .hash_key = tree_state_of(store)->hash_key};
-    run_writer_options options = {.run.file_mode = store->options.file_mode,
-                                  .run.prefix_bytes =
-                                      store_filter_prefix_bytes(store),
-                                  .origin = &origin,
-                                  .borrows_dir = true};
+    run_writer_options options = {
+        .run = run, .origin = &origin, .borrows_dir = true};
     cask_status status = version_new_run(store, &origin.id, name, err);
 
+    options.run.file_mode = store->options.file_mode;
     memcpy(origin.uuid, store->identity.uuid, sizeof(origin.uuid));
     if (status == CASK_OK) {
         status = run_writer_create(store->dir, name, &options, ret_writer, err);
@@ -60,4 +58,45 @@ cask_status tree_run_create(store_handle *store, uint64_t born,
         *ret_id = origin.id;
     }
     return status;
+}
+
+cask_status tree_run_create(store_handle *store, uint64_t born,
+                            uint64_t *ret_id, cask_run_writer **ret_writer,
+                            cask_error *err)
+{
+    const run_origin origin = {.born = born,
+                               .hash_key = tree_state_of(store)->hash_key};
+    const cask_run_options run = {.prefix_bytes =
+                                      store_filter_prefix_bytes(store)};
+
+    return create(store, origin, run, ret_id, ret_writer, err);
+}
+
+/* Nobody looks a key up in it. */
+cask_status tree_values_create(store_handle *store, uint64_t born,
+                               uint64_t *ret_id, cask_run_writer **ret_writer,
+                               cask_error *err)
+{
+    const run_origin origin = {.born = born,
+                               .is_values = true,
+                               .hash_key = tree_state_of(store)->hash_key};
+    const cask_run_options run = {.no_filter = true};
+
+    return create(store, origin, run, ret_id, ret_writer, err);
+}
+
+void tree_run_discard(store_handle *store, uint64_t id)
+{
+    char name[SEGMENT_NAME_SIZE];
+
+    run_name_format(id, name);
+    (void)store->os->ops->remove(store->dir, name);
+}
+
+values_output tree_values_output(const store_handle *store, values_files files)
+{
+    return (values_output){.files = files,
+                           .least_bytes = store_value_separation_bytes(store),
+                           .cut_bytes =
+                               tree_compaction_settings(store).partition_bytes};
 }

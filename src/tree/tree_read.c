@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/buffer.h"
 #include "region/place.h"
 #include "run/run_hash.h"
 #include "store/store_settings.h"
@@ -162,10 +163,28 @@ static look_result look_at_tables(const wanted *w, tree_found *found,
 
 /* ---- Runs ---- */
 
+/* A copy of the value that a pointer names; its key is that which is wanted. */
+static cask_status follow(const wanted *w, const version *pinned,
+                          const cask_run_entry *pointer, cask_error *err)
+{
+    cask_run_entry named = *pointer;
+    cask_slice value;
+    cask_status status;
+
+    named.key = w->key;
+    status = version_read_value(pinned, &named, &value, err);
+    if (status == CASK_OK) {
+        w->value->size = 0;
+        status = buffer_append(w->value, value.data, value.size, err);
+    }
+    return status;
+}
+
 /* Whether the part of a run that may have the key says anything about it. */
-static cask_status look_at_run(const wanted *w, const version_run *part,
-                               uint64_t hash, cask_buffer *value,
-                               tree_found *found, cask_error *err)
+static cask_status look_at_run(const wanted *w, const version *pinned,
+                               const version_run *part, uint64_t hash,
+                               cask_buffer *value, tree_found *found,
+                               cask_error *err)
 {
     const uint64_t max_sequence = w->sequence == UINT64_MAX ? 0 : w->sequence;
     const run_wanted sought = {
@@ -178,7 +197,11 @@ static cask_status look_at_run(const wanted *w, const version_run *part,
 
     if (status == CASK_OK) {
         found->info = entry.info;
-        found->is_put = entry.kind == CASK_RUN_PUT;
+        found->is_put =
+            entry.kind == CASK_RUN_PUT || entry.kind == CASK_RUN_POINTER;
+    }
+    if (status == CASK_OK && entry.kind == CASK_RUN_POINTER) {
+        return w->value != NULL ? follow(w, pinned, &entry, err) : CASK_OK;
     }
     if (status == CASK_CORRUPT && err != NULL) {
         const cask_error damage = *err;
@@ -223,7 +246,7 @@ static cask_status look_at_version(const wanted *w, const version *pinned,
             status = check_broken(w, pinned, i, &broken, err);
         }
         if (part != NULL && status == CASK_NOT_FOUND) {
-            status = look_at_run(w, part, hash, value, found, err);
+            status = look_at_run(w, pinned, part, hash, value, found, err);
         }
     }
     return status == CASK_NOT_FOUND && pinned->broken_count > 0

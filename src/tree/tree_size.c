@@ -6,6 +6,7 @@
 #include "tree/tree_size.h"
 
 #include "run/run_iterator.h"
+#include "run/run_pointer.h"
 #include "tree/memtable_search.h"
 #include "tree/tree.h"
 #include "tree/tree_record.h"
@@ -114,7 +115,11 @@ static cask_status add_run(const version_run *run, const iter_bounds *bounds,
         status = offset_of(run->file, bounds->upper, &to, err);
     }
     if (status == CASK_OK && to > from) {
-        *bytes += to - from;
+        double share = (double)(to - from) / (double)run->file->footer.length;
+
+        /* Values that are elsewhere belong to keys that are alike. */
+        *bytes +=
+            to - from + (uint64_t)((double)run_named_bytes(run->file) * share);
     }
     return status;
 }

@@ -5,6 +5,7 @@
  */
 #include "tree/tree_stats.h"
 
+#include "run/run_pointer.h"
 #include "store/store_merge.h"
 #include "tree/tree.h"
 #include "tree/tree_delay.h"
@@ -39,6 +40,21 @@ static void add_levels(const version *all, cask_tree_stats *stats)
     }
     for (size_t i = 0; i < all->group_count; i++) {
         stats->level[all->groups[i].parts[0].level].runs++;
+    }
+}
+
+static void add_values(const tree_plan *plan, cask_tree_stats *stats)
+{
+    const version *all = plan->pinned;
+
+    for (size_t i = 0; i < all->values_count; i++) {
+        uint64_t bytes =
+            all->values[i].file != NULL ? all->values[i].file->size : 0;
+        uint64_t named = plan->facts.values.named_bytes[i];
+
+        stats->values_files++;
+        stats->values_bytes += bytes;
+        stats->values_named_bytes += named < bytes ? named : bytes;
     }
 }
 
@@ -127,7 +143,9 @@ static void look_at(store_handle *store, const version_run *run,
 
         stats->live_keys += (uint64_t)((double)footer->records * share);
         stats->live_bytes +=
-            (uint64_t)((double)(footer->length - SEGMENT_HEADER_SIZE) * share);
+            (uint64_t)((double)(footer->length - SEGMENT_HEADER_SIZE +
+                                run_named_bytes(run->file)) *
+                       share);
     }
 }
 
@@ -152,7 +170,8 @@ static cask_status add_space(store_handle *store, cask_tree_stats *stats,
     if (status != CASK_OK) {
         return status;
     }
-    bytes = stats->mapped_bytes + store_space_locked(store, NULL).total_bytes;
+    bytes = stats->mapped_bytes + stats->values_bytes +
+            store_space_locked(store, NULL).total_bytes;
     if (store->has_slot) {
         store_unlock(store);
     }
@@ -206,6 +225,7 @@ cask_status tree_stats_find(store_handle *store, cask_tree_stats *ret_stats,
     status = tree_plan_make(store, false, NULL, &plan, err);
     if (status == CASK_OK) {
         add_levels(plan.pinned, &stats);
+        add_values(&plan, &stats);
         add_live(store, plan.pinned, &stats);
         add_debt(store, &plan, &stats);
         add_counters(store, &stats);

@@ -4,6 +4,7 @@
  * in memtables and runs, and again under it, in the memtables alone.
  */
 #include "base/key_order.h"
+#include "run/run_pointer.h"
 #include "store/store_merge.h"
 #include "store/store_operation.h"
 #include "store/store_settings.h"
@@ -80,7 +81,7 @@ static uint64_t hidden_bytes(store_handle *store, const store_record *record)
         }
         if (key_compare(record->key, run->file->smallest) <= 0 &&
             key_compare(run->file->largest, end) < 0) {
-            bytes += run->file->size;
+            bytes += run->file->size + run_named_bytes(run->file);
         }
     }
     version_unpin(all, pinned);

@@ -55,9 +55,19 @@ typedef struct version_broken {
     const cask_run *bounds; /* its keys are between smallest and largest, or
                                before end; NULL: that is not known */
     const char *damage;     /* what is wrong, with the file's name */
-    size_t groups; /* so many are newer, or its other parts; the rest is
-                      older */
+    size_t groups; /* so many are newer, or its other parts */
 } version_broken;
+
+/*
+ * A run of values: puts that count where a pointer names them. It is part of
+ * the tree as long as a run with such a pointer is.
+ */
+typedef struct version_values {
+    uint64_t id;
+    const cask_run *file; /* NULL: it cannot be read, */
+    const char *damage;   /* for this reason, with the file's name */
+    bool is_held;         /* a record of it is damaged: it stays as it is */
+} version_values;
 
 typedef struct version_slot version_slot;
 
@@ -79,6 +89,8 @@ typedef struct version {
     uint32_t held_level; /* held > 0 or broken_count > 0: of the newest that is
                             damaged */
     uint32_t next_run;   /* greater than all of them have */
+    const version_values *values; /* by rising id */
+    size_t values_count;
     /* Records of the log that are in no run since they could not be read. */
     const manifest_lost *losts;
     size_t lost_count;
@@ -156,6 +168,21 @@ int version_run_compare(const void *left, const void *right);
  * NULL: none. Cost: O(log parts). */
 const version_run *version_find(const version_group *group, cask_slice key);
 
+/* The run of values with this id; NULL: the version has none. */
+const version_values *version_find_values(const version *pinned, uint64_t id);
+
+/*
+ * Read the value that a pointer of one of the runs names, and verify that it is
+ * the one that was written with its key and its sequence.
+ *
+ *   ret_value  borrowed as long as the version is pinned
+ *
+ * Returns CASK_OK; CASK_CORRUPT.
+ */
+cask_status version_read_value(const version *pinned,
+                               const cask_run_entry *pointer,
+                               cask_slice *ret_value, cask_error *err);
+
 /* Verify header and footer of a run; cheap. As of store_engine. */
 cask_status version_check_run(store_handle *store, const manifest_run *listed,
                               cask_error *err);
@@ -178,8 +205,8 @@ cask_status version_new_run(store_handle *store, uint64_t *ret_id,
  * another place. */
 typedef struct version_add {
     uint64_t id;
-    uint32_t level;
-    uint32_t run;
+    uint32_t level;   /* MANIFEST_VALUES: it is a run of values */
+    uint32_t run;     /* of values: 0 */
     cask_slice begin; /* borrowed; empty: all its records count */
     int64_t added;    /* to the sequences in the file; 0: it was made here */
 } version_add;
@@ -205,7 +232,9 @@ typedef struct version_edit {
 /*
  * Make the edit durable, all of it or nothing whatever happens, publish it, and
  * remove the files that left. Takes the maintenance lock. The tree was settled
- * in this turn.
+ * in this turn. Runs of values that nothing names any more leave by themselves.
+ *
+ *   ret_values_bytes  of those that left; NULL: not wanted
  *
  * Returns CASK_OK: it is in force; CASK_CORRUPT, CASK_NOT_FOUND (the file of a
  * new run is not what it should be); CASK_INVALID (the edit contradicts the
@@ -215,7 +244,7 @@ typedef struct version_edit {
  *
  * Cost: opens each new run, loads MANIFEST; one write and one sync.
  */
-cask_status version_apply(store_handle *store, const version_edit *edit,
-                          cask_error *err);
+cask_status version_apply(versions *self, const version_edit *edit,
+                          uint64_t *ret_values_bytes, cask_error *err);
 
 #endif

@@ -164,60 +164,105 @@ cask_status version_new_run(store_handle *store, uint64_t *ret_id,
 
 /* An edit as the MANIFEST takes it. */
 typedef struct applying {
-    manifest_run *adds;     /* owned */
-    manifest_begin *begins; /* owned */
+    manifest_run *adds; /* owned, like all arrays here */
+    cask_run **files;   /* of these; NULL: not opened */
+    manifest_begin *begins;
+    uint64_t *drops;       /* those of the edit, then runs of values */
+    uint64_t from;         /* the version that it changes */
+    uint64_t values_bytes; /* of the latter */
     manifest_change change;
 } applying;
 
 /* What is in the file says which it is; and that it can be opened. */
 static cask_status describe(const store_handle *store, const version_add *add,
-                            manifest_run *ret_run, cask_error *err)
+                            manifest_run *ret_run, cask_run **ret_file,
+                            cask_error *err)
 {
-    const manifest_run added = {.id = add->id, .added = add->added};
-    cask_run *file = NULL;
+    const manifest_run added = {
+        .id = add->id, .level = add->level, .added = add->added};
     cask_status status =
-        versions_open_file(store, &added, RUN_WHOLE, &file, err);
+        versions_open_file(store, &added, RUN_WHOLE, ret_file, err);
 
     if (status == CASK_OK) {
         *ret_run = (manifest_run){.id = add->id,
-                                  .nonce = file->footer.nonce,
-                                  .bytes = file->size,
+                                  .nonce = (*ret_file)->footer.nonce,
+                                  .bytes = (*ret_file)->size,
                                   .level = add->level,
                                   .run = add->run,
                                   .added = add->added,
                                   .begin = add->begin};
-        run_close(file);
     }
     return status;
 }
 
-static cask_status prepare(const store_handle *store, const version_edit *edit,
+/* What leaves: what the edit says, and values that nothing names any more. */
+static cask_status find_drops(const version *pinned, const version_edit *edit,
+                              applying *a, cask_error *err)
+{
+    size_t count = edit->drop_count;
+    size_t unnamed = 0;
+    cask_status status;
+
+    a->from = pinned->number;
+    a->drops = calloc(count + pinned->values_count + 1, sizeof(*a->drops));
+    if (a->drops == NULL) {
+        return fail_memory(err, (count + 1) * sizeof(*a->drops));
+    }
+    if (count > 0) {
+        memcpy(a->drops, edit->drops, count * sizeof(*a->drops));
+    }
+    status = version_find_unnamed(pinned, edit, a->files, a->drops + count,
+                                  &unnamed, err);
+    for (size_t i = count; i < count + unnamed; i++) {
+        const cask_run *file = version_find_values(pinned, a->drops[i])->file;
+
+        a->values_bytes += file != NULL ? file->size : 0;
+    }
+    a->change.drops = a->drops;
+    a->change.drop_count = count + unnamed;
+    return status;
+}
+
+static cask_status take_drops(versions *self, const version_edit *edit,
+                              applying *a, cask_error *err)
+{
+    const version *pinned;
+    cask_status status = version_pin(self, &pinned, err);
+
+    if (status == CASK_OK) {
+        status = find_drops(pinned, edit, a, err);
+        version_unpin(self, pinned);
+    }
+    return status;
+}
+
+static cask_status prepare(versions *self, const version_edit *edit,
                            applying *a, cask_error *err)
 {
     cask_status status = CASK_OK;
 
     a->adds = calloc(edit->add_count + 1, sizeof(*a->adds));
+    a->files = calloc(edit->add_count + 1, sizeof(*a->files));
     a->begins = calloc(edit->begin_count + 1, sizeof(*a->begins));
-    if (a->adds == NULL || a->begins == NULL) {
+    if (a->adds == NULL || a->files == NULL || a->begins == NULL) {
         return fail_memory(err, (edit->add_count + 1) * sizeof(*a->adds));
     }
     for (size_t i = 0; i < edit->add_count && status == CASK_OK; i++) {
-        status = describe(store, &edit->adds[i], &a->adds[i], err);
+        status = describe(self->store, &edit->adds[i], &a->adds[i],
+                          &a->files[i], err);
     }
     for (size_t i = 0; i < edit->begin_count; i++) {
         a->begins[i] =
             (manifest_begin){edit->begins[i].id, edit->begins[i].key};
     }
-    a->change = (manifest_change){.drops = edit->drops,
-                                  .drop_count = edit->drop_count,
-                                  .adds = a->adds,
+    a->change = (manifest_change){.adds = a->adds,
                                   .add_count = edit->add_count,
                                   .begins = a->begins,
                                   .begin_count = edit->begin_count,
                                   .losts = edit->losts,
                                   .lost_count = edit->lost_count,
                                   .flushed = edit->flushed};
-    return status;
+    return status == CASK_OK ? take_drops(self, edit, a, err) : status;
 }
 
 /* Nothing that a reader would refuse gets into MANIFEST. */
@@ -229,7 +274,7 @@ static cask_status check(const store_handle *store, manifest_state *manifest,
     uint64_t next = atomic_load(&store->region.header->next_sequence);
     cask_status status;
 
-    if (manifest->version != published) {
+    if (manifest->version != published || manifest->version != a->from) {
         return fail(err, CASK_INVALID, 0,
                     "%s: MANIFEST is at version %" PRIu64
                     " of the tree, expected %" PRIu64 "; settle it first",
@@ -289,34 +334,44 @@ static bool comes_again(const version_edit *edit, uint64_t id)
 }
 
 /* Best effort: version_settle() also removes them. */
-static void remove_dropped(store_handle *store, const version_edit *edit)
+static void remove_dropped(store_handle *store, const version_edit *edit,
+                           const manifest_change *change)
 {
     if (store_files_are_kept(store)) {
         return;
     }
-    for (size_t i = 0; i < edit->drop_count; i++) {
+    for (size_t i = 0; i < change->drop_count; i++) {
         char name[SEGMENT_NAME_SIZE];
 
-        if (!comes_again(edit, edit->drops[i])) {
-            run_name_format(edit->drops[i], name);
+        if (!comes_again(edit, change->drops[i])) {
+            run_name_format(change->drops[i], name);
             (void)store->os->ops->remove(store->dir, name);
         }
     }
 }
 
-cask_status version_apply(store_handle *store, const version_edit *edit,
-                          cask_error *err)
+cask_status version_apply(versions *self, const version_edit *edit,
+                          uint64_t *ret_values_bytes, cask_error *err)
 {
+    store_handle *store = self->store;
     applying a = {0};
-    cask_status status = prepare(store, edit, &a, err);
+    cask_status status = prepare(self, edit, &a, err);
 
     if (status == CASK_OK) {
         status = apply(store, &a, err);
     }
     if (status == CASK_OK) {
-        remove_dropped(store, edit);
+        remove_dropped(store, edit, &a.change);
+        if (ret_values_bytes != NULL) {
+            *ret_values_bytes = a.values_bytes;
+        }
+    }
+    for (size_t i = 0; a.files != NULL && i < edit->add_count; i++) {
+        run_close(a.files[i]);
     }
     free(a.adds);
+    free(a.files);
     free(a.begins);
+    free(a.drops);
     return status;
 }

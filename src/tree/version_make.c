@@ -77,7 +77,9 @@ cask_status versions_open_file(const store_handle *store,
                                cask_run **ret_file, cask_error *err)
 {
     segment_header expected = {
-        .kind = SEGMENT_RUN, .id = listed->id, .nonce = listed->nonce};
+        .kind = listed->level == MANIFEST_VALUES ? SEGMENT_VALUES : SEGMENT_RUN,
+        .id = listed->id,
+        .nonce = listed->nonce};
     const run_open_options options = {.extent = extent,
                                       .added_sequence = listed->added,
                                       .expected = &expected};
@@ -177,12 +179,14 @@ void versions_empty_slot(versions *self, version_slot *slot)
     free(slot->groups);
     free(slot->broken);
     free(slot->losts);
+    free(slot->values);
     free(slot->keys);
     slot->opened = NULL;
     slot->runs = NULL;
     slot->groups = NULL;
     slot->broken = NULL;
     slot->losts = NULL;
+    slot->values = NULL;
     slot->keys = NULL;
     slot->opened_count = 0;
     slot->is_used = false;
@@ -304,9 +308,10 @@ static cask_status allocate(version_slot *slot, const manifest_state *manifest,
     slot->opened = calloc(count, POINTER_BYTES);
     slot->keys = malloc(bytes);
     slot->losts = calloc(manifest->lost_count + 1, sizeof(*slot->losts));
+    slot->values = calloc(count, sizeof(*slot->values));
     return slot->losts != NULL && slot->runs != NULL && slot->groups != NULL &&
                    slot->broken != NULL && slot->opened != NULL &&
-                   slot->keys != NULL
+                   slot->keys != NULL && slot->values != NULL
                ? CASK_OK
                : fail_memory(err, count * sizeof(*slot->runs) + bytes);
 }
@@ -319,7 +324,13 @@ static void add_run(version_slot *slot, const manifest_run *listed,
 
     made->next_run =
         listed->run >= made->next_run ? listed->run + 1 : made->next_run;
-    if (run->file == NULL) {
+    if (listed->level == MANIFEST_VALUES) {
+        slot->values[made->values_count++] =
+            (version_values){.id = listed->id,
+                             .file = run->file,
+                             .damage = run->damage,
+                             .is_held = run->is_held};
+    } else if (run->file == NULL) {
         slot->broken[made->broken_count++] =
             (version_broken){.id = listed->id,
                              .level = listed->level,
@@ -401,6 +412,9 @@ cask_status versions_make(versions *self, const manifest_state *manifest,
         slot->version.broken = slot->broken;
         slot->version.losts = slot->losts;
         slot->version.lost_count = manifest->lost_count;
+        slot->version.values = slot->values;
+        qsort(slot->values, slot->version.values_count, sizeof(*slot->values),
+              version_values_compare);
         qsort(slot->runs, slot->version.count, sizeof(*slot->runs),
               version_run_compare);
         status = make_groups(slot, err);

@@ -31,10 +31,11 @@ struct version_slot {
     /* The rest: mutex. */
     version_slot *next;
     bool is_used;
-    version_run *runs; /* owned, as are the next five */
+    version_run *runs; /* owned, as are the next six */
     version_group *groups;
     version_broken *broken;
     manifest_lost *losts;
+    version_values *values;
     open_run **opened; /* referenced; count of them */
     uint8_t *keys;     /* that parts begin with */
     size_t opened_count;
@@ -59,6 +60,27 @@ struct versions {
 cask_status versions_open_file(const store_handle *store,
                                const manifest_run *listed, run_extent extent,
                                cask_run **ret_file, cask_error *err);
+
+/* ---- version_values.c ---- */
+
+/* For qsort(): by rising id. */
+int version_values_compare(const void *left, const void *right);
+
+/*
+ * The runs of values that no run names any more after an edit, and that every
+ * one that is named is there.
+ *
+ *   pinned   the version that the edit changes
+ *   files    of edit->adds, in the same order
+ *   ret_ids  as many as pinned->values_count have room; none while a run is
+ *            broken: nobody knows what that names
+ *
+ * Returns CASK_OK; CASK_INVALID: a new run names what is not there.
+ */
+cask_status version_find_unnamed(const version *pinned,
+                                 const version_edit *edit,
+                                 cask_run *const *files, uint64_t *ret_ids,
+                                 size_t *ret_count, cask_error *err);
 
 /* ---- version_make.c; all under the mutex ---- */
 

@@ -26,7 +26,7 @@ expect 0 config --json store
 python3 -c '
 import json
 rows = json.load(open("out"))
-assert len(rows) == 18, rows
+assert len(rows) == 19, rows
 assert rows["dead_bytes_threshold"]["value"] == "128MiB", rows
 for row in rows.values():
     assert row["value"] == row["default"] and row["meaning"], row

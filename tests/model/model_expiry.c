@@ -226,3 +226,15 @@ void expiry_perform(run *r, const operation *o)
         merge(r, o);
     }
 }
+
+void tree_set_apart(run *r)
+{
+    const cask_config_change apart = {"value_separation_bytes", "64"};
+    cask_error err = {CASK_OK, 0, ""};
+
+    if (r->is_tree && r->seed % 2 == 0) {
+        (void)answers(r, "config",
+                      cask_config_set(r->db[r->current], &apart, 1, &err),
+                      CASK_OK, &err);
+    }
+}

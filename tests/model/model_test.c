@@ -678,6 +678,7 @@ static bool run_sequence(uint64_t seed, const operation *operations,
     }
     set_options(&r);
     open_handle(&r, 0);
+    tree_set_apart(&r);
     for (at = 0; at < size && r.message[0] == 0; at++) {
         perform(&r, &operations[at]);
     }

@@ -218,6 +218,13 @@ static void new_store(schedule *s)
         options.create_if_missing = true;
         kill_check(share, cask_open(share->path, &options, &db, &err), "create",
                    &err);
+        if (kill_is_tree() && test_random_chance(&s->random, 50)) {
+            /* Nearly all values are apart from the runs. */
+            const cask_config_change apart = {"value_separation_bytes", "64"};
+
+            kill_check(share, cask_config_set(db, &apart, 1, &err), "config",
+                       &err);
+        }
         kill_check(share, cask_close(db, &err), "close", &err);
         _exit(0);
     }

@@ -31,6 +31,7 @@ enum {
     KEYS = 150,
     CHANGES = 120,
     VALUE_BYTES = 900,
+    APART_BYTES = 1100,    /* of every other key: a value that is apart */
     ROUNDS_PER_STORE = 10, /* runs pile up, and each takes calls to be opened */
     RUNS = 3               /* flushed before a compaction, at least */
 };
@@ -66,9 +67,14 @@ static cask_slice name_of(char text[16], unsigned key)
     return cask_slice_of(text);
 }
 
+static size_t size_of(unsigned key)
+{
+    return key % 2 == 0 ? VALUE_BYTES : APART_BYTES;
+}
+
 static void change_key(scene *s, unsigned key)
 {
-    static char value[VALUE_BYTES];
+    static char value[APART_BYTES];
     cask_error err = {CASK_OK, 0, ""};
     char name[16];
 
@@ -81,7 +87,7 @@ static void change_key(scene *s, unsigned key)
     s->version[key] = s->next_version;
     (void)snprintf(value, sizeof(value), "%" PRIu64, s->next_version);
     require_ok(cask_put(s->db, name_of(name, key),
-                        (cask_slice){value, sizeof(value)}, &err),
+                        (cask_slice){value, size_of(key)}, &err),
                &err);
 }
 
@@ -107,7 +113,7 @@ static void compare_keys(scene *s)
             continue;
         }
         require_ok(status, &err);
-        assert_int_equal(value.size, VALUE_BYTES);
+        assert_int_equal(value.size, size_of(key));
         (void)snprintf(text, sizeof(text), "%" PRIu64, s->version[key]);
         assert_string_equal(value.data, text);
     }

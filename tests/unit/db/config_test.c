@@ -233,7 +233,7 @@ static void test_listing_tells_values_and_defaults(void **state)
 
     must_set(h->db, "max_segments", "10");
     assert_int_equal(cask_config_list(h->db, see, &s, NULL), CASK_OK);
-    assert_int_equal(s.count, 18);
+    assert_int_equal(s.count, 19);
     assert_int_equal(s.changed, 1);
     s = (seen){.most = 3};
     assert_int_equal(cask_config_list(h->db, see, &s, NULL), CASK_OK);
@@ -278,7 +278,7 @@ static void test_settings_of_a_newer_version_are_kept(void **state)
     (void)read_config(h, text, sizeof(text));
     assert_non_null(strstr(text, "max_segments=10\nof_tomorrow=a, b = c\n"));
     assert_int_equal(cask_config_list(h->db, see, &s, NULL), CASK_OK);
-    assert_int_equal(s.count, 19);
+    assert_int_equal(s.count, 20);
     assert_int_equal(s.unknown, 1);
     assert_int_equal(cask_config_reset(h->db, NULL), CASK_OK);
     (void)read_config(h, text, sizeof(text));
@@ -351,7 +351,7 @@ static void test_a_damaged_file_stops_no_open_and_is_left_alone(void **state)
         assert_non_null(strstr(err.message, row->told));
         assert_non_null(strstr(err.message, "--reset-all"));
         assert_int_equal(cask_config_list(h->db, see, &s, &err), row->status);
-        assert_int_equal(s.count, 18);
+        assert_int_equal(s.count, 19);
         (void)read_config(h, after, sizeof(after));
         assert_string_equal(before, after);
         assert_int_equal(cask_config_reset(h->db, NULL), CASK_OK);

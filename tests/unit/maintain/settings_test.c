@@ -19,7 +19,7 @@ static void test_names_are_distinct_and_found(void **state)
         assert_ptr_equal(setting_find(row->name), row);
         assert_true(strlen(row->meaning) > 0);
     }
-    assert_int_equal(count, 18);
+    assert_int_equal(count, 19);
     assert_null(setting_find("no_such_setting"));
     assert_null(setting_find(""));
 }
@@ -46,6 +46,7 @@ static void test_defaults_are_these(void **state)
         {"compaction", "lazy"},
         {"memtable_bytes", "64MiB"},
         {"filter_prefix_bytes", "0"},
+        {"value_separation_bytes", "1KiB"},
     };
     store_settings settings;
 
@@ -74,6 +75,9 @@ static const value_row values[] = {
     {"filter_prefix_bytes", "65535", "65535"},
     {"filter_prefix_bytes", "65536", NULL},
     {"filter_prefix_bytes", "8KiB", NULL},
+    {"value_separation_bytes", "0", "0"},
+    {"value_separation_bytes", "31", NULL},
+    {"value_separation_bytes", "32", "32"},
     {"frag_threshold", "0", "0"},
     {"frag_threshold", "100", "100"},
     {"frag_threshold", "55%", "55"},

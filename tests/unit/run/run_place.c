@@ -2,6 +2,7 @@
  * See run_place.h.
  */
 #include "unit/run/run_place.h"
+#include "run/run_pointer.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -194,7 +195,10 @@ void assert_entry(const cask_run_entry *got, const cask_run_entry *expected)
     assert_int_equal(got->info.sequence, expected->info.sequence);
     assert_int_equal(got->info.expires_at_ms, expected->info.expires_at_ms);
     assert_int_equal(got->info.time_s, expected->info.time_s);
-    assert_int_equal(got->info.value_bytes, expected->value.size);
+    assert_int_equal(got->info.value_bytes,
+                     expected->kind == CASK_RUN_POINTER
+                         ? run_pointer_value_bytes(expected)
+                         : expected->value.size);
     assert_memory_equal(&got->pointer, &expected->pointer,
                         sizeof(got->pointer));
 }

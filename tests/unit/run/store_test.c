@@ -64,7 +64,7 @@ static void test_another_file_than_the_expected_is_corrupt(void **state)
     const run_writer_options options = {.origin = &origin};
     const cask_run_entry entry = put_of("a", "1", 5);
     run_place *place = *state;
-    segment_header expected = {.id = 42};
+    segment_header expected = {.kind = SEGMENT_RUN, .id = 42};
     const run_open_options how = {.expected = &expected};
     cask_error err = {0};
     cask_run *run;

@@ -138,7 +138,7 @@ cask_status forest_replace(forest *f, const forest_run *what, uint64_t drop,
             atomic_load(&f->store->region.header->tree.flushed)) {
             edit.flushed = 0;
         }
-        status = version_apply(f->store, &edit, err);
+        status = version_apply(f->versions, &edit, NULL, err);
     }
     if (status == CASK_OK) {
         *ret_id = add.id;

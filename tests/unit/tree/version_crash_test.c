@@ -84,9 +84,10 @@ static void test_edit_of_an_unsettled_tree_is_refused(void **state)
     cask_error err = {CASK_OK, 0, ""};
 
     die_after_append(p, &change);
-    assert_int_equal(
-        version_apply(p->f.store, &(version_edit){.flushed = 2000}, &err),
-        CASK_INVALID);
+    assert_int_equal(version_apply(p->f.versions,
+                                   &(version_edit){.flushed = 2000}, NULL,
+                                   &err),
+                     CASK_INVALID);
     assert_non_null(strstr(err.message, "settle it first"));
 }
 

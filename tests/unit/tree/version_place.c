@@ -72,7 +72,7 @@ void apply(place *p, const version_edit *edit)
 {
     cask_error err = {CASK_OK, 0, ""};
 
-    require(version_apply(p->f.store, edit, &err), &err);
+    require(version_apply(p->f.versions, edit, NULL, &err), &err);
 }
 
 const version *pin(place *p)

@@ -320,7 +320,7 @@ static void refuse(place *p, const version_edit *edit, cask_status status,
     uint64_t number = atomic_load(&tree_of(p)->version);
     cask_error err = {CASK_OK, 0, ""};
 
-    assert_int_equal(version_apply(p->f.store, edit, &err), status);
+    assert_int_equal(version_apply(p->f.versions, edit, NULL, &err), status);
     assert_non_null(strstr(err.message, part));
     assert_true(atomic_load(&tree_of(p)->version) == number);
     forest_expect(&p->f, (unsigned[]){1}, 1);

@@ -1,0 +1,431 @@
+/*
+ * Values that are written apart from the runs, through the public API: they
+ * read as all others do, compactions leave them where they are, and what is
+ * dead of them goes.
+ */
+#include "cask_test.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "db/db.h"
+#include "support/require.h"
+#include "tree/tree.h"
+#include "unit/tree/tree_handle.h"
+
+enum { KEYS = 400, LEAST = 64, MOST = 400 };
+
+static void set_least(handle *h, const char *bytes)
+{
+    const cask_config_change change = {"value_separation_bytes", bytes};
+    cask_error err = {CASK_OK, 0, ""};
+
+    require_ok(cask_config_set(h->db, &change, 1, &err), &err);
+}
+
+static int setup(void **state)
+{
+    (void)tree_handle_setup(state);
+    set_least(*state, "64");
+    return 0;
+}
+
+/* Every fourth is too short to be apart. */
+static size_t size_of(unsigned i)
+{
+    return i % 4 == 0 ? 10 : LEAST + i % (MOST - LEAST);
+}
+
+static const char *value_of(unsigned round, unsigned i)
+{
+    static char value[MOST + 1];
+
+    memset(value, 'a' + (int)(i % 26), size_of(i));
+    value[size_of(i)] = '\0';
+    value[0] = (char)('0' + round % 10);
+    return value;
+}
+
+static void put_some(handle *h, unsigned round, unsigned step)
+{
+    for (unsigned i = 0; i < KEYS; i += step) {
+        put_text(h, name_of(i), value_of(round, i));
+    }
+}
+
+static cask_tree_stats stats_of(handle *h)
+{
+    cask_error err = {CASK_OK, 0, ""};
+    cask_tree_stats stats;
+
+    require_ok(cask_tree_stat(h->db, &stats, &err), &err);
+    return stats;
+}
+
+static uint64_t run_bytes(const cask_tree_stats *stats)
+{
+    uint64_t bytes = 0;
+
+    for (size_t i = 0; i < CASK_TREE_LEVELS; i++) {
+        bytes += stats->level[i].bytes;
+    }
+    return bytes;
+}
+
+static void check_all(handle *h, unsigned round)
+{
+    for (unsigned i = 0; i < KEYS; i++) {
+        check_text(h, name_of(i), value_of(round, i));
+    }
+}
+
+/* ---- Reading ------------------------------------------------------------ */
+
+static void check_view(handle *h, unsigned i)
+{
+    cask_view view;
+
+    assert_int_equal(
+        cask_view_acquire(h->db, cask_slice_of(name_of(i)), &view, NULL),
+        CASK_OK);
+    assert_int_equal(view.value.size, size_of(i));
+    assert_memory_equal(view.value.data, value_of(0, i), size_of(i));
+    assert_int_equal(view.info.value_bytes, size_of(i));
+    cask_view_release(h->db, &view);
+}
+
+static bool check_entry(void *context, const cask_entry *entry)
+{
+    unsigned *i = context;
+
+    assert_memory_equal(entry->key.data, name_of(*i), entry->key.size);
+    assert_int_equal(entry->value.size, size_of(*i));
+    assert_memory_equal(entry->value.data, value_of(0, *i), size_of(*i));
+    assert_int_equal(entry->info.value_bytes, size_of(*i));
+    ++*i;
+    return true;
+}
+
+static void test_they_read_as_all_others_do(void **state)
+{
+    handle *h = *state;
+    cask_tree_stats stats;
+    unsigned seen = 0;
+
+    put_some(h, 0, 1);
+    flush_all(h);
+    stats = stats_of(h);
+    assert_true(stats.values_files > 0);
+    assert_true(run_bytes(&stats) < stats.values_bytes / 2);
+    for (int i = 0; i < 2; i++) {
+        check_all(h, 0);
+        check_view(h, 5);
+        seen = 0;
+        assert_int_equal(cask_range(h->db, NULL, check_entry, &seen, NULL),
+                         CASK_OK);
+        assert_int_equal(seen, KEYS);
+        handle_reopen(h);
+    }
+}
+
+static bool count_key(void *context, const cask_entry *entry)
+{
+    assert_int_equal(entry->value.size, 0);
+    ++*(unsigned *)context;
+    return true;
+}
+
+/* ---- Damage ------------------------------------------------------------- */
+
+/* The file of the first run of values. */
+static void values_name(handle *h, char ret_name[SEGMENT_NAME_SIZE])
+{
+    versions *all = tree_state_of(h->db->store)->versions;
+    const version *pinned;
+
+    assert_int_equal(version_pin(all, &pinned, NULL), CASK_OK);
+    assert_true(pinned->values_count > 0);
+    run_name_format(pinned->values[0].id, ret_name);
+    version_unpin(all, pinned);
+}
+
+/* Change a byte. */
+static void flip(handle *h, const char *name, uint64_t at)
+{
+    const os_ops *ops = h->kernel->ops;
+    os_file *file;
+    uint8_t byte;
+    size_t got;
+
+    assert_int_equal(
+        ops->open(h->db->store->dir, name, OS_READ | OS_WRITE, 0, &file), 0);
+    assert_int_equal(ops->read_at(file, &byte, 1, at, &got), 0);
+    byte ^= 0x40;
+    assert_int_equal(ops->write_at(file, &(os_span){&byte, 1}, 1, at), 0);
+    ops->close(file);
+}
+
+static void check_damaged(handle *h, unsigned i, const char *name)
+{
+    cask_buffer value = {0};
+    cask_error err = {CASK_OK, 0, ""};
+
+    assert_int_equal(cask_get(h->db, cask_slice_of(name_of(i)), &value, &err),
+                     CASK_CORRUPT);
+    assert_non_null(strstr(err.message, name));
+    assert_non_null(strstr(err.message, "offset 64"));
+    cask_buffer_free(&value);
+}
+
+/* Key 1 is the first that is apart. Who wants keys alone does not meet it. */
+static void test_a_damaged_value_hides_itself_alone(void **state)
+{
+    handle *h = *state;
+    const cask_range_options keys = {.keys = {.keys_only = true}};
+    char name[SEGMENT_NAME_SIZE];
+    unsigned seen = 0;
+
+    put_some(h, 0, 1);
+    flush_all(h);
+    values_name(h, name);
+    flip(h, name, 64 + 24 + 20);
+    check_damaged(h, 1, name);
+    assert_int_equal(cask_range(h->db, &keys, count_key, &seen, NULL), CASK_OK);
+    assert_int_equal(seen, KEYS);
+    for (unsigned i = 2; i < KEYS; i++) {
+        check_text(h, name_of(i), value_of(0, i));
+    }
+    put_text(h, name_of(1), value_of(1, 1));
+    check_text(h, name_of(1), value_of(1, 1));
+}
+
+/* Nearly all of the file is dead, and its last live value cannot be read. */
+static void test_what_cannot_be_read_is_not_collected(void **state)
+{
+    handle *h = *state;
+    char name[SEGMENT_NAME_SIZE];
+
+    put_some(h, 0, 1);
+    flush_all(h);
+    values_name(h, name);
+    flip(h, name, 64 + 24 + 20);
+    for (unsigned i = 2; i < KEYS; i++) {
+        put_text(h, name_of(i), value_of(1, i));
+    }
+    for (int i = 0; i < 3; i++) {
+        merge_runs(h, true, NULL);
+        check_damaged(h, 1, name);
+        for (unsigned k = 2; k < KEYS; k++) {
+            check_text(h, name_of(k), value_of(1, k));
+        }
+    }
+    flip(h, name, 64 + 24 + 20); /* restored */
+    handle_reopen(h);
+    check_text(h, name_of(1), value_of(0, 1));
+    merge_runs(h, true, NULL);
+    check_text(h, name_of(1), value_of(0, 1));
+}
+
+/* ---- Collecting --------------------------------------------------------- */
+
+static void test_compactions_leave_them_where_they_are(void **state)
+{
+    handle *h = *state;
+    cask_merge_report report;
+    cask_tree_stats before;
+
+    put_some(h, 0, 1);
+    flush_all(h);
+    for (unsigned i = 0; i < KEYS; i += 8) {
+        put_text(h, name_of(i), "new"); /* short ones */
+    }
+    flush_all(h);
+    before = stats_of(h);
+    assert_true(before.values_bytes > 2 * run_bytes(&before));
+    merge_runs(h, true, &report);
+    assert_true(report.inputs >= 2);
+    assert_true(report.bytes_written < before.values_bytes / 2);
+    assert_int_equal(stats_of(h).values_bytes, before.values_bytes);
+}
+
+static void test_what_is_dead_of_them_goes(void **state)
+{
+    handle *h = *state;
+    cask_tree_stats stats;
+    uint64_t live = 0;
+
+    for (unsigned round = 0; round < 8; round++) {
+        put_some(h, round, 1);
+        flush_all(h);
+    }
+    for (unsigned i = 0; i < KEYS; i++) {
+        live += size_of(i) >= LEAST ? size_of(i) : 0;
+    }
+    merge_runs(h, true, NULL);
+    merge_runs(h, true, NULL);
+    stats = stats_of(h);
+    assert_true(stats.values_bytes < 2 * live);
+    assert_true(stats.values_named_bytes <= stats.values_bytes);
+    check_all(h, 7);
+
+    /* Each fourth stays. */
+    for (unsigned i = 0; i < KEYS; i++) {
+        if (i % 16 != 1) {
+            delete_text(h, name_of(i));
+        }
+    }
+    for (int i = 0; i < 3; i++) {
+        merge_runs(h, true, NULL);
+    }
+    stats = stats_of(h);
+    assert_true(stats.values_bytes < live / 2);
+    for (unsigned i = 0; i < KEYS; i++) {
+        check_text(h, name_of(i), i % 16 == 1 ? value_of(7, i) : NULL);
+        if (i % 16 == 1) {
+            delete_text(h, name_of(i));
+        }
+    }
+    merge_runs(h, true, NULL);
+    assert_int_equal(stats_of(h).values_files, 0);
+    assert_int_equal(find_runs(h).count, 0);
+}
+
+/* They are moved by runs that are not read otherwise: the oldest. */
+static void test_what_is_dead_goes_without_being_asked(void **state)
+{
+    handle *h = *state;
+    cask_merge_options due = {.all = false};
+    uint64_t most = 0;
+
+    put_some(h, 0, 1);
+    flush_all(h);
+    merge_runs(h, true, NULL);
+    for (unsigned round = 1; round < 40; round++) {
+        for (unsigned i = 0; i < KEYS; i++) {
+            if (i % 32 != 1) {
+                put_text(h, name_of(i), value_of(round, i));
+            }
+        }
+        assert_int_equal(cask_merge(h->db, &due, NULL, NULL), CASK_OK);
+        most =
+            stats_of(h).values_bytes > most ? stats_of(h).values_bytes : most;
+    }
+    assert_true(most < 40 * (uint64_t)KEYS * MOST / 4);
+    for (unsigned i = 0; i < KEYS; i++) {
+        check_text(h, name_of(i), value_of(i % 32 == 1 ? 0 : 39, i));
+    }
+}
+
+/* Small flushes do not leave ever more files. */
+static void test_small_files_are_put_together(void **state)
+{
+    handle *h = *state;
+
+    for (unsigned i = 0; i < 64; i++) {
+        put_text(h, name_of(2 * i + 1), value_of(0, 2 * i + 1));
+        flush_all(h);
+    }
+    assert_int_equal(stats_of(h).values_files, 64);
+    merge_runs(h, true, NULL);
+    assert_true(stats_of(h).values_files < 4);
+    for (unsigned i = 0; i < 64; i++) {
+        check_text(h, name_of(2 * i + 1), value_of(0, 2 * i + 1));
+    }
+}
+
+/* ---- Settings ----------------------------------------------------------- */
+
+static void test_the_setting_counts_from_the_next_run_on(void **state)
+{
+    handle *h = *state;
+
+    put_some(h, 0, 1);
+    flush_all(h);
+    set_least(h, "0");
+    put_some(h, 1, 2);
+    flush_all(h);
+    for (unsigned i = 0; i < KEYS; i++) {
+        check_text(h, name_of(i), value_of(i % 2 == 0 ? 1 : 0, i));
+    }
+    put_some(h, 2, 1);
+    merge_runs(h, true, NULL);
+    assert_int_equal(stats_of(h).values_files, 0);
+    check_all(h, 2);
+    set_least(h, "64");
+    merge_runs(h, true, NULL);
+    assert_true(stats_of(h).values_files > 0);
+    check_all(h, 2);
+}
+
+/* ---- Older moments ------------------------------------------------------ */
+
+static void check_walk(cask_iterator *it)
+{
+    cask_entry entry;
+    unsigned i = 0;
+    cask_status status =
+        cask_iterator_seek(it, CASK_SEEK_FIRST, (cask_slice){0}, &entry, NULL);
+
+    while (status == CASK_OK) {
+        (void)check_entry(&i, &entry);
+        status = cask_iterator_next(it, &entry, NULL);
+    }
+    assert_int_equal(status, CASK_NOT_FOUND);
+    assert_int_equal(i, KEYS);
+}
+
+/* By two handles, of which the other one does all that changes. */
+static void test_who_reads_an_older_moment_keeps_its_values(void **state)
+{
+    handle *h = *state;
+    cask_db *other = NULL;
+    cask_snapshot *moment = NULL;
+    cask_iterator_options options = {.lower = {NULL, 0}};
+    cask_iterator *it = NULL;
+    cask_db *own = h->db;
+
+    put_some(h, 0, 1);
+    flush_all(h);
+    assert_int_equal(
+        db_open_on(h->kernel, HANDLE_PATH, &h->options, &other, NULL), CASK_OK);
+    assert_int_equal(cask_snapshot_create(other, &moment, NULL), CASK_OK);
+    options.snapshot = moment;
+    assert_int_equal(cask_iterator_create(other, &options, &it, NULL), CASK_OK);
+    check_walk(it);
+    for (unsigned round = 1; round < 4; round++) {
+        put_some(h, round, 1);
+        merge_runs(h, true, NULL);
+        check_walk(it);
+    }
+    cask_iterator_free(it);
+    assert_int_equal(cask_iterator_create(other, &options, &it, NULL), CASK_OK);
+    check_walk(it);
+    cask_iterator_free(it);
+    cask_snapshot_free(moment);
+    h->db = other;
+    check_all(h, 3);
+    h->db = own;
+    merge_runs(h, true, NULL);
+    check_all(h, 3);
+    assert_int_equal(cask_close(other, NULL), CASK_OK);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, handle_teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_they_read_as_all_others_do),
+        TEST(test_a_damaged_value_hides_itself_alone),
+        TEST(test_what_cannot_be_read_is_not_collected),
+        TEST(test_compactions_leave_them_where_they_are),
+        TEST(test_what_is_dead_of_them_goes),
+        TEST(test_what_is_dead_goes_without_being_asked),
+        TEST(test_small_files_are_put_together),
+        TEST(test_the_setting_counts_from_the_next_run_on),
+        TEST(test_who_reads_an_older_moment_keeps_its_values),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
