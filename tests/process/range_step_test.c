@@ -9,14 +9,12 @@
  */
 #include "cask_test.h"
 
-#include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "db/db.h"
-#include "process/stepper.h"
-#include "support/random.h"
-#include "support/scratch.h"
+#include "process/death.h"
+#include "process/step_store.h"
+#include "support/require.h"
 #include "tree/memtable.h"
 #include "tree/tree.h"
 #include "tree/tree_flush.h"
@@ -25,40 +23,9 @@
 enum { KEYS = 12, BLOCK = 256 };
 
 typedef struct scene {
-    char path[SCRATCH_PATH];
-    cask_options options;
-    cask_db *db;
-    test_random random;
+    step_store store;
     uint64_t round;
 } scene;
-
-static void require(cask_status status, const cask_error *err)
-{
-    if (status != CASK_OK) {
-        fail_msg("%s: %s", cask_status_name(status), err->message);
-    }
-}
-
-static void open_store(scene *s)
-{
-    cask_error err = {CASK_OK, 0, ""};
-
-    require(cask_open(s->path, &s->options, &s->db, &err), &err);
-}
-
-static void close_store(scene *s)
-{
-    cask_error err = {CASK_OK, 0, ""};
-
-    require(cask_close(s->db, &err), &err);
-    s->db = NULL;
-}
-
-static cask_slice name_of(char text[16], unsigned key)
-{
-    (void)snprintf(text, 16, "key %03u", key);
-    return cask_slice_of(text);
-}
 
 static cask_status delete_keys(cask_db *db, cask_error *err)
 {
@@ -68,27 +35,19 @@ static cask_status delete_keys(cask_db *db, cask_error *err)
 
 /* ---- The child ---- */
 
-static void *prepare_child(void *context)
-{
-    scene *s = context;
-    cask_error err;
-
-    return cask_open(s->path, &s->options, &s->db, &err) == CASK_OK ? s : NULL;
-}
-
 static int delete_in_child(void *prepared, void *context)
 {
     scene *s = context;
 
     (void)prepared;
-    return delete_keys(s->db, NULL) == CASK_OK ? 0 : 1;
+    return delete_keys(s->store.db, NULL) == CASK_OK ? 0 : 1;
 }
 
 /* ---- Rounds ---- */
 
 static uint64_t listed(const scene *s)
 {
-    store_handle *store = s->db->store;
+    store_handle *store = s->store.db->store;
     memtable_view view;
 
     tree_tables_newest_locked(store, &tree_state_of(store)->log, &view);
@@ -99,17 +58,17 @@ static uint64_t listed(const scene *s)
 static void lengthen(scene *s)
 {
     cask_error err = {CASK_OK, 0, ""};
-    uint64_t wanted = test_random_chance(&s->random, 50)
-                          ? (1 + test_random_next(&s->random, 4)) * BLOCK
-                          : test_random_next(&s->random, 5);
+    uint64_t wanted = test_random_chance(&s->store.random, 50)
+                          ? (1 + test_random_next(&s->store.random, 4)) * BLOCK
+                          : test_random_next(&s->store.random, 5);
 
     if (listed(s) > wanted) {
-        require(tree_flush(s->db->store, true, &err), &err);
+        require_ok(tree_flush(s->store.db->store, true, &err), &err);
     }
     while (listed(s) < wanted) {
-        require(cask_delete_range(s->db, cask_slice_of("other"),
-                                  cask_slice_of("others"), &err),
-                &err);
+        require_ok(cask_delete_range(s->store.db, cask_slice_of("other"),
+                                     cask_slice_of("others"), &err),
+                   &err);
     }
 }
 
@@ -120,9 +79,9 @@ static void put_keys(scene *s)
 
     s->round++;
     for (unsigned key = 0; key < KEYS; key++) {
-        require(cask_put(s->db, name_of(name, key),
-                         (cask_slice){&s->round, sizeof(s->round)}, &err),
-                &err);
+        require_ok(cask_put(s->store.db, step_store_key(name, key),
+                            (cask_slice){&s->round, sizeof(s->round)}, &err),
+                   &err);
     }
 }
 
@@ -135,12 +94,13 @@ static bool are_there(const scene *s)
     for (unsigned key = 0; key < KEYS; key++) {
         cask_error err = {CASK_OK, 0, ""};
         char name[16];
-        cask_status status = cask_get(s->db, name_of(name, key), &value, &err);
+        cask_status status =
+            cask_get(s->store.db, step_store_key(name, key), &value, &err);
 
         if (status == CASK_NOT_FOUND) {
             continue;
         }
-        require(status, &err);
+        require_ok(status, &err);
         assert_memory_equal(value.data, &s->round, sizeof(s->round));
         found++;
     }
@@ -149,74 +109,61 @@ static bool are_there(const scene *s)
     return found > 0;
 }
 
-static void end_round(scene *s)
+static void begin_round(void *context)
 {
+    lengthen(context);
+    put_keys(context);
+}
+
+static void end_round(void *context)
+{
+    scene *s = context;
     cask_error err = {CASK_OK, 0, ""};
     bool was_there = are_there(s);
     bool is_there;
 
     /* The next owner of the lock finishes what the dead one had begun. */
-    require(cask_put(s->db, cask_slice_of("next"), cask_slice_of("1"), &err),
-            &err);
+    require_ok(
+        cask_put(s->store.db, cask_slice_of("next"), cask_slice_of("1"), &err),
+        &err);
     is_there = are_there(s);
     assert_true(was_there || !is_there);
-    if (test_random_chance(&s->random, 30)) {
-        close_store(s);
-        open_store(s);
+    if (test_random_chance(&s->store.random, 30)) {
+        step_store_close(&s->store);
+        step_store_open(&s->store);
         assert_int_equal(are_there(s), is_there);
     }
-    if (test_random_chance(&s->random, 30)) {
-        require(tree_flush(s->db->store, true, &err), &err);
+    if (test_random_chance(&s->store.random, 30)) {
+        require_ok(tree_flush(s->store.db->store, true, &err), &err);
         assert_int_equal(are_there(s), is_there);
     }
-    require(delete_keys(s->db, &err), &err);
+    require_ok(delete_keys(s->store.db, &err), &err);
     assert_false(are_there(s));
 }
 
-/* From a call of a function on, up to `window` instructions. */
-typedef struct place {
-    void (*function)(void);
-    uint64_t hits;
-    uint64_t window;
-} place;
-
-static void sweep(scene *s, const place *where)
+static void sweep(scene *s, const death_place *where)
 {
-    uint64_t points = test_number("CASK_TEST_POINTS", 40);
-    const stepper_work work = {prepare_child, delete_in_child, s};
-    uint64_t deaths = 0;
+    const death_round round = {{step_store_prepare, delete_in_child, s},
+                               &s->store.random,
+                               begin_round,
+                               end_round};
 
-    for (uint64_t i = 0; i < points; i++) {
-        uint64_t hit = 1 + test_random_next(&s->random, where->hits);
-        uint64_t limit = 1 + test_random_next(&s->random, where->window);
-        pid_t pid;
-
-        lengthen(s);
-        put_keys(s);
-        pid = stepper_start(&work);
-        deaths += stepper_run_to(pid, where->function, hit) &&
-                          stepper_step(pid, limit) == limit
-                      ? 1
-                      : 0;
-        stepper_kill(pid);
-        end_round(s);
-    }
-    print_message("%" PRIu64 " deaths of %" PRIu64 "\n", deaths, points);
-    assert_true(deaths > points / 4);
+    death_sweep(&round, where);
 }
 
 /* ---- Tests ---- */
 
 static void test_death_while_a_range_is_listed(void **state)
 {
-    const place where = {STEPPER_FUNCTION(memtable_put_range_locked), 1, 150};
+    const death_place where = {STEPPER_FUNCTION(memtable_put_range_locked), 1,
+                               150};
 
     sweep(*state, &where);
 }
 
 static void test_death_from_the_append_on(void **state)
 {
-    const place where = {STEPPER_FUNCTION(store_append_locked), 1, 900};
+    const death_place where = {STEPPER_FUNCTION(store_append_locked), 1, 900};
 
     sweep(*state, &where);
 }
@@ -228,15 +175,8 @@ static int set_up(void **state)
     static scene s;
 
     memset(&s, 0, sizeof(s));
-    scratch_make(s.path);
-    s.random = test_random_make(test_seed(), 0);
-    cask_options_init(&s.options);
-    s.options.create_if_missing = true;
-    s.options.engine = CASK_ENGINE_TREE;
-    s.options.huge_pages = false;
-    s.options.auto_merge = false; /* one thread, which is stepped through */
-    s.options.sync = CASK_SYNC_NONE;
-    open_store(&s);
+    step_store_begin(&s.store);
+    step_store_open(&s.store);
     *state = &s;
     return 0;
 }
@@ -245,10 +185,7 @@ static int tear_down(void **state)
 {
     scene *s = *state;
 
-    if (s->db != NULL) {
-        close_store(s);
-    }
-    scratch_remove(s->path);
+    step_store_end(&s->store);
     return 0;
 }
 

@@ -16,11 +16,10 @@
 
 #include "db/db.h"
 #include "process/death.h"
+#include "process/step_store.h"
 #include "process/stray.h"
 #include "run/run_writer.h"
-#include "support/random.h"
 #include "support/require.h"
-#include "support/scratch.h"
 #include "tree/tree.h"
 #include "tree/tree_compact.h"
 #include "tree/tree_flush.h"
@@ -37,35 +36,11 @@ enum {
 };
 
 typedef struct scene {
-    char path[SCRATCH_PATH];
-    cask_options options;
-    cask_db *db;
-    test_random random;
+    step_store store;
     uint64_t version[KEYS]; /* 0: absent */
     uint64_t next_version;
     uint64_t rounds;
 } scene;
-
-static void open_store(scene *s)
-{
-    cask_error err = {CASK_OK, 0, ""};
-
-    require_ok(cask_open(s->path, &s->options, &s->db, &err), &err);
-}
-
-static void close_store(scene *s)
-{
-    cask_error err = {CASK_OK, 0, ""};
-
-    require_ok(cask_close(s->db, &err), &err);
-    s->db = NULL;
-}
-
-static cask_slice name_of(char text[16], unsigned key)
-{
-    (void)snprintf(text, 16, "key %03u", key);
-    return cask_slice_of(text);
-}
 
 static size_t size_of(unsigned key)
 {
@@ -79,14 +54,16 @@ static void change_key(scene *s, unsigned key)
     char name[16];
 
     s->next_version++;
-    if (test_random_chance(&s->random, 25)) {
+    if (test_random_chance(&s->store.random, 25)) {
         s->version[key] = 0;
-        require_ok(cask_delete(s->db, name_of(name, key), NULL, &err), &err);
+        require_ok(
+            cask_delete(s->store.db, step_store_key(name, key), NULL, &err),
+            &err);
         return;
     }
     s->version[key] = s->next_version;
     (void)snprintf(value, sizeof(value), "%" PRIu64, s->next_version);
-    require_ok(cask_put(s->db, name_of(name, key),
+    require_ok(cask_put(s->store.db, step_store_key(name, key),
                         (cask_slice){value, size_of(key)}, &err),
                &err);
 }
@@ -94,7 +71,7 @@ static void change_key(scene *s, unsigned key)
 static void change_some(scene *s)
 {
     for (unsigned i = 0; i < CHANGES; i++) {
-        change_key(s, (unsigned)test_random_next(&s->random, KEYS));
+        change_key(s, (unsigned)test_random_next(&s->store.random, KEYS));
     }
 }
 
@@ -106,7 +83,8 @@ static void compare_keys(scene *s)
         cask_error err = {CASK_OK, 0, ""};
         char name[16];
         char text[24];
-        cask_status status = cask_get(s->db, name_of(name, key), &value, &err);
+        cask_status status =
+            cask_get(s->store.db, step_store_key(name, key), &value, &err);
 
         if (s->version[key] == 0) {
             assert_int_equal(status, CASK_NOT_FOUND);
@@ -122,20 +100,12 @@ static void compare_keys(scene *s)
 
 /* ---- The child ---- */
 
-static void *prepare_child(void *context)
-{
-    scene *s = context;
-    cask_error err;
-
-    return cask_open(s->path, &s->options, &s->db, &err) == CASK_OK ? s : NULL;
-}
-
 static int flush_in_child(void *prepared, void *context)
 {
     scene *s = context;
 
     (void)prepared;
-    return tree_flush(s->db->store, true, NULL) == CASK_OK ? 0 : 1;
+    return tree_flush(s->store.db->store, true, NULL) == CASK_OK ? 0 : 1;
 }
 
 static int compact_in_child(void *prepared, void *context)
@@ -145,7 +115,8 @@ static int compact_in_child(void *prepared, void *context)
     tree_merged merged;
 
     (void)prepared;
-    return tree_compact(s->db->store, wish, &merged, NULL) == CASK_OK ? 0 : 1;
+    return tree_compact(s->store.db->store, wish, &merged, NULL) == CASK_OK ? 0
+                                                                            : 1;
 }
 
 /* ---- Rounds ---- */
@@ -154,7 +125,7 @@ static void flush(scene *s, bool all)
 {
     cask_error err = {CASK_OK, 0, ""};
 
-    require_ok(tree_flush(s->db->store, all, &err), &err);
+    require_ok(tree_flush(s->store.db->store, all, &err), &err);
 }
 
 static void begin_flush(void *context)
@@ -162,15 +133,12 @@ static void begin_flush(void *context)
     scene *s = context;
 
     if (++s->rounds % ROUNDS_PER_STORE == 0) {
-        close_store(s);
-        scratch_remove(s->path);
-        scratch_make(s->path);
+        step_store_renew(&s->store);
         memset(s->version, 0, sizeof(s->version));
-        open_store(s);
     }
     change_some(s);
-    if (test_random_chance(&s->random, 40)) {
-        close_store(s);
+    if (test_random_chance(&s->store.random, 40)) {
+        step_store_close(&s->store);
     }
 }
 
@@ -190,20 +158,20 @@ static void end_flush(void *context)
 {
     scene *s = context;
 
-    if (s->db == NULL) {
-        open_store(s);
+    if (s->store.db == NULL) {
+        step_store_open(&s->store);
     }
     compare_keys(s);
     for (unsigned i = 0; i < 5; i++) {
-        change_key(s, (unsigned)test_random_next(&s->random, KEYS));
+        change_key(s, (unsigned)test_random_next(&s->store.random, KEYS));
     }
     compare_keys(s);
-    flush(s, test_random_chance(&s->random, 50));
+    flush(s, test_random_chance(&s->store.random, 50));
     compare_keys(s);
-    if (test_random_chance(&s->random, 30)) {
-        close_store(s);
-        stray_check(s->path);
-        open_store(s);
+    if (test_random_chance(&s->store.random, 30)) {
+        step_store_close(&s->store);
+        stray_check(s->store.path);
+        step_store_open(&s->store);
         compare_keys(s);
     }
 }
@@ -216,20 +184,22 @@ static void end_compaction(void *context)
     tree_merged merged;
 
     end_flush(s);
-    require_ok(tree_compact(s->db->store, wish, &merged, &err), &err);
+    require_ok(tree_compact(s->store.db->store, wish, &merged, &err), &err);
     compare_keys(s);
 }
 
 static death_round flushes_of(scene *s)
 {
-    return (death_round){
-        {prepare_child, flush_in_child, s}, &s->random, begin_flush, end_flush};
+    return (death_round){{step_store_prepare, flush_in_child, s},
+                         &s->store.random,
+                         begin_flush,
+                         end_flush};
 }
 
 static death_round compactions_of(scene *s)
 {
-    return (death_round){{prepare_child, compact_in_child, s},
-                         &s->random,
+    return (death_round){{step_store_prepare, compact_in_child, s},
+                         &s->store.random,
                          begin_compaction,
                          end_compaction};
 }
@@ -324,18 +294,11 @@ static int set_up(void **state)
     static scene s;
 
     memset(&s, 0, sizeof(s));
-    scratch_make(s.path);
-    s.random = test_random_make(test_seed(), 0);
-    cask_options_init(&s.options);
-    s.options.create_if_missing = true;
-    s.options.engine = CASK_ENGINE_TREE;
-    s.options.memtable_bytes = 64 << 10;
-    s.options.segment_max_bytes = 64 << 10;
-    s.options.small_file_threshold_bytes = 0;
-    s.options.huge_pages = false;
-    s.options.auto_merge = false; /* one thread, which is stepped through */
-    s.options.sync = CASK_SYNC_NONE;
-    open_store(&s);
+    step_store_begin(&s.store);
+    s.store.options.memtable_bytes = 64 << 10;
+    s.store.options.segment_max_bytes = 64 << 10;
+    s.store.options.small_file_threshold_bytes = 0;
+    step_store_open(&s.store);
     *state = &s;
     return 0;
 }
@@ -344,10 +307,7 @@ static int tear_down(void **state)
 {
     scene *s = *state;
 
-    if (s->db != NULL) {
-        close_store(s);
-    }
-    scratch_remove(s->path);
+    step_store_end(&s->store);
     return 0;
 }
 
