@@ -11,6 +11,7 @@
 #include <time.h>
 
 #include "db/db.h"
+#include "log/record_format.h"
 #include "store/merge_turn.h"
 #include "os/os_fault.h"
 #include "store/store_shortage.h"
@@ -325,6 +326,12 @@ static void test_a_pause_lasts_if_free_space_is_not_known(void **state)
     fill_disk(h, false);
 }
 
+/* But for the mark of a sync that came after the merge. */
+static void expect_nothing_dead(handle *h)
+{
+    assert_in_range(stats_of(h).dead_bytes, 0, RECORD_MARK_SIZE);
+}
+
 static void test_a_started_merge_that_fails_is_dropped(void **state)
 {
     handle *h = *state;
@@ -348,7 +355,7 @@ static void test_a_started_merge_that_fails_is_dropped(void **state)
         now = state_of(h);
     } while (now.asked);
     assert_int_equal(now.started, CASK_OK);
-    assert_int_equal(stats_of(h).dead_bytes, 0);
+    expect_nothing_dead(h);
     check_all(h, 5);
 }
 
@@ -373,7 +380,7 @@ test_what_could_not_be_sealed_at_the_start_is_merged_last(void **state)
     assert_int_equal(state_of(h).started, CASK_OK);
     active = atomic_load(&store->region.header->active_row);
     assert_true(atomic_load(&store->region.rows[active].file_id) > id);
-    assert_int_equal(stats_of(h).dead_bytes, 0);
+    expect_nothing_dead(h);
     check_all(h, 3);
 }
 
