@@ -224,6 +224,21 @@ static void wait_for_pause(handle *h, uint64_t ms)
     assert_int_equal(paused_ms, ms + 1);
 }
 
+/* And stop the clock. The thread may have asked the policy a moment ago, and
+ * does so again a second later at the soonest. */
+static void wait_for_first_failure(handle *h)
+{
+    stop_clock();
+    for (int i = 0; i < 20 && failures_of(h) == 0; i++) {
+        advance_clock(1000);
+        merge_turn_renew(h->db->store);
+        for (int j = 0; j < 100 && failures_of(h) == 0; j++) {
+            wait_a_little();
+        }
+    }
+    wait_for_pause(h, 1000);
+}
+
 static void
 test_a_full_disk_is_tried_later_and_later_and_loses_nothing(void **state)
 {
@@ -238,12 +253,7 @@ test_a_full_disk_is_tried_later_and_later_and_loses_nothing(void **state)
     assert_true(before.dead_bytes > 3 * KEYS * VALUE_BYTES);
     fill_disk(h, true);
     files = files_of(h);
-    stop_clock();
-    /* The thread may have asked the policy when the store was opened, a moment
-     * ago, and does so again a second later at the soonest. */
-    advance_clock(1000);
-    merge_turn_renew(h->db->store);
-    wait_for_pause(h, 1000);
+    wait_for_first_failure(h);
     assert_int_equal(failures_of(h), 1);
     advance_clock(999);
     for (int i = 0; i < 120; i++) { /* the thread looks once a second */
@@ -291,10 +301,7 @@ static void test_a_pause_for_want_of_room_ends_when_keys_go(void **state)
     put_all(h, 5);
     put_text(h, "gone", "value");
     fill_disk(h, true);
-    stop_clock();
-    advance_clock(1000);
-    merge_turn_renew(h->db->store);
-    wait_for_pause(h, 1000);
+    wait_for_first_failure(h);
     assert_int_equal(failures_of(h), 1);
     delete_text(h, "gone");
     advance_clock(500); /* the pause goes on, but for that */
@@ -313,10 +320,7 @@ static void test_a_pause_lasts_if_free_space_is_not_known(void **state)
     assert_false(store_is_disk_low(h->db->store));
     put_all(h, 5);
     fill_disk(h, true);
-    stop_clock();
-    advance_clock(1000);
-    merge_turn_renew(h->db->store);
-    wait_for_pause(h, 1000);
+    wait_for_first_failure(h);
     advance_clock(999);
     for (int i = 0; i < 120; i++) { /* the thread looks once a second */
         wait_a_little();
