@@ -55,7 +55,7 @@ typedef struct version_broken {
     const cask_run *bounds; /* its keys are between smallest and largest, or
                                before end; NULL: that is not known */
     const char *damage;     /* what is wrong, with the file's name */
-    size_t groups; /* so many are newer, or its other parts */
+    size_t groups;          /* so many are newer, or its other parts */
 } version_broken;
 
 /*

@@ -48,7 +48,7 @@ static void make_golden(manifest_edit edits[EDITS])
     edits[4] = (manifest_edit){
         .type = MANIFEST_RUNS, .number = 21, .runs = {1007, 4, EDITS - 1, 0}};
     memcpy(edits[1].lost_key.piece, KEY, 24);
-    memcpy(edits[2].lost_key.piece, KEY + 24, 6);
+    memcpy(edits[2].lost_key.piece, &KEY[24], 6);
     edits[4].runs.crc =
         crc32c(0, golden_lost, (size_t)(EDITS - 1) * MANIFEST_EDIT_SIZE);
 }

@@ -22,9 +22,9 @@ enum { STEPS = 60, STEPS_AFTER = 6, FIRST_STEPS = 12, MERGE_STEPS = 40 };
 
 /* Each history makes much the same calls; sanitizers need fewer of them. */
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-enum { HISTORIES = 2 };
+enum { HISTORIES = 1 };
 #else
-enum { HISTORIES = 8 };
+enum { HISTORIES = 4 };
 #endif
 
 typedef enum phase {

@@ -8,7 +8,7 @@
  *                        yet is left out, and a flush takes the place of a
  *                        merge
  *
- *   CASK_TEST_SEQUENCES  how many (20000; with a sanitizer 8000)
+ *   CASK_TEST_SEQUENCES  how many (10000; with a sanitizer 4000)
  *   CASK_TEST_SEED       of the first one; the next is one more
  */
 #include <errno.h>
@@ -25,9 +25,9 @@
 #include "tree/tree_flush.h"
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-enum { SEQUENCES = 8000 };
+enum { SEQUENCES = 4000 };
 #else
-enum { SEQUENCES = 20000 };
+enum { SEQUENCES = 10000 };
 #endif
 
 static uint64_t current_seed;

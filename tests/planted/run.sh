@@ -13,6 +13,9 @@ here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
+# Longer than CI has time for, where a patch's environment says nothing.
+export CASK_TEST_HISTORIES=8 CASK_TEST_SEQUENCES=20000 CASK_TEST_POINTS=60 \
+    CASK_TEST_STRIDE=3
 
 if [ $# -eq 0 ]; then
     for patch in "$here"/*.patch; do

@@ -8,7 +8,7 @@
 #include <inttypes.h>
 
 #ifndef DEATH_POINTS /* of a sweep; a slow test may have fewer */
-#define DEATH_POINTS 40
+#define DEATH_POINTS 25
 #endif
 
 enum { CALLS_LEAST = 40 };

@@ -30,7 +30,7 @@ typedef struct death_place {
  * over before. */
 bool death_at(const death_round *round, const death_place *where);
 
-/* CASK_TEST_POINTS rounds (default 40, or DEATH_POINTS), each with a death at
+/* CASK_TEST_POINTS rounds (default 25, or DEATH_POINTS), each with a death at
  * the place; in more than a quarter of them the child is in the midst of it. */
 void death_sweep(const death_round *round, const death_place *where);
 

@@ -7,7 +7,7 @@
  * each moment, also one that loads MANIFEST for the first time. Nothing is left
  * behind.
  *
- *   CASK_TEST_POINTS  how many deaths for each place (default 15)
+ *   CASK_TEST_POINTS  how many deaths for each place (default 10)
  *   CASK_TEST_STRIDE  system calls from one death to the next (default 8)
  */
 #include "cask_test.h"

@@ -2,7 +2,7 @@
  * Writers of memtables are killed at random moments, one after the other,
  * beside a process that reads. Who comes next finds all that was applied, once.
  *
- *   CASK_TEST_KILLS  how many deaths (default 400)
+ *   CASK_TEST_KILLS  how many deaths (default 250)
  */
 #include "cask_test.h"
 
@@ -52,7 +52,7 @@ static pid_t start_reader(crew *c)
 
 static void test_what_a_killed_writer_applied_is_there_once(void **state)
 {
-    uint64_t rounds = test_number("CASK_TEST_KILLS", 400);
+    uint64_t rounds = test_number("CASK_TEST_KILLS", 250);
     test_random random = test_random_make(test_seed(), 0);
     crew *c = crew_make(30000);
     pid_t reader = start_reader(c);

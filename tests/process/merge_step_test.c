@@ -7,8 +7,8 @@
  * right again, no deleted key is back, no file is left over, and the counters
  * of each segment are those of the keys whose slots name it.
  *
- *   CASK_TEST_POINTS  how many deaths per place in the code (default 40)
- *   CASK_TEST_STRIDE  system calls from one death to the next (default 3)
+ *   CASK_TEST_POINTS  how many deaths per place in the code (default 25)
+ *   CASK_TEST_STRIDE  system calls from one death to the next (default 5)
  */
 #include "cask_test.h"
 
@@ -398,7 +398,7 @@ static void test_death_at_each_system_call(void **state)
 {
     const death_round round = round_of(*state);
 
-    death_sweep_calls(&round, test_number("CASK_TEST_STRIDE", 3));
+    death_sweep_calls(&round, test_number("CASK_TEST_STRIDE", 5));
 }
 
 static void test_death_while_it_begins(void **state)
@@ -472,7 +472,7 @@ static void test_death_while_a_death_is_repaired(void **state)
     const death_place first = {STEPPER_FUNCTION(keydir_store_locked), 20, 50};
     const death_place second = {STEPPER_FUNCTION(hash_move_finish_locked), 1,
                                 110};
-    uint64_t points = test_number("CASK_TEST_POINTS", 40);
+    uint64_t points = test_number("CASK_TEST_POINTS", 25);
     uint64_t deaths = 0;
     scene *s = *state;
     const death_round round = round_of(s);

@@ -5,7 +5,7 @@
  * ranges are of all lengths, also such that a block is taken for the next one,
  * or the memtable is full of them.
  *
- *   CASK_TEST_POINTS  how many deaths for each place (default 40)
+ *   CASK_TEST_POINTS  how many deaths for each place (default 25)
  */
 #include "cask_test.h"
 

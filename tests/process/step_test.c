@@ -4,7 +4,7 @@
  * same store stays open, goes on at once, and finds the operation done or not
  * done, everything else as it was, and the index's counters exact.
  *
- *   CASK_TEST_POINTS  how many deaths per operation (default 60)
+ *   CASK_TEST_POINTS  how many deaths per operation (default 40)
  */
 #include "cask_test.h"
 
@@ -318,7 +318,7 @@ static void change_others(scene *s, const change *wanted)
  * the parent has a snapshot. */
 static void sweep(scene *s, const plan *wanted)
 {
-    uint64_t points = test_number("CASK_TEST_POINTS", 60);
+    uint64_t points = test_number("CASK_TEST_POINTS", 40);
     uint64_t deaths = 0;
     uint64_t longest = 0;
 

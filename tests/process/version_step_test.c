@@ -6,7 +6,7 @@
  * that is stopped there while another thread changes the runs: what it pins is
  * whole.
  *
- *   CASK_TEST_POINTS  how many random deaths (default 60)
+ *   CASK_TEST_POINTS  how many random deaths (default 40)
  */
 #define _GNU_SOURCE
 #include "cask_test.h"
@@ -198,7 +198,7 @@ static void test_death_at_each_instruction_of_the_publication(void **state)
 
 static void test_death_at_any_instruction_of_a_change(void **state)
 {
-    uint64_t points = test_number("CASK_TEST_POINTS", 60);
+    uint64_t points = test_number("CASK_TEST_POINTS", 40);
     test_random random = test_random_make(test_seed(), 0);
     uint64_t deaths = 0;
 
