@@ -242,6 +242,7 @@ cask_status compact_facts_make(const version *all, compact_facts *ret_facts,
                                cask_error *err)
 {
     size_t count = all->count - all->held;
+    compact_values values;
     compact_facts facts = {.parts = calloc(count + 1, sizeof(*facts.parts)),
                            .keys = calloc(count + 1, 2 * sizeof(*facts.keys)),
                            .count = count};
@@ -255,11 +256,11 @@ cask_status compact_facts_make(const version *all, compact_facts *ret_facts,
         facts.parts[i] = describe(&facts, &all->runs[i]);
     }
     weigh_hidden(all, &facts);
-    if (compact_values_find(all, facts.parts, count, &facts.values, err) !=
-        CASK_OK) {
+    if (compact_values_find(all, facts.parts, count, &values, err) != CASK_OK) {
         compact_facts_free(&facts);
         return CASK_NO_MEMORY;
     }
+    facts.values = values;
     for (size_t i = 0; i < count; i++) {
         facts.parts[i].stale_bytes =
             compact_values_stale(&facts.values, all, all->runs[i].file);

@@ -242,7 +242,7 @@ static cask_status prepare(versions *self, const version_edit *edit,
     cask_status status = CASK_OK;
 
     a->adds = calloc(edit->add_count + 1, sizeof(*a->adds));
-    a->files = calloc(edit->add_count + 1, sizeof(*a->files));
+    a->files = calloc(edit->add_count + 1, sizeof(void *));
     a->begins = calloc(edit->begin_count + 1, sizeof(*a->begins));
     if (a->adds == NULL || a->files == NULL || a->begins == NULL) {
         return fail_memory(err, (edit->add_count + 1) * sizeof(*a->adds));
