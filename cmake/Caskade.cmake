@@ -190,6 +190,9 @@ function(cask_test_executable name ret_made sources depends defines)
     target_include_directories(${name} SYSTEM BEFORE PRIVATE
         ${PROJECT_SOURCE_DIR}/tests/cmocka)
     target_compile_definitions(${name} PRIVATE ${defines})
+    # What is tested is what is shipped; the test itself need not be as quick.
+    target_compile_options(${name} PRIVATE
+        $<$<CONFIG:RelWithDebInfo>:-O1;-g1>)
     target_link_libraries(${name} PRIVATE
         cask_flags ${targets} Cmocka::cmocka Threads::Threads)
     set(${ret_made} TRUE PARENT_SCOPE)
