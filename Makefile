@@ -74,7 +74,7 @@ tsan:
 	@scripts/build.sh tsan $(CMAKE_FLAGS)
 	@scripts/run-tests.sh build/tsan -j $(JOBS) \
 		$(or $(TESTS),-L '^(unit|format|threads)$$' \
-		-E '^unit[.](maintain[.]merge_steady|hash[.](tombstones|window)|run[.]run_damage|tree[.](memtable_memory|tree_ingest_crash))_test$$')
+		-E '^unit[.](maintain[.]merge_steady|hash[.](tombstones|window)|run[.]run_damage|tree[.](memtable|memtable_memory|compact|tree_crash|version_crash|tree_ingest_crash))_test$$')
 
 clang:
 	@scripts/setup.sh lint

@@ -67,7 +67,8 @@ void damage_end(damage_bench *bench);
 void damage_each_end(history_end first, void (*try_one)(damage_bench *bench));
 
 /* Every byte is swept once; with a sanitizer, which makes all slow, bytes are
- * changed in one of two ways, every fourth one, and files cut at every twelfth. */
+ * changed in one of two ways, every fourth one, and files cut at every twelfth.
+ */
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 enum { DAMAGE_FLIP_STRIDE = 8, DAMAGE_CUT_STRIDE = 12 };
 #else
