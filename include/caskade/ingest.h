@@ -65,8 +65,8 @@ typedef struct cask_ingest_report {
  * store is opened again.
  *
  * Cost: each file is read, written, synced, and read again, while writes go on;
- * then what is in the newest memtable is flushed, and writes wait for about two
- * syncs and what was written during the flush before.
+ * then what is in the newest memtable is flushed, and writes wait for about
+ * three syncs and what was written during the flush before.
  */
 CASK_API CASK_CHECKED cask_status
 cask_ingest(cask_db *db, const char *const *paths, size_t count,

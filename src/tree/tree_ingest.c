@@ -201,7 +201,7 @@ static cask_status next_run(store_handle *store, uint32_t *ret_run,
 static cask_status add_all(ingesting *g, tree_ingested *did, cask_error *err)
 {
     store_handle *store = g->store;
-    version_edit edit = {.adds = g->adds};
+    version_edit edit = {.adds = g->adds, .takes_in = true};
     uint32_t run = 0;
     uint64_t before = 0;
     cask_status status = tree_flush_newest(store, err);

@@ -227,6 +227,7 @@ typedef struct version_edit {
     const manifest_lost *losts; /* that come besides those that there are */
     size_t lost_count;
     uint64_t flushed; /* 0: as before */
+    bool takes_in;    /* the new runs have what is in no other file */
 } version_edit;
 
 /*
@@ -236,13 +237,12 @@ typedef struct version_edit {
  *
  *   ret_values_bytes  of those that left; NULL: not wanted
  *
- * Returns CASK_OK: it is in force; CASK_CORRUPT, CASK_NOT_FOUND (the file of a
- * new run is not what it should be); CASK_INVALID (the edit contradicts the
- * tree, or that is not settled); CASK_NO_SPACE, CASK_IO, CASK_NO_MEMORY,
- * CASK_TIMEOUT, CASK_FENCED: nothing has changed, and it may be tried again;
- * CASK_POISONED: nobody knows, before the store is opened again.
+ * Returns CASK_OK: it is in force; CASK_CORRUPT, CASK_NOT_FOUND (a new run is
+ * not as it should be); CASK_INVALID (it contradicts the tree, or that is not
+ * settled); CASK_NO_SPACE, CASK_IO, CASK_NO_MEMORY, CASK_TIMEOUT, CASK_FENCED:
+ * nothing has changed; CASK_POISONED: nobody knows, before it is opened again.
  *
- * Cost: opens each new run, loads MANIFEST; one write and one sync.
+ * Cost: opens each new run, loads MANIFEST; a write and a sync, or it anew.
  */
 cask_status version_apply(versions *self, const version_edit *edit,
                           uint64_t *ret_values_bytes, cask_error *err);

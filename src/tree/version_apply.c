@@ -171,6 +171,7 @@ typedef struct applying {
     uint64_t from;         /* the version that it changes */
     uint64_t values_bytes; /* of the latter */
     manifest_change change;
+    bool takes_in; /* as of the edit */
 } applying;
 
 /* What is in the file says which it is; and that it can be opened. */
@@ -262,6 +263,7 @@ static cask_status prepare(versions *self, const version_edit *edit,
                                   .losts = edit->losts,
                                   .lost_count = edit->lost_count,
                                   .flushed = edit->flushed};
+    a->takes_in = edit->takes_in;
     return status == CASK_OK ? take_drops(self, edit, a, err) : status;
 }
 
@@ -301,6 +303,23 @@ static cask_status check(const store_handle *store, manifest_state *manifest,
     return status;
 }
 
+/*
+ * If appended edits are damaged later it looks as if they were never written.
+ * What is lost with them is in the log or in other runs still, and missed if
+ * not; but runs that were taken in are nowhere else. For these the file is
+ * written anew: its header says how many edits it has. `manifest`: with the
+ * change.
+ */
+static cask_status write_version(store_handle *store, const applying *a,
+                                 manifest_state *manifest, cask_error *err)
+{
+    if (!a->takes_in) {
+        return store_edit_runs(store, &a->change, err);
+    }
+    manifest->next_sequence = atomic_load(&store->region.header->next_sequence);
+    return store_rewrite_manifest(store, manifest, err);
+}
+
 static cask_status apply(store_handle *store, applying *a, cask_error *err)
 {
     manifest_state manifest;
@@ -310,7 +329,7 @@ static cask_status apply(store_handle *store, applying *a, cask_error *err)
         status = check(store, &manifest, a, err);
         if (status == CASK_OK) {
             atomic_store(&store->region.header->tree.settled, 0);
-            status = store_edit_runs(store, &a->change, err);
+            status = write_version(store, a, &manifest, err);
         }
         if (status == CASK_OK) {
             store_publish_runs(store, &manifest);

@@ -8,6 +8,7 @@
 
 #include "db/db.h"
 #include "tree/tree_flush.h"
+#include "unit/tree/offline.h"
 
 #define NOW_MS UINT64_C(1700000000000)
 
@@ -36,6 +37,8 @@ static void note(tree_place *p, unsigned i, const char *value)
         memcpy(p->values[i][at], p->values[i][at - 1], TREE_VALUE);
     }
     (void)snprintf(p->values[i][0], TREE_VALUE, "%s", value);
+    p->range[i] = 0;
+    p->is_taken_in[i] = false;
     p->versions[i]++;
     assert_true(p->versions[i] <= TREE_VERSIONS);
 }
@@ -58,6 +61,27 @@ static void delete (tree_place *p, unsigned i)
                      CASK_OK);
 }
 
+/* Keys from .. to - 1. */
+static void note_range(tree_place *p, unsigned from, unsigned to)
+{
+    p->ranges++;
+    for (unsigned i = from; i < to; i++) {
+        note(p, i, "");
+        p->range[i] = p->ranges;
+    }
+}
+
+static void delete_range(tree_place *p, unsigned from, unsigned to)
+{
+    char first[16];
+
+    note_range(p, from, to);
+    (void)snprintf(first, sizeof(first), "%s", tree_key(from));
+    assert_int_equal(cask_delete_range(p->db, cask_slice_of(first),
+                                       cask_slice_of(tree_key(to)), NULL),
+                     CASK_OK);
+}
+
 static void flush(tree_place *p)
 {
     cask_error err = {CASK_OK, 0, ""};
@@ -67,8 +91,27 @@ static void flush(tree_place *p)
     }
 }
 
+/* Of a run that is taken in: two puts, a delete and a deleted range. */
+static void ingest(tree_place *p)
+{
+    const cask_run_entry entries[] = {
+        offline_put("key 06", "taken in of 6", 0),
+        offline_put("key 11", "taken in of 11", 0), offline_delete("key 14", 0),
+        offline_range("key 18", "key 20", 0)};
+
+    offline_build(p->kernel, "x", entries, 4);
+    (void)offline_take(p->db, "x");
+    note(p, 6, "taken in of 6");
+    note(p, 11, "taken in of 11");
+    note(p, 14, "");
+    note_range(p, 18, 20);
+    p->is_taken_in[6] = p->is_taken_in[11] = p->is_taken_in[14] = true;
+    p->is_taken_in[18] = p->is_taken_in[19] = true;
+}
+
 /* Key i is in the run below if i % 2 == 0, in the one above if i % 3 == 0, in
- * the log if i % 4 == 0; each has deleted some. */
+ * the log if i % 4 == 0; each has deleted some. In between a run is taken in.
+ */
 static void fill(tree_place *p)
 {
     cask_snapshot *snapshot = NULL;
@@ -90,8 +133,10 @@ static void fill(tree_place *p)
             put(p, i, "above");
         }
     }
+    delete_range(p, 21, 23);
     flush(p);
     cask_snapshot_free(snapshot);
+    ingest(p);
     for (unsigned i = 0; i < TREE_KEYS; i += 4) {
         if (i % 3 == 1) {
             delete (p, i);
@@ -99,6 +144,7 @@ static void fill(tree_place *p)
             put(p, i, "log");
         }
     }
+    delete_range(p, 1, 4);
 }
 
 int tree_place_set_up(void **state)

@@ -1,7 +1,8 @@
 /*
  * A small store of the tree engine on a simulated disk: a run in the last
- * level, one above it that has several versions of some keys, and a log; puts,
- * deletes, keys that are in all of them.
+ * level, one above it that has several versions of some keys, one that was
+ * taken in, and a log; puts, deletes, deletes of ranges, keys that are in all
+ * of them.
  */
 #ifndef CASKADE_TESTS_CRASH_TREE_PLACE_H
 #define CASKADE_TESTS_CRASH_TREE_PLACE_H
@@ -21,7 +22,11 @@ typedef struct tree_place {
     /* Of each key, the newest first; "": it was deleted. */
     char values[TREE_KEYS][TREE_VERSIONS][TREE_VALUE];
     unsigned versions[TREE_KEYS]; /* how many there are */
-    cask_db *db;                  /* while it is made */
+    unsigned range[TREE_KEYS];    /* number of the range by which the newest was
+                                     deleted; 0: by none */
+    bool is_taken_in[TREE_KEYS];  /* the newest came with a run */
+    unsigned ranges;
+    cask_db *db; /* while it is made */
 } tree_place;
 
 /* For cmocka: *state becomes a place whose store is in TREE_PATH, closed. */

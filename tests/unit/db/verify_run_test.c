@@ -135,15 +135,19 @@ static uint64_t verify(tree_place *p, const char *reason)
     return w.told;
 }
 
-/* The run that came last. */
-static image_file *newest_run(image *all)
+/* The second run, by name: that above the last level. */
+static image_file *run_above(image *all)
 {
-    size_t newest = 0;
+    size_t i = 0;
 
-    for (size_t i = 0; i < all->count; i++) {
-        newest = strstr(all->files[i].name, ".run") != NULL ? i : newest;
+    for (size_t runs = 0; i < all->count; i++) {
+        runs += strstr(all->files[i].name, ".run") != NULL ? 1 : 0;
+        if (runs == 2) {
+            break;
+        }
     }
-    return &all->files[newest];
+    assert_true(i < all->count);
+    return &all->files[i];
 }
 
 static void make_wrong(image_file *file, void (*change)(work *w))
@@ -186,7 +190,7 @@ static void test_what_contradicts_the_records_is_found(void **state)
         image now;
 
         image_copy(&p->whole, &now);
-        make_wrong(newest_run(&now), rows[i].change);
+        make_wrong(run_above(&now), rows[i].change);
         image_restore(p->kernel, TREE_PATH, &now);
         (void)verify(p, rows[i].reason);
         image_free(&now);
@@ -204,7 +208,7 @@ static void test_each_damaged_record_is_told(void **state)
     image_file *file;
 
     image_copy(&p->whole, &now);
-    file = newest_run(&now);
+    file = run_above(&now);
     assert_int_equal(
         segment_header_decode(file->data, file->name, &segment, NULL), CASK_OK);
     for (uint64_t at = SEGMENT_HEADER_SIZE; record_decode_header(
@@ -233,7 +237,7 @@ static void test_parts_that_overlap_are_found(void **state)
     assert_int_equal(p->kernel->ops->open_dir(p->kernel, TREE_PATH, &dir), 0);
     assert_int_equal(manifest_load(dir, identity.uuid, &manifest, NULL),
                      CASK_OK);
-    assert_int_equal(manifest.run_count, 2);
+    assert_int_equal(manifest.run_count, 3);
     manifest.runs[1].level = manifest.runs[0].level;
     manifest.runs[1].run = manifest.runs[0].run;
     assert_int_equal(manifest_rewrite(dir, &manifest, 0600, NULL), CASK_OK);
