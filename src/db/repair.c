@@ -198,6 +198,7 @@ static void free_all(repair *r)
     }
     free(r->sources);
     repair_table_free(&r->table);
+    free(r->lost_is_met);
     manifest_free(&r->manifest);
     r->kernel->ops->close(r->dir);
 }

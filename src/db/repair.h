@@ -82,6 +82,8 @@ typedef struct repair {
     uint32_t file_mode;
     manifest_state manifest;
     bool has_manifest;
+    bool *lost_is_met; /* owned: of each of its lost records, whether it was
+                          read again, or told */
 
     repair_source *sources; /* owned */
     size_t source_count;

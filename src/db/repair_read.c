@@ -10,6 +10,7 @@
 #include "base/array.h"
 #include "base/key_order.h"
 #include "db/repair.h"
+#include "db/repair_lost.h"
 #include "db/repair_tree.h"
 
 /* A segment while it is read. */
@@ -222,7 +223,8 @@ static bool counts_in_tree(const reading *now, const scan_item *item)
     cask_slice key = {item->key, item->header.key_size};
 
     if (source->kind != SEGMENT_RUN) {
-        return item->header.sequence > now->r->manifest.flushed;
+        return item->header.sequence > now->r->manifest.flushed ||
+               repair_was_lost(now->r, source, item);
     }
     /* A deleted range reaches behind its key. Before the key that the run
      * begins with it has had its effect. */
@@ -293,6 +295,9 @@ static cask_status on_damage(void *context, const scan_item *item,
     }
     if (take_bad(now, item, &unreadable)) {
         reason = unreadable.message;
+    }
+    if (now->source->kind != SEGMENT_RUN) {
+        repair_note_lost(r, now->source, item);
     }
     has_key = now->source->kind == SEGMENT_RUN &&
               repair_run_key(now->source, &now->bytes, item, &key);
@@ -557,6 +562,9 @@ cask_status repair_read_all(repair *r, cask_error *err)
                        .harmless = complete});
             status = read_source(r, i, err);
         }
+    }
+    if (status == CASK_OK) {
+        repair_tell_lost(r);
     }
     return status;
 }

@@ -11,6 +11,7 @@
 
 #include "base/array.h"
 #include "db/place.h"
+#include "db/repair_lost.h"
 #include "db/repair_tree.h"
 #include "log/segment.h"
 #include "store/store_open.h"
@@ -303,12 +304,14 @@ static cask_status load_manifest(repair *r, cask_error *err)
             "deleted can be back if a merge had left files that it "
             "should have removed%s",
             (int)strcspn(place.reason, ";"), place.reason,
-            is_tree(r) ? ", or had emptied a part of a run" : "");
+            is_tree(r) ? ", or had emptied a part of a run; runs that were "
+                         "taken in count by the sequences in their files"
+                       : "");
         repair_tell(r, &(cask_lost){.at = {.file = MANIFEST_NAME,
                                            .offset = place.offset,
                                            .reason = text}});
     }
-    return CASK_OK;
+    return repair_lost_begin(r, err);
 }
 
 /* ---- A source ------------------------------------------------------------ */
@@ -409,7 +412,8 @@ static cask_status guess(repair *r, repair_source *source, cask_error *err)
 /* Whether all that is in a segment is in runs, too. */
 static bool is_flushed(const repair *r, const manifest_segment *listed)
 {
-    return listed->sealed && listed->last_sequence <= r->manifest.flushed;
+    return listed->sealed && listed->last_sequence <= r->manifest.flushed &&
+           !repair_has_lost(r, listed->id);
 }
 
 /* What MANIFEST knows of it. */

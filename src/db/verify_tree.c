@@ -294,6 +294,23 @@ static cask_status read_runs(reading *now, cask_error *err)
     return status;
 }
 
+/* ---- Lost records -------------------------------------------------------- */
+
+/* What is wrong now with the files that they were in was told by itself. */
+static void tell_lost(verification *v)
+{
+    for (size_t i = 0; i < v->manifest.lost_count; i++) {
+        const manifest_lost *lost = &v->manifest.losts[i];
+        char name[SEGMENT_NAME_SIZE];
+
+        segment_name_format(lost->segment_id, name);
+        verify_problem(v, name, lost->offset, 0,
+                       "a record was damaged before it was in a run: keys that "
+                       "it may be of, and walks over them, answer 'corrupt' "
+                       "until the store is repaired");
+    }
+}
+
 /* ---- Leftovers ----------------------------------------------------------- */
 
 static bool count_leftover(void *context, const char *name)
@@ -331,5 +348,6 @@ cask_status verify_runs(verification *v, cask_error *err)
 
     verify_bounds_free(&now.bounds);
     free(now.ids);
+    tell_lost(v);
     return status == CASK_OK ? count_leftovers(v, err) : status;
 }
