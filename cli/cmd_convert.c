@@ -2,9 +2,6 @@
  * caskade convert: a store of another engine with the same content.
  */
 #include <inttypes.h>
-#include <stdio.h>
-#include <string.h>
-#include <unistd.h>
 
 #include "command.h"
 #include "option.h"
@@ -12,8 +9,6 @@
 #include "progress.h"
 #include "signals.h"
 #include "units.h"
-
-enum { PATH_SIZE = 4096 };
 
 typedef struct convert_settings {
     int engine; /* cask_engine, 0: not given */
@@ -80,21 +75,6 @@ static void print_text(const char *path, const cask_convert_report *made)
         units_plural(made->keys), units_format_bytes(bytes, made->bytes));
 }
 
-/* The library leaves an empty directory. */
-static void remove_aside(const char *out)
-{
-    char path[PATH_SIZE];
-    size_t size = strlen(out);
-
-    while (size > 1 && out[size - 1] == '/') {
-        size--;
-    }
-    if (size < sizeof(path) - sizeof(".new")) {
-        (void)snprintf(path, sizeof(path), "%.*s.new", (int)size, out);
-        (void)rmdir(path); /* not if anything is in it */
-    }
-}
-
 static exit_status convert(cask_db *db, const arguments *args)
 {
     const convert_settings *settings = args->settings;
@@ -110,9 +90,6 @@ static exit_status convert(cask_db *db, const arguments *args)
     progress_start(&line, "converting", "keys", 0);
     result = cask_convert(db, args->words[1], &what, &made, &err);
     progress_stop(&line);
-    if (result != CASK_OK) {
-        remove_aside(args->words[1]);
-    }
     if (result != CASK_OK && signals_arrived() != 0) {
         return report(EXIT_DONE, "convert: interrupted; nothing of it is left");
     }

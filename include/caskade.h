@@ -763,10 +763,11 @@ typedef struct cask_backup_report {
  * processes go on, and nothing in the store's directory changes; any handle may
  * do it. The copy is a store of its own, with the same uuid, and needs no other
  * backup. It shares files that never change any more, by hard links if it can.
- * A failure leaves an empty directory; a kill one that is no store, which the
- * next backup refuses: remove it. On success it is durable. A CONFIG that is
- * damaged stops no backup of the data: see without_config; with skip_verify it
- * is copied as it is. NULL is allowed for options and ret_report.
+ * A failure leaves nothing, or the empty directory that was there; a kill one
+ * that is no store, which the next backup refuses: remove it. On success it is
+ * durable. A CONFIG that is damaged stops no backup of the data: see
+ * without_config; with skip_verify it is copied as it is. NULL is allowed for
+ * options and ret_report.
  *
  * Returns CASK_OK; CASK_INVALID (out_dir is not empty, or is in the store's
  * directory; `earlier` is not of this store); CASK_BUSY (out_dir is being
@@ -816,7 +817,7 @@ typedef struct cask_repair_report {
  * store is there (ret_report is set in both cases); CASK_NOT_FOUND: nothing of
  * a store in `path`; CASK_INVALID; CASK_BUSY (it is open); CASK_TIMEOUT
  * (stopped); CASK_NO_SPACE; CASK_NO_MEMORY; CASK_IO (names the file). But for
- * the first two nothing is left in out_dir.
+ * the first two nothing is left, as of cask_backup().
  */
 CASK_API CASK_CHECKED cask_status cask_repair(
     const char *path, const char *out_dir, const cask_repair_options *options,

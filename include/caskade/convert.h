@@ -42,18 +42,19 @@ typedef struct cask_convert_report {
  * It is made in the directory `out_dir`.new, closed, opened again and read:
  * number and content of its keys are those of the old store's. Then the
  * directory gets its name, durably: whatever happens, `out_dir` is complete, or
- * is not there. A failure leaves an empty directory `out_dir`.new; a kill one
- * with a part of a store: remove it.
+ * is not there. A failure leaves nothing; a kill a directory `out_dir`.new with
+ * a part of a store: remove it.
  *
  *   out_dir  does not exist
  *   options  NULL: the defaults
  *   ret_report  NULL allowed; set on CASK_OK
  *
- * Returns CASK_OK; CASK_INVALID (out_dir exists, or `out_dir`.new and is not
- * empty; engine); CASK_CORRUPT (the store is damaged: cask_repair() saves what
- * can be read; or what was written reads otherwise); CASK_SNAPSHOT_LOST;
- * CASK_BUSY (there are too many snapshots); CASK_TIMEOUT (stopped, or a lock
- * timed out); CASK_FENCED; CASK_NO_SPACE; CASK_NO_MEMORY; CASK_IO; CASK_FORKED.
+ * Returns CASK_OK; CASK_INVALID (out_dir exists, or is in the store's
+ * directory; `out_dir`.new exists and is not empty; engine); CASK_CORRUPT (the
+ * store is damaged: cask_repair() saves what can be read; or what was written
+ * reads otherwise); CASK_SNAPSHOT_LOST; CASK_BUSY (there are too many
+ * snapshots); CASK_TIMEOUT (stopped, or a lock timed out); CASK_FENCED;
+ * CASK_NO_SPACE; CASK_NO_MEMORY; CASK_IO; CASK_FORKED.
  *
  * Cost: each key is read, written and read again. Memory: 1 MiB, the largest
  * value, and the new store's index.

@@ -27,6 +27,7 @@ typedef struct convert {
     char aside[PATH_SIZE]; /* where it is made */
     os_file *parent;       /* of both */
     const char *name;      /* in it, of the new store */
+    bool has_aside;        /* `aside` is there, and was empty */
     bool is_made;          /* what is in `aside` is ours */
     cask_db *to;           /* NULL: not open */
     store_snapshot moment;
@@ -68,6 +69,16 @@ static cask_status find_place(convert *c, const char *out_dir, cask_error *err)
     memcpy(c->aside + size, NEW, sizeof(NEW));
     return db_open_parent_on(c->from->store->os, c->path, &c->parent, &c->name,
                              err);
+}
+
+static cask_status check_place(const convert *c, cask_error *err)
+{
+    return store_is_above(c->from->store->os, c->from->store->dir, c->path)
+               ? fail(err, CASK_INVALID, 0,
+                      "%s: is in the store's own directory; choose a place "
+                      "outside it",
+                      c->path)
+               : CASK_OK;
 }
 
 static cask_status check_absent(const convert *c, cask_error *err)
@@ -114,7 +125,8 @@ static cask_status make_aside(convert *c, cask_error *err)
     if (os_errno != 0) {
         return fail_os(err, os_errno, "cannot list %s", c->aside);
     }
-    return found[0] == 0
+    c->has_aside = found[0] == 0;
+    return c->has_aside
                ? CASK_OK
                : fail(err, CASK_INVALID, 0,
                       "%s: is not empty (it holds %s); remove it, if it was "
@@ -183,7 +195,7 @@ static cask_status fail_read(cask_status status, cask_error *err)
 
     return status == CASK_CORRUPT
                ? fail(err, CASK_CORRUPT, found.os_errno,
-                      "%.150s; nothing was converted: 'caskade repair' saves "
+                      "%s; nothing was converted: 'caskade repair' saves "
                       "what can be read, convert that",
                       found.message)
                : status;
@@ -244,6 +256,7 @@ static cask_status publish(convert *c, cask_error *err)
     os_errno = ops->rename(c->parent, name, c->name);
     if (os_errno == 0) {
         c->is_made = false;
+        c->has_aside = false;
         step = "sync the directory above";
         os_errno = ops->sync_dir(c->parent);
     }
@@ -321,6 +334,9 @@ static cask_status run(convert *c, const char *out_dir, cask_error *err)
         status = check_absent(c, err);
     }
     if (status == CASK_OK) {
+        status = check_place(c, err);
+    }
+    if (status == CASK_OK) {
         status = make_aside(c, err);
     }
     if (status == CASK_OK) {
@@ -333,6 +349,10 @@ static cask_status run(convert *c, const char *out_dir, cask_error *err)
     }
     if (c->is_made) {
         remove_aside(c);
+    }
+    if (c->has_aside) {
+        /* Not if somebody has put something into it. */
+        (void)c->from->store->os->ops->remove_dir(c->from->store->os, c->aside);
     }
     if (c->parent != NULL) {
         c->from->store->os->ops->close(c->parent);

@@ -76,11 +76,13 @@ typedef bool (*os_list_fn)(void *context, const char *name);
 typedef void (*os_thread_fn)(void *argument);
 
 typedef struct os_ops {
-    /* Directories. open_dir follows links in `path`; make_dir gives EEXIST.
+    /* Directories. open_dir follows links in `path`; make_dir gives EEXIST;
+     * remove_dir ENOTEMPTY, and ENOTDIR for a link as for a file.
      * What make_dir and open make has the mode asked for, not cut by the
      * umask; what was there keeps its own. */
     int (*open_dir)(os *os, const char *path, os_file **ret_dir);
     int (*make_dir)(os *os, const char *path, uint32_t mode);
+    int (*remove_dir)(os *os, const char *path);
     int (*list)(os_file *dir, os_list_fn visit, void *context);
     int (*space)(os_file *dir, os_space *ret_space);
     /* The absolute path, for people to read: it may be out of date at once.

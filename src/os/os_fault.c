@@ -12,6 +12,7 @@ static const char *const call_names[OS_CALL_COUNT] = {
     [OS_CALL_ANY] = "any",
     [OS_CALL_OPEN_DIR] = "open_dir",
     [OS_CALL_MAKE_DIR] = "make_dir",
+    [OS_CALL_REMOVE_DIR] = "remove_dir",
     [OS_CALL_LIST] = "list",
     [OS_CALL_SPACE] = "space",
     [OS_CALL_SYNC_DIR] = "sync_dir",
@@ -189,6 +190,14 @@ static int make_dir(os *self, const char *path, uint32_t mode)
     return error != 0 ? error : inner->ops->make_dir(inner, path, mode);
 }
 
+static int remove_dir(os *self, const char *path)
+{
+    os *inner = inner_of(self);
+    int error = fault_take(self, OS_CALL_REMOVE_DIR);
+
+    return error != 0 ? error : inner->ops->remove_dir(inner, path);
+}
+
 static int map_private(os *self, size_t size, void **ret_memory)
 {
     os *inner = inner_of(self);
@@ -363,6 +372,7 @@ static void fork_word_free(os *self, uint32_t *word)
 static const os_ops table = {
     .open_dir = open_dir,
     .make_dir = make_dir,
+    .remove_dir = remove_dir,
     .list = fault_list,
     .space = fault_space,
     .dir_path = fault_dir_path,

@@ -34,6 +34,7 @@ typedef enum os_call {
     OS_CALL_ANY,
     OS_CALL_OPEN_DIR,
     OS_CALL_MAKE_DIR,
+    OS_CALL_REMOVE_DIR,
     OS_CALL_LIST,
     OS_CALL_SPACE,
     OS_CALL_SYNC_DIR,

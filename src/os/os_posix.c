@@ -221,6 +221,7 @@ os *os_posix(void)
     static const os_ops table = {
         .open_dir = posix_open_dir,
         .make_dir = posix_make_dir,
+        .remove_dir = posix_remove_dir,
         .list = posix_list,
         .space = posix_space,
         .dir_path = posix_dir_path,

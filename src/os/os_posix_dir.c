@@ -73,6 +73,12 @@ int posix_make_dir(os *self, const char *path, uint32_t mode)
     return error;
 }
 
+int posix_remove_dir(os *self, const char *path)
+{
+    (void)self;
+    return unlinkat(AT_FDCWD, path, AT_REMOVEDIR) == 0 ? 0 : errno;
+}
+
 static int visit_entries(DIR *stream, os_list_fn visit, void *context)
 {
     for (;;) {

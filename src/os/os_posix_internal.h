@@ -44,6 +44,7 @@ struct timespec posix_deadline(uint64_t timeout_ms);
 
 int posix_open_dir(os *self, const char *path, os_file **ret_dir);
 int posix_make_dir(os *self, const char *path, uint32_t mode);
+int posix_remove_dir(os *self, const char *path);
 int posix_list(os_file *dir, os_list_fn visit, void *context);
 int posix_space(os_file *dir, os_space *ret_space);
 void posix_dir_path(os_file *dir, char *ret_path, size_t size);

@@ -87,9 +87,10 @@ void os_sim_free(os_sim *sim);
 os *os_sim_os(os_sim *sim);
 
 /*
- * Mutating operations so far: open() that creates, make_dir, remove, rename,
- * link, write_at, allocate, reserve, truncate, sync, sync_dir. Stores through a
- * map cannot be counted. A crash does not reset the number. Any thread.
+ * Mutating operations so far: open() that creates, make_dir, remove_dir,
+ * remove, rename, link, write_at, allocate, reserve, truncate, sync, sync_dir.
+ * Stores through a map cannot be counted. A crash does not reset the number.
+ * Any thread.
  */
 uint64_t os_sim_operations(os_sim *sim);
 

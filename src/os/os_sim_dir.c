@@ -116,6 +116,43 @@ int sim_make_dir(os *self, const char *path, uint32_t mode)
     return error;
 }
 
+static int remove_path(os_sim *sim, const char *path)
+{
+    char last[SIM_NAME_MAX + 1];
+    sim_node *parent = NULL;
+    const sim_node *node;
+    int error = walk(sim, path, &parent, last);
+
+    if (error != 0) {
+        return error;
+    }
+    if (last[0] == '\0') {
+        return EBUSY;
+    }
+    node = sim_entries_find(&parent->names.cache, last);
+    if (node == NULL) {
+        return ENOENT;
+    }
+    if (node->kind != OS_DIRECTORY) {
+        return ENOTDIR;
+    }
+    return node->names.cache.count > 0 ? ENOTEMPTY
+                                       : sim_names_unlink(sim, parent, last);
+}
+
+int sim_remove_dir(os *self, const char *path)
+{
+    os_sim *sim = (os_sim *)self;
+    int error = sim_begin_change(sim, NULL);
+
+    if (error != 0) {
+        return error;
+    }
+    error = remove_path(sim, path);
+    sim_unlock_guard(sim);
+    return error;
+}
+
 /* --- names ------------------------------------------------------------- */
 
 int sim_check_name(const char *name)

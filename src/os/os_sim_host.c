@@ -159,6 +159,7 @@ const os_ops *sim_table(void)
     static const os_ops table = {
         .open_dir = sim_open_dir,
         .make_dir = sim_make_dir,
+        .remove_dir = sim_remove_dir,
         .list = sim_list,
         .space = sim_space,
         .dir_path = sim_dir_path,

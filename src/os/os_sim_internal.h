@@ -133,6 +133,7 @@ void sim_freeze(os_sim *sim);
 
 int sim_open_dir(os *self, const char *path, os_file **ret_dir);
 int sim_make_dir(os *self, const char *path, uint32_t mode);
+int sim_remove_dir(os *self, const char *path);
 int sim_list(os_file *dir, os_list_fn visit, void *context);
 int sim_space(os_file *dir, os_space *ret_space);
 void sim_dir_path(os_file *dir, char *ret_path, size_t size);

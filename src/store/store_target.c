@@ -57,6 +57,7 @@ static cask_status open_directory(store_target *target, cask_error *err)
     int os_errno = ops->make_dir(target->os, target->path,
                                  store_directory_mode(target->file_mode));
 
+    target->made_dir = os_errno == 0;
     if (os_errno != 0 && os_errno != EEXIST) {
         return fail_os(
             err, os_errno, "cannot create directory %s%s", target->path,
@@ -119,8 +120,13 @@ static cask_status take_lock(store_target *target, cask_error *err)
     return status == CASK_OK ? check_empty(target, &has_lock, err) : status;
 }
 
-static void let_go(store_target *target)
+/* keep: the directory, whoever made it. */
+static void let_go(store_target *target, bool keep)
 {
+    if (!keep && target->made_dir) {
+        /* Not if somebody has put something into it. */
+        (void)target->os->ops->remove_dir(target->os, target->path);
+    }
     target->os->ops->close(target->lock_file);
     target->os->ops->close(target->dir);
     target->lock_file = NULL;
@@ -146,7 +152,7 @@ cask_status store_target_begin(os *kernel, const char *path, os_file *from,
         status = take_lock(&target, err);
     }
     if (status != CASK_OK) {
-        let_go(&target);
+        let_go(&target, false);
         return status;
     }
     *ret_target = target;
@@ -242,5 +248,5 @@ void store_target_end(store_target *target, bool keep)
     if (!keep) {
         remove_all(target);
     }
-    let_go(target);
+    let_go(target, keep);
 }

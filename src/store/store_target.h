@@ -16,6 +16,7 @@ typedef struct store_target {
     os_file *lock_file;
     uint32_t file_mode;
     bool had_lock; /* a file LOCK was there before: it stays in any case */
+    bool made_dir; /* the directory was not there before: it goes if it fails */
 } store_target;
 
 /*
@@ -45,8 +46,8 @@ cask_status store_target_publish(store_target *target,
                                  const store_identity *identity,
                                  manifest_state *manifest, cask_error *err);
 
-/* Let go of it. keep: it was published; else what is in it goes, and an empty
- * directory is left. */
+/* Let go of it. keep: it was published; else what is in it goes, and so does
+ * the directory, if it was not there before. */
 void store_target_end(store_target *target, bool keep);
 
 #endif

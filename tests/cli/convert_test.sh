@@ -39,6 +39,9 @@ expect 2 convert hash other
 error_says 'other.new: is not empty .it holds mine.'
 [ -e other.new/mine ] || fail 'a file of somebody was removed'
 [ ! -e other ] || fail 'half a store'
+expect 2 convert hash hash/inside
+error_says "hash/inside: is in the store's own directory"
+[ ! -e hash/inside.new ] || fail 'a refused conversion made its directory'
 expect 2 convert --engine btree hash third
 expect 1 convert nowhere third
 expect 2 convert hash missing/third

@@ -514,7 +514,7 @@ static void test_it_stops_when_told_and_leaves_nothing(void **state)
                                              .context = &left};
 
         status = cask_backup(h->db, OUT, &options, NULL, NULL);
-        assert_true(status == CASK_OK || is_empty(h->kernel, OUT));
+        assert_true(directory_exists(h->kernel, OUT) == (status == CASK_OK));
     }
     assert_int_equal(status, CASK_OK);
     check_whole(h, OUT, digest_of(h->db));
@@ -710,6 +710,11 @@ static void test_a_full_disk_leaves_nothing(void **state)
     before = digest_of(h->db);
     total = limit_disk(h, 8192);
     assert_int_equal(try_backup(h, OUT, NULL, NULL, &err), CASK_NO_SPACE);
+    assert_false(directory_exists(h->kernel, OUT));
+    /* One that was there is not taken away. */
+    assert_int_equal(h->kernel->ops->make_dir(h->kernel, OUT, 0700), 0);
+    assert_int_equal(try_backup(h, OUT, NULL, NULL, &err), CASK_NO_SPACE);
+    assert_true(directory_exists(h->kernel, OUT));
     assert_true(is_empty(h->kernel, OUT));
     os_sim_set_capacity(h->sim, total);
     (void)back_up(h, OUT, NULL);

@@ -214,7 +214,7 @@ static void test_what_is_stopped_leaves_no_store(void **state)
                          CASK_TIMEOUT);
         assert_non_null(strstr(err.message, "stopped"));
         assert_false(exists(s->to));
-        assert_int_equal(rmdir(s->aside), 0); /* it is empty */
+        assert_false(exists(s->aside));
     }
 }
 
@@ -222,6 +222,7 @@ static void test_it_makes_a_new_store_only(void **state)
 {
     scene *s = *state;
     const cask_convert_options wrong = {.engine = (cask_engine)7};
+    char inside[PATH + 16];
     cask_error err = {CASK_OK, 0, ""};
 
     s->db = open_store(s->from, CASK_ENGINE_HASH);
@@ -231,7 +232,13 @@ static void test_it_makes_a_new_store_only(void **state)
     assert_int_equal(cask_convert(s->db, NULL, NULL, NULL, NULL), CASK_INVALID);
     assert_int_equal(cask_convert(s->db, s->to, &wrong, NULL, NULL),
                      CASK_INVALID);
-    assert_int_equal(mkdir(s->aside, 0700) == 0 || exists(s->aside), 1);
+    assert_false(exists(s->aside));
+    (void)snprintf(inside, sizeof(inside), "%s/inside", s->from);
+    assert_int_equal(cask_convert(s->db, inside, NULL, NULL, &err),
+                     CASK_INVALID);
+    assert_non_null(strstr(err.message, "in the store's own directory"));
+    assert_false(exists(inside));
+    assert_int_equal(mkdir(s->aside, 0700), 0);
     /* An empty one is taken; the store has nothing in it, either. */
     assert_int_equal(cask_convert(s->db, s->to, NULL, NULL, NULL), CASK_OK);
     assert_true(exists(s->to));

@@ -135,6 +135,17 @@ uint8_t *make_bytes(size_t size, uint64_t seed)
     return bytes;
 }
 
+bool directory_exists(os *kernel, const char *path)
+{
+    os_file *dir;
+
+    if (kernel->ops->open_dir(kernel, path, &dir) != 0) {
+        return false;
+    }
+    kernel->ops->close(dir);
+    return true;
+}
+
 static bool remove_name(void *context, const char *name)
 {
     os_file *dir = context;

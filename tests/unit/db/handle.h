@@ -42,6 +42,9 @@ uint8_t *make_bytes(size_t size, uint64_t seed);
 void put_bytes(handle *h, const char *key, const void *value, size_t size);
 void check_bytes(handle *h, const char *key, const void *value, size_t size);
 
+/* Whether there is such a directory. */
+bool directory_exists(os *kernel, const char *path);
+
 /* Remove all names in a directory, if there is one. */
 void clear_directory(os *kernel, const char *path);
 

@@ -451,6 +451,9 @@ static void test_a_full_disk_leaves_nothing(void **state)
     fill(h);
     total = limit_disk(h, 32768);
     assert_int_equal(repair_to(h, OUT, &t, &report, NULL), CASK_NO_SPACE);
+    assert_false(directory_exists(h->kernel, OUT));
+    assert_int_equal(h->kernel->ops->make_dir(h->kernel, OUT, 0700), 0);
+    assert_int_equal(repair_to(h, OUT, &t, &report, NULL), CASK_NO_SPACE);
     assert_false(take_away(h));
     os_sim_set_capacity(h->sim, total);
     assert_int_equal(repair_to(h, OUT, &t, &report, NULL), CASK_OK);

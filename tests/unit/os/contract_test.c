@@ -28,7 +28,7 @@ static void test_open_dir_wants_a_directory(void **state)
     assert_null(dir);
 }
 
-static void test_make_dir_once(void **state)
+static void test_make_dir_once_and_remove_it_empty(void **state)
 {
     place *at = *state;
     char path[PLACE_PATH + 8];
@@ -42,7 +42,12 @@ static void test_make_dir_once(void **state)
     assert_int_equal(at->os->ops->stat(dir, &entry), 0);
     assert_int_equal(entry.kind, OS_DIRECTORY);
     assert_int_equal(entry.mode, 0700);
+    at->os->ops->close(create_file(dir, "file"));
+    assert_int_equal(at->os->ops->remove_dir(at->os, path), ENOTEMPTY);
+    assert_int_equal(at->os->ops->remove(dir, "file"), 0);
     at->os->ops->close(dir);
+    assert_int_equal(at->os->ops->remove_dir(at->os, path), 0);
+    assert_int_equal(at->os->ops->remove_dir(at->os, path), ENOENT);
     (void)snprintf(path, sizeof(path), "%s/no/dir", at->path);
     assert_int_equal(at->os->ops->make_dir(at->os, path, 0700), ENOENT);
 }
@@ -755,7 +760,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         ON_ALL(test_open_dir_wants_a_directory),
-        ON_ALL(test_make_dir_once),
+        ON_ALL(test_make_dir_once_and_remove_it_empty),
         ON_ALL(test_list_names_each_once_until_stopped),
         ON_ALL(test_remove_takes_files_only),
         ON_ALL(test_a_removed_file_stays_with_its_handle),

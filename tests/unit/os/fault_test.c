@@ -215,6 +215,8 @@ static int call_on_os(os *self, os_call call, const char *path)
         return self->ops->open_dir(self, path, &file);
     case OS_CALL_MAKE_DIR:
         return self->ops->make_dir(self, path, 0700);
+    case OS_CALL_REMOVE_DIR:
+        return self->ops->remove_dir(self, path);
     case OS_CALL_MAP_PRIVATE:
         return self->ops->map_private(self, 4096, &memory);
     case OS_CALL_MUTEX_INIT:
