@@ -724,11 +724,11 @@ typedef struct cask_verify_options {
  *
  * Returns CASK_OK; CASK_CORRUPT (problems were found; `ret_report` is set in
  * both cases); CASK_NOT_FOUND; CASK_UNSUPPORTED; CASK_INVALID. What a system or
- * another process refuses is no damage, and ends the call: CASK_TIMEOUT (a lock
- * of the store, which is in use), CASK_BUSY, CASK_NAMESPACE, CASK_NO_SPACE,
- * CASK_NO_MEMORY, CASK_IO (names the file, and where media fail the offset);
- * unless problems were found before that: CASK_CORRUPT then, not `complete`,
- * and the message has the reason, too.
+ * another process refuses is no damage: CASK_TIMEOUT (a lock of the store,
+ * which is in use), CASK_BUSY, CASK_NAMESPACE, CASK_NO_SPACE and CASK_NO_MEMORY
+ * end the call; CASK_IO (names the file, and where media fail the offset) if a
+ * file may not be read, after all others were. But if problems were found:
+ * CASK_CORRUPT, not `complete`, and the message has the reason, too.
  */
 CASK_API CASK_CHECKED cask_status
 cask_verify(const char *path, const cask_verify_options *options,

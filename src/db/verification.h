@@ -20,6 +20,13 @@ typedef struct verification {
     uint64_t bytes_done;
     uint64_t bytes_total;
     bool in_use; /* by a process, or nobody can tell */
+
+    /* Files that the system did not let it read; only noted if wished, else the
+     * first ends it. */
+    bool notes_refusals;
+    uint64_t refusals;
+    cask_error first_refusal;
+    char also_refused[120]; /* the names of the others, as many as fit */
 } verification;
 
 /* ---- verify.c ---- */
@@ -51,6 +58,14 @@ void verify_harmless(verification *v, const char *file, uint64_t offset,
 void verify_failure(verification *v, const char *file, const cask_error *err,
                     const char *advice);
 
+/*
+ * Whether to go on without a file: the system did not let it be opened or read,
+ * which says nothing of the others. Notes it, and returns CASK_OK; else returns
+ * `status`, which `err` describes.
+ */
+cask_status verify_refused(verification *v, const char *file,
+                           cask_status status, const cask_error *err);
+
 /* So many bytes have been looked at. */
 void verify_progress(verification *v, uint64_t bytes);
 
@@ -66,7 +81,7 @@ typedef struct mapped {
 
 /* Map or read the file `file->name`. CASK_NOT_FOUND if it is missing;
  * CASK_UNSUPPORTED if it is a link or no plain file; CASK_NO_MEMORY; CASK_IO:
- * that is no damage, and ends the run. Nothing is told. */
+ * that is no damage, see verify_refused(). Nothing is told. */
 cask_status verify_map(verification *v, mapped *file, cask_error *err);
 void verify_unmap(verification *v, mapped *file);
 

@@ -48,6 +48,44 @@ void verify_failure(verification *v, const char *file, const cask_error *err,
     verify_harmless(v, file, place.offset, 0, text);
 }
 
+static bool is_refusal(const cask_error *err)
+{
+    return err->status == CASK_IO && !error_is_shortage(err);
+}
+
+cask_status verify_refused(verification *v, const char *file,
+                           cask_status status, const cask_error *err)
+{
+    size_t used = strlen(v->also_refused);
+
+    if (!v->notes_refusals || !is_refusal(err)) {
+        return status;
+    }
+    if (v->refusals++ == 0) {
+        v->first_refusal = *err;
+    } else if (sizeof(v->also_refused) - used > strlen(file) + 2) {
+        (void)snprintf(v->also_refused + used, sizeof(v->also_refused) - used,
+                       "%s%s", used > 0 ? ", " : "", file);
+    }
+    return CASK_OK;
+}
+
+/* All files that could be read have been. */
+static cask_status fail_refused(const verification *v, cask_error *err)
+{
+    const cask_error *first = &v->first_refusal;
+
+    (void)fail(err, first->status, 0, "%s", first->message);
+    if (v->refusals > 1) {
+        (void)fail(err, first->status, 0,
+                   "%s; nor %" PRIu64 " other file%s: %s", first->message,
+                   v->refusals - 1, v->refusals > 2 ? "s" : "",
+                   v->also_refused);
+    }
+    err->os_errno = first->os_errno;
+    return first->status;
+}
+
 void verify_progress(verification *v, uint64_t bytes)
 {
     v->bytes_done += bytes;
@@ -219,7 +257,8 @@ static cask_status first_sequence(verification *v,
     *ret_sequence = 0;
     segment_name_format(segment->id, file.name);
     status = verify_map(v, &file, err);
-    if (status == CASK_NOT_FOUND || status == CASK_UNSUPPORTED) {
+    if (status == CASK_NOT_FOUND || status == CASK_UNSUPPORTED ||
+        (status != CASK_OK && v->notes_refusals && is_refusal(err))) {
         return CASK_OK; /* told when it has its turn */
     }
     if (status == CASK_OK) {
@@ -425,7 +464,7 @@ cask_status verify_segment(verification *v, const manifest_segment *segment,
         return CASK_OK;
     }
     if (status != CASK_OK) {
-        return status;
+        return verify_refused(v, data.name, status, err);
     }
     if (check_header(v, &data, segment)) {
         status = check_content(v, &data, segment, err);
@@ -521,6 +560,7 @@ static cask_status check_config(verification *v, cask_error *err)
     cask_status status = config_file_read(v->dir, &file, &why);
 
     if (status != CASK_OK && !is_of_file(&why)) {
+        status = verify_refused(v, CONFIG_NAME, status, &why);
         (void)pass_on(&why, err);
     } else if (status != CASK_OK) {
         verify_failure(v, CONFIG_NAME, &why,
@@ -590,7 +630,10 @@ static cask_status check_files(verification *v, cask_error *err)
     for (size_t i = 0; i < v->manifest.count && status == CASK_OK; i++) {
         status = verify_segment(v, &v->manifest.segments[i], err);
     }
-    return status == CASK_OK && loaded ? verify_runs(v, err) : status;
+    if (status == CASK_OK && loaded) {
+        status = verify_runs(v, err);
+    }
+    return status == CASK_OK && v->refusals > 0 ? fail_refused(v, err) : status;
 }
 
 /* CASK_OK too if nothing but damage keeps it from going to its end. */
@@ -658,7 +701,8 @@ cask_status db_verify_on(os *kernel, const char *path,
     static const cask_verify_options none;
     verification v = {.kernel = kernel,
                       .path = path,
-                      .options = options == NULL ? &none : options};
+                      .options = options == NULL ? &none : options,
+                      .notes_refusals = true};
     cask_error why = {CASK_OK, 0, ""};
     int os_errno;
 

@@ -54,10 +54,12 @@ cask_status verify_hint_open(verification *v, const manifest_segment *segment,
         ret_hint->file.size = 0;
         return CASK_OK; /* it will be written again */
     }
-    if (status == CASK_OK) {
-        check_file(v, segment, ret_hint);
+    if (status != CASK_OK) {
+        ret_hint->file.file = NULL; /* nothing is open */
+        return verify_refused(v, ret_hint->file.name, status, err);
     }
-    return status;
+    check_file(v, segment, ret_hint);
+    return CASK_OK;
 }
 
 /* ---- Its rows ---- */

@@ -562,7 +562,9 @@ cask_status verify_run(verification *v, const manifest_state *manifest,
         return CASK_OK;
     }
     if (status != CASK_OK) {
-        return status;
+        return status == CASK_NOT_FOUND
+                   ? status
+                   : verify_refused(v, file.name, status, err);
     }
     status = check_run(&c, visit, context, err);
     verify_progress(v, file.size);

@@ -114,9 +114,11 @@ static void test_what_the_system_lacks_is_no_damage(void **state)
     }
 }
 
-/* An os on which one thread does not wait for locks. */
+/* An os that differs from the usual one in a call or two. */
 static const os_ops *usual;
-static os_ops impatient;
+static os_ops unusual;
+
+/* One thread does not wait for locks. */
 static _Thread_local bool is_impatient;
 
 static int lock_at_once(os *self, os_mutex *mutex, uint64_t timeout_ms)
@@ -134,9 +136,9 @@ static void test_a_lock_that_is_held_is_waited_for_in_vain(void **state)
     cask_error err;
 
     usual = h->kernel->ops;
-    impatient = *usual;
-    impatient.mutex_lock = lock_at_once;
-    h->kernel->ops = &impatient;
+    unusual = *usual;
+    unusual.mutex_lock = lock_at_once;
+    h->kernel->ops = &unusual;
     fill_all(h);
     write_lock = &h->db->store->region.header->write_lock;
     assert_int_equal(usual->mutex_lock(h->kernel, write_lock, 1000), 0);
@@ -277,6 +279,71 @@ static void test_a_block_that_cannot_be_read_is_named(void **state)
     fault.base.ops->close(v.dir);
 }
 
+/* Some files may not be opened. */
+static char refused[3][SEGMENT_NAME_SIZE];
+
+static int open_some(os_file *dir, const char *name, uint32_t flags,
+                     uint32_t mode, os_file **ret_file)
+{
+    for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++) {
+        if (strcmp(name, refused[i]) == 0) {
+            return EACCES;
+        }
+    }
+    return usual->open(dir, name, flags, mode, ret_file);
+}
+
+static void check_refused_are_named(const cask_error *err)
+{
+    for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++) {
+        if (strstr(err->message, refused[i]) == NULL) {
+            fail_msg("%s is not in: %s", refused[i], err->message);
+        }
+    }
+    assert_non_null(strstr(err->message, "; nor 2 other files: "));
+}
+
+/* What may not be read is named, and keeps nothing else from being read. */
+static void test_files_that_are_refused_hide_no_damage_of_others(void **state)
+{
+    handle *h = *state;
+    told t = {.count = 0};
+    const cask_verify_options options = {.on_problem = on_problem,
+                                         .context = &t};
+    cask_verify_report report = {.problems = 0};
+    char name[SEGMENT_NAME_SIZE];
+    cask_error err = {CASK_OK, 0, ""};
+
+    fill_all(h);
+    handle_close(h);
+    segment_name_format(1, refused[0]);
+    hint_name_format(2, refused[1]);
+    segment_name_format(3, refused[2]);
+    usual = h->kernel->ops;
+    unusual = *usual;
+    unusual.open = open_some;
+    h->kernel->ops = &unusual;
+    assert_int_equal(
+        db_verify_on(h->kernel, HANDLE_PATH, &options, &report, &err), CASK_IO);
+    assert_int_equal(err.status, CASK_IO);
+    assert_int_equal(err.os_errno, EACCES);
+    assert_int_equal(t.count, 0);
+    check_refused_are_named(&err);
+    segment_name_format(4, name);
+    damage(h, name);
+    assert_int_equal(
+        db_verify_on(h->kernel, HANDLE_PATH, &options, &report, &err),
+        CASK_CORRUPT);
+    assert_int_equal(t.count, 1);
+    assert_string_equal(t.file, name);
+    assert_int_equal(report.problems, 1);
+    assert_false(report.complete);
+    assert_true(report.records > 0);
+    assert_non_null(strstr(err.message, "not all could be checked: "));
+    check_refused_are_named(&err);
+    h->kernel->ops = usual;
+}
+
 /* A directory, say, in the place of a hint. */
 static void test_what_is_in_the_place_of_a_hint_is_harmless(void **state)
 {
@@ -409,6 +476,7 @@ int main(void)
         WITH_DISK(test_damage_is_the_status_whatever_the_system_lacks),
         WITH_DISK(test_what_fails_after_damage_does_not_hide_it),
         WITH_DISK(test_a_block_that_cannot_be_read_is_named),
+        WITH_DISK(test_files_that_are_refused_hide_no_damage_of_others),
         WITH_DISK(test_what_is_in_the_place_of_a_hint_is_harmless),
         WITH_DISK(test_of_a_damaged_manifest_no_segment_is_missing),
     };
