@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "command.h"
+#include "json_format.h"
 #include "key_text.h"
 #include "output.h"
 #include "word.h"
@@ -14,6 +15,7 @@ enum { OPTION_FROM = 0x2201, OPTION_TO, OPTION_PREFIX, OPTION_EVERYTHING };
 typedef struct range_settings {
     bool escapes;
     bool everything;
+    bool json;
     char *from, *to, *prefix; /* NULL: not given */
 } range_settings;
 
@@ -23,6 +25,7 @@ static const struct argp_option options[] = {
     {"to", OPTION_TO, "KEY", 0, "Keys before KEY", 1},
     {"prefix", OPTION_PREFIX, "P", 0, "Keys that begin with P", 1},
     {"everything", OPTION_EVERYTHING, NULL, 0, "All keys", 1},
+    {"json", 'j', NULL, 0, "Print one JSON object", 1},
     {0},
 };
 
@@ -33,6 +36,9 @@ static error_t parse(int key, char *argument, struct argp_state *state)
     switch (key) {
     case 'e':
         settings->escapes = true;
+        return 0;
+    case 'j':
+        settings->json = true;
         return 0;
     case OPTION_FROM:
         settings->from = argument;
@@ -147,7 +153,24 @@ static bool is_empty(const key_range *range)
     return order > 0 || (order == 0 && from >= to);
 }
 
-static void tell(const key_range *range)
+static void print_json(const key_range *range)
+{
+    text line = {0};
+    json_t *object = json_pack("{s:b}", "written", !is_empty(range));
+
+    if (range->from.size > 0) {
+        json_format_set_bytes(object, "from", "from64", range->from, &line);
+    }
+    if (range->to.data != NULL) {
+        json_format_set_bytes(object, "to", "to64", range->to, &line);
+    }
+    json_format_add(&line, object);
+    text_add_char(&line, '\n');
+    (void)output_text(&line);
+    text_free(&line);
+}
+
+static void print_text(const key_range *range)
 {
     text line = {0};
 
@@ -172,11 +195,12 @@ static void tell(const key_range *range)
 
 static exit_status run(const arguments *args)
 {
+    const range_settings *settings = args->settings;
     const char *directory = args->words[0];
     key_range range = {.end = NULL};
     cask_error err = {0};
     cask_db *db = NULL;
-    exit_status status = take_range(args->settings, &range);
+    exit_status status = take_range(settings, &range);
 
     if (status == EXIT_DONE) {
         status = store_open(&args->store, directory, false, &db);
@@ -184,8 +208,10 @@ static exit_status run(const arguments *args)
     if (status == EXIT_DONE) {
         if (cask_delete_range(db, range.from, range.to, &err) != CASK_OK) {
             status = report_failure(directory, &err);
+        } else if (settings->json) {
+            print_json(&range);
         } else {
-            tell(&range);
+            print_text(&range);
         }
         status = store_close(db, directory, status);
     }

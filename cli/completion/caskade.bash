@@ -20,7 +20,7 @@ _caskade_options() {
     get | exists) echo "--escapes $_caskade_read" ;;
     delete | persist) echo "--escapes $_caskade_write" ;;
     delete-range)
-        echo "--escapes --everything --from --prefix --to $_caskade_write"
+        echo "--escapes --everything --from --json --prefix --to $_caskade_write"
         ;;
     ttl) echo "--escapes --ms $_caskade_read" ;;
     expire) echo "--at --escapes --ttl $_caskade_write" ;;

@@ -72,6 +72,16 @@ expect 0 delete-range -e --prefix '\xff\xff' bytes
 expect 0 scan --keys bytes
 output_is 'a\\x00\n'
 
+# For programs.
+expect 0 delete-range --json --from b --to c bytes
+output_is '{"written":true,"from":"b","to":"c"}\n'
+expect 0 delete-range --json --from c --to c bytes
+output_is '{"written":false,"from":"c","to":"c"}\n'
+expect 0 delete-range -j -e --prefix '\xff\xfe' bytes
+output_is '{"written":true,"from64":"//4=","to64":"//8="}\n'
+expect 0 delete-range --json --from=b bytes
+output_is '{"written":true,"from":"b"}\n'
+
 # What would be everything has to be said; and what has no order.
 for option in --from= --prefix=; do
     expect 2 delete-range $option bytes
