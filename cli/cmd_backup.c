@@ -5,9 +5,8 @@
 
 #include "command.h"
 #include "json_format.h"
+#include "long_work.h"
 #include "output.h"
-#include "progress.h"
-#include "signals.h"
 #include "units.h"
 
 enum { OPTION_NO_VERIFY = 0x2001 };
@@ -49,16 +48,6 @@ static error_t parse(int key, char *argument, struct argp_state *state)
     }
 }
 
-static bool on_progress(void *context, uint64_t bytes_done,
-                        uint64_t bytes_total)
-{
-    progress *line = context;
-
-    line->view.total = bytes_total;
-    progress_update(line, bytes_done, bytes_done);
-    return signals_arrived() == 0;
-}
-
 static void print_json(const cask_backup_report *made)
 {
     (void)output_print("{\"sequence\":%" PRIu64 ",\"segments\":%" PRIu64
@@ -91,24 +80,21 @@ static void print_text(const cask_backup_report *made)
 static exit_status back_up(cask_db *db, const arguments *args)
 {
     const backup_settings *settings = args->settings;
-    progress line;
+    long_work work;
     const cask_backup_options what = {.earlier = settings->earlier,
                                       .skip_verify = settings->skip_verify,
-                                      .on_progress = on_progress,
-                                      .context = &line};
+                                      .on_progress = long_work_goes_on,
+                                      .context = &work};
     cask_backup_report made = {0};
     cask_error err = {0};
     cask_status result;
 
-    signals_catch();
-    progress_start(&line, "copying", "bytes", 0);
+    long_work_begin(&work, "backup", "nothing of it is left", "copying",
+                    "bytes");
     result = cask_backup(db, args->words[1], &what, &made, &err);
-    progress_stop(&line);
-    if (result != CASK_OK && signals_arrived() != 0) {
-        return report(EXIT_DONE, "backup: interrupted; nothing of it is left");
-    }
+    long_work_end(&work);
     if (result != CASK_OK) {
-        return report_failure(args->words[0], &err);
+        return long_work_failed(&work, args->words[0], &err);
     }
     if (made.without_config) {
         (void)report(EXIT_DONE,

@@ -4,10 +4,9 @@
 #include <inttypes.h>
 
 #include "command.h"
+#include "long_work.h"
 #include "option.h"
 #include "output.h"
-#include "progress.h"
-#include "signals.h"
 #include "units.h"
 
 typedef struct convert_settings {
@@ -40,15 +39,6 @@ static error_t parse(int key, char *argument, struct argp_state *state)
     }
 }
 
-static bool on_progress(void *context, uint64_t done, uint64_t total)
-{
-    progress *line = context;
-
-    line->view.total = total;
-    progress_update(line, done, done);
-    return signals_arrived() == 0;
-}
-
 static const char *name_of(cask_engine engine)
 {
     return engine == CASK_ENGINE_TREE ? "tree" : "hash";
@@ -78,23 +68,20 @@ static void print_text(const char *path, const cask_convert_report *made)
 static exit_status convert(cask_db *db, const arguments *args)
 {
     const convert_settings *settings = args->settings;
-    progress line;
+    long_work work;
     const cask_convert_options what = {.engine = (cask_engine)settings->engine,
-                                       .on_progress = on_progress,
-                                       .context = &line};
+                                       .on_progress = long_work_goes_on,
+                                       .context = &work};
     cask_convert_report made = {0};
     cask_error err = {0};
     cask_status result;
 
-    signals_catch();
-    progress_start(&line, "converting", "keys", 0);
+    long_work_begin(&work, "convert", "nothing of it is left", "converting",
+                    "keys");
     result = cask_convert(db, args->words[1], &what, &made, &err);
-    progress_stop(&line);
-    if (result != CASK_OK && signals_arrived() != 0) {
-        return report(EXIT_DONE, "convert: interrupted; nothing of it is left");
-    }
+    long_work_end(&work);
     if (result != CASK_OK) {
-        return report_failure(args->words[0], &err);
+        return long_work_failed(&work, args->words[0], &err);
     }
     if (settings->json) {
         print_json(&made);

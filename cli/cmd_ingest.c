@@ -4,9 +4,8 @@
 #include <inttypes.h>
 
 #include "command.h"
+#include "long_work.h"
 #include "output.h"
-#include "progress.h"
-#include "signals.h"
 #include "units.h"
 
 enum { OPTION_MOVE = 0x2001 };
@@ -40,16 +39,6 @@ static error_t parse(int key, char *argument, struct argp_state *state)
     }
 }
 
-static bool on_progress(void *context, uint64_t bytes_done,
-                        uint64_t bytes_total)
-{
-    progress *line = context;
-
-    line->view.total = bytes_total;
-    progress_update(line, bytes_done, bytes_done);
-    return signals_arrived() == 0;
-}
-
 static void print_json(const cask_ingest_report *done)
 {
     (void)output_print(
@@ -74,24 +63,22 @@ static void print_text(const cask_ingest_report *done)
 static exit_status ingest(cask_db *db, const arguments *args)
 {
     const ingest_settings *settings = args->settings;
-    progress line;
-    const cask_ingest_options what = {
-        .move = settings->move, .on_progress = on_progress, .context = &line};
+    long_work work;
+    const cask_ingest_options what = {.move = settings->move,
+                                      .on_progress = long_work_goes_on,
+                                      .context = &work};
     const char *const *paths = (const char *const *)(args->words + 1);
     cask_ingest_report done = {0};
     cask_error err = {0};
     cask_status result;
 
-    signals_catch();
-    progress_start(&line, "taking in", "bytes", 0);
+    long_work_begin(&work, "ingest", "nothing was changed", "taking in",
+                    "bytes");
     result = cask_ingest(db, paths, (size_t)args->word_count - 1, &what, &done,
                          &err);
-    progress_stop(&line);
-    if (result != CASK_OK && signals_arrived() != 0) {
-        return report(EXIT_DONE, "ingest: interrupted; nothing was changed");
-    }
+    long_work_end(&work);
     if (result != CASK_OK) {
-        return report_failure(args->words[0], &err);
+        return long_work_failed(&work, args->words[0], &err);
     }
     if (done.unmoved > 0) {
         (void)report(EXIT_DONE,

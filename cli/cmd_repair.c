@@ -6,9 +6,8 @@
 #include "command.h"
 #include "escape.h"
 #include "json_format.h"
+#include "long_work.h"
 #include "output.h"
-#include "progress.h"
-#include "signals.h"
 #include "units.h"
 
 typedef struct repair_settings {
@@ -33,9 +32,9 @@ static error_t parse(int key, char *argument, struct argp_state *state)
 }
 
 typedef struct repairer {
+    long_work work; /* first: see long_work_goes_on() */
     bool json;
     uint64_t printed; /* losses so far */
-    progress progress;
 } repairer;
 
 static void print_lost_json(const repairer *repair, const cask_lost *lost)
@@ -79,23 +78,13 @@ static void on_lost(void *context, const cask_lost *lost)
 {
     repairer *repair = context;
 
-    progress_wipe(&repair->progress);
+    progress_wipe(&repair->work.line);
     if (repair->json) {
         print_lost_json(repair, lost);
     } else {
         print_lost_text(lost);
     }
     repair->printed++;
-}
-
-static bool on_progress(void *context, uint64_t bytes_done,
-                        uint64_t bytes_total)
-{
-    repairer *repair = context;
-
-    repair->progress.view.total = bytes_total;
-    progress_update(&repair->progress, bytes_done, bytes_done);
-    return signals_arrived() == 0;
 }
 
 /* What was told stands, but it is not all. */
@@ -143,24 +132,21 @@ static exit_status run(const arguments *args)
     const repair_settings *settings = args->settings;
     const char *directory = args->words[0];
     repairer repair = {.json = settings->json};
-    const cask_repair_options what = {on_lost, on_progress, &repair};
+    const cask_repair_options what = {on_lost, long_work_goes_on, &repair};
     cask_repair_report found = {0};
     cask_error err = {0};
     cask_status result;
 
     (void)output_print("%s", settings->json ? "{\"lost\":[" : "");
-    signals_catch();
-    progress_start(&repair.progress, "reading", "bytes", 0);
+    long_work_begin(&repair.work, "repair", "nothing of it is left", "reading",
+                    "bytes");
     result = cask_repair(directory, args->words[1], &what, &found, &err);
-    progress_stop(&repair.progress);
+    long_work_end(&repair.work);
     if (settings->json && result != CASK_OK && result != CASK_CORRUPT) {
         print_failure_json(&err);
     }
-    if (result == CASK_TIMEOUT && signals_arrived() != 0) {
-        return report(EXIT_DONE, "repair: interrupted; nothing of it is left");
-    }
     if (result != CASK_OK && result != CASK_CORRUPT) {
-        return report_failure(directory, &err);
+        return long_work_failed(&repair.work, directory, &err);
     }
     if (settings->json) {
         print_report_json(&found);
