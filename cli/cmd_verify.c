@@ -35,6 +35,7 @@ static error_t parse(int key, char *argument, struct argp_state *state)
 typedef struct verifier {
     bool json;
     uint64_t problem_count; /* printed so far */
+    bool is_in_runs;        /* one is: a walk over the keys ends there */
     progress progress;
 } verifier;
 
@@ -65,6 +66,14 @@ static void print_problem_text(const cask_problem *problem)
     (void)output_print("\n");
 }
 
+static bool ends_with(const char *name, const char *suffix)
+{
+    size_t size = strlen(name);
+    size_t tail = strlen(suffix);
+
+    return size > tail && strcmp(name + size - tail, suffix) == 0;
+}
+
 static void on_problem(void *context, const cask_problem *problem)
 {
     verifier *verify = context;
@@ -75,6 +84,7 @@ static void on_problem(void *context, const cask_problem *problem)
         print_problem_text(problem);
     }
     verify->problem_count++;
+    verify->is_in_runs = verify->is_in_runs || ends_with(problem->file, ".run");
 }
 
 static void on_progress(void *context, uint64_t bytes_done,
@@ -149,7 +159,7 @@ static void print_report_text(const cask_verify_report *found)
     }
 }
 
-static exit_status report_damage(const char *directory,
+static exit_status report_damage(const char *directory, const verifier *verify,
                                  const cask_verify_report *found,
                                  const cask_error *err)
 {
@@ -169,6 +179,12 @@ static exit_status report_damage(const char *directory,
         return report(EXIT_DAMAGED,
                       "%s: %" PRIu64 " problem%s, but nothing is lost; each "
                       "line says what to do",
+                      directory, found->problems, plural);
+    }
+    if (verify->is_in_runs) {
+        return report(EXIT_DAMAGED,
+                      "%s: %" PRIu64 " problem%s; save what can be read in a "
+                      "new store with 'caskade repair'",
                       directory, found->problems, plural);
     }
     return report(EXIT_DAMAGED,
@@ -203,7 +219,7 @@ static exit_status run(const arguments *args)
         print_failure_json("]", &err);
     }
     if (result == CASK_CORRUPT) {
-        return report_damage(directory, &found, &err);
+        return report_damage(directory, &verify, &found, &err);
     }
     return result == CASK_OK ? EXIT_DONE : report_failure(directory, &err);
 }

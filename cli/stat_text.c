@@ -27,10 +27,37 @@ static double percent(uint64_t part, uint64_t whole)
     return whole == 0 ? 0 : 100 * (double)part / (double)whole;
 }
 
+/* What a merge found, and what the tree engine did: that stays as it is. */
+static void add_quarantined(const cask_stats *stats, text *out)
+{
+    static const char *const of_hash[] = {
+        "'caskade verify' tells where, 'caskade repair' which keys are lost; "
+        "it goes",
+        "with a merge when these are overwritten or deleted, if it has a hint",
+        "(--segments), or with 'caskade merge --all' when its file is restored",
+        NULL};
+    static const char *const of_tree[] = {
+        "'caskade verify' tells where, 'caskade repair' saves what can be read",
+        NULL};
+    bool is_tree = stats->engine == CASK_ENGINE_TREE;
+    char bytes[UNITS_TEXT_SIZE];
+    char count[UNITS_TEXT_SIZE];
+
+    text_add_format(out, LABEL "%s %s%s, %s, %s damage\n", "QUARANTINED",
+                    units_format_count(count, stats->quarantined_count),
+                    is_tree ? "file" : "segment",
+                    units_plural(stats->quarantined_count),
+                    units_format_bytes(bytes, stats->quarantined_bytes),
+                    is_tree ? "with" : "in which a merge found");
+    for (const char *const *line = is_tree ? of_tree : of_hash; *line != NULL;
+         line++) {
+        text_add_format(out, LABEL "%s\n", "", *line);
+    }
+}
+
 static void add_damage(const cask_stats *stats, text *out)
 {
     char bytes[UNITS_TEXT_SIZE];
-    char count[UNITS_TEXT_SIZE];
 
     if (stats->damaged_bytes != 0 || stats->quarantined_count == 0) {
         text_add_format(out, LABEL "%s\n", "damage",
@@ -39,25 +66,7 @@ static void add_damage(const cask_stats *stats, text *out)
                             : units_format_bytes(bytes, stats->damaged_bytes));
     }
     if (stats->quarantined_count != 0) {
-        text_add_format(out,
-                        LABEL "%s segment%s, %s, in which a merge found "
-                              "damage\n",
-                        "QUARANTINED",
-                        units_format_count(count, stats->quarantined_count),
-                        units_plural(stats->quarantined_count),
-                        units_format_bytes(bytes, stats->quarantined_bytes));
-        text_add_format(out,
-                        LABEL "'caskade verify' tells where, 'caskade repair' "
-                              "which keys are lost; it goes\n",
-                        "");
-        text_add_format(out,
-                        LABEL "with a merge when these are overwritten or "
-                              "deleted, if it has a hint\n",
-                        "");
-        text_add_format(out,
-                        LABEL "(--segments), or with 'caskade merge --all' "
-                              "when its file is restored\n",
-                        "");
+        add_quarantined(stats, out);
     }
 }
 

@@ -64,8 +64,8 @@ static const store_option all_options[] = {
       "Where the shared index is (default: " CASK_REGION_DIR ")", 0}},
     {USE_ALL,
      {"io", OPTION_IO, "map|pread", 0,
-      "Read through a mapping (default) or by system calls, which survive "
-      "failing media",
+      "Read through a mapping (default) or, not with the engine tree, by "
+      "system calls, which survive failing media",
       0}},
     {USE_ALL,
      {"damage", OPTION_DAMAGE, "fail|serve", 0,

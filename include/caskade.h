@@ -230,7 +230,8 @@ typedef struct cask_options {
                                 close, for instant reopening */
     bool huge_pages;         /* default true; ask for them, best effort */
     bool verify_overwrite;   /* default false; compare whole keys on overwrite,
-                                see docs/GUARANTEES.md */
+                                see docs/GUARANTEES.md; the tree engine
+                                compares them in any case */
 
     /* Expiry. */
     uint64_t expiry_seconds; /* default 0 = as the store's setting says; 0 ..
@@ -414,7 +415,7 @@ CASK_API CASK_CHECKED cask_status cask_write(cask_db *db,
  * then: puts in batches take half the processor time. A hint: with fewer keys
  * memory is wasted, about 20 bytes each until all handles are closed, with more
  * it grows as usual, and a store that had a key since it was opened, or was
- * reserved for before, is left as it is.
+ * reserved for before, or is one of the tree engine, is left as it is.
  *
  * Returns CASK_OK; CASK_NO_SPACE if the memory is not there: nothing has
  * changed; else as cask_put().
@@ -589,7 +590,8 @@ typedef struct cask_segment_stats {
                          read; it goes when nothing else is needed of it */
 } cask_segment_stats;
 
-/* List the segments in order of age. Free `*ret_segments` with cask_free(). As
+/* List the segments in order of age; of the tree engine these are its log, and
+ * its runs are in cask_tree_stat(). Free `*ret_segments` with cask_free(). As
  * cask_stat(); also CASK_NO_MEMORY. */
 CASK_API CASK_CHECKED cask_status
 cask_segments(cask_db *db, cask_segment_stats **ret_segments, size_t *ret_count,

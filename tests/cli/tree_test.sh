@@ -99,6 +99,7 @@ run=$(basename "$(find copy2 -name '*.run')")
 cp -r copy2 hurt
 flip "hurt/$run" 90
 expect 3 verify hurt
+error_says "^caskade: hurt: 1 problem; save what can be read .* 'caskade repair'\$"
 output_says "^$run: offset [0-9]+: no record verifies here"
 expect 3 verify --json hurt
 output_says '"problem_count":1,"harmless_count":0,'
