@@ -166,11 +166,6 @@ const uint8_t *repair_view(repair_bytes *bytes, uint64_t offset, uint64_t size);
 const uint8_t *repair_view_some(repair_bytes *bytes, uint64_t offset,
                                 uint64_t least, uint64_t *ret_size);
 
-/* The first stretch noted so far in these bytes that cannot be read; NULL:
- * none. Valid until the next view. */
-repair_bad *repair_find_bad(const repair_bytes *bytes, uint64_t offset,
-                            uint64_t size);
-
 /* ---- What there is (repair_sources.c) ---- */
 
 /* Find out which store it is, and the files of its segments. CASK_OK;

@@ -60,7 +60,9 @@ cask_status repair_pass_on(const cask_error *from, cask_error *err)
 
 /* ---- Unreadable stretches ------------------------------------------------ */
 
-repair_bad *repair_find_bad(const repair_bytes *bytes, uint64_t offset,
+/* The first stretch noted so far in these bytes that cannot be read; NULL:
+ * none. Valid until the next view. */
+static repair_bad *find_bad(const repair_bytes *bytes, uint64_t offset,
                             uint64_t size)
 {
     for (size_t i = 0; i < bytes->bad.count; i++) {
@@ -108,7 +110,7 @@ static void read_block(repair_bytes *bytes, uint64_t offset, uint64_t size)
     size_t got;
 
     memset(to, 0, size);
-    if (repair_find_bad(bytes, offset, size) != NULL) {
+    if (find_bad(bytes, offset, size) != NULL) {
         return;
     }
     os_errno =
@@ -131,7 +133,7 @@ static void read_piece(repair_bytes *bytes, uint64_t offset, uint64_t size)
     uint8_t *to = bytes->window + (offset - bytes->from);
     size_t got = 0;
 
-    if (repair_find_bad(bytes, offset, size) == NULL &&
+    if (find_bad(bytes, offset, size) == NULL &&
         bytes->file->os->ops->read_at(bytes->file, to, size, offset, &got) ==
             0) {
         memset(to + got, 0, size - got); /* it was cut */
