@@ -21,7 +21,10 @@ static cask_status open_one(verification *v, const manifest_run *listed,
     memcpy(expected.uuid, v->identity.uuid, sizeof(expected.uuid));
     run_name_format(listed->id, name);
     status = run_open(v->dir, name, &options, ret_run, &local);
-    if (status == CASK_NO_MEMORY || status == CASK_IO) {
+    /* What the system refuses is told where the file is looked at for itself.
+     */
+    if (status == CASK_NO_MEMORY ||
+        (status == CASK_IO && error_is_shortage(&local))) {
         return fail(err, status, local.os_errno, "%s", local.message);
     }
     return CASK_OK;
