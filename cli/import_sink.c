@@ -3,14 +3,36 @@
  */
 #include "import_sink.h"
 
+#include <string.h>
 #include <time.h>
 
-enum { BATCH_MAX_BYTES = 512 * 1024 }; /* a batch must fit into a segment */
+#include "units.h"
+
+/* A batch must fit into a segment, of which it has a quarter at most. */
+enum { BATCH_MAX_BYTES = 512 * 1024, SEGMENT_PARTS = 4 };
+
+/* The option of a handle that is opened for an import is the setting. */
+static uint64_t batch_max_bytes(cask_db *db)
+{
+    cask_buffer text = {NULL, 0, 0};
+    char value[UNITS_TEXT_SIZE] = "";
+    uint64_t bytes = BATCH_MAX_BYTES * SEGMENT_PARTS;
+
+    if (cask_config_get(db, "segment_max_bytes", &text, NULL) == CASK_OK &&
+        text.size < sizeof(value)) {
+        memcpy(value, text.data, text.size);
+        (void)units_parse_bytes(value, &bytes);
+    }
+    cask_buffer_free(&text);
+    return bytes < BATCH_MAX_BYTES * SEGMENT_PARTS ? bytes / SEGMENT_PARTS
+                                                   : BATCH_MAX_BYTES;
+}
 
 bool import_sink_open(import_sink *sink, cask_db *db, uint64_t expiry_s)
 {
     *sink = (import_sink){.db = db,
                           .writer = batch_writer_create(db),
+                          .batch_max_bytes = batch_max_bytes(db),
                           .expiry_s = expiry_s,
                           .now_s = (uint64_t)time(NULL)};
     return sink->writer != NULL;
@@ -36,7 +58,8 @@ static cask_status put_large(import_sink *sink, const bitcask_record *record,
 /* Have the batch written if it has grown large enough. */
 static cask_status send_full(import_sink *sink, cask_error *err)
 {
-    return cask_batch_bytes(batch_writer_batch(sink->writer)) < BATCH_MAX_BYTES
+    return cask_batch_bytes(batch_writer_batch(sink->writer)) <
+                   sink->batch_max_bytes
                ? CASK_OK
                : batch_writer_send(sink->writer, err);
 }
@@ -61,7 +84,7 @@ cask_status import_sink_put(import_sink *sink, const bitcask_record *record,
         options.expires_at_ms = expires_s * 1000;
     }
     sink->imported++;
-    if (record->key.size + record->value.size > BATCH_MAX_BYTES) {
+    if (record->key.size + record->value.size > sink->batch_max_bytes) {
         return put_large(sink, record, &options, err);
     }
     status =

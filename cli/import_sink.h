@@ -13,6 +13,7 @@
 typedef struct import_sink {
     cask_db *db;
     batch_writer *writer;
+    uint64_t batch_max_bytes;
     uint64_t expiry_s; /* after the time of a record; 0: never */
     uint64_t now_s;    /* since 1970 */
 

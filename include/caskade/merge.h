@@ -106,7 +106,8 @@ typedef struct cask_merge_state {
     uint64_t bytes_done, bytes_total; /* of its input */
     uint64_t rate_bytes; /* read and written per second, while it copies */
     bool due;            /* some handle, in whichever process, will begin a
-                            merge by policy now: its first minute is over, and
+                            merge by policy, up to 30 s later if nobody
+                            writes: its first minute is over, and
                             merge_window is open; or do one that is `asked`
                             for. With `threads` 0 it is what a handle would say
                             that has long been open */

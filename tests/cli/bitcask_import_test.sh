@@ -118,6 +118,11 @@ output_says ', 47,003 records \(1,000 tombstones\); no damage$'
 is "$([ "$(dead_bytes)" -gt 100000 ] && echo yes)" yes 'whether old ones are there'
 expect 0 verify store
 rm -rf store
+# Batches are as small as segments need.
+expect 0 create --segment-max-bytes 64KiB store
+expect 0 import bitcask source store
+content_is_expected
+rm -rf store
 "$caskade" create store
 "$caskade" put store 'many 1' 'of the store'
 expect 0 import --into-existing bitcask source store
