@@ -24,8 +24,9 @@ static uint64_t batch_max_bytes(cask_db *db)
         (void)units_parse_bytes(value, &bytes);
     }
     cask_buffer_free(&text);
-    return bytes < BATCH_MAX_BYTES * SEGMENT_PARTS ? bytes / SEGMENT_PARTS
-                                                   : BATCH_MAX_BYTES;
+    return bytes == 0 || bytes > BATCH_MAX_BYTES * SEGMENT_PARTS
+               ? BATCH_MAX_BYTES /* 0: the default, which is larger */
+               : bytes / SEGMENT_PARTS;
 }
 
 bool import_sink_open(import_sink *sink, cask_db *db, uint64_t expiry_s)
