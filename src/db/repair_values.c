@@ -10,38 +10,28 @@
 #include "base/key_order.h"
 #include "log/segment.h"
 
-static const repair_source *find_source(const repair *r, uint64_t id)
-{
-    for (size_t i = 0; i < r->source_count; i++) {
-        if (r->sources[i].id == id && r->sources[i].kind == SEGMENT_VALUES) {
-            return &r->sources[i];
-        }
-    }
-    return NULL;
-}
-
 void repair_values_end(repair *r, repair_values *values)
 {
     r->kernel->ops->close(values->file);
     cask_buffer_free(&values->record);
     values->file = NULL;
+    values->source = NULL;
 }
 
 /* CASK_CORRUPT: it is not there. */
-static cask_status open_file(repair *r, repair_values *values, uint64_t id,
-                             cask_error *err)
+static cask_status open_file(repair *r, repair_values *values,
+                             const repair_source *source, cask_error *err)
 {
-    const repair_source *source;
     cask_error why = {CASK_OK, 0, ""};
     os_stat stat;
 
-    if (values->file != NULL && values->id == id) {
+    if (values->source == source) {
         return CASK_OK;
     }
     r->kernel->ops->close(values->file);
     values->file = NULL;
-    source = find_source(r, id);
-    if (source == NULL || source->size == 0 || source->nonce == 0) {
+    values->source = NULL;
+    if (source->size == 0 || source->nonce == 0) {
         return CASK_CORRUPT;
     }
     if (file_open(r->dir, source->name, OS_READ, &values->file, &stat, &why) !=
@@ -49,8 +39,7 @@ static cask_status open_file(repair *r, repair_values *values, uint64_t id,
         values->file = NULL;
         return repair_is_loss(&why) ? CASK_CORRUPT : repair_pass_on(&why, err);
     }
-    values->id = id;
-    values->nonce = source->nonce;
+    values->source = source;
     values->size = stat.size;
     return CASK_OK;
 }
@@ -74,19 +63,20 @@ static cask_status read_bytes(repair *r, repair_values *values,
     os_errno = r->kernel->ops->read_at(values->file, values->record.data, size,
                                        at->offset, &values->record.size);
     if (os_errno != 0 && !repair_is_bad_block(os_errno)) {
-        return fail_os(err, os_errno,
-                       "%016" PRIx64 ".run: offset %" PRIu64 ": cannot read",
-                       at->segment_id, at->offset);
+        return fail_os(err, os_errno, "%s: offset %" PRIu64 ": cannot read",
+                       values->source->name, at->offset);
     }
     return os_errno == 0 && values->record.size == size ? CASK_OK
                                                         : CASK_CORRUPT;
 }
 
-cask_status repair_values_fetch(repair *r, repair_values *values,
-                                cask_run_entry *entry, cask_error *err)
+/* The record, if this file has it whole. */
+static cask_status fetch_from(repair *r, repair_values *values,
+                              const repair_source *source,
+                              cask_run_entry *entry, cask_error *err)
 {
     const cask_run_pointer at = entry->pointer;
-    cask_status status = open_file(r, values, at.segment_id, err);
+    cask_status status = open_file(r, values, source, err);
     record_header header;
     const uint8_t *key;
 
@@ -97,7 +87,7 @@ cask_status repair_values_fetch(repair *r, repair_values *values,
         return status;
     }
     if (!record_read(values->record.data, values->record.size,
-                     (record_seed){values->nonce, at.offset}, &header) ||
+                     (record_seed){source->nonce, at.offset}, &header) ||
         record_kind(&header) != RECORD_PUT ||
         header.sequence != entry->info.sequence ||
         RECORD_HEADER_SIZE + record_body_size(&header) != at.size_bytes) {
@@ -112,4 +102,27 @@ cask_status repair_values_fetch(repair *r, repair_values *values,
     entry->value = (cask_slice){key + header.key_size, header.value_size};
     entry->info.value_bytes = header.value_size;
     return CASK_OK;
+}
+
+/* What gave the last value comes first: where one of several files of a run is
+ * damaged, it is not opened again for each value. */
+cask_status repair_values_fetch(repair *r, repair_values *values,
+                                cask_run_entry *entry, cask_error *err)
+{
+    const uint64_t id = entry->pointer.segment_id;
+    const repair_source *last = values->source;
+    cask_status status = CASK_CORRUPT;
+
+    if (last != NULL && last->id == id) {
+        status = fetch_from(r, values, last, entry, err);
+    }
+    for (size_t i = 0; i < r->source_count && status == CASK_CORRUPT; i++) {
+        const repair_source *source = &r->sources[i];
+
+        if (source != last && source->id == id &&
+            source->kind == SEGMENT_VALUES) {
+            status = fetch_from(r, values, source, entry, err);
+        }
+    }
+    return status;
 }

@@ -7,18 +7,18 @@
 #include "db/repair.h"
 #include "run/run_read.h"
 
-/* The run of values that was read last. Start with {0}. */
+/* The file of values that was read last. Start with {0}. */
 typedef struct repair_values {
-    uint64_t id;
-    os_file *file; /* NULL: none, or it cannot be opened */
-    uint64_t nonce;
+    const repair_source *source; /* borrowed; NULL: none is open */
+    os_file *file;
     uint64_t size;
     cask_buffer record;
 } repair_values;
 
 /*
  * Make the put of a pointer that it stands for; its value is valid until the
- * next call. CASK_OK; CASK_CORRUPT, without a message: it cannot be read;
+ * next call. All files of the run are tried, copies too, until one has the
+ * record whole. CASK_OK; CASK_CORRUPT, without a message: none has;
  * CASK_NO_MEMORY; CASK_IO: see repair_is_loss().
  */
 cask_status repair_values_fetch(repair *r, repair_values *values,

@@ -1,7 +1,7 @@
 /*
  * Values that are written apart from the runs, through the public API: they
- * read as all others do, compactions leave them where they are, and what is
- * dead of them goes.
+ * read as all others do, compactions leave them where they are, what is dead of
+ * them goes, and repair finds them in whichever file they are.
  */
 #include "cask_test.h"
 
@@ -411,6 +411,95 @@ static void test_who_reads_an_older_moment_keeps_its_values(void **state)
     assert_int_equal(cask_close(other, NULL), CASK_OK);
 }
 
+/* ---- Repair -------------------------------------------------------------- */
+
+static void copy_file(handle *h, const char *from, const char *to)
+{
+    enum { ROOM = 1 << 20 };
+    const os_ops *ops = h->kernel->ops;
+    os_file *dir = h->db->store->dir;
+    uint8_t *bytes = calloc(1, ROOM);
+    os_file *file;
+    size_t size;
+
+    assert_non_null(bytes);
+    assert_int_equal(ops->open(dir, from, OS_READ, 0, &file), 0);
+    assert_int_equal(ops->read_at(file, bytes, ROOM, 0, &size), 0);
+    ops->close(file);
+    assert_in_range(size, 1, ROOM - 1);
+    assert_int_equal(ops->open(dir, to, OS_WRITE | OS_CREATE, 0600, &file), 0);
+    assert_int_equal(ops->write_at(file, &(os_span){bytes, size}, 1, 0), 0);
+    ops->close(file);
+    free(bytes);
+}
+
+typedef struct told {
+    unsigned lost;
+    char key[32]; /* the last one's */
+} told;
+
+static void on_lost(void *context, const cask_lost *lost)
+{
+    told *t = context;
+
+    t->lost++;
+    (void)snprintf(t->key, sizeof(t->key), "%.*s", (int)lost->key.size,
+                   (const char *)lost->key.data);
+}
+
+/* Repair to /out, and look there for all values but those of the keys before
+ * `first` that are apart. */
+static told repair_and_check(handle *h, unsigned first, cask_status expected)
+{
+    told t = {0};
+    const cask_repair_options options = {.on_lost = on_lost, .context = &t};
+    cask_error err = {CASK_OK, 0, ""};
+    cask_repair_report report;
+    handle out = {.kernel = h->kernel};
+
+    handle_close(h);
+    assert_int_equal(
+        db_repair_on(h->kernel, HANDLE_PATH, "/out", &options, &report, &err),
+        expected);
+    cask_options_init(&out.options);
+    require_ok(db_open_on(h->kernel, "/out", &out.options, &out.db, &err),
+               &err);
+    for (unsigned i = 0; i < KEYS; i++) {
+        check_text(&out, name_of(i),
+                   i == 0 || i >= first ? value_of(0, i) : NULL);
+    }
+    handle_close(&out);
+    clear_directory(h->kernel, "/out");
+    handle_open(h);
+    return t;
+}
+
+/* Of two files of the same values neither is whole, whichever is met first:
+ * what either of them has is there. */
+static void test_repair_takes_each_value_from_any_file_that_has_it(void **state)
+{
+    handle *h = *state;
+    const uint64_t at = SEGMENT_HEADER_SIZE + RECORD_HEADER_SIZE + 20;
+    const uint64_t next =
+        round_up_8(RECORD_HEADER_SIZE + strlen(name_of(1)) + size_of(1));
+    char name[SEGMENT_NAME_SIZE];
+    told t;
+
+    put_some(h, 0, 1);
+    flush_all(h);
+    values_name(h, name);
+    copy_file(h, name, "copy");
+    flip(h, name, at);
+    flip(h, "copy", at + next); /* of key 2 */
+    t = repair_and_check(h, 0, CASK_OK);
+    assert_int_equal(t.lost, 0);
+
+    flip(h, "copy", at); /* in none of them now: told once */
+    t = repair_and_check(h, 2, CASK_CORRUPT);
+    assert_int_equal(t.lost, 1);
+    assert_string_equal(t.key, name_of(1));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, handle_teardown)
 
 int main(void)
@@ -425,6 +514,7 @@ int main(void)
         TEST(test_small_files_are_put_together),
         TEST(test_the_setting_counts_from_the_next_run_on),
         TEST(test_who_reads_an_older_moment_keeps_its_values),
+        TEST(test_repair_takes_each_value_from_any_file_that_has_it),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
