@@ -11,6 +11,7 @@
 #include "db/parent.h"
 #include "db/run_sort.h"
 #include "run/run_iterator.h"
+#include "run/run_pointer.h"
 #include "run/run_writer.h"
 
 enum { WRITER_MIN = 4 << 20 };
@@ -221,13 +222,13 @@ void cask_run_get_info(const cask_run *run, cask_run_info *ret_info)
 
 cask_run_segment cask_run_get_segment(const cask_run *run, uint32_t index)
 {
-    const uint8_t *row =
-        run->bytes + run->at[RUN_SEGMENTS] + (uint64_t)index * RUN_SEGMENT_SIZE;
+    run_named row;
 
     if (index >= run->footer.segments) {
         return (cask_run_segment){0};
     }
-    return (cask_run_segment){load_u64(row), load_u64(row + 8)};
+    row = run_named_at(run, index);
+    return (cask_run_segment){row.id, row.bytes};
 }
 
 static cask_status refuse_get(cask_slice key, cask_error *err)

@@ -431,7 +431,7 @@ static void check_segments(run_check *c)
     uint64_t at = c->run->at[RUN_SEGMENTS];
 
     for (uint32_t i = 0; i < c->says.segments; i++, at += RUN_SEGMENT_SIZE) {
-        if (load_u64(c->run->bytes + at + 8) != c->segment_bytes[i]) {
+        if (run_named_at(c->run, i).bytes != c->segment_bytes[i]) {
             tell(c, at, RUN_SEGMENT_SIZE,
                  "the row counts other bytes than pointers have in this "
                  "segment");

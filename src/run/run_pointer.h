@@ -46,11 +46,11 @@ typedef struct run_named {
     uint64_t bytes; /* of the records in it */
 } run_named;
 
-/* `index`: less than footer.segments. */
+/* As it was when the run was opened as a whole; `index`: less than
+ * footer.segments. */
 static inline run_named run_named_at(const cask_run *run, uint32_t index)
 {
-    const uint8_t *row =
-        run->bytes + run->at[RUN_SEGMENTS] + (uint64_t)index * RUN_SEGMENT_SIZE;
+    const uint8_t *row = run->segments + (uint64_t)index * RUN_SEGMENT_SIZE;
 
     return (run_named){load_u64(row), load_u64(row + 8)};
 }

@@ -41,6 +41,9 @@ struct cask_run {
     cask_slice end;    /* the largest of a range; empty: there is none */
     size_t skip;       /* bytes in front of the heads of fences */
     run_ranges ranges; /* footer.ranges of them */
+    uint8_t *segments; /* a copy of that section: what happens to the file
+                          while it is open must not change which other files
+                          are needed; NULL: it is empty */
     uint64_t *tops;    /* heads of each RUN_TOP_FENCES-th fence */
     uint32_t top_count;
 };

@@ -227,6 +227,50 @@ static void test_what_cannot_be_read_is_not_collected(void **state)
     check_text(h, name_of(1), value_of(0, 1));
 }
 
+/* Where the oldest run says which runs of values it names. */
+static uint64_t find_naming(handle *h, char ret_name[SEGMENT_NAME_SIZE])
+{
+    versions *all = tree_state_of(h->db->store)->versions;
+    const version *pinned;
+    const cask_run *run;
+    uint64_t at;
+
+    assert_int_equal(version_pin(all, &pinned, NULL), CASK_OK);
+    assert_true(pinned->count > 0);
+    run = pinned->runs[pinned->count - 1].file;
+    assert_int_equal(run->footer.segments, 1);
+    run_name_format(pinned->runs[pinned->count - 1].id, ret_name);
+    at = run->at[RUN_SEGMENTS];
+    version_unpin(all, pinned);
+    return at;
+}
+
+/* The file of values is whole; the run that names it is damaged while it is
+ * open, in memory and on disk. */
+static void test_what_a_damaged_run_named_stays(void **state)
+{
+    handle *h = *state;
+    char name[SEGMENT_NAME_SIZE];
+    uint64_t files;
+    uint64_t at;
+
+    put_some(h, 0, 1);
+    flush_all(h);
+    files = stats_of(h).values_files;
+    at = find_naming(h, name);
+    flip(h, name, at);
+    for (unsigned i = 0; i < 3; i++) {
+        put_text(h, name_of(KEYS + i), value_of(0, 1));
+        flush_all(h);
+    }
+    assert_int_equal(stats_of(h).values_files, files + 3);
+    check_all(h, 0);
+    merge_runs(h, true, NULL);
+    check_all(h, 0);
+    handle_reopen(h);
+    check_all(h, 0);
+}
+
 /* ---- Collecting --------------------------------------------------------- */
 
 static void test_compactions_leave_them_where_they_are(void **state)
@@ -508,6 +552,7 @@ int main(void)
         TEST(test_they_read_as_all_others_do),
         TEST(test_a_damaged_value_hides_itself_alone),
         TEST(test_what_cannot_be_read_is_not_collected),
+        TEST(test_what_a_damaged_run_named_stays),
         TEST(test_compactions_leave_them_where_they_are),
         TEST(test_what_is_dead_of_them_goes),
         TEST(test_what_is_dead_goes_without_being_asked),
