@@ -48,6 +48,7 @@ typedef struct compact_work {
     uint64_t writer_id;
     cask_slice last; /* the key that it had last */
     values_output values;
+    compact_values_wish wish;
 } compact_work;
 
 /* ---- Inputs ------------------------------------------------------------- */
@@ -456,6 +457,20 @@ static cask_status end_output(compact_work *w, cask_error *err)
     return status;
 }
 
+static compact_values_wish wish_of(const compact_work *w)
+{
+    const compact_job *job = w->job;
+    compact_values_wish wish = {
+        .small_bytes = job->values_bytes / VALUES_SMALL_SHARE,
+        .all = job->plan->reason == COMPACTION_REASON_ALL};
+
+    if (!compact_values_are_several(&job->facts->values, job->version, w->parts,
+                                    w->part_count, &wish)) {
+        wish.small_bytes = 0;
+    }
+    return wish;
+}
+
 /* Whether what is left of a run of values is to be moved, so that it can go. */
 static bool is_collected(const compact_work *w, uint64_t id)
 {
@@ -463,11 +478,8 @@ static bool is_collected(const compact_work *w, uint64_t id)
     const version_values *values = version_find_values(job->version, id);
 
     return values != NULL &&
-           compact_values_are_due(
-               &job->facts->values, job->version, values,
-               &(compact_values_wish){
-                   .small_bytes = job->values_bytes / VALUES_SMALL_SHARE,
-                   .all = job->plan->reason == COMPACTION_REASON_ALL});
+           compact_values_are_due(&job->facts->values, job->version, values,
+                                  &w->wish);
 }
 
 /* The put that a pointer stands for, if its value is moved. */
@@ -727,6 +739,7 @@ static cask_status carry_out(compact_work *w, cask_error *err)
     }
     status = make_inputs(w, err);
     if (status == CASK_OK) {
+        w->wish = wish_of(w);
         status = write_outputs(w, err);
     }
     if (status == CASK_OK) {

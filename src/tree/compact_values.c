@@ -79,6 +79,32 @@ bool compact_values_are_due(const compact_values *values, const version *all,
                      wish->all ? LIVE_PERCENT_ALL : LIVE_PERCENT));
 }
 
+bool compact_values_are_several(const compact_values *values,
+                                const version *all, const run_part *parts,
+                                size_t count, const compact_values_wish *wish)
+{
+    const version_values *first = NULL;
+
+    for (size_t i = 0; i < count; i++) {
+        const cask_run *file = parts[i].file;
+
+        for (uint32_t s = 0; s < file->footer.segments; s++) {
+            const version_values *one =
+                version_find_values(all, run_named_at(file, s).id);
+
+            if (one == NULL || one == first ||
+                !compact_values_are_due(values, all, one, wish)) {
+                continue;
+            }
+            if (first != NULL) {
+                return true;
+            }
+            first = one;
+        }
+    }
+    return false;
+}
+
 uint64_t compact_values_stale(const compact_values *values, const version *all,
                               const cask_run *file)
 {

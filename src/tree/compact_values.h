@@ -6,6 +6,7 @@
 #define CASKADE_COMPACT_VALUES_H
 
 #include "maintain/compaction.h"
+#include "tree/run_input.h"
 #include "tree/version.h"
 
 typedef struct compact_values {
@@ -33,7 +34,7 @@ void compact_values_free(compact_values *values);
 /* For which reasons values are moved besides that more than half of their run
  * is dead. */
 typedef struct compact_values_wish {
-    uint64_t small_bytes; /* runs that are smaller are put together */
+    uint64_t small_bytes; /* runs that are smaller are put together; 0: none */
     bool all;             /* little is to be left that is dead */
 } compact_values_wish;
 
@@ -42,6 +43,12 @@ typedef struct compact_values_wish {
 bool compact_values_are_due(const compact_values *values, const version *all,
                             const version_values *one,
                             const compact_values_wish *wish);
+
+/* Whether runs name two runs of values, or more, that are due: one that is but
+ * small has nothing to be put together with else. */
+bool compact_values_are_several(const compact_values *values,
+                                const version *all, const run_part *parts,
+                                size_t count, const compact_values_wish *wish);
 
 /* Dead bytes that could go if this run were written anew: its share, by what it
  * names, in those of the runs of values that are mostly dead. */

@@ -378,6 +378,28 @@ static void test_small_files_are_put_together(void **state)
     }
 }
 
+/* What is small and alone stays, however often all is merged. */
+static void test_a_small_file_alone_stays(void **state)
+{
+    handle *h = *state;
+    char before[SEGMENT_NAME_SIZE];
+    char after[SEGMENT_NAME_SIZE];
+
+    for (unsigned i = 0; i < 2; i++) {
+        put_text(h, name_of(i), value_of(0, 1));
+        flush_all(h);
+    }
+    merge_runs(h, true, NULL);
+    assert_int_equal(stats_of(h).values_files, 1);
+    values_name(h, before);
+    merge_runs(h, true, NULL);
+    assert_int_equal(stats_of(h).values_files, 1);
+    values_name(h, after);
+    assert_string_equal(after, before);
+    check_text(h, name_of(0), value_of(0, 1));
+    check_text(h, name_of(1), value_of(0, 1));
+}
+
 /* ---- Settings ----------------------------------------------------------- */
 
 static void test_the_setting_counts_from_the_next_run_on(void **state)
@@ -557,6 +579,7 @@ int main(void)
         TEST(test_what_is_dead_of_them_goes),
         TEST(test_what_is_dead_goes_without_being_asked),
         TEST(test_small_files_are_put_together),
+        TEST(test_a_small_file_alone_stays),
         TEST(test_the_setting_counts_from_the_next_run_on),
         TEST(test_who_reads_an_older_moment_keeps_its_values),
         TEST(test_repair_takes_each_value_from_any_file_that_has_it),
