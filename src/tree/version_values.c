@@ -81,7 +81,29 @@ static bool is_dropped(const version_edit *edit, uint64_t id)
     return false;
 }
 
-/* is_new: what it names must be there. */
+static bool is_named_by(const cask_run *file, uint64_t id)
+{
+    for (uint32_t i = 0; i < file->footer.segments; i++) {
+        if (run_named_at(file, i).id == id) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Whether a pointer to what is not there is an old one: damage that reads tell,
+ * and that compactions carry on. */
+static bool was_named(const version *pinned, uint64_t id)
+{
+    for (size_t i = 0; i < pinned->count; i++) {
+        if (is_named_by(pinned->runs[i].file, id)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* is_new: what it names must be there, if it was not missing before. */
 static cask_status note_named(const naming *n, const cask_run *file,
                               bool is_new, cask_error *err)
 {
@@ -91,7 +113,8 @@ static cask_status note_named(const naming *n, const cask_run *file,
 
         if (values != NULL) {
             n->is_named[values - n->pinned->values] = true;
-        } else if (is_new && !is_added(n->edit, id)) {
+        } else if (is_new && !is_added(n->edit, id) &&
+                   !was_named(n->pinned, id)) {
             return fail(err, CASK_INVALID, 0,
                         "%s: names run %016" PRIx64 ", which is not part of "
                         "the tree",

@@ -68,7 +68,7 @@ int version_values_compare(const void *left, const void *right);
 
 /*
  * The runs of values that no run names any more after an edit, and that every
- * one that is named is there.
+ * one that is named is there, or was missing before.
  *
  *   pinned   the version that the edit changes
  *   files    of edit->adds, in the same order

@@ -10,8 +10,10 @@
 #include <string.h>
 
 #include "db/db.h"
+#include "store/store_merge.h"
 #include "support/require.h"
 #include "tree/tree.h"
+#include "tree/tree_compact.h"
 #include "unit/tree/tree_handle.h"
 
 enum { KEYS = 400, LEAST = 64, MOST = 400 };
@@ -269,6 +271,50 @@ static void test_what_a_damaged_run_named_stays(void **state)
     check_all(h, 0);
     handle_reopen(h);
     check_all(h, 0);
+}
+
+/* A run of values leaves MANIFEST though it is named. */
+static void lose_values(handle *h)
+{
+    versions *all = tree_state_of(h->db->store)->versions;
+    const version *pinned;
+    version_edit edit = {.drop_count = 1};
+    cask_error err = {CASK_OK, 0, ""};
+    uint64_t id;
+
+    assert_int_equal(version_pin(all, &pinned, NULL), CASK_OK);
+    assert_true(pinned->values_count > 0);
+    id = pinned->values[0].id;
+    version_unpin(all, pinned);
+    edit.drops = &id;
+    require_ok(tree_turn_lock(h->db->store, 0, &err), &err);
+    require_ok(version_settle(h->db->store, &err), &err);
+    require_ok(version_apply(all, &edit, NULL, &err), &err);
+    store_merge_unlock(h->db->store);
+}
+
+/* What is lost is told by who reads it; all else is merged as ever. */
+static void test_what_was_lost_does_not_end_compactions(void **state)
+{
+    handle *h = *state;
+    char name[SEGMENT_NAME_SIZE];
+    cask_error err = {CASK_OK, 0, ""};
+    cask_buffer value = {0};
+
+    put_text(h, name_of(1), value_of(0, 1));
+    flush_all(h);
+    values_name(h, name);
+    lose_values(h);
+    for (unsigned round = 0; round < 2; round++) {
+        put_text(h, name_of(2), value_of(round, 2));
+        merge_runs(h, true, NULL);
+        check_text(h, name_of(2), value_of(round, 2));
+        assert_int_equal(
+            cask_get(h->db, cask_slice_of(name_of(1)), &value, &err),
+            CASK_CORRUPT);
+        assert_non_null(strstr(err.message, name));
+    }
+    cask_buffer_free(&value);
 }
 
 /* ---- Collecting --------------------------------------------------------- */
@@ -575,6 +621,7 @@ int main(void)
         TEST(test_a_damaged_value_hides_itself_alone),
         TEST(test_what_cannot_be_read_is_not_collected),
         TEST(test_what_a_damaged_run_named_stays),
+        TEST(test_what_was_lost_does_not_end_compactions),
         TEST(test_compactions_leave_them_where_they_are),
         TEST(test_what_is_dead_of_them_goes),
         TEST(test_what_is_dead_goes_without_being_asked),
