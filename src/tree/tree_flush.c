@@ -487,12 +487,11 @@ cask_status tree_flush_wait(store_handle *store, cask_error *err)
     uint64_t waited_ms = 0;
 
     while (must_wait(store)) {
+        bool is_late = waited_ms > store->options.lock_timeout_ms;
         cask_status status = CASK_OK;
 
-        if (waited_ms > store->options.lock_timeout_ms) {
-            return fail_full(store, &why, err);
-        }
-        if (waited_ms >= PATIENCE_MS) {
+        /* Once at least, however late it is. */
+        if (waited_ms >= PATIENCE_MS || is_late) {
             status = tree_flush(store, false, &why);
         } else {
             store_merge_wake(store);
@@ -501,6 +500,9 @@ cask_status tree_flush_wait(store_handle *store, cask_error *err)
             status != CASK_TIMEOUT) {
             /* Tried again it would fail again, and use up ids. */
             return fail(err, status, why.os_errno, "%s", why.message);
+        }
+        if (is_late && must_wait(store)) {
+            return fail_full(store, &why, err);
         }
         ops->sleep_ms(store->os, WAIT_MS);
         waited_ms = (ops->now_ns(store->os) - begun) / NS_PER_MS;
