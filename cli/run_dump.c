@@ -263,11 +263,11 @@ static exit_status walk(run_dumper *dump)
         return run_report(dump->path, &err);
     }
     if (dump->pointers > 0) {
-        (void)report(EXIT_DONE,
-                     "note: %s: %" PRIu64 " value%s in log segments, left out; "
-                     "--records shows where",
-                     dump->path, dump->pointers,
-                     dump->pointers == 1 ? " is" : "s are");
+        (void)report(
+            EXIT_DONE,
+            "note: %s: %" PRIu64 " value%s in runs of values, left out; "
+            "--records shows where",
+            dump->path, dump->pointers, dump->pointers == 1 ? " is" : "s are");
     }
     return EXIT_DONE;
 }

@@ -89,7 +89,7 @@ static void add_text(const cask_run *run, const cask_run_info *info, text *out)
         cask_run_segment segment = cask_run_get_segment(run, i);
         char size[UNITS_TEXT_SIZE];
 
-        text_add_format(out, LABEL "%016" PRIx64 ".log, %s\n",
+        text_add_format(out, LABEL "%016" PRIx64 ".run, %s\n",
                         i == 0 ? "points into" : "", segment.id,
                         units_format_bytes(size, segment.bytes));
     }

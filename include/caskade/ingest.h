@@ -55,7 +55,7 @@ typedef struct cask_ingest_report {
  *
  * Returns CASK_OK; CASK_UNSUPPORTED (the store is of the hash engine; a run of
  * a newer version); CASK_NOT_FOUND, CASK_INVALID (there is no such file; it is
- * no plain file; a store made it for itself; its values are in a log; its
+ * no plain file; a store made it for itself; its values are elsewhere; its
  * sequences take up more than 2^48 numbers); CASK_CORRUPT (it is damaged, or no
  * run; or the store is damaged, so that what was written before cannot become
  * a run); CASK_BUSY (a merge was asked for, and did not end within

@@ -55,6 +55,12 @@ static cask_status check_header(const ingest_source *source,
     if (status != CASK_OK) {
         return status;
     }
+    if (ret_header->kind == SEGMENT_VALUES) {
+        return fail(err, CASK_INVALID, 0,
+                    "%s: a store made it for its large values; 'caskade dump' "
+                    "that store, and build a run of that",
+                    source->path);
+    }
     if (ret_header->kind != SEGMENT_RUN) {
         return fail(err, CASK_CORRUPT, 0,
                     "%s: offset 12: kind of segment is %d, expected %d (run)",
@@ -65,7 +71,7 @@ static cask_status check_header(const ingest_source *source,
         return fail(err, CASK_INVALID, 0,
                     "%s: offset 16: a store made it for itself (id %016" PRIx64
                     "), expected a run that was built for none; 'caskade dump' "
-                    "that store, or 'caskade run dump' and build it anew",
+                    "that store, and build a run of that",
                     source->path, ret_header->id);
     }
     return CASK_OK;
@@ -217,8 +223,8 @@ static cask_status verify(const copying *c, const segment_header *header,
     }
     if (copy->run->footer.pointers > 0) {
         return fail(err, CASK_INVALID, 0,
-                    "%s: offset %" PRIu64 ": %" PRIu64 " values are in the log "
-                    "of a store, expected values in the run",
+                    "%s: offset %" PRIu64 ": %" PRIu64 " values are in runs "
+                    "of values of a store, expected values in the run",
                     copy->name, copy->run->at[RUN_SECTIONS],
                     copy->run->footer.pointers);
     }

@@ -44,8 +44,8 @@ cask_status ingest_look(const ingest_source *source, uint64_t *ret_bytes,
  *   copy      to be ended in any case
  *
  * Statuses as of ingest_look(); of version_new_run(); CASK_BUSY: somebody
- * writes the file at the moment; CASK_INVALID also: its values are in the log
- * of a store.
+ * writes the file at the moment; CASK_INVALID also: its values are in
+ * runs of values of a store.
  */
 cask_status ingest_take_copy(store_handle *store, const ingest_source *source,
                              run_progress_fn progress, void *context,

@@ -60,7 +60,7 @@ output_says '^sequences +1000 to 1004$'
 output_says '^written +2023-11-14T22:13:21Z to 2023-11-14T22:13:21Z$'
 output_says '^expiring +1$'
 output_says '^ +2027-01-15T08:00:00Z to 2027-01-15T08:00:00Z$'
-output_says '^points into +000000000000002a.log, 40 B$'
+output_says '^points into +000000000000002a.run, 40 B$'
 expect 0 run info --json "$golden"
 python3 - <<'END' || fail 'run info --json'
 import json
@@ -76,7 +76,7 @@ assert info["segments"] == [{"id": 42, "bytes": 40}], info
 END
 "$caskade" run dump "$golden" >out 2>err || fail 'dump of the golden run'
 output_is 'apple\tred\n'
-error_says 'note: .*golden: 1 value is in log segments, left out; --records'
+error_says 'note: .*golden: 1 value is in runs of values, left out; --records'
 expect 0 run dump --keys "$golden"
 output_is 'apple\nfig\n'
 expect 0 run dump --records "$golden"
