@@ -6,8 +6,8 @@ files=$(cd "$(dirname "$0")" && pwd)/bitcask_files.py
 . "$(dirname "$0")/cli.sh"
 
 checks=$((checks + 1))
-python3 "$files" fuzz "$caskade" "${1:-100}" || fail 'see above'
+python3 "$files" fuzz "$caskade" "${1:-60}" || fail 'see above'
 checks=$((checks + 1))
-python3 "$files" fuzz-many "$caskade" "${2:-15}" || fail 'see above'
+python3 "$files" fuzz-many "$caskade" "${2:-10}" || fail 'see above'
 
 finish

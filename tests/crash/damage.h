@@ -66,13 +66,12 @@ void damage_end(damage_bench *bench);
 /* The same for each end from `first` on, with what is tried in between. */
 void damage_each_end(history_end first, void (*try_one)(damage_bench *bench));
 
-/* Every byte is swept once; with a sanitizer, which makes all slow, bytes are
- * changed in one of two ways, every fourth one, and files cut at every twelfth.
- */
+/* Every byte is changed, in one of two ways, and files are cut at each; with a
+ * sanitizer, which makes all slow, one in four is, and one in twelve. */
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 enum { DAMAGE_FLIP_STRIDE = 8, DAMAGE_CUT_STRIDE = 12 };
 #else
-enum { DAMAGE_FLIP_STRIDE = 1, DAMAGE_CUT_STRIDE = 1 };
+enum { DAMAGE_FLIP_STRIDE = 2, DAMAGE_CUT_STRIDE = 1 };
 #endif
 
 /* The byte `stride` behind `at` in a sweep over a file. Behind the records of a

@@ -24,7 +24,7 @@ enum { STEPS = 60, STEPS_AFTER = 6, FIRST_STEPS = 12, MERGE_STEPS = 40 };
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 enum { HISTORIES = 1 };
 #else
-enum { HISTORIES = 4 };
+enum { HISTORIES = 3 };
 #endif
 
 typedef enum phase {

@@ -10,7 +10,7 @@
  * did; what recovery once showed stays.
  *
  *   CASK_TEST_SECONDS  how long at most (60)
- *   CASK_TEST_STATES   how many crashes at most (40000)
+ *   CASK_TEST_STATES   how many crashes at most (25000)
  *   CASK_TEST_SEED     the first history; the next is one more
  */
 #define _GNU_SOURCE
@@ -401,7 +401,7 @@ static void run_history(power *p, uint64_t seed)
 int main(void)
 {
     uint64_t limit_ns = test_number("CASK_TEST_SECONDS", 60) * 1000000000;
-    uint64_t most = test_number("CASK_TEST_STATES", 40000);
+    uint64_t most = test_number("CASK_TEST_STATES", 25000);
     uint64_t seed = test_seed();
     uint64_t histories = 0;
     static power p;

@@ -3,7 +3,7 @@
  * killed after n instructions, for many n. Who comes next finds everything, and
  * goes on.
  *
- *   CASK_TEST_POINTS  how many deaths of each kind (default 30), but for short
+ *   CASK_TEST_POINTS  how many deaths of each kind (default 20), but for short
  *                     ways, of which each instruction is one
  */
 #include "cask_test.h"
@@ -50,7 +50,7 @@ static int perform(void *prepared, void *context)
 static void sweep(const plan *wanted, uint64_t limit)
 {
     uint64_t points =
-        wanted->each ? wanted->window : test_number("CASK_TEST_POINTS", 30);
+        wanted->each ? wanted->window : test_number("CASK_TEST_POINTS", 20);
     test_random random = test_random_make(test_seed(), 0);
     crew *c = crew_make(limit);
     errand e = {c, wanted->puts};

@@ -5,8 +5,8 @@
  * goes on writing, and completes what the child had begun.
  *
  *   CASK_TEST_POINTS  how many deaths for each place (default 25)
- *   CASK_TEST_STRIDE  system calls from one death to the next (default 10 of a
- *                     flush, 20 of a compaction)
+ *   CASK_TEST_STRIDE  system calls from one death to the next (default 16 of a
+ *                     flush, 32 of a compaction)
  */
 #include "cask_test.h"
 
@@ -224,7 +224,7 @@ static void test_death_at_each_system_call_of_a_flush(void **state)
 {
     const death_round round = flushes_of(*state);
 
-    death_sweep_calls(&round, test_number("CASK_TEST_STRIDE", 10));
+    death_sweep_calls(&round, test_number("CASK_TEST_STRIDE", 16));
 }
 
 static void test_death_while_a_memtable_is_begun(void **state)
@@ -261,7 +261,7 @@ static void test_death_at_each_system_call_of_a_compaction(void **state)
 {
     const death_round round = compactions_of(*state);
 
-    death_sweep_calls(&round, test_number("CASK_TEST_STRIDE", 20));
+    death_sweep_calls(&round, test_number("CASK_TEST_STRIDE", 32));
 }
 
 /* Its records follow those of the flush before it. */
