@@ -678,7 +678,7 @@ static void test_what_is_no_run_for_a_store_is_refused(void **state)
     build_one(h, "good", offline_put("a", "good", 0));
     refuse(h, names, 2, CASK_NOT_FOUND, OFFLINE_DIR "/missing: there is no");
     build_one(h, "pointer", pointer);
-    refuse_one(h, "pointer", CASK_INVALID, "in the log of a store");
+    refuse_one(h, "pointer", CASK_INVALID, "in runs of values");
     refuse_one(h, "..", CASK_INVALID, "give the path of a file");
     build(h, "far",
           (cask_run_entry[]){offline_put("a", "2", UINT64_C(1) << 50),
