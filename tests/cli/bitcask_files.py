@@ -59,7 +59,7 @@ class File:
     def __init__(self, file_id):
         self.id = file_id
         self.data = bytearray()
-        self.hints = b""
+        self.hints = bytearray()
         self.rows = []  # (offset, size, key, value, when)
         self.hint_kind = "sound"
 

@@ -66,12 +66,13 @@ void damage_end(damage_bench *bench);
 /* The same for each end from `first` on, with what is tried in between. */
 void damage_each_end(history_end first, void (*try_one)(damage_bench *bench));
 
-/* Every byte is changed, in one of two ways, and files are cut at each; with a
- * sanitizer, which makes all slow, one in four is, and one in twelve. */
+/* Every byte is changed, in one of two ways, and files are cut at each; what
+ * can be saved is looked at for each byte. With a sanitizer, which makes all
+ * slow, one in so many does. */
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-enum { DAMAGE_FLIP_STRIDE = 8, DAMAGE_CUT_STRIDE = 12 };
+enum { DAMAGE_FLIP_STRIDE = 12, DAMAGE_CUT_STRIDE = 24, SALVAGE_STRIDE = 5 };
 #else
-enum { DAMAGE_FLIP_STRIDE = 2, DAMAGE_CUT_STRIDE = 1 };
+enum { DAMAGE_FLIP_STRIDE = 2, DAMAGE_CUT_STRIDE = 1, SALVAGE_STRIDE = 1 };
 #endif
 
 /* The byte `stride` behind `at` in a sweep over a file. Behind the records of a

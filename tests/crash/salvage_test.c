@@ -373,7 +373,7 @@ static void flip_every_byte(damage_bench *bench)
         image_file *file = &bench->image.files[i];
 
         for (uint64_t at = 0; at < file->size;
-             at = damage_next_byte(bench, file, at, 1)) {
+             at = damage_next_byte(bench, file, at, SALVAGE_STRIDE)) {
             file->data[at] ^= 0x01;
             judge(bench, "flip", file->name, at);
             file->data[at] ^= 0x01;

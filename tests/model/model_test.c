@@ -25,7 +25,7 @@
 #include "tree/tree_flush.h"
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-enum { SEQUENCES = 4000 };
+enum { SEQUENCES = 2000 };
 #else
 enum { SEQUENCES = 10000 };
 #endif

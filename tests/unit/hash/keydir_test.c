@@ -21,7 +21,7 @@
 
 /* ThreadSanitizer is slow and needs few rounds to see a race. */
 #if defined(__SANITIZE_THREAD__)
-enum { FEWER = 10 };
+enum { FEWER = 20 };
 #else
 enum { FEWER = 1 };
 #endif

@@ -22,7 +22,7 @@ enum { ONLY_THREADS = 0 };
 
 /* AddressSanitizer makes each as slow as ten. */
 #if defined(__SANITIZE_ADDRESS__)
-enum { STEPS = 10000 };
+enum { STEPS = 5000 };
 #else
 enum { STEPS = 30000 };
 #endif
