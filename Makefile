@@ -3,11 +3,13 @@
 #   PREFIX, DESTDIR   where `make install` puts things
 #   JOBS              tests at once (default: the number of processors)
 #   TESTS             only these tests, as arguments of ctest: TESTS="-L unit"
+#   TARGET            of `make tsan`: what is built for them (default: all)
 #   CMAKE_FLAGS       for the first configuration: CMAKE_FLAGS=-DCASK_WERROR=ON
 
 PREFIX ?= /usr/local
 JOBS ?= $(shell nproc)
 TESTS ?=
+TARGET ?=
 CMAKE_FLAGS ?=
 BENCH_FLAGS ?=
 
@@ -71,7 +73,7 @@ asan ubsan:
 # or of one thread.
 tsan:
 	@scripts/setup.sh test
-	@scripts/build.sh tsan $(CMAKE_FLAGS)
+	@scripts/build.sh tsan $(CMAKE_FLAGS) $(TARGET)
 	@scripts/run-tests.sh build/tsan -j $(JOBS) \
 		$(or $(TESTS),-L '^(unit|format|threads)$$' \
 		-E '^unit[.](maintain[.]merge_steady|hash[.](tombstones|window)|run[.]run_damage|tree[.](memtable|memtable_memory|compact|tree_crash|version_crash|tree_ingest_crash))_test$$')

@@ -229,6 +229,10 @@ function(cask_test name)
     add_test(NAME ${prefix}.${name} COMMAND ${name} ${arg_ARGS})
     cask_test_properties(${prefix}.${name} "${arg_TIMEOUT}" ${arg_SERIAL}
         "${labels};${arg_LABELS}" "${arg_ENVIRONMENT}")
+    # The target `threads` is the tests with that label, and nothing else.
+    if("threads" IN_LIST arg_LABELS)
+        add_dependencies(threads ${name})
+    endif()
 endfunction()
 
 # Another run of a test's program, with other arguments.

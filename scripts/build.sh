@@ -1,12 +1,17 @@
 #!/bin/bash
 # Configure (if need be) and build one preset of CMakePresets.json.
 #
-#   scripts/build.sh <preset> [-D<option>=<value>]...
+#   scripts/build.sh <preset> [-D<option>=<value>]... [target]...
 set -eu
 cd "$(dirname "$0")/.."
 
 preset=$1
 shift
+options=()
+while [[ ${1:-} == -D* ]]; do
+    options+=("$1")
+    shift
+done
 directory=build
 if [ "$preset" != default ]; then
     directory=build/$preset
@@ -30,13 +35,13 @@ is_configured() {
     done
 }
 
-if ! is_configured "$@"; then
+if ! is_configured "${options[@]}"; then
     log=$(mktemp)
-    if ! cmake --preset "$preset" "$@" >"$log" 2>&1; then
+    if ! cmake --preset "$preset" "${options[@]}" >"$log" 2>&1; then
         cat "$log" >&2
         rm -f "$log"
         exit 1
     fi
     rm -f "$log"
 fi
-exec cmake --build "$directory"
+exec cmake --build "$directory" ${1:+--target "$@"}
