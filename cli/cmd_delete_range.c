@@ -1,22 +1,20 @@
 /*
  * caskade delete-range: remove all keys of a range by one record.
  */
-#include <stdlib.h>
-#include <string.h>
-
 #include "command.h"
 #include "json_format.h"
+#include "key_range.h"
 #include "key_text.h"
 #include "output.h"
 #include "word.h"
 
-enum { OPTION_FROM = 0x2201, OPTION_TO, OPTION_PREFIX, OPTION_EVERYTHING };
+enum { OPTION_EVERYTHING = OPTION_BEHIND_RANGE };
 
 typedef struct range_settings {
     bool escapes;
     bool everything;
     bool json;
-    char *from, *to, *prefix; /* NULL: not given */
+    key_range range;
 } range_settings;
 
 static const struct argp_option options[] = {
@@ -40,64 +38,20 @@ static error_t parse(int key, char *argument, struct argp_state *state)
     case 'j':
         settings->json = true;
         return 0;
-    case OPTION_FROM:
-        settings->from = argument;
-        return 0;
-    case OPTION_TO:
-        settings->to = argument;
-        return 0;
-    case OPTION_PREFIX:
-        settings->prefix = argument;
-        return 0;
     case OPTION_EVERYTHING:
         settings->everything = true;
         return 0;
     default:
-        return ARGP_ERR_UNKNOWN;
+        return key_range_parse(key, argument, state, &settings->range);
     }
-}
-
-/* Data NULL: no bound. */
-typedef struct key_range {
-    cask_slice from;
-    cask_slice to;
-    char *end; /* `to`, if it is made of a prefix; owned */
-} key_range;
-
-static exit_status take_word(const range_settings *settings, char *word,
-                             cask_slice *ret_bytes)
-{
-    return word != NULL ? word_bytes(word, settings->escapes, ret_bytes)
-                        : EXIT_DONE;
-}
-
-/* Keys that begin with it are a range: to before its last byte that can be
- * greater, made so; or to the end. */
-static exit_status take_prefix(cask_slice prefix, key_range *range)
-{
-    size_t size = prefix.size;
-
-    range->from = prefix;
-    range->end = malloc(size + 1);
-    if (range->end == NULL) {
-        return report(EXIT_SYSTEM, "no memory for %zu bytes", size);
-    }
-    memcpy(range->end, prefix.data, size);
-    while (size > 0 && (unsigned char)range->end[size - 1] == 0xff) {
-        size--;
-    }
-    if (size > 0) {
-        range->end[size - 1]++;
-        range->to = (cask_slice){range->end, size};
-    }
-    return EXIT_DONE;
 }
 
 /* A range must be said: what is deleted by mistake is gone. */
 static exit_status check_wish(const range_settings *settings)
 {
-    bool has_bound = settings->from != NULL || settings->to != NULL;
-    int ways = (has_bound ? 1 : 0) + (settings->prefix != NULL ? 1 : 0) +
+    const key_range *range = &settings->range;
+    bool has_bound = range->from != NULL || range->to != NULL;
+    int ways = (has_bound ? 1 : 0) + (range->prefix != NULL ? 1 : 0) +
                (settings->everything ? 1 : 0);
 
     if (ways == 0) {
@@ -110,59 +64,58 @@ static exit_status check_wish(const range_settings *settings)
                               "--everything exclude each other");
 }
 
-static exit_status take_range(const range_settings *settings, key_range *range)
+/* Keys that begin with a prefix are a range, too. */
+static exit_status take_prefix(key_bounds *bounds, text *prefix_end)
+{
+    cask_slice prefix = bounds->prefix;
+
+    if (prefix.size > CASK_KEY_MAX_BYTES) {
+        return report(EXIT_USAGE, "--prefix: %zu bytes; a key has at most %u",
+                      prefix.size, CASK_KEY_MAX_BYTES);
+    }
+    bounds->from = prefix;
+    if (key_range_prefix_end(prefix, prefix_end)) {
+        bounds->to = text_slice(prefix_end);
+    }
+    return prefix_end->failed ? report_memory() : EXIT_DONE;
+}
+
+/* `prefix_end` is the memory of the end, where a prefix makes it. */
+static exit_status take_range(const range_settings *settings,
+                              key_bounds *bounds, text *prefix_end)
 {
     exit_status status = check_wish(settings);
-    cask_slice prefix = {NULL, 0};
 
     if (status == EXIT_DONE) {
-        status = take_word(settings, settings->from, &range->from);
+        status = key_range_bounds(&settings->range, settings->escapes, bounds);
     }
-    if (status == EXIT_DONE) {
-        status = take_word(settings, settings->to, &range->to);
+    if (status == EXIT_DONE && settings->range.prefix != NULL) {
+        status = take_prefix(bounds, prefix_end);
     }
-    if (status == EXIT_DONE) {
-        status = take_word(settings, settings->prefix, &prefix);
-    }
-    if (status == EXIT_DONE && prefix.size > CASK_KEY_MAX_BYTES) {
-        status = report(EXIT_USAGE, "--prefix: %zu bytes; a key has at most %u",
-                        prefix.size, CASK_KEY_MAX_BYTES);
-    }
-    if (status == EXIT_DONE && prefix.size > 0) {
-        status = take_prefix(prefix, range);
-    }
-    if (status == EXIT_DONE && !settings->everything && range->from.size == 0 &&
-        range->to.data == NULL) {
+    if (status == EXIT_DONE && !settings->everything &&
+        bounds->from.size == 0 && bounds->to.data == NULL) {
         status = report(EXIT_USAGE, "delete-range: these are all keys of the "
                                     "store; say so by --everything");
     }
     return status;
 }
 
-static bool is_empty(const key_range *range)
+static bool is_empty(const key_bounds *bounds)
 {
-    size_t from = range->from.size;
-    size_t to = range->to.size;
-    size_t shorter = from < to ? from : to;
-    int order;
-
-    if (range->to.data == NULL) {
-        return false;
-    }
-    order = shorter > 0 ? memcmp(range->from.data, range->to.data, shorter) : 0;
-    return order > 0 || (order == 0 && from >= to);
+    return bounds->to.data != NULL &&
+           key_range_compare(bounds->from, bounds->to) >= 0;
 }
 
-static void print_json(const key_range *range)
+static void print_json(const key_bounds *bounds)
 {
     text line = {0};
-    json_t *object = json_pack("{s:b}", "written", !is_empty(range));
+    json_t *object = json_pack("{s:b}", "written", !is_empty(bounds));
 
-    if (range->from.size > 0) {
-        json_format_set_bytes(object, "from", "from64", range->from, &line);
+    if (bounds->from.size > 0) {
+        json_format_set_bytes(object, "from", "from64", bounds->from, &line);
     }
-    if (range->to.data != NULL) {
-        json_format_set_bytes(object, "to", "to64", range->to, &line);
+    if (bounds->to.data != NULL) {
+        json_format_set_bytes(object, "to", "to64", bounds->to, &line);
     }
     json_format_add(&line, object);
     text_add_char(&line, '\n');
@@ -170,23 +123,23 @@ static void print_json(const key_range *range)
     text_free(&line);
 }
 
-static void print_text(const key_range *range)
+static void print_text(const key_bounds *bounds)
 {
     text line = {0};
 
-    text_add_string(&line, is_empty(range)
+    text_add_string(&line, is_empty(bounds)
                                ? "nothing was written, there are no "
                                  "such keys: "
                                : "deleted by one record: ");
-    if (range->from.size > 0) {
+    if (bounds->from.size > 0) {
         text_add_string(&line, "keys from ");
-        key_text_add(&line, range->from);
+        key_text_add(&line, bounds->from);
     } else {
-        text_add_string(&line, range->to.data != NULL ? "keys" : "all keys");
+        text_add_string(&line, bounds->to.data != NULL ? "keys" : "all keys");
     }
-    if (range->to.data != NULL) {
+    if (bounds->to.data != NULL) {
         text_add_string(&line, " to before ");
-        key_text_add(&line, range->to);
+        key_text_add(&line, bounds->to);
     }
     text_add_string(&line, "\n");
     (void)output_text(&line);
@@ -197,25 +150,26 @@ static exit_status run(const arguments *args)
 {
     const range_settings *settings = args->settings;
     const char *directory = args->words[0];
-    key_range range = {.end = NULL};
+    key_bounds bounds = {.from = {0}};
+    text prefix_end = {0};
     cask_error err = {0};
     cask_db *db = NULL;
-    exit_status status = take_range(settings, &range);
+    exit_status status = take_range(settings, &bounds, &prefix_end);
 
     if (status == EXIT_DONE) {
         status = store_open(&args->store, directory, false, &db);
     }
     if (status == EXIT_DONE) {
-        if (cask_delete_range(db, range.from, range.to, &err) != CASK_OK) {
+        if (cask_delete_range(db, bounds.from, bounds.to, &err) != CASK_OK) {
             status = report_failure(directory, &err);
         } else if (settings->json) {
-            print_json(&range);
+            print_json(&bounds);
         } else {
-            print_text(&range);
+            print_text(&bounds);
         }
         status = store_close(db, directory, status);
     }
-    free(range.end);
+    text_free(&prefix_end);
     return status;
 }
 

@@ -3,6 +3,8 @@
  */
 #include "key_range.h"
 
+#include <string.h>
+
 #include "option.h"
 #include "units.h"
 #include "word.h"
@@ -54,4 +56,31 @@ exit_status key_range_bounds(const key_range *range, bool escapes,
         status = take_word(range->prefix, escapes, &ret_bounds->prefix);
     }
     return status;
+}
+
+int key_range_compare(cask_slice a, cask_slice b)
+{
+    size_t size = a.size < b.size ? a.size : b.size;
+    int order = size > 0 ? memcmp(a.data, b.data, size) : 0;
+
+    if (order != 0) {
+        return order;
+    }
+    return a.size < b.size ? -1 : a.size > b.size;
+}
+
+bool key_range_prefix_end(cask_slice prefix, text *end)
+{
+    const unsigned char *bytes = prefix.data;
+    size_t size = prefix.size;
+
+    while (size > 0 && bytes[size - 1] == 0xff) {
+        size--;
+    }
+    if (size == 0) {
+        return false;
+    }
+    text_add(end, bytes, size - 1);
+    text_add_char(end, (char)(bytes[size - 1] + 1));
+    return true;
 }

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "report.h"
+#include "text.h"
 
 /* For the tables of commands. */
 enum {
@@ -33,8 +34,8 @@ typedef struct key_range {
 error_t key_range_parse(int key, char *argument, struct argp_state *state,
                         key_range *range);
 
-/* The bytes of its keys; empty where none is given. They point into the words,
- * which are decoded in place if they have `escapes`. */
+/* The bytes of its keys; data NULL where none is given. They point into the
+ * words, which are decoded in place if they have `escapes`. */
 typedef struct key_bounds {
     cask_slice from;
     cask_slice to;
@@ -44,5 +45,14 @@ typedef struct key_bounds {
 /* EXIT_DONE; what is wrong with a word is reported. */
 exit_status key_range_bounds(const key_range *range, bool escapes,
                              key_bounds *ret_bounds);
+
+/* The order of keys: by bytes, a shorter one first. < 0, 0, > 0. */
+int key_range_compare(cask_slice a, cask_slice b);
+
+/*
+ * The first key behind all that begin with `prefix`, added to `end`, which is
+ * empty; false if there is none, as behind ff ff.
+ */
+bool key_range_prefix_end(cask_slice prefix, text *end);
 
 #endif

@@ -5,7 +5,6 @@
  * is not decided here: each key is looked up once.
  */
 #include <inttypes.h>
-#include <string.h>
 
 #include "json_format.h"
 #include "output.h"
@@ -30,41 +29,21 @@ typedef struct run_dumper {
     uint64_t pointers; /* left out: their values are not in the file */
 } run_dumper;
 
-static int compare(cask_slice a, cask_slice b)
-{
-    size_t size = a.size < b.size ? a.size : b.size;
-    int order = size > 0 ? memcmp(a.data, b.data, size) : 0;
-
-    if (order != 0) {
-        return order;
-    }
-    return a.size < b.size ? -1 : a.size > b.size;
-}
-
 /* ---- Bounds ------------------------------------------------------------ */
 
-/* The first key behind all that begin with the prefix: its last byte that can
- * be greater is. There is none behind ff ff. */
 static void limit_to_prefix(run_dumper *dump, cask_slice prefix)
 {
-    size_t size = prefix.size;
-    const unsigned char *bytes = prefix.data;
     cask_slice end;
 
-    if (compare(prefix, dump->from) > 0) {
+    if (key_range_compare(prefix, dump->from) > 0) {
         dump->from = prefix;
     }
-    while (size > 0 && bytes[size - 1] == 0xff) {
-        size--;
-    }
-    if (size == 0) {
+    if (!key_range_prefix_end(prefix, &dump->prefix_end)) {
         return;
     }
-    text_add(&dump->prefix_end, bytes, size - 1);
-    text_add_char(&dump->prefix_end, (char)(bytes[size - 1] + 1));
     end = text_slice(&dump->prefix_end);
     if (!dump->prefix_end.failed &&
-        (!dump->has_to || compare(end, dump->to) < 0)) {
+        (!dump->has_to || key_range_compare(end, dump->to) < 0)) {
         dump->to = end;
         dump->has_to = true;
     }
@@ -89,12 +68,12 @@ static exit_status take_bounds(run_dumper *dump)
 
 static bool is_below(const run_dumper *dump, cask_slice key)
 {
-    return compare(key, dump->from) < 0;
+    return key_range_compare(key, dump->from) < 0;
 }
 
 static bool is_behind(const run_dumper *dump, cask_slice key)
 {
-    return dump->has_to && compare(key, dump->to) >= 0;
+    return dump->has_to && key_range_compare(key, dump->to) >= 0;
 }
 
 /* ---- Records ----------------------------------------------------------- */
@@ -191,7 +170,7 @@ static cask_status visit(run_dumper *dump, const cask_run_entry *entry,
     if (dump->settings->records) {
         go_on = print_record(dump, entry);
     } else if (!dump->has_before ||
-               compare(text_slice(&dump->before), entry->key) != 0) {
+               key_range_compare(text_slice(&dump->before), entry->key) != 0) {
         text_clear(&dump->before);
         text_add(&dump->before, entry->key.data, entry->key.size);
         dump->has_before = !dump->before.failed;
