@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "base/key_order.h"
 #include "db/verification.h"
 #include "run/run_read.h"
@@ -41,39 +42,24 @@ static cask_slice copy(uint8_t **at, cask_slice key)
     return made;
 }
 
-static cask_status make_room(verify_bounds *bounds, cask_error *err)
-{
-    size_t capacity = bounds->capacity == 0 ? 16 : bounds->capacity * 2;
-    void *grown;
-
-    if (bounds->count < bounds->capacity) {
-        return CASK_OK;
-    }
-    grown = realloc(bounds->of, capacity * sizeof(*bounds->of));
-    if (grown == NULL) {
-        return fail_memory(err, capacity * sizeof(*bounds->of));
-    }
-    bounds->of = grown;
-    bounds->capacity = capacity;
-    return CASK_OK;
-}
-
 cask_status verify_bounds_note(void *context, const manifest_run *listed,
                                const cask_run *run, cask_error *err)
 {
     verify_bounds *bounds = context;
     size_t size = run->smallest.size + run->largest.size + run->end.size;
     run_bounds noted = {.id = listed->id};
-    cask_status status;
+    run_bounds *of;
     uint8_t *at;
 
     if (listed->level == MANIFEST_VALUES) {
         return CASK_OK; /* nobody looks for keys in them */
     }
-    status = make_room(bounds, err);
-    if (status != CASK_OK) {
-        return status;
+    of = array_grow(bounds->of, bounds->count, &bounds->capacity, sizeof(*of),
+                    err);
+    if (of == NULL) {
+        return CASK_NO_MEMORY;
     }
+    bounds->of = of;
     at = malloc(size + 1);
     if (at == NULL) {
         return fail_memory(err, size);
@@ -195,17 +181,14 @@ static bool was_read(const reading *now, uint64_t id)
 
 static cask_status note_read(reading *now, uint64_t id, cask_error *err)
 {
-    if (now->count == now->capacity) {
-        size_t capacity = now->capacity == 0 ? 64 : now->capacity * 2;
-        void *grown = realloc(now->ids, capacity * sizeof(*now->ids));
+    uint64_t *ids =
+        array_grow(now->ids, now->count, &now->capacity, sizeof(*ids), err);
 
-        if (grown == NULL) {
-            return fail_memory(err, capacity * sizeof(*now->ids));
-        }
-        now->ids = grown;
-        now->capacity = capacity;
+    if (ids == NULL) {
+        return CASK_NO_MEMORY;
     }
-    now->ids[now->count++] = id;
+    now->ids = ids;
+    ids[now->count++] = id;
     return CASK_OK;
 }
 

@@ -181,24 +181,6 @@ static cask_status add_to_run(manifest_state *manifest,
     return CASK_OK;
 }
 
-static cask_status grow_losts(manifest_state *manifest, cask_error *err)
-{
-    size_t capacity =
-        manifest->lost_capacity == 0 ? 16 : manifest->lost_capacity * 2;
-    void *grown;
-
-    if (manifest->lost_count < manifest->lost_capacity) {
-        return CASK_OK;
-    }
-    grown = realloc(manifest->losts, capacity * sizeof(*manifest->losts));
-    if (grown == NULL) {
-        return fail_memory(err, capacity * sizeof(*manifest->losts));
-    }
-    manifest->losts = grown;
-    manifest->lost_capacity = capacity;
-    return CASK_OK;
-}
-
 /* With the pieces of its key behind it; *ret_taken: all these. */
 static cask_status add_lost(manifest_state *manifest,
                             const manifest_edit *edits, size_t count,
@@ -209,8 +191,8 @@ static cask_status add_lost(manifest_state *manifest,
                           .sequence = edits->lost.sequence,
                           .key_size = edits->lost.key_size,
                           .known_bytes = edits->lost.known};
+    manifest_lost *losts;
     size_t taken = 1;
-    cask_status status;
 
     for (uint32_t at = 0; at < lost.known_bytes; at += MANIFEST_LOST_PIECE) {
         const manifest_edit *piece = &edits[taken];
@@ -229,12 +211,15 @@ static cask_status add_lost(manifest_state *manifest,
                left < MANIFEST_LOST_PIECE ? left : MANIFEST_LOST_PIECE);
         taken++;
     }
-    status = grow_losts(manifest, err);
-    if (status == CASK_OK) {
-        manifest->losts[manifest->lost_count++] = lost;
-        *ret_taken = taken;
+    losts = array_grow(manifest->losts, manifest->lost_count,
+                       &manifest->lost_capacity, sizeof(*losts), err);
+    if (losts == NULL) {
+        return CASK_NO_MEMORY;
     }
-    return status;
+    manifest->losts = losts;
+    losts[manifest->lost_count++] = lost;
+    *ret_taken = taken;
+    return CASK_OK;
 }
 
 static cask_status apply_one(manifest_state *manifest,

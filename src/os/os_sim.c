@@ -133,21 +133,6 @@ bool sim_random_chance(sim_random *random, unsigned percent)
     return sim_random_below(random, 100) < percent;
 }
 
-void *sim_grown(void *items, size_t item_size, size_t count, size_t *capacity)
-{
-    size_t wanted = count < 8 ? 8 : count * 2;
-    void *moved;
-
-    if (count < *capacity) {
-        return items;
-    }
-    moved = realloc(items, wanted * item_size);
-    if (moved != NULL) {
-        *capacity = wanted;
-    }
-    return moved;
-}
-
 /* --- life -------------------------------------------------------------- */
 
 static void set_defaults(os_sim *sim, const os_sim_options *options)

@@ -14,6 +14,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
+
 /* --- copies and comparisons that ThreadSanitizer does not see ---------- */
 
 #if defined(__SANITIZE_THREAD__)
@@ -103,8 +105,8 @@ bool sim_sector_equal(const unsigned char *a, const unsigned char *b)
 int sim_sectors_add(sim_sectors *sectors, uint64_t index,
                     const unsigned char bytes[SIM_SECTOR])
 {
-    sim_sector *items = sim_grown(sectors->items, sizeof(*items),
-                                  sectors->count, &sectors->capacity);
+    sim_sector *items = array_grow(sectors->items, sectors->count,
+                                   &sectors->capacity, sizeof(*items), NULL);
 
     if (items == NULL) {
         return ENOMEM;

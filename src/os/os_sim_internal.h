@@ -43,12 +43,6 @@ uint64_t sim_random_next(sim_random *random);
 uint64_t sim_random_below(sim_random *random, uint64_t limit); /* limit > 0 */
 bool sim_random_chance(sim_random *random, unsigned percent);
 
-/*
- * `items` with room for one more than `count`, moved if need be; NULL if there
- * is no memory, `items` is unchanged then.
- */
-void *sim_grown(void *items, size_t item_size, size_t count, size_t *capacity);
-
 /* --- os_sim_node.c ----------------------------------------------------- */
 
 int sim_memory_new(os_sim *sim, sim_memory **ret_memory);

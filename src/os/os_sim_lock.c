@@ -6,6 +6,8 @@
 
 #include <errno.h>
 
+#include "base/array.h"
+
 static bool overlaps(const sim_lock *lock, uint64_t start, uint64_t end)
 {
     return lock->start < end && start < lock->end;
@@ -13,8 +15,8 @@ static bool overlaps(const sim_lock *lock, uint64_t start, uint64_t end)
 
 static int add_lock(os_sim *sim, const sim_lock *lock)
 {
-    sim_lock *locks = sim_grown(sim->locks, sizeof(*locks), sim->lock_count,
-                                &sim->lock_capacity);
+    sim_lock *locks = array_grow(sim->locks, sim->lock_count,
+                                 &sim->lock_capacity, sizeof(*locks), NULL);
 
     if (locks == NULL) {
         return ENOLCK;

@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
+
 /* --- lists of names ---------------------------------------------------- */
 
 static sim_entry *find_entry(const sim_entries *entries, const char *name)
@@ -29,8 +31,8 @@ sim_node *sim_entries_find(const sim_entries *entries, const char *name)
 
 static int add_entry(sim_entries *entries, const char *name, sim_node *node)
 {
-    sim_entry *items = sim_grown(entries->items, sizeof(*items), entries->count,
-                                 &entries->capacity);
+    sim_entry *items = array_grow(entries->items, entries->count,
+                                  &entries->capacity, sizeof(*items), NULL);
     char *copy;
 
     if (items == NULL) {
@@ -108,8 +110,9 @@ static void change_done(os_sim *sim, sim_change *change)
 
 int sim_names_note(sim_names *names, const sim_change *change)
 {
-    sim_change *items = sim_grown(names->changes, sizeof(*items),
-                                  names->change_count, &names->change_capacity);
+    sim_change *items =
+        array_grow(names->changes, names->change_count, &names->change_capacity,
+                   sizeof(*items), NULL);
     sim_change copy = *change;
 
     if (items == NULL) {

@@ -6,33 +6,20 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "base/error.h"
 #include "base/key_order.h"
 
 /* ---- Finding ------------------------------------------------------------ */
 
-/* Room for one more; the array, or NULL. */
-static void *grow(void *items, size_t *capacity, size_t count, size_t bytes)
-{
-    size_t more = *capacity == 0 ? 64 : *capacity * 2;
-    void *grown;
-
-    if (count < *capacity) {
-        return items;
-    }
-    grown = realloc(items, more * bytes);
-    *capacity = grown == NULL ? *capacity : more;
-    return grown;
-}
-
 static cask_status add_place(memtable_rest *rest, uint64_t place,
                              cask_error *err)
 {
-    uint64_t *places =
-        grow(rest->places, &rest->capacity, rest->count, sizeof(*places));
+    uint64_t *places = array_grow(rest->places, rest->count, &rest->capacity,
+                                  sizeof(*places), err);
 
     if (places == NULL) {
-        return fail_memory(err, rest->count * sizeof(*places));
+        return CASK_NO_MEMORY;
     }
     rest->places = places;
     rest->places[rest->count++] = place;
@@ -42,12 +29,12 @@ static cask_status add_place(memtable_rest *rest, uint64_t place,
 static cask_status add_gap(memtable_rest *rest, uint64_t place,
                            cask_slice known, cask_error *err)
 {
-    memtable_gap *gaps =
-        grow(rest->gaps, &rest->gap_capacity, rest->gap_count, sizeof(*gaps));
+    memtable_gap *gaps = array_grow(rest->gaps, rest->gap_count,
+                                    &rest->gap_capacity, sizeof(*gaps), err);
     memtable_gap *gap;
 
     if (gaps == NULL) {
-        return fail_memory(err, rest->gap_count * sizeof(*gaps));
+        return CASK_NO_MEMORY;
     }
     rest->gaps = gaps;
     gap = &rest->gaps[rest->gap_count++];

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "base/buffer.h"
 #include "base/key_order.h"
 #include "tree/tree.h"
@@ -37,20 +38,17 @@ typedef struct cuts {
 
 static cask_status add(samples *s, cask_slice key, cask_error *err)
 {
-    if (s->count == s->capacity) {
-        size_t capacity = s->capacity == 0 ? SAMPLES : s->capacity * 2;
-        void *grown = realloc(s->keys, capacity * sizeof(*s->keys));
+    cask_slice *keys =
+        array_grow(s->keys, s->count, &s->capacity, sizeof(*keys), err);
 
-        if (grown == NULL) {
-            return fail_memory(err, capacity * sizeof(*s->keys));
-        }
-        s->keys = grown;
-        s->capacity = capacity;
+    if (keys == NULL) {
+        return CASK_NO_MEMORY;
     }
+    s->keys = keys;
     if (key.size > CUT_BYTES) {
         key.size = CUT_BYTES;
     }
-    s->keys[s->count++] = key;
+    keys[s->count++] = key;
     return CASK_OK;
 }
 
