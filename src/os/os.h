@@ -199,6 +199,18 @@ struct os {
     const os_ops *ops; /* first member: implementations embed os */
 };
 
+/* Lock a mutex that threads of one process share: none of them dies with it, so
+ * that this waits and cannot fail. */
+static inline void os_mutex_enter(os *kernel, os_mutex *mutex)
+{
+    (void)kernel->ops->mutex_lock(kernel, mutex, UINT32_MAX);
+}
+
+static inline void os_mutex_leave(os *kernel, os_mutex *mutex)
+{
+    kernel->ops->mutex_unlock(kernel, mutex);
+}
+
 /* Implementations of os_file put this first. */
 struct os_file {
     os *os;

@@ -111,7 +111,6 @@ static bool covers(const store_handle *store, uint32_t row,
 cask_status store_map_row(store_handle *store, uint32_t row,
                           store_map **ret_map, cask_error *err)
 {
-    const os_ops *ops = store->os->ops;
     cask_status status = CASK_OK;
     store_map *map = store_map_peek(store, row);
     store_map *fresh = NULL;
@@ -120,7 +119,7 @@ cask_status store_map_row(store_handle *store, uint32_t row,
         *ret_map = map;
         return CASK_OK;
     }
-    (void)ops->mutex_lock(store->os, &store->map_mutex, UINT32_MAX);
+    os_mutex_enter(store->os, &store->map_mutex);
     map = store_map_peek(store, row);
     if (!covers(store, row, map)) {
         status = make_map(store, row, &fresh, err);
@@ -131,7 +130,7 @@ cask_status store_map_row(store_handle *store, uint32_t row,
             map = fresh;
         }
     }
-    ops->mutex_unlock(store->os, &store->map_mutex);
+    os_mutex_leave(store->os, &store->map_mutex);
     if (status == CASK_OK) {
         *ret_map = map;
     }

@@ -50,24 +50,20 @@ static _Atomic uint64_t *pin_of(store_handle *store)
 
 void store_pin_locked(store_handle *store)
 {
-    const os_ops *ops = store->os->ops;
-
-    (void)ops->mutex_lock(store->os, &store->map_mutex, UINT32_MAX);
+    os_mutex_enter(store->os, &store->map_mutex);
     if (store->pins++ == 0 && store->has_slot) {
         atomic_store(pin_of(store), atomic_load(&merge_of(store)->number) + 1);
     }
-    ops->mutex_unlock(store->os, &store->map_mutex);
+    os_mutex_leave(store->os, &store->map_mutex);
 }
 
 void store_unpin(store_handle *store)
 {
-    const os_ops *ops = store->os->ops;
-
-    (void)ops->mutex_lock(store->os, &store->map_mutex, UINT32_MAX);
+    os_mutex_enter(store->os, &store->map_mutex);
     if (--store->pins == 0 && store->has_slot) {
         atomic_store(pin_of(store), 0);
     }
-    ops->mutex_unlock(store->os, &store->map_mutex);
+    os_mutex_leave(store->os, &store->map_mutex);
 }
 
 /* The oldest merge that somebody's pin forbids to take segments away. */

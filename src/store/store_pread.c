@@ -108,9 +108,9 @@ cask_status store_pread(store_handle *store, uint32_t row, void *data,
     size_t got = 0;
     int os_errno;
 
-    (void)ops->mutex_lock(store->os, &store->map_mutex, UINT32_MAX);
+    os_mutex_enter(store->os, &store->map_mutex);
     status = borrow(store, row, &slot, err);
-    ops->mutex_unlock(store->os, &store->map_mutex);
+    os_mutex_leave(store->os, &store->map_mutex);
     if (slot == NULL) {
         return status;
     }
@@ -125,9 +125,9 @@ cask_status store_pread(store_handle *store, uint32_t row, void *data,
                       ": %zu bytes expected, found %zu",
                       slot->file_id, offset, size, got);
     }
-    (void)ops->mutex_lock(store->os, &store->map_mutex, UINT32_MAX);
+    os_mutex_enter(store->os, &store->map_mutex);
     slot->users--;
-    ops->mutex_unlock(store->os, &store->map_mutex);
+    os_mutex_leave(store->os, &store->map_mutex);
     return status;
 }
 
