@@ -8,8 +8,8 @@
  * reading them. Each has an eighth more than the one before, so all together
  * they are some times as large as the last.
  *
- * Books are not freed before the handle is closed, but used again, so that a
- * reader may count itself in one that is not what it thought; see version.c.
+ * Books are not freed before the handle is closed, but used again; readers are
+ * counted in them (tree_pins.h).
  */
 #include "tree/tree_ranges.h"
 
@@ -18,6 +18,7 @@
 
 #include "run/run_ranges.h"
 #include "tree/memtable_layout.h"
+#include "tree/tree_pins.h"
 #include "tree/tree_record.h"
 
 enum {
@@ -39,12 +40,8 @@ typedef struct arrangement {
     struct arrangement *before;
 } arrangement;
 
-typedef struct book_stripe {
-    alignas(64) _Atomic int64_t pins; /* of one stripe maybe less than 0 */
-} book_stripe;
-
 struct range_book {
-    book_stripe stripes[STORE_STRIPES];
+    tree_pins pins;
     uint64_t life; /* of the memtable; constant while it is pinned or current */
     _Atomic uint64_t known;                     /* ranges */
     book_piece *piece[MEMTABLE_RANGES / PIECE]; /* as far as they are known */
@@ -65,21 +62,12 @@ struct tree_ranges {
 
 static void lock(tree_ranges *self)
 {
-    const os_ops *ops = self->store->os->ops;
-
-    (void)ops->mutex_lock(self->store->os, &self->mutex, UINT32_MAX);
+    os_mutex_enter(self->store->os, &self->mutex);
 }
 
 static void unlock(tree_ranges *self)
 {
-    self->store->os->ops->mutex_unlock(self->store->os, &self->mutex);
-}
-
-static _Atomic int64_t *pins_of(tree_ranges *self, range_book *book)
-{
-    store_handle *store = self->store;
-
-    return &book->stripes[store_stripe_of(store) - store->stripes].pins;
+    os_mutex_leave(self->store->os, &self->mutex);
 }
 
 static run_range *range_at(const range_book *book, uint64_t index)
@@ -123,20 +111,11 @@ static bool is_current(const tree_ranges *self, const range_book *book)
     return false;
 }
 
-static bool is_pinned(const range_book *book)
-{
-    int64_t pins = 0;
-
-    for (unsigned i = 0; i < STORE_STRIPES; i++) {
-        pins += atomic_load(&book->stripes[i].pins);
-    }
-    return pins != 0;
-}
-
 static void empty_unused(tree_ranges *self)
 {
     for (range_book *book = self->books; book != NULL; book = book->next) {
-        if (book->is_used && !is_current(self, book) && !is_pinned(book)) {
+        if (book->is_used && !is_current(self, book) &&
+            !tree_pins_are_held(&book->pins)) {
             empty(book);
         }
     }
@@ -147,7 +126,7 @@ static range_book *take_book(tree_ranges *self)
 {
     range_book *book = self->books;
 
-    while (book != NULL && (book->is_used || is_pinned(book))) {
+    while (book != NULL && (book->is_used || tree_pins_are_held(&book->pins))) {
         book = book->next;
     }
     if (book == NULL) {
@@ -308,7 +287,7 @@ static range_book *try_pin(tree_ranges *self, const memtable_view *view,
     if (book == NULL) {
         return NULL;
     }
-    atomic_fetch_add(pins_of(self, book), 1);
+    tree_pins_add(self->store, &book->pins);
     if (atomic_load(current) == book && book->life == view->life &&
         atomic_load_explicit(&book->known, memory_order_acquire) >= count) {
         return book;
@@ -344,7 +323,7 @@ void tree_ranges_unpin(tree_ranges *self, const range_book *book)
         return;
     }
     /* Only its pins are changed. */
-    atomic_fetch_sub(pins_of(self, (range_book *)(uintptr_t)book), 1);
+    tree_pins_remove(self->store, &((range_book *)(uintptr_t)book)->pins);
     if (!is_current(self, book)) {
         lock(self);
         empty_unused(self);

@@ -1,20 +1,8 @@
 /*
  * Versions of the runs, as one process has them.
  *
- * A version lies in a slot. Slots are made when needed and freed with the
- * handle only, so that a reader may count itself in one that is not what it
- * thought. Pins are counted in as many lines as there are stripes of threads:
- *
- *   reader   takes the current slot; counts itself in; looks whether it is
- *            still current: then it has it, else it counts itself out
- *   closer   makes another slot current; adds up the counts of the old one;
- *            at 0 nobody has it, and nobody gets it any more
- *
- * Both store first and load then, in one total order, so at least one of two
- * sees the other. A pin may end in another thread's stripe: after the slot is
- * not current any more no pin is added for good, so a sum read one by one is at
- * least the truth. Who ends a pin of a slot that is not current looks whether
- * it was the last.
+ * A version lies in a slot. Slots are made when needed, and used again; readers
+ * are counted in them (tree_pins.h).
  */
 #include <inttypes.h>
 #include <stdlib.h>
@@ -22,23 +10,14 @@
 #include "base/key_order.h"
 #include "tree/version_work.h"
 
-static _Atomic int64_t *pins_of(versions *self, version_slot *slot)
-{
-    store_handle *store = self->store;
-
-    return &slot->stripes[store_stripe_of(store) - store->stripes].pins;
-}
-
 static void lock(versions *self)
 {
-    const os_ops *ops = self->store->os->ops;
-
-    (void)ops->mutex_lock(self->store->os, &self->mutex, UINT32_MAX);
+    os_mutex_enter(self->store->os, &self->mutex);
 }
 
 static void unlock(versions *self)
 {
-    self->store->os->ops->mutex_unlock(self->store->os, &self->mutex);
+    os_mutex_leave(self->store->os, &self->mutex);
 }
 
 static uint64_t published(const versions *self)
@@ -267,13 +246,13 @@ cask_status version_pin(versions *self, const version **ret_version,
         bool has_news;
 
         if (slot != NULL) {
-            atomic_fetch_add(pins_of(self, slot), 1);
+            tree_pins_add(self->store, &slot->pins);
             if (atomic_load(&self->current) == slot &&
                 slot->version.number >= published(self)) {
                 *ret_version = &slot->version;
                 return CASK_OK;
             }
-            atomic_fetch_sub(pins_of(self, slot), 1);
+            tree_pins_remove(self->store, &slot->pins);
         }
         lock(self);
         status = refresh_locked(self, err);
@@ -291,7 +270,7 @@ void version_unpin(versions *self, const version *pinned)
 {
     version_slot *slot = pinned->slot;
 
-    atomic_fetch_sub(pins_of(self, slot), 1);
+    tree_pins_remove(self->store, &slot->pins);
     if (atomic_load(&self->current) != slot) {
         lock(self);
         versions_close_unused(self);

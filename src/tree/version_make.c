@@ -192,22 +192,13 @@ void versions_empty_slot(versions *self, version_slot *slot)
     slot->is_used = false;
 }
 
-static bool is_pinned(version_slot *slot)
-{
-    int64_t sum = 0;
-
-    for (size_t i = 0; i < STORE_STRIPES; i++) {
-        sum += atomic_load(&slot->stripes[i].pins);
-    }
-    return sum != 0;
-}
-
 void versions_close_unused(versions *self)
 {
     version_slot *current = atomic_load(&self->current);
 
     for (version_slot *slot = self->slots; slot != NULL; slot = slot->next) {
-        if (slot->is_used && slot != current && !is_pinned(slot)) {
+        if (slot->is_used && slot != current &&
+            !tree_pins_are_held(&slot->pins)) {
             versions_empty_slot(self, slot);
         }
     }

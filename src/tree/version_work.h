@@ -4,8 +4,7 @@
 #ifndef CASKADE_VERSION_WORK_H
 #define CASKADE_VERSION_WORK_H
 
-#include <stdalign.h>
-
+#include "tree/tree_pins.h"
 #include "tree/version.h"
 
 /* A run that is open; in as many versions as it is in. */
@@ -20,12 +19,8 @@ typedef struct open_run {
     size_t references;
 } open_run;
 
-typedef struct version_stripe {
-    alignas(64) _Atomic int64_t pins; /* of one stripe maybe less than 0 */
-} version_stripe;
-
 struct version_slot {
-    version_stripe stripes[STORE_STRIPES];
+    tree_pins pins;
     version version; /* constant while it is pinned or current */
 
     /* The rest: mutex. */
