@@ -170,7 +170,7 @@ static cask_status add_next(cask_run_writer *to, const cask_run_entry *entry,
     const run_sections *sections = &to->sections;
     const cask_slice last = {sections->last.data, sections->last.size};
 
-    if (sections->footer.records > 0 &&
+    if (sections->counts.records > 0 &&
         sections->last_sequence == entry->info.sequence &&
         key_compare(last, entry->key) == 0) {
         return CASK_OK;

@@ -10,8 +10,8 @@
 
 #include "db/place.h"
 #include "db/verification.h"
+#include "run/run_counts.h"
 #include "run/run_pointer.h"
-#include "run/run_times.h"
 
 typedef struct run_check {
     verification *v;
@@ -20,21 +20,19 @@ typedef struct run_check {
     const mapped *file;
     const cask_run *run; /* NULL: what surrounds the records is damaged */
     run_footer says;
-    run_footer seen; /* its counts, as the records are */
-    uint64_t told;   /* offset of a problem that an open has found */
+    run_counts counts; /* as the records are */
+    uint32_t fences;
+    uint64_t told; /* offset of a problem that an open has found */
 
     uint64_t offset; /* of the record, and what was before it: */
     cask_slice key;
     uint64_t sequence;
-    bool is_counted;  /* the key is in the index */
     bool is_unproven; /* damage comes before it, maybe of its key, too */
     uint64_t fence_offset;
     cask_slice prefix;
     uint64_t prefixes;
     cask_slice smallest;
     cask_slice end;
-    run_times_sample expiry; /* of the values so far */
-    run_times_sample written;
     uint64_t *segment_bytes; /* for each row of segments; owned */
     verify_values values;    /* likewise */
     bool is_partial;         /* some records are damaged: counts prove nothing
@@ -105,7 +103,6 @@ static void check_key(run_check *c, cask_slice key)
 {
     uint64_t hash = run_hash(c->says.hash_key, key.data, key.size);
 
-    c->seen.keys++;
     if (c->run == NULL || c->is_unproven) {
         return;
     }
@@ -120,7 +117,7 @@ static void check_key(run_check *c, cask_slice key)
 
 static void check_fence(run_check *c, cask_slice key)
 {
-    uint32_t index = c->seen.fences;
+    uint32_t index = c->fences;
 
     if (c->run == NULL ||
         (index > 0 && c->offset - c->fence_offset < RUN_FENCE_BYTES)) {
@@ -131,7 +128,7 @@ static void check_fence(run_check *c, cask_slice key)
         run_fence_head(c->run, index) != run_head(key, c->run->skip)) {
         tell(c, c->offset, 0, "no fence leads to this record");
     }
-    c->seen.fences++;
+    c->fences++;
     c->fence_offset = c->offset;
 }
 
@@ -142,17 +139,16 @@ static void check_range(run_check *c, cask_slice end)
     const uint8_t *rows;
 
     end = key_end_of(end);
-    if (c->seen.ranges == 0 || key_compare(end, c->end) > 0) {
+    if (c->counts.ranges == 0 || key_compare(end, c->end) > 0) {
         c->end = end;
     }
-    if (c->run != NULL && c->seen.ranges < c->says.ranges) {
+    if (c->run != NULL && c->counts.ranges < c->says.ranges) {
         rows = c->run->bytes + c->run->at[RUN_RANGES];
-        rows += (uint64_t)c->seen.ranges * RUN_RANGE_SIZE;
+        rows += (uint64_t)c->counts.ranges * RUN_RANGE_SIZE;
         if ((uint64_t)load_u32(rows) * 8 != c->offset) {
             tell(c, c->offset, 0, "the row of this deleted range is wrong");
         }
     }
-    c->seen.ranges++;
 }
 
 /* The value that it names must be there. */
@@ -177,7 +173,6 @@ static void check_pointer(run_check *c, const run_record *record)
 {
     cask_run_entry pointer;
 
-    c->seen.pointers++;
     if (c->run == NULL) {
         return;
     }
@@ -195,7 +190,7 @@ static void check_pointer(run_check *c, const run_record *record)
 static void check_order(run_check *c, cask_slice key, uint64_t sequence,
                         bool *ret_new)
 {
-    int order = c->seen.records == 0 ? -1 : key_compare(c->key, key);
+    int order = c->counts.records == 0 ? -1 : key_compare(c->key, key);
 
     *ret_new = order != 0;
     if (order > 0 || (order == 0 && sequence >= c->sequence)) {
@@ -205,26 +200,12 @@ static void check_order(run_check *c, cask_slice key, uint64_t sequence,
     }
 }
 
-static void count_sequence(run_footer *seen, uint64_t sequence)
+static cask_info info_of(const record_header *header, const uint8_t *body)
 {
-    if (seen->first_sequence == 0 || sequence < seen->first_sequence) {
-        seen->first_sequence = sequence;
-    }
-    if (sequence > seen->last_sequence) {
-        seen->last_sequence = sequence;
-    }
-}
-
-static void note_times(run_check *c, const record_header *header,
-                       const uint8_t *body)
-{
-    uint64_t expires_at_ms =
-        record_expiry_size(header) != 0 ? load_u64(body) : 0;
-
-    run_times_add(&c->written, header->time_s);
-    if (expires_at_ms != 0) {
-        run_times_add(&c->expiry, run_time_past(expires_at_ms));
-    }
+    return (cask_info){
+        .sequence = header->sequence,
+        .time_s = header->time_s,
+        .expires_at_ms = record_expiry_size(header) != 0 ? load_u64(body) : 0};
 }
 
 static void check_sound(run_check *c, const record_header *header,
@@ -233,34 +214,26 @@ static void check_sound(run_check *c, const record_header *header,
     const uint8_t *bytes = body + record_expiry_size(header);
     cask_slice key = {bytes, header->key_size};
     const uint8_t kind = record_kind(header);
+    const cask_info info = info_of(header, body);
     bool is_new;
 
     check_order(c, key, header->sequence, &is_new);
     c->is_unproven = c->is_unproven && !is_new;
-    if (c->seen.records == 0) {
+    if (c->counts.records == 0) {
         c->smallest = key;
     }
     check_fence(c, key);
-    if (is_new) {
-        c->is_counted = false;
-    }
     if (kind == RECORD_RANGE_DELETE) {
         check_range(c, (cask_slice){bytes + key.size, header->value_size});
-    } else if (!c->is_counted) {
+    }
+    if (run_counts_add(&c->counts, (cask_run_kind)kind, &info, is_new)) {
         check_key(c, key);
-        c->is_counted = true;
     }
     if (kind == RECORD_POINTER) {
         check_pointer(c, &(run_record){.offset = c->offset,
                                        .header = *header,
                                        .body = body});
     }
-    if (kind == RECORD_PUT || kind == RECORD_POINTER) {
-        note_times(c, header, body);
-    }
-    c->seen.tombstones += kind == RECORD_DELETE ? 1 : 0;
-    count_sequence(&c->seen, header->sequence);
-    c->seen.records++;
     c->key = key;
     c->sequence = header->sequence;
 }
@@ -315,10 +288,10 @@ static uint64_t next_record(const run_check *c)
 /* Fences are known of what is damaged, too. */
 static void pass_fences(run_check *c, uint64_t next)
 {
-    while (c->run != NULL && c->seen.fences < c->says.fences &&
-           run_fence_offset(c->run, c->seen.fences) < next) {
-        c->fence_offset = run_fence_offset(c->run, c->seen.fences);
-        c->seen.fences++;
+    while (c->run != NULL && c->fences < c->says.fences &&
+           run_fence_offset(c->run, c->fences) < next) {
+        c->fence_offset = run_fence_offset(c->run, c->fences);
+        c->fences++;
     }
 }
 
@@ -366,36 +339,17 @@ static void check_count(run_check *c, const char *what, uint64_t says,
     }
 }
 
-/* The middle one is of a sample: between the others, or the run could not be
- * opened. */
-static void check_times(run_check *c)
-{
-    const run_footer *says = &c->says;
-
-    check_count(c, "expiring", says->expiring, c->expiry.count);
-    check_count(c, "first expiry", says->expiry.first, c->expiry.first);
-    check_count(c, "last expiry", says->expiry.last, c->expiry.last);
-    check_count(c, "first time", says->written.first, c->written.first);
-    check_count(c, "last time", says->written.last, c->written.last);
-}
-
 static void check_counts(run_check *c)
 {
-    const run_footer *says = &c->says;
-    const run_footer *seen = &c->seen;
+    run_count counts[RUN_COUNTS];
 
-    check_count(c, "records", says->records, seen->records);
-    check_count(c, "keys", says->keys, seen->keys);
-    check_count(c, "deletes", says->tombstones, seen->tombstones);
-    check_count(c, "pointers", says->pointers, seen->pointers);
-    check_count(c, "deleted ranges", says->ranges, seen->ranges);
-    check_count(c, "fences", says->fences, seen->fences);
-    check_count(c, "first sequence", says->first_sequence,
-                seen->first_sequence);
-    check_count(c, "last sequence", says->last_sequence, seen->last_sequence);
-    check_count(c, "lines of prefixes", says->prefix_lines,
+    run_counts_compare(&c->counts, &c->says, counts);
+    for (size_t i = 0; i < RUN_COUNTS; i++) {
+        check_count(c, counts[i].what, counts[i].says, counts[i].is);
+    }
+    check_count(c, "fences", c->says.fences, c->fences);
+    check_count(c, "lines of prefixes", c->says.prefix_lines,
                 run_filter_lines(c->prefixes));
-    check_times(c);
 }
 
 static void check_bounds(run_check *c)
@@ -404,7 +358,7 @@ static void check_bounds(run_check *c)
     cask_slice none = {NULL, 0};
 
     if (!same(run->smallest, c->smallest) || !same(run->largest, c->key) ||
-        !same(run->end, c->seen.ranges > 0 ? c->end : none)) {
+        !same(run->end, c->counts.ranges > 0 ? c->end : none)) {
         tell(c, run->at[RUN_BOUNDS], run_section_bytes(&c->says, RUN_BOUNDS),
              "the bounds are not those of the records");
     }
@@ -420,7 +374,7 @@ static void check_index(run_check *c)
     for (uint64_t i = 0; i < entries; i++) {
         used += load_u32(index + i * sizeof(uint32_t)) != 0 ? 1 : 0;
     }
-    if (used != c->seen.keys) {
+    if (used != c->counts.keys) {
         tell(c, c->run->at[RUN_INDEX], run_section_bytes(&c->says, RUN_INDEX),
              "the index has other entries than there are keys");
     }

@@ -39,7 +39,7 @@ uint64_t run_sections_memory(const run_sections *sections)
     const uint64_t fence = 2 * sizeof(fence_note) + RUN_FENCE_SIZE;
     const uint64_t keys = 6 * (CASK_KEY_MAX_BYTES + (uint64_t)1);
 
-    return RUN_OUTPUT_PIECE + keys + (sections->footer.keys + 1) * key +
+    return RUN_OUTPUT_PIECE + keys + (sections->counts.keys + 1) * key +
            (sections->prefixes.size / 8 + 1) * prefix +
            (sections->fences.size / sizeof(fence_note) + 1) * fence +
            (sections->segments.size + RUN_SEGMENT_SIZE) * 3 +
@@ -67,7 +67,7 @@ static cask_status grow(run_sections *s, const cask_run_entry *entry,
         status = buffer_reserve(wanted[i].buffer,
                                 wanted[i].buffer->size + wanted[i].more, err);
     }
-    if (status == CASK_OK && s->footer.records == 0) {
+    if (status == CASK_OK && s->counts.records == 0) {
         status = buffer_reserve(&s->smallest, entry->key.size, err);
     }
     if (status == CASK_OK) {
@@ -88,7 +88,7 @@ static bool has_room(const cask_buffer *buffer, size_t more)
  * record. */
 static bool is_reserved(const run_sections *s, const cask_run_entry *entry)
 {
-    return entry->kind == CASK_RUN_PUT && s->footer.records > 0 &&
+    return entry->kind == CASK_RUN_PUT && s->counts.records > 0 &&
            s->last.capacity >= entry->key.size &&
            has_room(&s->hashes, sizeof(uint64_t)) &&
            has_room(&s->places, sizeof(uint32_t)) &&
@@ -122,7 +122,6 @@ static void note_key(run_sections *s, uint32_t place, cask_slice key)
 
     add(&s->hashes, &hash, sizeof(hash));
     add(&s->places, &place, sizeof(place));
-    s->footer.keys++;
 }
 
 /* Prefixes come in order, so one that was noted was noted last. */
@@ -147,7 +146,7 @@ static void note_fence(run_sections *s, uint64_t offset, cask_slice key)
                        .place = (uint32_t)(offset / 8),
                        .skip = (uint32_t)s->shared};
 
-    if (s->footer.records == 0 || offset - s->fence_offset >= RUN_FENCE_BYTES) {
+    if (s->counts.records == 0 || offset - s->fence_offset >= RUN_FENCE_BYTES) {
         add(&s->fences, &note, sizeof(note));
         s->fence_offset = offset;
     }
@@ -185,36 +184,16 @@ static void note_segment(run_sections *s, const cask_run_pointer *pointer)
 static void note_range(run_sections *s, uint32_t place, cask_slice end)
 {
     add(&s->ranges, &place, sizeof(place));
-    s->footer.ranges++;
     end = key_end_of(end);
-    if (s->footer.ranges == 1 || key_compare(end, slice_of(&s->end)) > 0) {
+    if (s->counts.ranges == 0 || key_compare(end, slice_of(&s->end)) > 0) {
         replace(&s->end, end);
-    }
-}
-
-static void note_sequence(run_footer *footer, uint64_t sequence)
-{
-    if (footer->first_sequence == 0 || sequence < footer->first_sequence) {
-        footer->first_sequence = sequence;
-    }
-    if (sequence > footer->last_sequence) {
-        footer->last_sequence = sequence;
-    }
-}
-
-static void note_times(run_sections *s, const cask_info *info)
-{
-    run_times_add(&s->written, info->time_s);
-    if (info->expires_at_ms != 0) {
-        run_times_add(&s->expiry, run_time_past(info->expires_at_ms));
     }
 }
 
 cask_status run_sections_note(run_sections *s, uint64_t offset,
                               const cask_run_entry *entry, cask_error *err)
 {
-    bool is_range = entry->kind == CASK_RUN_DELETE_RANGE;
-    bool is_first = s->footer.records == 0;
+    bool is_first = s->counts.records == 0;
     bool is_new = is_first || key_compare(entry->key, slice_of(&s->last)) != 0;
     uint32_t place = (uint32_t)(offset / 8);
     cask_status status = is_reserved(s, entry) ? CASK_OK : grow(s, entry, err);
@@ -231,27 +210,17 @@ cask_status run_sections_note(run_sections *s, uint64_t offset,
         s->shared = shared < s->shared ? shared : s->shared;
     }
     note_fence(s, offset, entry->key);
-    if (is_range) {
+    if (entry->kind == CASK_RUN_DELETE_RANGE) {
         note_range(s, place, entry->value);
-    } else {
-        if (is_new || !s->last_is_counted) {
-            note_key(s, place, entry->key);
-            note_prefix(s, entry->key);
-        }
-        s->footer.tombstones += entry->kind == CASK_RUN_DELETE;
-        s->footer.pointers += entry->kind == CASK_RUN_POINTER;
-    }
-    if (entry->kind == CASK_RUN_POINTER) {
+    } else if (entry->kind == CASK_RUN_POINTER) {
         note_segment(s, &entry->pointer);
     }
-    if (entry->kind == CASK_RUN_PUT || entry->kind == CASK_RUN_POINTER) {
-        note_times(s, &entry->info);
+    if (run_counts_add(&s->counts, entry->kind, &entry->info, is_new)) {
+        note_key(s, place, entry->key);
+        note_prefix(s, entry->key);
     }
-    note_sequence(&s->footer, entry->info.sequence);
-    s->last_is_counted = !is_range || (!is_new && s->last_is_counted);
     s->last_sequence = entry->info.sequence;
     replace(&s->last, entry->key);
-    s->footer.records++;
     return CASK_OK;
 }
 
@@ -376,6 +345,7 @@ static void complete_footer(run_sections *s, uint64_t length, uint64_t nonce)
 {
     run_footer *footer = &s->footer;
 
+    run_counts_say(&s->counts, footer);
     footer->nonce = nonce;
     footer->length = length;
     footer->index_lines = (uint32_t)run_index_lines(footer->keys);
@@ -391,9 +361,6 @@ static void complete_footer(run_sections *s, uint64_t length, uint64_t nonce)
         s->end.size = 0;
     }
     footer->end_bytes = (uint16_t)s->end.size;
-    footer->expiring = (uint32_t)s->expiry.count;
-    footer->expiry = run_times_of(&s->expiry);
-    footer->written = run_times_of(&s->written);
 }
 
 cask_status run_sections_write(run_sections *s, run_output *output,

@@ -6,12 +6,13 @@
 #define CASKADE_RUN_SECTIONS_H
 
 #include "base/buffer.h"
+#include "run/run_counts.h"
 #include "run/run_hash.h"
 #include "run/run_output.h"
-#include "run/run_times.h"
 
 typedef struct run_sections {
-    run_footer footer; /* counts so far; the rest when they are written */
+    run_footer footer; /* most of it when they are written */
+    run_counts counts; /* so far */
     bool no_filter;
     cask_buffer hashes;   /* u64 for each key, of all kinds but ranges */
     cask_buffer places;   /* u32 for each of these: offset / 8 of its newest */
@@ -23,11 +24,8 @@ typedef struct run_sections {
     cask_buffer last;     /* the last key */
     cask_buffer end;      /* the largest end of a range; key_end_bytes: none */
     uint64_t last_sequence;
-    bool last_is_counted;  /* among the keys: not only ranges so far */
     uint64_t fence_offset; /* of the last fence */
     size_t shared;         /* leading bytes that all keys so far share */
-    run_times_sample expiry;
-    run_times_sample written;
 } run_sections;
 
 void run_sections_free(run_sections *sections);

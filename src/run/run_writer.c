@@ -104,7 +104,7 @@ static cask_status check_order(const cask_run_writer *writer,
 {
     const run_sections *sections = &writer->sections;
     const cask_slice last = {sections->last.data, sections->last.size};
-    uint64_t number = sections->footer.records + 1;
+    uint64_t number = sections->counts.records + 1;
     int order = number == 1 ? 1 : key_compare(entry->key, last);
 
     if (order < 0) {
@@ -140,7 +140,7 @@ static cask_status check_room(const cask_run_writer *writer, uint64_t size,
         return fail(err, CASK_NO_MEMORY, 0,
                     "%s: %" PRIu64 " records need more memory than the %" PRIu64
                     " bytes allowed; finish it and go on in another",
-                    writer->output.name, writer->sections.footer.records + 1,
+                    writer->output.name, writer->sections.counts.records + 1,
                     writer->memory_limit);
     }
     return CASK_OK;
