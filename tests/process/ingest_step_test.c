@@ -19,9 +19,10 @@
 #include "db/db.h"
 #include "process/death.h"
 #include "process/readers.h"
+#include "process/step_store.h"
 #include "process/stray.h"
 #include "store/store_write.h"
-#include "support/scratch.h"
+#include "support/require.h"
 #include "tree/tree_flush.h"
 #include "tree/tree_gate.h"
 #include "tree/version.h"
@@ -32,59 +33,29 @@ enum { KEYS = 40, PATH = SCRATCH_PATH + 16, ROUNDS_PER_STORE = 10 };
 enum { NEW_KEY = KEYS + 1 };
 
 typedef struct scene {
-    char path[SCRATCH_PATH];
+    step_store store;
     char offline[SCRATCH_PATH];
     char files[2][PATH];
-    cask_options options;
-    cask_db *db;
-    cask_db *unread; /* beside it; has loaded no version; NULL if `db` is */
+    cask_db *unread; /* beside it; has loaded no version; NULL if that is */
     cask_snapshot *before;
-    test_random random;
     uint64_t round; /* its puts have the value 2 * round, its runs one more */
     uint64_t rounds;
 } scene;
 
-static void require(cask_status status, const cask_error *err)
-{
-    if (status != CASK_OK) {
-        fail_msg("%s: %s", cask_status_name(status), err->message);
-    }
-}
-
-static void open_handle(scene *s, cask_db **db)
+static void close_unread(scene *s)
 {
     cask_error err = {CASK_OK, 0, ""};
 
-    require(cask_open(s->path, &s->options, db, &err), &err);
-}
-
-static void open_store(scene *s)
-{
-    open_handle(s, &s->db);
-}
-
-static void close_handle(cask_db **db)
-{
-    cask_error err = {CASK_OK, 0, ""};
-
-    if (*db != NULL) {
-        require(cask_close(*db, &err), &err);
+    if (s->unread != NULL) {
+        require_ok(cask_close(s->unread, &err), &err);
     }
-    *db = NULL;
+    s->unread = NULL;
 }
 
-static void close_store(scene *s)
+static void drop_snapshot(scene *s)
 {
     cask_snapshot_free(s->before);
     s->before = NULL;
-    close_handle(&s->unread);
-    close_handle(&s->db);
-}
-
-static cask_slice name_of(char text[16], unsigned key)
-{
-    (void)snprintf(text, 16, "key %03u", key);
-    return cask_slice_of(text);
 }
 
 static void put_key(scene *s, unsigned key, uint64_t value)
@@ -92,9 +63,9 @@ static void put_key(scene *s, unsigned key, uint64_t value)
     cask_error err = {CASK_OK, 0, ""};
     char name[16];
 
-    require(cask_put(s->db, name_of(name, key),
-                     (cask_slice){&value, sizeof(value)}, &err),
-            &err);
+    require_ok(cask_put(s->store.db, step_store_key(name, key),
+                        (cask_slice){&value, sizeof(value)}, &err),
+               &err);
 }
 
 /* The first run has the first half of the keys, the second every other one of
@@ -110,44 +81,37 @@ static void build(scene *s, unsigned file, uint64_t value)
     cask_error err = {CASK_OK, 0, ""};
 
     (void)remove(s->files[file]);
-    require(cask_run_writer_create(s->files[file], NULL, &writer, &err), &err);
+    require_ok(cask_run_writer_create(s->files[file], NULL, &writer, &err),
+               &err);
     for (unsigned key = 0; key < KEYS; key++) {
         char name[16];
         const cask_run_entry entry = {.kind = CASK_RUN_PUT,
-                                      .key = name_of(name, key),
+                                      .key = step_store_key(name, key),
                                       .value = {&value, sizeof(value)}};
 
         if (file == 0 ? key < KEYS / 2 : key % 2 == 0) {
-            require(cask_run_writer_add(writer, &entry, &err), &err);
+            require_ok(cask_run_writer_add(writer, &entry, &err), &err);
         }
     }
     if (file == 0) {
         char name[16];
         const cask_run_entry entry = {.kind = CASK_RUN_PUT,
-                                      .key = name_of(name, NEW_KEY),
+                                      .key = step_store_key(name, NEW_KEY),
                                       .value = {&value, sizeof(value)}};
 
-        require(cask_run_writer_add(writer, &entry, &err), &err);
+        require_ok(cask_run_writer_add(writer, &entry, &err), &err);
     }
-    require(cask_run_writer_finish(writer, &err), &err);
+    require_ok(cask_run_writer_finish(writer, &err), &err);
 }
 
 static cask_status ingest(scene *s, cask_error *err)
 {
     const char *const paths[] = {s->files[0], s->files[1]};
 
-    return cask_ingest(s->db, paths, 2, NULL, NULL, err);
+    return cask_ingest(s->store.db, paths, 2, NULL, NULL, err);
 }
 
 /* ---- The child ---- */
-
-static void *prepare_child(void *context)
-{
-    scene *s = context;
-    cask_error err;
-
-    return cask_open(s->path, &s->options, &s->db, &err) == CASK_OK ? s : NULL;
-}
 
 static int ingest_in_child(void *prepared, void *context)
 {
@@ -164,10 +128,11 @@ static uint64_t value_of(scene *s, cask_snapshot *at, unsigned key)
     uint64_t number = 0;
     char name[16];
 
-    require(at != NULL
-                ? cask_snapshot_get(at, name_of(name, key), &value, NULL, &err)
-                : cask_get(s->db, name_of(name, key), &value, &err),
-            &err);
+    require_ok(at != NULL ? cask_snapshot_get(at, step_store_key(name, key),
+                                              &value, NULL, &err)
+                          : cask_get(s->store.db, step_store_key(name, key),
+                                     &value, &err),
+               &err);
     assert_int_equal(value.size, sizeof(number));
     memcpy(&number, value.data, sizeof(number));
     cask_buffer_free(&value);
@@ -192,14 +157,16 @@ static bool are_there_to_all(scene *s)
 {
     const unsigned keys[] = {NEW_KEY, 0, 2, KEYS - 2};
     char name[16];
-    bool are = readers_see(s->unread, name_of(name, NEW_KEY)) != 0;
+    bool are = readers_see(s->unread, step_store_key(name, NEW_KEY)) != 0;
 
     for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
         uint64_t before = keys[i] == NEW_KEY ? 0 : 2 * s->round;
         uint64_t right = are ? 2 * s->round + 1 : before;
 
-        assert_true(readers_see(s->unread, name_of(name, keys[i])) == right);
-        assert_true(readers_see(s->db, name_of(name, keys[i])) == right);
+        assert_true(readers_see(s->unread, step_store_key(name, keys[i])) ==
+                    right);
+        assert_true(readers_see(s->store.db, step_store_key(name, keys[i])) ==
+                    right);
     }
     return are;
 }
@@ -211,23 +178,24 @@ static void begin_round(void *context)
     char name[16];
 
     if (++s->rounds % ROUNDS_PER_STORE == 0) {
-        close_store(s);
-        scratch_remove(s->path);
-        scratch_make(s->path);
-        open_store(s);
+        step_store_renew(&s->store);
     }
     s->round++;
     for (unsigned key = 0; key < KEYS; key++) {
         put_key(s, key, 2 * s->round);
     }
-    require(cask_delete(s->db, name_of(name, NEW_KEY), NULL, &err), &err);
+    require_ok(
+        cask_delete(s->store.db, step_store_key(name, NEW_KEY), NULL, &err),
+        &err);
     build(s, 0, 2 * s->round + 1);
     build(s, 1, 2 * s->round + 1);
-    if (test_random_chance(&s->random, 40)) {
-        close_store(s);
+    if (test_random_chance(&s->store.random, 40)) {
+        step_store_close(&s->store);
     } else {
-        open_handle(s, &s->unread);
-        assert_int_equal(cask_snapshot_create(s->db, &s->before, NULL),
+        require_ok(
+            cask_open(s->store.path, &s->store.options, &s->unread, &err),
+            &err);
+        assert_int_equal(cask_snapshot_create(s->store.db, &s->before, NULL),
                          CASK_OK);
     }
 }
@@ -238,14 +206,14 @@ static void end_round(void *context)
     char stray[STRAY_NAME];
     bool is_there;
 
-    if (s->db == NULL) {
-        open_store(s);
+    if (s->store.db == NULL) {
+        step_store_open(&s->store);
         is_there = are_there(s);
     } else {
         is_there = are_there_to_all(s);
         assert_true(are_there(s) == is_there);
     }
-    close_handle(&s->unread);
+    close_unread(s);
     /* It waits for whoever took them in, who is dead, and sees to the rest. */
     put_key(s, KEYS, 1);
     assert_true(are_there(s) || !is_there);
@@ -257,29 +225,29 @@ static void end_round(void *context)
         put_key(s, key, 2 * s->round);
     }
     assert_false(are_there(s));
-    if (test_random_chance(&s->random, 50)) {
+    if (test_random_chance(&s->store.random, 50)) {
         cask_error err = {CASK_OK, 0, ""};
 
         /* Copies of a dead one go with the next turn. */
-        require(tree_flush(s->db->store, false, &err), &err);
-        close_store(s);
-        stray_find(s->path, stray);
+        require_ok(tree_flush(s->store.db->store, false, &err), &err);
+        drop_snapshot(s);
+        step_store_close(&s->store);
+        stray_find(s->store.path, stray);
         if (stray[0] != 0) {
             fail_msg("left behind: %s", stray);
         }
-        open_store(s);
+        step_store_open(&s->store);
         assert_false(are_there(s));
     }
-    cask_snapshot_free(s->before);
-    s->before = NULL;
+    drop_snapshot(s);
 }
 
 /* ---- Tests ---- */
 
 static death_round round_of(scene *s)
 {
-    return (death_round){.work = {prepare_child, ingest_in_child, s},
-                         .random = &s->random,
+    return (death_round){.work = {step_store_prepare, ingest_in_child, s},
+                         .random = &s->store.random,
                          .begin = begin_round,
                          .end = end_round};
 }
@@ -327,7 +295,7 @@ static void test_all_readers_see_what_is_told(void **state)
         assert_true(
             stepper_run_to(pid, STEPPER_FUNCTION(store_publish_runs), 1));
         assert_int_equal(stepper_step(pid, steps), steps);
-        if (s->db != NULL) {
+        if (s->store.db != NULL) {
             are = are_there_to_all(s);
             seen += are ? 1 : 0;
             rounds++;
@@ -352,21 +320,14 @@ static int set_up(void **state)
     static scene s;
 
     memset(&s, 0, sizeof(s));
-    scratch_make(s.path);
+    step_store_begin(&s.store);
+    s.store.options.memtable_bytes = 64 << 10;
+    s.store.options.segment_max_bytes = 64 << 10;
+    s.store.options.small_file_threshold_bytes = 0;
+    step_store_open(&s.store);
     scratch_make(s.offline);
     (void)snprintf(s.files[0], PATH, "%s/first", s.offline);
     (void)snprintf(s.files[1], PATH, "%s/second", s.offline);
-    s.random = test_random_make(test_seed(), 0);
-    cask_options_init(&s.options);
-    s.options.create_if_missing = true;
-    s.options.engine = CASK_ENGINE_TREE;
-    s.options.memtable_bytes = 64 << 10;
-    s.options.segment_max_bytes = 64 << 10;
-    s.options.small_file_threshold_bytes = 0;
-    s.options.huge_pages = false;
-    s.options.auto_merge = false; /* one thread, which is stepped through */
-    s.options.sync = CASK_SYNC_NONE;
-    open_store(&s);
     *state = &s;
     return 0;
 }
@@ -375,10 +336,9 @@ static int tear_down(void **state)
 {
     scene *s = *state;
 
-    if (s->db != NULL) {
-        close_store(s);
-    }
-    scratch_remove(s->path);
+    drop_snapshot(s);
+    close_unread(s);
+    step_store_end(&s->store);
     scratch_remove(s->offline);
     return 0;
 }
