@@ -47,11 +47,6 @@ static reaction reaction_to(cask_status status)
     return reactions[status];
 }
 
-exit_status report_exit_status(cask_status status)
-{
-    return reaction_to(status).exit;
-}
-
 /* A line must stay one line, whatever the names in it contain. */
 static void make_printable(char *line)
 {

@@ -16,9 +16,6 @@ typedef enum exit_status {
     EXIT_SYSTEM = 5     /* a system call failed */
 } exit_status;
 
-/* What a status of the library means for the shell. */
-exit_status report_exit_status(cask_status status);
-
 /* Print a line; returns `status`. Control characters become '?'. */
 exit_status report(exit_status status, const char *format, ...)
     __attribute__((format(printf, 2, 3)));

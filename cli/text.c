@@ -25,7 +25,8 @@ void text_clear(text *out)
     out->failed = false;
 }
 
-bool text_reserve(text *out, size_t bytes)
+/* Make room for `bytes` more; false (and `failed`) if there is no memory. */
+static bool reserve(text *out, size_t bytes)
 {
     size_t capacity =
         out->capacity < TEXT_MIN_BYTES ? TEXT_MIN_BYTES : out->capacity;
@@ -53,7 +54,7 @@ bool text_reserve(text *out, size_t bytes)
 
 void text_add(text *out, const void *bytes, size_t size)
 {
-    if (size == 0 || !text_reserve(out, size)) {
+    if (size == 0 || !reserve(out, size)) {
         return;
     }
     memcpy(out->data + out->size, bytes, size);
@@ -98,7 +99,7 @@ int text_read_all(text *out, int fd, size_t max_bytes)
     for (;;) {
         ssize_t got;
 
-        if (!text_reserve(out, TEXT_READ_BYTES)) {
+        if (!reserve(out, TEXT_READ_BYTES)) {
             return ENOMEM;
         }
         got = read(fd, out->data + out->size, out->capacity - out->size);

@@ -24,9 +24,6 @@ void text_free(text *out);
 /* Make it empty, keep its memory, forget a failure. */
 void text_clear(text *out);
 
-/* Make room for `bytes` more; false (and `failed`) if there is no memory. */
-bool text_reserve(text *out, size_t bytes);
-
 void text_add(text *out, const void *bytes, size_t size);
 void text_add_char(text *out, char c);
 void text_add_string(text *out, const char *string);

@@ -249,6 +249,15 @@ static bool has_footer(const uint8_t *data, uint64_t size, uint64_t nonce,
            footer.nonce == nonce;
 }
 
+/* For all records that are there, of whichever engine, trusted or not. */
+static void begin_all(segment_scan *scan, const uint8_t *data, uint64_t size,
+                      uint64_t nonce, uint64_t offset)
+{
+    scan_begin(scan, data, size, nonce, offset);
+    scan->trusted_end = size;
+    scan->knows_ranges = true;
+}
+
 uint64_t scan_end_before(const uint8_t *data, uint64_t size, uint64_t nonce,
                          uint64_t sequence)
 {
@@ -258,9 +267,7 @@ uint64_t scan_end_before(const uint8_t *data, uint64_t size, uint64_t nonce,
     scan_result result;
     scan_item item;
 
-    scan_begin(&scan, data, size, nonce, SEGMENT_HEADER_SIZE);
-    scan.trusted_end = size;
-    scan.knows_ranges = true; /* whose ever they are */
+    begin_all(&scan, data, size, nonce, SEGMENT_HEADER_SIZE);
     while ((result = scan_next(&scan, &item)) != SCAN_END) {
         if (result == SCAN_RECORD && item.header.sequence < sequence) {
             end = item.offset + item.size;
@@ -285,9 +292,7 @@ uint64_t scan_lost_bytes(const uint8_t *data, uint64_t size, uint64_t nonce,
     if (scan_parse(data, size, nonce, end, &item)) {
         return 0; /* of a batch without its end */
     }
-    scan_begin(&scan, data, size, nonce, end);
-    scan.trusted_end = size;
-    scan.knows_ranges = true; /* whose ever they are */
+    begin_all(&scan, data, size, nonce, end);
     while ((result = scan_next(&scan, &item)) != SCAN_END) {
         if (result == SCAN_RECORD && item.header.sequence > last_sequence) {
             return used_end(data, size) - end;
@@ -302,9 +307,7 @@ uint64_t scan_first_sequence(const uint8_t *data, uint64_t size, uint64_t nonce)
     scan_result result;
     scan_item item;
 
-    scan_begin(&scan, data, size, nonce, SEGMENT_HEADER_SIZE);
-    scan.trusted_end = size;
-    scan.knows_ranges = true; /* whose ever they are */
+    begin_all(&scan, data, size, nonce, SEGMENT_HEADER_SIZE);
     do {
         result = scan_next(&scan, &item);
     } while (result == SCAN_DAMAGE);

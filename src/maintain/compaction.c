@@ -187,7 +187,8 @@ void compaction_finish(compaction_work *w, compaction_reason reason,
 
 /* ---- Waste -------------------------------------------------------------- */
 
-bool compaction_waste(compaction_work *w)
+/* Of the oldest run, the part with most waste, if that is too much. */
+static bool take_waste(compaction_work *w)
 {
     double worst = 0;
     size_t chosen = w->count;
@@ -252,7 +253,7 @@ void compaction_choose(const compaction_settings *settings,
         break;
     }
     if (!is_due) {
-        (void)compaction_waste(&w);
+        (void)take_waste(&w);
     }
 }
 

@@ -35,9 +35,6 @@ bool compaction_lazy(compaction_work *w);
 bool compaction_leveled(compaction_work *w);
 bool compaction_tiered(compaction_work *w);
 
-/* Of the oldest run, the part with most waste, if that is too much. */
-bool compaction_waste(compaction_work *w);
-
 /* Take the parts from `first` to before `end`, all keys of them. */
 void compaction_take(compaction_work *w, size_t first, size_t end);
 

@@ -93,7 +93,6 @@ sim_node *sim_entries_find(const sim_entries *entries, const char *name);
 /* Put a name, in place of another node of that name. 0 or ENOMEM. */
 int sim_entries_put(os_sim *sim, sim_entries *entries, const char *name,
                     sim_node *node);
-void sim_entries_remove(os_sim *sim, sim_entries *entries, const char *name);
 void sim_entries_done(os_sim *sim, sim_entries *entries);
 int sim_entries_copy(os_sim *sim, const sim_entries *from, sim_entries *to);
 

@@ -64,7 +64,7 @@ int sim_entries_put(os_sim *sim, sim_entries *entries, const char *name,
     return 0;
 }
 
-void sim_entries_remove(os_sim *sim, sim_entries *entries, const char *name)
+static void remove_entry(os_sim *sim, sim_entries *entries, const char *name)
 {
     sim_entry *entry = find_entry(entries, name);
     sim_node *node;
@@ -136,12 +136,12 @@ int sim_names_note(sim_names *names, const sim_change *change)
 int sim_names_apply(os_sim *sim, sim_names *names, const sim_change *change)
 {
     if (change->kind == SIM_UNLINK) {
-        sim_entries_remove(sim, &names->device, change->name);
+        remove_entry(sim, &names->device, change->name);
         return 0;
     }
     if (change->kind == SIM_RENAME &&
         sim_entries_find(&names->device, change->from) == change->node) {
-        sim_entries_remove(sim, &names->device, change->from);
+        remove_entry(sim, &names->device, change->from);
     }
     return sim_entries_put(sim, &names->device, change->name, change->node);
 }
@@ -209,7 +209,7 @@ int sim_names_link(os_sim *sim, sim_node *dir, const char *name, sim_node *node)
     }
     error = note_change(dir, SIM_LINK, name, NULL, node);
     if (error != 0) {
-        sim_entries_remove(sim, &dir->names.cache, name);
+        remove_entry(sim, &dir->names.cache, name);
         return error;
     }
     node->links++;
@@ -229,7 +229,7 @@ int sim_names_unlink(os_sim *sim, sim_node *dir, const char *name)
         return error;
     }
     node->links--;
-    sim_entries_remove(sim, &dir->names.cache, name);
+    remove_entry(sim, &dir->names.cache, name);
     return 0;
 }
 
@@ -252,7 +252,7 @@ int sim_names_rename(os_sim *sim, sim_node *dir, const char *from,
     }
     error = sim_entries_put(sim, &dir->names.cache, to, node);
     if (error == 0) {
-        sim_entries_remove(sim, &dir->names.cache, from);
+        remove_entry(sim, &dir->names.cache, from);
     }
     return error;
 }

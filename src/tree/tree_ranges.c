@@ -365,8 +365,9 @@ void range_book_list(const range_book *book, size_t count,
     }
 }
 
-uint64_t range_book_newest(const range_book *book, cask_slice key,
-                           uint64_t max_sequence)
+/* 0: there is none. */
+static uint64_t find_newest(const range_book *book, cask_slice key,
+                            uint64_t max_sequence)
 {
     uint64_t known = atomic_load_explicit(&book->known, memory_order_acquire);
     const arrangement *arranged =
@@ -397,7 +398,7 @@ cask_status tree_ranges_find(tree_ranges *self, const memtable_view *view,
 
     *ret_sequence = 0;
     if (book != NULL) {
-        *ret_sequence = range_book_newest(book, key, max_sequence);
+        *ret_sequence = find_newest(book, key, max_sequence);
         tree_ranges_unpin(self, book);
     }
     return status;

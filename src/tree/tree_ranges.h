@@ -61,12 +61,8 @@ size_t range_book_count(const range_book *book);
 void range_book_list(const range_book *book, size_t count,
                      iter_range *ret_ranges);
 
-/* The newest sequence, up to `max_sequence`, of the ranges around `key`; 0:
- * there is none. Cost: O(log n). */
-uint64_t range_book_newest(const range_book *book, cask_slice key,
-                           uint64_t max_sequence);
-
-/* The same of a memtable. Statuses of tree_ranges_pin(). */
+/* The newest sequence, up to `max_sequence`, of a memtable's ranges around
+ * `key`; 0: there is none. Statuses of tree_ranges_pin(). Cost: O(log n). */
 cask_status tree_ranges_find(tree_ranges *self, const memtable_view *view,
                              cask_slice key, uint64_t max_sequence,
                              uint64_t *ret_sequence, cask_error *err);
