@@ -154,11 +154,13 @@ cask_status hash_plan(store_handle *store, merge_wish wish,
         moment.lent_bytes = manifest_lent_bytes(store->dir);
     }
     store_settings_get(store, &kept);
-    settings = settings_for_merge(&kept, store_segment_max_bytes(store));
+    settings = settings_for_merge(
+        &kept, store_segment_max_of(store, kept.segment_max_bytes));
     settings.step_bytes = step_bytes(store, &kept);
     status = collect(store, wish, ret_plan, &moment, err);
     if (status == CASK_OK) {
-        settings.segment_bytes = store_merged_bytes(store);
+        settings.segment_bytes =
+            store_merged_bytes_within(store, settings.segment_max_bytes);
         merge_policy_choose(&settings, &moment, ret_plan->segments,
                             ret_plan->count, ret_plan->choices,
                             &ret_plan->plan);

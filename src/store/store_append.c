@@ -93,11 +93,10 @@ static cask_status open_active(store_handle *store, uint32_t row_index,
     if (status == CASK_OK && uses_map(store)) {
         void *memory = NULL;
         uint64_t size = atomic_load(&row->capacity);
+        uint64_t most = store_segment_max_bytes(store);
         int os_errno;
 
-        if (size < store_segment_max_bytes(store)) {
-            size = store_segment_max_bytes(store);
-        }
+        size = size < most ? most : size;
         os_errno = ops->map(active->file, 0, size, true, &memory);
         if (os_errno != 0) {
             status = fail_os(err, os_errno, "cannot map %016" PRIx64 ".log",

@@ -122,13 +122,14 @@ cask_status recovery_begin(recovery *r, const store_tail *from,
     segment_header expected;
     manifest_segment segment;
     uint64_t end = SEGMENT_HEADER_SIZE;
+    uint64_t most = store_segment_max_bytes(store);
     row_plan plan = {
         .kind = SEGMENT_LOG, .state = ROW_PREPARED, .capacity = FIRST_CAPACITY};
     cask_status status;
     os_stat stat;
 
-    if (plan.capacity > store_segment_max_bytes(store)) {
-        plan.capacity = store_segment_max_bytes(store);
+    if (plan.capacity > most) {
+        plan.capacity = most;
     }
     if (from != NULL) {
         plan.capacity += from->end - from->trusted_end;

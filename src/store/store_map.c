@@ -39,15 +39,14 @@ static uint64_t map_size_of(const store_handle *store, const region_row *row)
 {
     uint64_t tail = atomic_load(&row->reserved_tail);
     uint64_t size = atomic_load(&row->capacity);
+    /* Once: by the next time it may be less than the tail. */
+    uint64_t full =
+        atomic_load(&row->state) == ROW_SEALED ? 0 : store_segment_bytes(store);
 
     if (size < tail) {
         size = tail;
     }
-    if (atomic_load(&row->state) != ROW_SEALED &&
-        size < store_segment_bytes(store)) {
-        size = store_segment_bytes(store);
-    }
-    return size;
+    return size < full ? full : size;
 }
 
 static cask_status make_map(store_handle *store, uint32_t index,

@@ -351,8 +351,10 @@ static uint64_t first_capacity(const store_handle *store, uint64_t bytes)
 static cask_status create_whole(store_handle *store, row_plan plan,
                                 uint32_t *ret_row)
 {
+    uint64_t least = plan.capacity;
+
     plan.capacity = store_segment_bytes(store);
-    return plan.capacity <= GROW_WHOLE &&
+    return plan.capacity > least && plan.capacity <= GROW_WHOLE &&
                    plan.capacity <= store_spare_bytes(store) / 2
                ? store_create_row(store, &plan, ret_row, NULL)
                : CASK_NO_SPACE;
@@ -375,8 +377,7 @@ static cask_status unlisted_row(store_handle *store, uint64_t bytes, bool must,
     err = err == NULL ? &local : err;
     keep_spare(store, must);
     plan.capacity = first_capacity(store, bytes);
-    if (plan.capacity < store_segment_bytes(store) &&
-        create_whole(store, plan, ret_row) == CASK_OK) {
+    if (create_whole(store, plan, ret_row) == CASK_OK) {
         status = CASK_OK;
     } else if ((must && bytes == 0) ||
                plan.capacity <= store_spare_bytes(store)) {

@@ -40,16 +40,24 @@ static inline uint64_t store_expiry_seconds(const store_handle *store)
     return store_setting_at(store, offsetof(store_settings, expiry_seconds));
 }
 
-/* Of a full segment: the option of this handle, or the setting. */
-static inline uint64_t store_segment_max_bytes(const store_handle *store)
+/* Of a full segment: the option of this handle, or the setting, of which the
+ * value in force is given. */
+static inline uint64_t store_segment_max_of(const store_handle *store,
+                                            uint64_t in_force)
 {
     uint64_t own = store->options.segment_max_bytes;
-    uint64_t bytes = own != 0
-                         ? own
-                         : store_setting_at(store, offsetof(store_settings,
-                                                            segment_max_bytes));
+    uint64_t bytes = own != 0 ? own : in_force;
 
     return bytes != 0 ? bytes : SETTINGS_SEGMENT_BYTES;
+}
+
+/* The same now. What decides by more than one look at it, or by a look at other
+ * settings too, asks once: it may change between two. */
+static inline uint64_t store_segment_max_bytes(const store_handle *store)
+{
+    return store_segment_max_of(
+        store,
+        store_setting_at(store, offsetof(store_settings, segment_max_bytes)));
 }
 
 /* Of the log, for each memtable: the option of the handle that made the region,

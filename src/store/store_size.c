@@ -8,14 +8,19 @@
 #include "store/store_merge.h"
 #include "store/store_settings.h"
 
-uint64_t store_merged_bytes(const store_handle *store)
+uint64_t store_merged_bytes_within(const store_handle *store,
+                                   uint64_t segment_max_bytes)
 {
     uint64_t bytes = atomic_load_explicit(&store->region.header->segment_bytes,
                                           memory_order_relaxed);
-    uint64_t most = store_segment_max_bytes(store);
 
     /* Handles may have different options: the word knows of none. */
-    return bytes == 0 || bytes > most ? most : bytes;
+    return bytes == 0 || bytes > segment_max_bytes ? segment_max_bytes : bytes;
+}
+
+uint64_t store_merged_bytes(const store_handle *store)
+{
+    return store_merged_bytes_within(store, store_segment_max_bytes(store));
 }
 
 uint64_t store_segment_bytes(const store_handle *store)
@@ -29,7 +34,7 @@ uint64_t store_segment_bytes(const store_handle *store)
     return atomic_load_explicit(&store->region.header->is_merged,
                                 memory_order_relaxed) == 0
                ? most
-               : store_merged_bytes(store);
+               : store_merged_bytes_within(store, most);
 }
 
 /* Of all rows, whether they count or not: while a merge moves keys, some are

@@ -17,6 +17,10 @@
 uint64_t store_segment_bytes(const store_handle *store);
 uint64_t store_merged_bytes(const store_handle *store);
 
+/* The latter, for whoever has read segment_max_bytes already. */
+uint64_t store_merged_bytes_within(const store_handle *store,
+                                   uint64_t segment_max_bytes);
+
 /*
  * Let them follow what is live and dead by now; called when the active segment
  * has no room left in what is allocated, and before a merge. Write lock held,
