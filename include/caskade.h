@@ -805,15 +805,16 @@ typedef struct cask_repair_report {
 /*
  * Write to `out_dir`, as of cask_backup(), a new store with the newest record
  * that can be read of each key in the damaged one in `path`, which is not
- * changed; any of its files may be damaged or missing. Sequences and uuid are
- * new. Where a damaged segment has no hint nobody knows which keys were lost:
- * older values of them come back, deleted ones too, and on_lost says so. What
- * media do not give (EIO) is lost, and told with file, offset and errno; what
- * the system refuses is not: a file that may not be read, too few descriptors
- * or too little memory end the repair. Memory: 80 to 160 bytes for each key,
- * and 4 MiB, or the largest record. Of a tree sequences stay; where a run is
- * damaged, only its index tells the key of a value; memory: 512 MiB at most and
- * three times the largest record; out_dir needs room for all records twice.
+ * changed; any of its files may be damaged or missing. Settings stay, and the
+ * new files are as they say; sequences and uuid are new. Where a damaged
+ * segment has no hint nobody knows which keys were lost: older values of them
+ * come back, deleted ones too, and on_lost says so. What media do not give
+ * (EIO) is lost, and told with file, offset and errno; what the system refuses
+ * is not: a file that may not be read, too few descriptors or too little memory
+ * end the repair. Memory: 80 to 160 bytes for each key, and 4 MiB, or the
+ * largest record. Of a tree sequences stay; where a run is damaged, only its
+ * index tells the key of a value; memory: 512 MiB at most and three times the
+ * largest record; out_dir needs room for all records twice.
  *
  * Returns CASK_OK: nothing is lost; CASK_CORRUPT: something is, and the new
  * store is there (ret_report is set in both cases); CASK_NOT_FOUND: nothing of

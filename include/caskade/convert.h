@@ -35,9 +35,9 @@ typedef struct cask_convert_report {
 /*
  * Make a new store `out_dir` of another engine, with all keys that live in the
  * open store as of one moment during the call, their values, times of expiry
- * and of the records, and the store's settings. Reads and writes of all
- * processes go on, and nothing in the store's directory changes; any handle may
- * do it. The new store has a uuid of its own.
+ * and of the records, and the store's settings, by which its files are made.
+ * Reads and writes of all processes go on, and nothing in the store's directory
+ * changes; any handle may do it. The new store has a uuid of its own.
  *
  * It is made in the directory `out_dir`.new, closed, opened again and read:
  * number and content of its keys are those of the old store's. Then the

@@ -13,6 +13,7 @@
 #include "log/segment.h"
 #include "store/config_file.h"
 #include "store/store_open.h"
+#include "store/store_settings.h"
 
 #define NEW ".new"
 
@@ -149,6 +150,8 @@ static cask_status open_new(convert *c, bool is_new, cask_error *err)
     options.exclusive = true;
     options.allow_remote = of->allow_remote;
     options.lock_timeout_ms = of->lock_timeout_ms;
+    /* The first one is made before there are settings. */
+    options.segment_max_bytes = store_segment_max_bytes(c->from->store);
     options.memtable_bytes = of->memtable_bytes;
     options.region_dir = of->region_dir;
     options.huge_pages = of->huge_pages;
@@ -165,24 +168,32 @@ static cask_status close_new(convert *c, cask_error *err)
     return to == NULL ? CASK_OK : cask_close(to, err);
 }
 
-/* The next open of the new store takes them in force. */
+/* The new store's file is there: in force from now on. */
+static cask_status load_settings(store_handle *to, cask_error *err)
+{
+    cask_status status = store_maintain_begin(to, err);
+
+    if (status == CASK_OK) {
+        store_settings_load(to);
+        store_maintain_end(to);
+    }
+    return status;
+}
+
+/* Before anything is written: sizes of files, filters and values apart are as
+ * these say. Nothing of it expires by them before it is compared, since nobody
+ * merges. */
 static cask_status copy_settings(convert *c, cask_error *err)
 {
-    const store_handle *store = c->from->store;
-    os_file *dir = NULL;
+    store_handle *to = c->to->store;
     config_file file;
-    cask_status status = config_file_read(store->dir, &file, err);
-    int os_errno;
+    cask_status status = config_file_read(c->from->store->dir, &file, err);
 
     if (status == CASK_OK && file.text.size > 0) {
-        os_errno = store->os->ops->open_dir(store->os, c->aside, &dir);
-        status =
-            os_errno == 0
-                ? file_publish(dir, CONFIG_NAME, file.text.data, file.text.size,
-                               store->options.file_mode, err)
-                : fail_os(err, os_errno, "cannot open %s", c->aside);
-        if (dir != NULL) {
-            store->os->ops->close(dir);
+        status = file_publish(to->dir, CONFIG_NAME, file.text.data,
+                              file.text.size, to->options.file_mode, err);
+        if (status == CASK_OK) {
+            status = load_settings(to, err);
         }
     }
     config_file_free(&file);
@@ -209,12 +220,12 @@ static cask_status fill(convert *c, cask_error *err)
         return status;
     }
     c->is_made = true;
-    status = convert_copy(&c->moment, c->to, go_on, c, &c->content, err);
+    status = copy_settings(c, err);
     if (status != CASK_OK) {
-        return fail_read(status, err);
+        return status;
     }
-    status = close_new(c, err);
-    return status == CASK_OK ? copy_settings(c, err) : status;
+    status = convert_copy(&c->moment, c->to, go_on, c, &c->content, err);
+    return status == CASK_OK ? close_new(c, err) : fail_read(status, err);
 }
 
 /* As anybody will who opens it. */

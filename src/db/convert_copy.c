@@ -8,11 +8,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "log/record_format.h"
+#include "store/store_settings.h"
 #include "tree/tree_flush.h"
 
 enum {
     BATCH_RECORDS = 4096,
-    BATCH_BYTES = 1 << 20 /* of keys and values */
+    BATCH_BYTES = 1 << 20, /* of keys and values */
+    /* Of a segment, at most: one operation is all in one, and so much of it
+     * may stay empty. */
+    SEGMENT_SHARE = 8
 };
 
 typedef struct copying {
@@ -24,6 +29,8 @@ typedef struct copying {
     size_t count;
     uint8_t *bytes; /* BATCH_BYTES, which the records' slices are of */
     size_t used;
+    uint64_t most; /* bytes of an operation in the log */
+    uint64_t size; /* of the records so far there */
     cask_status status;
     cask_error *err;
 } copying;
@@ -81,6 +88,7 @@ static cask_status write_records(copying *c)
     }
     c->count = 0;
     c->used = 0;
+    c->size = 0;
     return status == CASK_OK ? flush(c->to, c->err) : status;
 }
 
@@ -92,6 +100,7 @@ static void add_record(copying *c, const cask_entry *entry, cask_slice key,
     c->to->engine->prepare(c->to->store, RECORD_PUT, key, value,
                            entry->info.expires_at_ms, record);
     db_set_time(record, entry->info.time_s);
+    c->size += record_size(&record->header);
 }
 
 static cask_slice keep(copying *c, cask_slice bytes)
@@ -110,7 +119,8 @@ static cask_status write_entry(copying *c, const cask_entry *entry)
     size_t size = entry->key.size + entry->value.size;
     cask_status status = CASK_OK;
 
-    if (c->count == BATCH_RECORDS || size > BATCH_BYTES - c->used) {
+    if (c->count == BATCH_RECORDS || size > BATCH_BYTES - c->used ||
+        c->size >= c->most) {
         status = write_records(c);
     }
     if (status != CASK_OK) {
@@ -161,6 +171,7 @@ cask_status convert_copy(store_snapshot *from, cask_db *to, convert_fn go_on,
                  .context = context,
                  .records = malloc(BATCH_RECORDS * sizeof(store_record)),
                  .bytes = malloc(BATCH_BYTES),
+                 .most = store_segment_max_bytes(to->store) / SEGMENT_SHARE,
                  .status = CASK_OK,
                  .err = err};
     cask_status status;

@@ -112,6 +112,18 @@ static void count_bytes(repair *r)
 
 /* ---- The whole ---- */
 
+/* The sizes that are by default say so by 0. */
+static void take_settings(repair *r, const store_settings *settings)
+{
+    r->settings = *settings;
+    if (settings->segment_max_bytes == 0) {
+        r->settings.segment_max_bytes = SETTINGS_SEGMENT_BYTES;
+    }
+    if (settings->memtable_bytes == 0) {
+        r->settings.memtable_bytes = SETTINGS_MEMTABLE_BYTES;
+    }
+}
+
 /* Without them the new store has the defaults. */
 static cask_status copy_settings(repair *r, cask_error *err)
 {
@@ -119,6 +131,7 @@ static cask_status copy_settings(repair *r, cask_error *err)
     config_file file;
     cask_status status = config_file_read(r->dir, &file, &local);
 
+    take_settings(r, &file.settings);
     if (status == CASK_OK || status == CASK_UNSUPPORTED) {
         /* A newer version knows what to make of its own. */
         status = store_target_put_config(&r->target, &file, err);

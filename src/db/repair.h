@@ -80,6 +80,8 @@ typedef struct repair {
     store_identity identity; /* of the damaged store, or in its place */
     bool has_identity;       /* else hints tell nothing */
     uint32_t file_mode;
+    store_settings settings; /* the new store's, which are those of the damaged
+                                one, or the defaults */
     manifest_state manifest;
     bool has_manifest;
     bool *lost_is_met; /* owned: of each of its lost records, whether it was

@@ -17,9 +17,8 @@
 #include "run/run_hash.h"
 #include "store/store_open.h"
 #include "tree/tree.h"
-
-/* Where a part of the new run ends, unless one record is larger. */
-#define PART_BYTES (UINT64_C(64) << 20)
+#include "tree/tree_plan.h"
+#include "tree/values_output.h"
 
 /* For sorting, and for an output. */
 #define MEMORY_BYTES (UINT64_C(256) << 20)
@@ -36,10 +35,12 @@ typedef struct repair_tree {
     /* Of the new store. */
     store_identity identity;
     manifest_state manifest;
+    uint64_t part_bytes;     /* where one ends, unless a record is larger */
     cask_run_writer *writer; /* of a part; NULL: none */
-    manifest_run part;
-    cask_buffer parts; /* manifest_run each: those that are whole */
-    cask_buffer key;   /* of the last record that was met */
+    values_output apart;     /* values that are not in the parts */
+    cask_buffer files;       /* manifest_run each: parts, and runs of values */
+    uint64_t unpaid;         /* bytes written since repair_progress() */
+    cask_buffer key;         /* of the last record that was met */
     bool has_key;
 } repair_tree;
 
@@ -126,6 +127,126 @@ bool repair_run_key(const repair_source *source, repair_bytes *bytes,
                        item->offset);
 }
 
+/* ---- Files of the new store ---------------------------------------------- */
+
+/* A part of its run, or a run of values. */
+static cask_status begin_file(repair *r, bool is_values, uint64_t *ret_id,
+                              cask_run_writer **ret_writer, cask_error *err)
+{
+    repair_tree *tree = r->tree;
+    run_origin origin = {.id = tree->manifest.next_id,
+                         .born = tree->last_sequence,
+                         .is_values = is_values,
+                         .hash_key = tree_hash_key(tree->identity.hash_key)};
+    const run_writer_options options = {
+        .run = {.memory_bytes = MEMORY_BYTES,
+                .file_mode = r->target.file_mode,
+                .no_filter = is_values,
+                .prefix_bytes =
+                    is_values ? 0 : (uint32_t)r->settings.filter_prefix_bytes},
+        .origin = &origin,
+        .borrows_dir = true};
+    manifest_run file = {.id = origin.id,
+                         .level = is_values ? MANIFEST_VALUES : COMPACTION_LAST,
+                         .run = is_values ? 0 : 1};
+    char name[SEGMENT_NAME_SIZE];
+    cask_status status;
+
+    memcpy(origin.uuid, tree->identity.uuid, sizeof(origin.uuid));
+    run_name_format(origin.id, name);
+    status = run_writer_create(r->target.dir, name, &options, ret_writer, err);
+    if (status == CASK_OK) {
+        tree->manifest.next_id++;
+        *ret_id = origin.id;
+        file.nonce = (*ret_writer)->nonce;
+        status = buffer_append(&tree->files, &file, sizeof(file), err);
+    }
+    return status;
+}
+
+static cask_status begin_values(void *context, uint64_t *ret_id,
+                                cask_run_writer **ret_writer, cask_error *err)
+{
+    return begin_file(context, true, ret_id, ret_writer, err);
+}
+
+static cask_status end_part(repair_tree *tree, cask_error *err)
+{
+    cask_run_writer *writer = tree->writer;
+
+    tree->writer = NULL;
+    return writer == NULL ? CASK_OK : run_writer_finish(writer, err);
+}
+
+static cask_status write_entry(repair *r, const cask_run_entry *entry,
+                               cask_error *err)
+{
+    repair_tree *tree = r->tree;
+    cask_run_entry written;
+    cask_status status = CASK_OK;
+    uint64_t id;
+
+    if (tree->writer != NULL &&
+        run_output_size(&tree->writer->output) >= tree->part_bytes) {
+        status = end_part(tree, err);
+    }
+    if (status == CASK_OK && tree->writer == NULL) {
+        status = begin_file(r, false, &id, &tree->writer, err);
+    }
+    if (status == CASK_OK) {
+        status = values_output_put(&tree->apart, entry, &written, err);
+    }
+    r->report.keys++;
+    tree->unpaid += entry->key.size + entry->value.size;
+    return status == CASK_OK ? run_writer_add(tree->writer, &written, err)
+                             : status;
+}
+
+/* They are complete. */
+static cask_status measure_files(repair *r, cask_error *err)
+{
+    manifest_run *files = r->tree->files.data;
+
+    for (size_t i = 0; i < r->tree->files.size / sizeof(*files); i++) {
+        char name[SEGMENT_NAME_SIZE];
+        os_stat stat;
+        int os_errno;
+
+        run_name_format(files[i].id, name);
+        os_errno = r->kernel->ops->stat_name(r->target.dir, name, &stat);
+        if (os_errno != 0) {
+            return fail_os(err, os_errno, "cannot examine %s", name);
+        }
+        files[i].bytes = stat.size;
+        r->report.bytes_written += stat.size;
+    }
+    return CASK_OK;
+}
+
+static cask_status end_files(repair *r, cask_error *err)
+{
+    cask_status status = values_output_end(&r->tree->apart, err);
+
+    if (status == CASK_OK) {
+        status = end_part(r->tree, err);
+    }
+    return status == CASK_OK ? measure_files(r, err) : status;
+}
+
+/* By the settings, as compactions of the store would. */
+static void set_sizes(repair *r)
+{
+    repair_tree *tree = r->tree;
+
+    tree->part_bytes =
+        tree_compaction_settings_of(&r->settings, r->settings.memtable_bytes)
+            .partition_bytes;
+    tree->apart =
+        (values_output){.files = {.context = r, .begin = begin_values},
+                        .least_bytes = r->settings.value_separation_bytes,
+                        .cut_bytes = tree->part_bytes};
+}
+
 /* ---- Sorting ------------------------------------------------------------- */
 
 cask_status repair_tree_begin(repair *r, cask_error *err)
@@ -141,8 +262,7 @@ cask_status repair_tree_begin(repair *r, cask_error *err)
     }
     r->tree = tree;
     tree->manifest.next_id = 1;
-    tree->part.level = COMPACTION_LAST;
-    tree->part.run = 1;
+    set_sizes(r);
     status =
         store_new_identity(r->kernel, CASK_ENGINE_TREE, &tree->identity, err);
     if (status == CASK_OK) {
@@ -168,9 +288,10 @@ void repair_tree_end(repair *r)
     if (tree->writer != NULL) {
         run_writer_abort(tree->writer);
     }
+    values_output_free(&tree->apart);
     repair_values_end(r, &tree->values);
     manifest_free(&tree->manifest);
-    cask_buffer_free(&tree->parts);
+    cask_buffer_free(&tree->files);
     cask_buffer_free(&tree->key);
     free(tree);
     r->tree = NULL;
@@ -212,74 +333,6 @@ cask_status repair_tree_add(repair *r, const repair_source *source,
         }
     }
     return run_sorter_add(tree->sorter, &entry, err);
-}
-
-/* ---- Parts --------------------------------------------------------------- */
-
-static cask_status begin_part(repair *r, cask_error *err)
-{
-    repair_tree *tree = r->tree;
-    run_origin origin = {.id = tree->manifest.next_id,
-                         .born = tree->last_sequence,
-                         .hash_key = tree_hash_key(tree->identity.hash_key)};
-    const run_writer_options options = {
-        .run = {.memory_bytes = MEMORY_BYTES, .file_mode = r->target.file_mode},
-        .origin = &origin,
-        .borrows_dir = true};
-    char name[SEGMENT_NAME_SIZE];
-
-    memcpy(origin.uuid, tree->identity.uuid, sizeof(origin.uuid));
-    run_name_format(origin.id, name);
-    tree->part.id = origin.id;
-    tree->manifest.next_id++;
-    return run_writer_create(r->target.dir, name, &options, &tree->writer, err);
-}
-
-static cask_status end_part(repair *r, cask_error *err)
-{
-    repair_tree *tree = r->tree;
-    cask_run_writer *writer = tree->writer;
-    char name[SEGMENT_NAME_SIZE];
-    cask_status status;
-    os_stat stat;
-    int os_errno;
-
-    if (writer == NULL) {
-        return CASK_OK;
-    }
-    tree->part.nonce = writer->nonce;
-    tree->writer = NULL;
-    status = run_writer_finish(writer, err);
-    if (status != CASK_OK) {
-        return status;
-    }
-    run_name_format(tree->part.id, name);
-    os_errno = r->kernel->ops->stat_name(r->target.dir, name, &stat);
-    if (os_errno != 0) {
-        return fail_os(err, os_errno, "cannot examine %s", name);
-    }
-    tree->part.bytes = stat.size;
-    r->report.bytes_written += stat.size;
-    status = buffer_append(&tree->parts, &tree->part, sizeof(tree->part), err);
-    return status == CASK_OK ? repair_progress(r, stat.size, err) : status;
-}
-
-static cask_status write_entry(repair *r, const cask_run_entry *entry,
-                               cask_error *err)
-{
-    repair_tree *tree = r->tree;
-    cask_status status = CASK_OK;
-
-    if (tree->writer != NULL &&
-        run_output_size(&tree->writer->output) >= PART_BYTES) {
-        status = end_part(r, err);
-    }
-    if (status == CASK_OK && tree->writer == NULL) {
-        status = begin_part(r, err);
-    }
-    r->report.keys++;
-    return status == CASK_OK ? run_writer_add(tree->writer, entry, err)
-                             : status;
 }
 
 /* ---- What is newest ------------------------------------------------------ */
@@ -336,22 +389,23 @@ static cask_status merge_all(repair *r, const run_sorted *sorted,
     for (uint64_t n = 1; status == CASK_OK; n++) {
         status = take(r, sorted, iter_merge_entry(merge), err);
         if (status == CASK_OK && n % RECORDS_A_LOOK == 0) {
-            status = repair_progress(r, 0, err);
+            status = repair_progress(r, r->tree->unpaid, err);
+            r->tree->unpaid = 0;
         }
         if (status == CASK_OK) {
             status = iter_merge_next(merge, err);
         }
     }
     iter_merge_free(merge);
-    return status == CASK_NOT_FOUND ? end_part(r, err) : status;
+    return status == CASK_NOT_FOUND ? end_files(r, err) : status;
 }
 
 static cask_status publish(repair *r, cask_error *err)
 {
     repair_tree *tree = r->tree;
-    const manifest_change change = {.adds = tree->parts.data,
+    const manifest_change change = {.adds = tree->files.data,
                                     .add_count =
-                                        tree->parts.size / sizeof(manifest_run),
+                                        tree->files.size / sizeof(manifest_run),
                                     .version = 1,
                                     .flushed = tree->last_sequence};
     cask_status status = CASK_OK;

@@ -13,9 +13,6 @@
 #include "log/segment.h"
 #include "store/store_open.h"
 
-/* Where a segment of the new store ends, unless one record is larger. */
-#define SEGMENT_BYTES (UINT64_C(256) << 20)
-
 typedef struct writing {
     repair *r;
     uint32_t index;     /* of the source that is read */
@@ -98,8 +95,8 @@ static cask_status copy(writing *w, const scan_item *item, cask_error *err)
     scan_item renewed = *item;
     cask_status status = CASK_OK;
 
-    if (w->file != NULL &&
-        record_copier_offset(&w->copier) + item->size > SEGMENT_BYTES) {
+    if (w->file != NULL && record_copier_offset(&w->copier) + item->size >
+                               w->r->settings.segment_max_bytes) {
         status = end_segment(w, err);
     }
     if (status == CASK_OK && w->file == NULL) {

@@ -21,20 +21,26 @@ static double bound_of(const store_settings *settings)
                : (double)settings->max_space_amplification / 1000;
 }
 
-compaction_settings tree_compaction_settings(const store_handle *store)
+compaction_settings tree_compaction_settings_of(const store_settings *settings,
+                                                uint64_t memtable_bytes)
 {
-    compaction_settings result;
-    store_settings settings;
+    compaction_settings result =
+        compaction_settings_default((compaction_strategy)settings->compaction);
 
-    store_settings_get(store, &settings);
-    result =
-        compaction_settings_default((compaction_strategy)settings.compaction);
-    result.max_space_amplification = bound_of(&settings);
-    result.flush_bytes = store_memtable_bytes(store);
+    result.max_space_amplification = bound_of(settings);
+    result.flush_bytes = memtable_bytes;
     if (result.flush_bytes < result.partition_bytes) {
         result.partition_bytes = result.flush_bytes;
     }
     return result;
+}
+
+compaction_settings tree_compaction_settings(const store_handle *store)
+{
+    store_settings settings;
+
+    store_settings_get(store, &settings);
+    return tree_compaction_settings_of(&settings, store_memtable_bytes(store));
 }
 
 /* Whether something is damaged, and what is older stays. */

@@ -18,6 +18,10 @@ typedef struct tree_plan {
 /* What a strategy goes by in this store. */
 compaction_settings tree_compaction_settings(const store_handle *store);
 
+/* In one with these settings, whose memtables take so many bytes of the log. */
+compaction_settings tree_compaction_settings_of(const store_settings *settings,
+                                                uint64_t memtable_bytes);
+
 /* How far all runs became one, from step to step. Start with {0}. */
 typedef struct tree_all {
     bool is_on; /* with all runs that there were; before, sweeps that had

@@ -14,7 +14,7 @@ values_of() {
 expect 0 create --engine tree store
 expect 0 config store value_separation_bytes
 output_is '1KiB\n'
-expect 0 config store value_separation_bytes=64
+expect 0 config store value_separation_bytes=64 filter_prefix_bytes=4
 long=$(printf 'x%.0s' {1..120})
 for ((i = 0; i < 500; i++)); do
     printf 'key %05d\tvalue %d %s\n' $i $i "$([ $((i % 5)) = 0 ] || echo "$long")"
@@ -41,9 +41,28 @@ same out content
 expect 0 convert --engine hash store hash
 "$caskade" dump -f jsonl hash | sort >out
 same out content
+expect 0 convert hash again
+"$caskade" dump -f jsonl again >out
+same out content
+[ "$(values_of again | wc -l)" = 1 ] || fail "values apart: $(ls again)"
 expect 0 repair store whole
 "$caskade" dump -f jsonl whole >out
 same out content
+[ "$(values_of whole | wc -l)" = 1 ] || fail "values apart: $(ls whole)"
+expect 0 stat store
+grep -E '^values|apart' out >apart
+expect 0 stat whole
+grep -E '^values|apart' out >out.apart
+same out.apart apart
+expect 0 verify whole
+for made in store again whole; do
+    for file in "$made"/*.run; do
+        if ! values_of "$made" | grep -q "$file"; then
+            expect 0 run info "$file"
+            output_says '^prefixes +of 4 bytes$'
+        fi
+    done
+done
 
 # The first value is damaged: that of key 00001.
 file=$(values_of store)

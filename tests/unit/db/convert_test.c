@@ -218,6 +218,51 @@ static void test_what_is_stopped_leaves_no_store(void **state)
     }
 }
 
+/* With the settings of the store, and no options that come before them. */
+static cask_db *open_plain(const char *path)
+{
+    cask_options options;
+    cask_db *db = NULL;
+
+    cask_options_init(&options);
+    options.create_if_missing = true;
+    options.auto_merge = false;
+    options.sync = CASK_SYNC_NONE;
+    assert_int_equal(cask_open(path, &options, &db, NULL), CASK_OK);
+    return db;
+}
+
+static void test_segments_are_as_the_settings_say(void **state)
+{
+    const cask_config_change change = {"segment_max_bytes", "64KiB"};
+    const cask_convert_options options = {.engine = CASK_ENGINE_HASH};
+    scene *s = *state;
+    cask_segment_stats *segments = NULL;
+    size_t count;
+    cask_db *made;
+
+    s->db = open_plain(s->from);
+    for (unsigned i = 0; i < KEYS; i++) {
+        char text[24];
+
+        assert_int_equal(cask_put(s->db, name_of(text, i),
+                                  (cask_slice){"some twenty-four bytes.", 24},
+                                  NULL),
+                         CASK_OK);
+    }
+    assert_int_equal(cask_config_set(s->db, &change, 1, NULL), CASK_OK);
+    assert_int_equal(cask_convert(s->db, s->to, &options, NULL, NULL), CASK_OK);
+    made = open_plain(s->to);
+    assert_int_equal(cask_segments(made, &segments, &count, NULL), CASK_OK);
+    for (size_t i = 0; i < count; i++) {
+        assert_true(segments[i].total_bytes <= 64 << 10);
+    }
+    assert_true(count > 4);
+    cask_free(segments);
+    compare(s->db, made);
+    assert_int_equal(cask_close(made, NULL), CASK_OK);
+}
+
 static void test_it_makes_a_new_store_only(void **state)
 {
     scene *s = *state;
@@ -278,6 +323,7 @@ int main(void)
         CONVERT_TEST(test_a_tree_becomes_a_hash_store),
         CONVERT_TEST(test_it_is_as_of_one_moment),
         CONVERT_TEST(test_what_is_stopped_leaves_no_store),
+        CONVERT_TEST(test_segments_are_as_the_settings_say),
         CONVERT_TEST(test_it_makes_a_new_store_only),
     };
 

@@ -226,6 +226,32 @@ static void test_a_sound_store_comes_over_whole(void **state)
     handle_close(&out);
 }
 
+static void test_segments_are_as_the_settings_say(void **state)
+{
+    handle *h = *state;
+    const cask_config_change change = {"segment_max_bytes", "64KiB"};
+    cask_segment_stats *segments = NULL;
+    cask_repair_report report;
+    size_t count;
+    handle out;
+    told t;
+
+    fill(h);
+    handle_open(h);
+    assert_int_equal(cask_config_set(h->db, &change, 1, NULL), CASK_OK);
+    handle_close(h);
+    assert_int_equal(repair_to(h, OUT, &t, &report, NULL), CASK_OK);
+    out = open_out(h);
+    assert_int_equal(cask_segments(out.db, &segments, &count, NULL), CASK_OK);
+    assert_true(count > KEYS * VALUE_BYTES / (64 << 10));
+    for (size_t i = 0; i < count; i++) {
+        assert_true(segments[i].total_bytes <= 64 << 10);
+    }
+    cask_free(segments);
+    check_filled(&out);
+    handle_close(&out);
+}
+
 static void test_a_delete_that_only_its_hint_tells_of_is_respected(void **state)
 {
     handle *h = *state;
@@ -561,6 +587,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_a_sound_store_comes_over_whole),
+        TEST(test_segments_are_as_the_settings_say),
         TEST(test_a_delete_that_only_its_hint_tells_of_is_respected),
         TEST(test_without_a_hint_it_is_told_that_keys_can_be_back),
         TEST(test_a_lost_value_is_told_with_its_key),
