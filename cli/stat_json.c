@@ -137,14 +137,16 @@ static json_t *merge_json(const cask_merge_state *merge)
         (void)json_array_append_new(past, stat_past_json(&merge->past[i]));
     }
     return json_pack(
-        "{s:s, s:o, s:o, s:o, s:o, s:o, s:b, s:s, s:o, s:o, s:b, s:s, s:o}",
+        "{s:s, s:o, s:o, s:o, s:o, s:o, s:b, s:o, s:s, s:o, s:o, s:b, s:s, "
+        "s:o}",
         "phase", stat_phase_name(merge->phase), "pid", number(merge->pid),
         "began_ms", number(merge->began_ms), "bytes_done",
         number(merge->bytes_done), "bytes_total", number(merge->bytes_total),
-        "rate_bytes", number(merge->rate_bytes), "due", merge->due, "reason",
-        merge->reason, "paused_ms", number(merge->paused_ms), "threads",
-        number(merge->threads), "asked", merge->asked, "started",
-        cask_status_name(merge->started), "past", past);
+        "rate_bytes", number(merge->rate_bytes), "due", merge->due, "due_in_ms",
+        number(merge->due_in_ms), "reason", merge->reason, "paused_ms",
+        number(merge->paused_ms), "threads", number(merge->threads), "asked",
+        merge->asked, "started", cask_status_name(merge->started), "past",
+        past);
 }
 
 json_t *stat_report_json(const char *directory, const stat_sample *now,

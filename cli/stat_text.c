@@ -196,8 +196,13 @@ static void add_merge(const cask_merge_state *merge, text *out)
     if (merge->phase != CASK_MERGE_NONE) {
         add_progress(merge, out);
     }
-    text_add_format(out, LABEL "%s: %s\n", "next merge",
+    text_add_format(out, LABEL "%s: %s", "next merge",
                     merge->due ? "due" : "waits", merge->reason);
+    if (merge->due_in_ms > 0) {
+        text_add_format(out, "; looked for again in %" PRIu64 " s",
+                        merge->due_in_ms / 1000 + 1);
+    }
+    text_add_char(out, '\n');
     if (merge->asked) {
         text_add_format(out, LABEL "a merge was asked for%s\n", "",
                         merge->threads > 0 ? ""

@@ -106,11 +106,13 @@ typedef struct cask_merge_state {
     uint64_t bytes_done, bytes_total; /* of its input */
     uint64_t rate_bytes; /* read and written per second, while it copies */
     bool due;            /* some handle, in whichever process, will begin a
-                            merge by policy, up to 30 s later if nobody
-                            writes: its first minute is over, and
-                            merge_window is open; or do one that is `asked`
-                            for. With `threads` 0 it is what a handle would say
-                            that has long been open */
+                            merge by policy, see due_in_ms: its first minute
+                            is over, and merge_window is open; or do one that
+                            is `asked` for. With `threads` 0 it is what a handle
+                            would say that has long been open */
+    uint64_t due_in_ms;  /* if it is due: when the handles look again, which
+                            found nothing to do a moment ago, and to which
+                            nobody has written since; 0: within a second */
     char reason[64]; /* why; or, if none will, what keeps the handle that could
                         begin first from it. If it is `asked` and `threads` is
                         0: that nobody will do it, and why */

@@ -106,6 +106,9 @@ static cask_status explain(const cask_db *db, cask_merge_state *state,
                                              : due.reason);
         explain_wish(state, why);
     }
+    if (state->due && state->threads > 0 && !state->asked) {
+        state->due_in_ms = merge_turn_rest_ms(db->store);
+    }
     return status;
 }
 

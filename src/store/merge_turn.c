@@ -41,20 +41,39 @@ uint64_t merge_turn_state(const store_handle *store)
     return state | 1; /* never 0, which says: ask */
 }
 
+static uint64_t since_ms(uint64_t asked_ns, uint64_t now_ns)
+{
+    return now_ns > asked_ns ? (now_ns - asked_ns) / NS_PER_MS : 0;
+}
+
+/* Nobody asks again before REPEAT_MS have passed. */
+static bool is_answered(const store_handle *store)
+{
+    return atomic_load(&merger_of(store)->asked_state) ==
+           merge_turn_state(store);
+}
+
+uint64_t merge_turn_rest_ms(const store_handle *store)
+{
+    uint64_t asked = atomic_load(&merger_of(store)->asked_ns);
+    uint64_t since = since_ms(asked, now_of(store));
+
+    return is_answered(store) && since < REPEAT_MS ? REPEAT_MS - since : 0;
+}
+
 bool merge_turn_take(store_handle *store, bool is_woken)
 {
     region_merger *merger = merger_of(store);
     uint64_t now = now_of(store);
     uint64_t asked = atomic_load(&merger->asked_ns);
-    uint64_t since_ms = now > asked ? (now - asked) / NS_PER_MS : 0;
+    uint64_t since = since_ms(asked, now);
     /* The seconds of those that wait do not tick together: a little less. */
     uint64_t pause_ms = is_woken ? WOKEN_MS : ASK_MS - WOKEN_MS;
 
-    if (asked != 0 && since_ms < pause_ms) {
+    if (asked != 0 && since < pause_ms) {
         return false;
     }
-    if (since_ms < REPEAT_MS &&
-        atomic_load(&merger->asked_state) == merge_turn_state(store)) {
+    if (since < REPEAT_MS && is_answered(store)) {
         return false;
     }
     return atomic_compare_exchange_strong(&merger->asked_ns, &asked, now);

@@ -22,6 +22,10 @@
  */
 bool merge_turn_take(store_handle *store, bool is_woken);
 
+/* How many milliseconds no handle asks, unless something changes; 0: one does
+ * when it looks next, within a second. */
+uint64_t merge_turn_rest_ms(const store_handle *store);
+
 /* What an answer depends on, as one number: another after each write, merge,
  * new segment and changed setting. */
 uint64_t merge_turn_state(const store_handle *store);

@@ -148,7 +148,7 @@ static void fill_disk(handle *h, bool is_full)
     ops->close(dir);
 }
 
-static int small_disk(void **state)
+static int open_on_disk(void **state, bool auto_merge)
 {
     os_sim_options options = {.seed = 1,
                               .capacity_bytes = 16 << 20,
@@ -172,11 +172,24 @@ static int small_disk(void **state)
     disk.fault.base.ops = &disk.ops;
     h->kernel = &disk.fault.base;
     h->options.segment_max_bytes = 65536;
-    h->options.auto_merge = true;
+    h->options.auto_merge = auto_merge;
     handle_open(h);
+    return result;
+}
+
+static int small_disk(void **state)
+{
+    int result = open_on_disk(state, true);
+    handle *h = *state;
+
     /* Not before the test says so. */
     merge_turn_pause(h->db->store, MERGE_WAIT_CANCELLED, 3600000);
     return result;
+}
+
+static int nobody_merges(void **state)
+{
+    return open_on_disk(state, false);
 }
 
 static bool add_segment(void *context, const char *name)
@@ -420,6 +433,35 @@ static void test_the_policy_is_asked_only_if_something_changed(void **state)
     assert_true(merge_turn_take(store, false));
 }
 
+static void test_a_status_tells_when_the_policy_is_asked_again(void **state)
+{
+    handle *h = *state;
+    store_handle *store = h->db->store;
+    region_process *own = &store->region.processes[store->process_slot];
+
+    put_all(h, 5);
+    stop_clock();
+    assert_true(merge_turn_take(store, false));
+    assert_int_equal(merge_turn_rest_ms(store), 0); /* no answer yet */
+    merge_turn_answer(store, merge_turn_state(store),
+                      MERGE_WAIT_BELOW_TRIGGERS);
+    advance_clock(10000);
+    assert_int_equal(merge_turn_rest_ms(store), 20000);
+    assert_false(merge_turn_take(store, false));
+    /* Free space has changed, say: something is due that was not. */
+    assert_true(state_of(h).due);
+    assert_int_equal(state_of(h).due_in_ms, 0); /* nobody will do it */
+    atomic_store(&own->merges, 1);
+    atomic_store(&own->opened_ns, 1);
+    assert_true(state_of(h).due);
+    assert_int_equal(state_of(h).due_in_ms, 20000);
+    put_text(h, "another", "value");
+    assert_int_equal(state_of(h).due_in_ms, 0);
+    atomic_store(&own->merges, 0);
+    advance_clock(20000);
+    assert_true(merge_turn_take(store, false));
+}
+
 static void put_thread(region_process *process, handle *h, uint64_t open_ms,
                        uint32_t jitter_ms)
 {
@@ -573,6 +615,9 @@ int main(void)
             small_disk, handle_teardown),
         cmocka_unit_test_setup_teardown(
             test_the_policy_is_asked_only_if_something_changed, small_segments,
+            handle_teardown),
+        cmocka_unit_test_setup_teardown(
+            test_a_status_tells_when_the_policy_is_asked_again, nobody_merges,
             handle_teardown),
         cmocka_unit_test_setup_teardown(
             test_the_first_that_may_merge_answers_for_all, small_segments,
