@@ -254,10 +254,7 @@ static cask_status on_tree_record(void *context, const scan_item *item,
     status = repair_tree_add(now->r, source, &now->bytes, item, err);
     return status == CASK_CORRUPT
                ? on_damage(now, item,
-                           record_kind(&item->header) == RECORD_POINTER
-                               ? "the value that it points to cannot be read"
-                               : "a record could be read once and not again",
-                           err)
+                           "a record could be read once and not again", err)
                : status;
 }
 

@@ -297,6 +297,24 @@ void repair_tree_end(repair *r)
     r->tree = NULL;
 }
 
+/* Of a pointer that is whole: the damage is in another file. */
+static void tell_value(repair *r, const cask_run_entry *pointer)
+{
+    char name[SEGMENT_NAME_SIZE];
+
+    run_name_format(pointer->pointer.segment_id, name);
+    r->report.lost_bytes += pointer->pointer.size_bytes;
+    repair_tell(
+        r, &(cask_lost){.at = {.file = name,
+                               .offset = pointer->pointer.offset,
+                               .size_bytes = pointer->pointer.size_bytes,
+                               .reason =
+                                   "a value that is apart from its run cannot "
+                                   "be read; an older value of this key can "
+                                   "be back"},
+                        .key = pointer->key});
+}
+
 cask_status repair_tree_add(repair *r, const repair_source *source,
                             repair_bytes *bytes, const scan_item *item,
                             cask_error *err)
@@ -328,6 +346,10 @@ cask_status repair_tree_add(repair *r, const repair_source *source,
     if (entry.kind == CASK_RUN_POINTER) {
         run_describe_pointer(&entry);
         status = repair_values_fetch(r, &tree->values, &entry, err);
+        if (status == CASK_CORRUPT) {
+            tell_value(r, &entry);
+            return CASK_OK;
+        }
         if (status != CASK_OK) {
             return status;
         }

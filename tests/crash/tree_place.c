@@ -4,9 +4,11 @@
 #include "crash/tree_place.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "db/db.h"
+#include "log/segment_format.h"
 #include "tree/tree_flush.h"
 #include "unit/tree/offline.h"
 
@@ -43,11 +45,13 @@ static void note(tree_place *p, unsigned i, const char *value)
     assert_true(p->versions[i] <= TREE_VERSIONS);
 }
 
+/* In runs half of them are apart. */
 static void put(tree_place *p, unsigned i, const char *what)
 {
     char value[TREE_VALUE];
 
-    (void)snprintf(value, sizeof(value), "%s of %u", what, i % 100);
+    (void)snprintf(value, sizeof(value), "%s of %u%s", what, i % 100,
+                   i % 4 == 0 ? "" : ", which is long enough");
     note(p, i, value);
     assert_int_equal(
         cask_put(p->db, cask_slice_of(tree_key(i)), cask_slice_of(value), NULL),
@@ -114,8 +118,10 @@ static void ingest(tree_place *p)
  */
 static void fill(tree_place *p)
 {
+    const cask_config_change apart = {"value_separation_bytes", "32"};
     cask_snapshot *snapshot = NULL;
 
+    assert_int_equal(cask_config_set(p->db, &apart, 1, NULL), CASK_OK);
     for (unsigned i = 0; i < TREE_KEYS; i += 2) {
         put(p, i, "below");
     }
@@ -147,6 +153,16 @@ static void fill(tree_place *p)
     delete_range(p, 1, 4);
 }
 
+/* Nothing that is read depends on them. */
+static void drop_settings(image *all)
+{
+    image_file *file = image_find(all, "CONFIG");
+
+    assert_non_null(file);
+    free(file->data);
+    *file = all->files[--all->count];
+}
+
 int tree_place_set_up(void **state)
 {
     static tree_place place;
@@ -167,6 +183,8 @@ int tree_place_set_up(void **state)
     assert_int_equal(cask_close(p->db, NULL), CASK_OK);
     p->db = NULL;
     image_capture(p->kernel, TREE_PATH, &p->whole);
+    drop_settings(&p->whole);
+    image_restore(p->kernel, TREE_PATH, &p->whole);
     *state = p;
     return 0;
 }
@@ -178,6 +196,18 @@ int tree_place_tear_down(void **state)
     image_free(&p->whole);
     os_sim_free(p->sim);
     return 0;
+}
+
+unsigned tree_place_stride(const image_file *file)
+{
+    segment_header header;
+
+    return strstr(file->name, ".run") != NULL &&
+                   segment_header_decode(file->data, file->name, &header,
+                                         NULL) == CASK_OK &&
+                   header.kind == SEGMENT_VALUES
+               ? 1
+               : 2;
 }
 
 /* ---- Reading ------------------------------------------------------------- */

@@ -2,7 +2,7 @@
  * A small store of the tree engine on a simulated disk: a run in the last
  * level, one above it that has several versions of some keys, one that was
  * taken in, and a log; puts, deletes, deletes of ranges, keys that are in all
- * of them.
+ * of them, values that are apart from their run.
  */
 #ifndef CASKADE_TESTS_CRASH_TREE_PLACE_H
 #define CASKADE_TESTS_CRASH_TREE_PLACE_H
@@ -13,7 +13,7 @@
 
 #define TREE_PATH "/store"
 
-enum { TREE_KEYS = 24, TREE_VALUE = 32, TREE_VERSIONS = 6 };
+enum { TREE_KEYS = 24, TREE_VALUE = 48, TREE_VERSIONS = 6 };
 
 typedef struct tree_place {
     os_sim *sim;
@@ -34,6 +34,10 @@ int tree_place_set_up(void **state);
 int tree_place_tear_down(void **state);
 
 cask_options tree_place_options(void);
+
+/* In sweeps over the bytes of a file: each of those of values, half of all
+ * others. Two sweeps may begin at different ones. */
+unsigned tree_place_stride(const image_file *file);
 
 /* "key 07" */
 const char *tree_key(unsigned i);
