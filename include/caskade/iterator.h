@@ -68,18 +68,23 @@ typedef enum cask_seek {
  * Go to a key within the bounds.
  *
  *   key        for CASK_SEEK_AT_LEAST and CASK_SEEK_AT_MOST
- *   ret_entry  set on CASK_OK only; its bytes are valid until the iterator is
- *              moved, refreshed or freed
+ *   ret_entry  its bytes are valid until the iterator is moved, refreshed or
+ *              freed; set on CASK_OK, and the key on CASK_CORRUPT, see below
  *
- * Returns CASK_OK; CASK_NOT_FOUND: there is none; CASK_CORRUPT: a record on the
- * way is damaged, or a run as a whole that may have keys within the bounds;
+ * Returns CASK_OK; CASK_NOT_FOUND: there is none; CASK_CORRUPT: damage was met;
  * CASK_SNAPSHOT_LOST; CASK_UNSUPPORTED (a record of a newer version);
  * CASK_INVALID; CASK_NO_MEMORY; CASK_IO; CASK_FORKED. The iterator is nowhere
- * after all but CASK_OK.
+ * after all but CASK_OK, and CASK_CORRUPT for a record.
  *
- * A walk that met damage goes on after a seek behind it. Keys of the same KiB
- * of a run as a damaged record, at most 43, cannot be come to; cask_get() reads
- * them.
+ * A damaged record of a run, or a value that is apart from it and damaged, ends
+ * no walk: `err` names file and offset, ret_entry->key is the key as it reads
+ * there (data NULL: it cannot be told), and the next cask_iterator_next() or
+ * cask_iterator_previous() goes on behind it, or before it. Each record is told
+ * once, a value each time. Its key is not seen, and no older value of it; all
+ * others are, each compared with a look-up from then on, which takes the time
+ * of that. Where nobody knows which keys are concerned, since a run as a whole
+ * or the log is damaged, iterators whose bounds reach into it end there, and
+ * moving one answers CASK_INVALID.
  *
  * Cost: a search in each memtable and each sorted run, some disk reads each,
  * and the versions of keys on the way.
@@ -124,7 +129,9 @@ typedef struct cask_range_options {
  *   visit    as of cask_fold(): false stops it
  *
  * Returns CASK_OK, also if `visit` stopped it; else as cask_iterator_create()
- * and cask_iterator_seek(): what was visited was right.
+ * and cask_iterator_seek(): what was visited was right. CASK_CORRUPT for
+ * records: all others were visited, up to where `visit` or the limit stopped
+ * it; `err` names the first one.
  */
 CASK_API CASK_CHECKED cask_status cask_range(cask_db *db,
                                              const cask_range_options *options,

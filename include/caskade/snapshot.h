@@ -112,7 +112,8 @@ typedef bool (*cask_fold_fn)(void *context, const cask_entry *entry);
  * Returns CASK_OK (also if `visit` stopped it); CASK_CORRUPT if damage was
  * met: all undamaged entries were visited first; CASK_SNAPSHOT_LOST: what was
  * visited was right, but not all was; CASK_INVALID; CASK_NO_MEMORY; CASK_IO;
- * CASK_FORKED. Tree engine: damage ends it where it was met.
+ * CASK_FORKED. Tree engine: damage of which nobody knows which keys it concerns
+ * ends it, see cask_iterator_seek().
  *
  * Cost: reads the log once, as it was; of keys_only the headers and keys, and
  * what is dead. With io = CASK_IO_PREAD a segment is read as a whole, into

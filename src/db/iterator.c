@@ -194,32 +194,12 @@ cask_status cask_iterator_previous(cask_iterator *it, cask_entry *ret_entry,
 
 /* ---- Ranges ------------------------------------------------------------- */
 
-static cask_status walk_range(cask_iterator *it,
-                              const cask_range_options *options,
-                              cask_fold_fn visit, void *context,
-                              cask_error *err)
-{
-    cask_entry entry;
-    uint64_t count = 0;
-    cask_status status = cask_iterator_seek(
-        it, options->reverse ? CASK_SEEK_LAST : CASK_SEEK_FIRST,
-        (cask_slice){NULL, 0}, &entry, err);
-
-    while (status == CASK_OK) {
-        if (!visit(context, &entry) || ++count == options->limit) {
-            return CASK_OK;
-        }
-        status = options->reverse ? cask_iterator_previous(it, &entry, err)
-                                  : cask_iterator_next(it, &entry, err);
-    }
-    return status == CASK_NOT_FOUND ? CASK_OK : status;
-}
-
 cask_status cask_range(cask_db *db, const cask_range_options *options,
                        cask_fold_fn visit, void *context, cask_error *err)
 {
     const cask_range_options all = {.limit = 0};
     cask_iterator *it = NULL;
+    tree_walk walk;
     cask_status status;
 
     if (visit == NULL) {
@@ -228,7 +208,8 @@ cask_status cask_range(cask_db *db, const cask_range_options *options,
     options = options != NULL ? options : &all;
     status = cask_iterator_create(db, &options->keys, &it, err);
     if (status == CASK_OK) {
-        status = walk_range(it, options, visit, context, err);
+        walk = (tree_walk){options->reverse, options->limit, visit, context};
+        status = tree_iterator_walk(it->walk, &walk, err);
     }
     cask_iterator_free(it);
     return status;

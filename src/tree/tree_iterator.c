@@ -5,14 +5,35 @@
  * memtable went: all that it had is in a run then, and since the snapshot keeps
  * what it sees, the same keys are found there. The walk goes on from its key,
  * of which it keeps a copy.
+ *
+ * Records of runs that are damaged are passed over. Each may be the newest of
+ * its key, and hide what other runs have of that: so from then on what is found
+ * is shown only if a look-up, which fails if it meets the damage, finds the
+ * same.
  */
 #include "tree/tree_iterator.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "base/buffer.h"
 #include "store/store_settings.h"
+#include "tree/tree_snapshot.h"
+
+/* A damaged record that was told. */
+typedef struct walk_damage {
+    uint64_t nonce; /* of its file */
+    uint64_t offset;
+} walk_damage;
+
+/* What a walk had found when it told of damage. */
+typedef struct walk_held {
+    bool is_there;
+    bool is_back;                /* found going back */
+    const cask_run_entry *entry; /* NULL: the end */
+} walk_held;
 
 struct tree_iterator {
     const store_snapshot *at;
@@ -25,6 +46,15 @@ struct tree_iterator {
     iter_visible *visible; /* of the sources; NULL: they are not open */
     bool is_somewhere;
     cask_buffer key; /* where it is */
+    walk_held held;
+
+    run_passing passing; /* for the runs */
+    bool has_passed;
+    walk_damage *damages; /* owned */
+    size_t damage_count;
+    size_t damage_capacity;
+    cask_error untold;     /* status CASK_OK: nothing is */
+    cask_slice untold_key; /* as it reads there; data NULL: not known */
 };
 
 /* ---- Bounds ------------------------------------------------------------- */
@@ -144,6 +174,73 @@ static cask_status open_sources(tree_iterator *it, cask_error *err)
     return status;
 }
 
+/* ---- Damage ------------------------------------------------------------- */
+
+static bool is_told(const tree_iterator *it, const walk_damage *place)
+{
+    for (size_t i = 0; i < it->damage_count; i++) {
+        if (it->damages[i].nonce == place->nonce &&
+            it->damages[i].offset == place->offset) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* As of run_passing. */
+static void pass(void *context, const cask_run *run, uint64_t offset)
+{
+    tree_iterator *it = context;
+    const walk_damage place = {run->footer.nonce, offset};
+    walk_damage *damages;
+    run_record record;
+
+    it->has_passed = true;
+    if (is_told(it, &place)) {
+        return;
+    }
+    damages = array_grow(it->damages, it->damage_count, &it->damage_capacity,
+                         sizeof(*damages), NULL);
+    if (damages != NULL) { /* else it is told again */
+        it->damages = damages;
+        it->damages[it->damage_count++] = place;
+    }
+    if (it->untold.status == CASK_OK) {
+        it->untold_key = run_read_header(run, offset, &record, NULL) == CASK_OK
+                             ? run_record_key(&record)
+                             : (cask_slice){NULL, 0};
+        if (run_read_record(run, offset, &record, &it->untold) == CASK_OK) {
+            (void)fail(&it->untold, CASK_CORRUPT, 0,
+                       "%s: offset %" PRIu64 ": the records behind it do not "
+                       "lead on",
+                       run->name, offset);
+        }
+    }
+}
+
+/* Whether what was found is the newest of its key for all that can be read.
+ * CASK_NOT_FOUND: a damaged record, which is told, may be newer. */
+static cask_status check_newest(const tree_iterator *it,
+                                const cask_run_entry *found, cask_error *err)
+{
+    uint64_t sequence = 0;
+    cask_status status = tree_snapshot_find(it->at, found->key, &sequence, err);
+
+    if (status == CASK_CORRUPT) {
+        return CASK_NOT_FOUND;
+    }
+    return status == CASK_OK && sequence != found->info.sequence
+               ? CASK_NOT_FOUND
+               : status;
+}
+
+static void forget_damage(tree_iterator *it)
+{
+    it->has_passed = false;
+    it->damage_count = 0;
+    it->untold.status = CASK_OK;
+}
+
 /* ---- Moving ------------------------------------------------------------- */
 
 typedef enum walk_kind { WALK_SEEK, WALK_NEXT, WALK_PREVIOUS } walk_kind;
@@ -193,26 +290,92 @@ static cask_status try_move(tree_iterator *it, const walk_step *step,
                   : step_on(it, step->kind, ret_entry, err);
 }
 
-/* Lend what is seen. A walk over runs alone needs no copy of the key: they stay
- * until the iterator is freed. */
+/* A walk over runs alone needs no copy of the key: they stay until the iterator
+ * is freed. */
+static cask_status note_key(tree_iterator *it, const cask_run_entry *found,
+                            cask_error *err)
+{
+    return it->sources.tables.count > 0 ? keep(&it->key, found->key, err)
+                                        : CASK_OK;
+}
+
+/* Lend what is seen. If its value cannot be read the walk is there all the
+ * same. */
 static cask_status arrive(tree_iterator *it, const cask_run_entry *found,
                           cask_entry *ret_entry, cask_error *err)
 {
     cask_slice value = found->value;
-    cask_status status = CASK_OK;
+    cask_status status = note_key(it, found, err);
 
+    if (status != CASK_OK) {
+        return status;
+    }
+    it->is_somewhere = true;
     if (found->kind == CASK_RUN_POINTER && !it->keys_only) {
         status = version_read_value(it->sources.version, found, &value, err);
     }
-    if (status == CASK_OK && it->sources.tables.count > 0) {
-        status = keep(&it->key, found->key, err);
+    *ret_entry = (cask_entry){.key = found->key, .info = found->info};
+    if (status == CASK_OK && !it->keys_only) {
+        ret_entry->value = value;
     }
-    if (status == CASK_OK) {
-        *ret_entry = (cask_entry){.key = found->key, .info = found->info};
-        if (!it->keys_only) {
-            ret_entry->value = value;
+    return status;
+}
+
+/* The walk stops between what it has seen and what it has found. */
+static cask_status stop_at_damage(tree_iterator *it, walk_held held,
+                                  cask_entry *ret_entry, cask_error *err)
+{
+    cask_status status =
+        held.entry != NULL ? note_key(it, held.entry, err) : CASK_OK;
+
+    if (status != CASK_OK) {
+        return status;
+    }
+    it->is_somewhere = true;
+    it->held = held;
+    *ret_entry = (cask_entry){.key = it->untold_key};
+    if (err != NULL) {
+        *err = it->untold;
+    }
+    it->untold.status = CASK_OK;
+    return CASK_CORRUPT;
+}
+
+static cask_status find_once(tree_iterator *it, const walk_step *step,
+                             const cask_run_entry **ret_entry, cask_error *err)
+{
+    for (;;) {
+        cask_status status = try_move(it, step, ret_entry, err);
+
+        if (it->visible == NULL || !tree_sources_are_gone(&it->sources)) {
+            return status;
         }
-        it->is_somewhere = true;
+        close_sources(it);
+    }
+}
+
+static bool goes_back(const walk_step *step)
+{
+    return step->kind == WALK_PREVIOUS ||
+           (step->kind == WALK_SEEK &&
+            (step->how == CASK_RUN_LAST || step->how == CASK_RUN_AT_MOST));
+}
+
+static cask_status find(tree_iterator *it, const walk_step *step,
+                        const cask_run_entry **ret_entry, cask_error *err)
+{
+    const walk_step on = {.kind = goes_back(step) ? WALK_PREVIOUS : WALK_NEXT};
+    cask_status status = find_once(it, step, ret_entry, err);
+
+    while (status == CASK_OK && it->has_passed) {
+        status = check_newest(it, *ret_entry, err);
+        if (status != CASK_NOT_FOUND) {
+            return status;
+        }
+        status = note_key(it, *ret_entry, err);
+        if (status == CASK_OK) {
+            status = find_once(it, &on, ret_entry, err);
+        }
     }
     return status;
 }
@@ -224,17 +387,40 @@ static cask_status move(tree_iterator *it, const walk_step *step,
     cask_status status;
 
     it->is_somewhere = false;
-    for (;;) {
-        status = try_move(it, step, &found, err);
-        if (it->visible == NULL || !tree_sources_are_gone(&it->sources)) {
-            break;
-        }
-        close_sources(it);
-    }
+    it->held.is_there = false;
+    status = find(it, step, &found, err);
     if (store_snapshot_is_lost(it->at)) {
         return store_snapshot_fail_lost(it->at, err);
     }
+    if (it->untold.status != CASK_OK &&
+        (status == CASK_OK || status == CASK_NOT_FOUND)) {
+        const walk_held held = {.is_there = true,
+                                .is_back = goes_back(step),
+                                .entry = status == CASK_OK ? found : NULL};
+
+        return stop_at_damage(it, held, ret_entry, err);
+    }
     return status == CASK_OK ? arrive(it, found, ret_entry, err) : status;
+}
+
+/* On from damage that was told. */
+static cask_status leave_damage(tree_iterator *it, walk_kind kind,
+                                cask_entry *ret_entry, cask_error *err)
+{
+    const walk_held held = it->held;
+    walk_step step = {.kind = kind};
+
+    it->held.is_there = false;
+    if (held.is_back != (kind == WALK_PREVIOUS)) {
+        if (held.entry == NULL) {
+            step.kind = WALK_SEEK;
+            step.how = held.is_back ? CASK_RUN_FIRST : CASK_RUN_LAST;
+        }
+        return move(it, &step, ret_entry, err);
+    }
+    it->is_somewhere = false;
+    return held.entry != NULL ? arrive(it, held.entry, ret_entry, err)
+                              : CASK_NOT_FOUND;
 }
 
 cask_status tree_iterator_seek(tree_iterator *it, cask_run_seek how,
@@ -251,9 +437,12 @@ static cask_status move_on(tree_iterator *it, walk_kind kind,
 {
     const walk_step step = {.kind = kind};
 
-    return it->is_somewhere ? move(it, &step, ret_entry, err)
-                            : fail(err, CASK_INVALID, 0,
-                                   "the iterator is nowhere: seek first");
+    if (!it->is_somewhere) {
+        return fail(err, CASK_INVALID, 0,
+                    "the iterator is nowhere: seek first");
+    }
+    return it->held.is_there ? leave_damage(it, kind, ret_entry, err)
+                             : move(it, &step, ret_entry, err);
 }
 
 cask_status tree_iterator_next(tree_iterator *it, cask_entry *ret_entry,
@@ -266,6 +455,42 @@ cask_status tree_iterator_previous(tree_iterator *it, cask_entry *ret_entry,
                                    cask_error *err)
 {
     return move_on(it, WALK_PREVIOUS, ret_entry, err);
+}
+
+cask_status tree_iterator_walk(tree_iterator *it, const tree_walk *walk,
+                               cask_error *err)
+{
+    const walk_kind kind = walk->reverse ? WALK_PREVIOUS : WALK_NEXT;
+    cask_error damage = {CASK_OK, 0, ""};
+    cask_error why = {CASK_OK, 0, ""};
+    uint64_t count = 0;
+    cask_entry entry;
+    cask_status status =
+        tree_iterator_seek(it, walk->reverse ? CASK_RUN_LAST : CASK_RUN_FIRST,
+                           (cask_slice){NULL, 0}, &entry, &why);
+
+    while (status == CASK_OK || (status == CASK_CORRUPT && it->is_somewhere)) {
+        if (status == CASK_CORRUPT && damage.status == CASK_OK) {
+            damage = why;
+        }
+        if (status == CASK_OK &&
+            (!walk->visit(walk->context, &entry) || ++count == walk->limit)) {
+            break;
+        }
+        status = move_on(it, kind, &entry, &why);
+    }
+    if (status != CASK_OK && status != CASK_NOT_FOUND) {
+        if (err != NULL) {
+            *err = why;
+        }
+        return status;
+    }
+    return damage.status == CASK_OK
+               ? CASK_OK
+               : fail(err, CASK_CORRUPT, 0,
+                      "%s; all else was read; 'caskade verify' lists the "
+                      "damage",
+                      damage.message);
 }
 
 /* ---- The whole ---------------------------------------------------------- */
@@ -281,6 +506,8 @@ cask_status tree_iterator_create(const store_snapshot *at,
         return fail_memory(err, sizeof(*it));
     }
     it->keys_only = options->keys_only;
+    it->passing = (run_passing){it, pass};
+    it->wanted.passing = &it->passing;
     tree_iterator_look_at(it, at);
     status = take_bounds(it, options, err);
     if (status != CASK_OK) {
@@ -301,12 +528,14 @@ void tree_iterator_free(tree_iterator *iterator)
     cask_buffer_free(&iterator->upper);
     cask_buffer_free(&iterator->prefix);
     cask_buffer_free(&iterator->key);
+    free(iterator->damages);
     free(iterator);
 }
 
 void tree_iterator_look_at(tree_iterator *it, const store_snapshot *at)
 {
     close_sources(it);
+    forget_damage(it);
     it->at = at;
     it->wanted.sequence = at->sequence;
     it->is_somewhere = false;

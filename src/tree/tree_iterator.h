@@ -35,7 +35,11 @@ void tree_iterator_free(tree_iterator *iterator);
 /* Let it look as of another snapshot; it is nowhere then. */
 void tree_iterator_look_at(tree_iterator *iterator, const store_snapshot *at);
 
-/* As cask_iterator_seek(), cask_iterator_next(), cask_iterator_previous(). */
+/*
+ * As cask_iterator_seek(), cask_iterator_next(), cask_iterator_previous(). If a
+ * record that the walk has passed over is damaged, that is told once, and the
+ * walk is at that place: what it had found comes next.
+ */
 cask_status tree_iterator_seek(tree_iterator *iterator, cask_run_seek how,
                                cask_slice key, cask_entry *ret_entry,
                                cask_error *err);
@@ -43,5 +47,20 @@ cask_status tree_iterator_next(tree_iterator *iterator, cask_entry *ret_entry,
                                cask_error *err);
 cask_status tree_iterator_previous(tree_iterator *iterator,
                                    cask_entry *ret_entry, cask_error *err);
+
+typedef struct tree_walk {
+    bool reverse;
+    uint64_t limit; /* so many keys at most; 0: all */
+    cask_fold_fn visit;
+    void *context;
+} tree_walk;
+
+/*
+ * Visit all keys. CASK_OK, also if visit() ended it; CASK_CORRUPT: all that can
+ * be read was visited, unless nobody knows what can; else as
+ * tree_iterator_seek().
+ */
+cask_status tree_iterator_walk(tree_iterator *iterator, const tree_walk *walk,
+                               cask_error *err);
 
 #endif

@@ -508,9 +508,9 @@ void tree_damaged_runs(store_handle *store, uint64_t *ret_count,
 
 /* ---- As of a snapshot ---- */
 
-cask_status tree_snapshot_get(const store_snapshot *snapshot, cask_slice key,
-                              cask_buffer *value, cask_info *ret_info,
-                              cask_error *err)
+static cask_status find_at(const store_snapshot *snapshot, cask_slice key,
+                           cask_buffer *value, tree_found *ret_found,
+                           cask_error *err)
 {
     store_handle *store = snapshot->store;
     const wanted w = {.store = store,
@@ -519,21 +519,41 @@ cask_status tree_snapshot_get(const store_snapshot *snapshot, cask_slice key,
                           siphash(store->identity.hash_key, key.data, key.size),
                       .sequence = snapshot->sequence,
                       .value = value};
-    tree_found found = {.is_put = false};
     /* Runs take 0 for the newest; and nothing was written before it. */
     cask_status status =
-        w.sequence == 0 ? CASK_NOT_FOUND : find(&w, &found, err);
+        w.sequence == 0 ? CASK_NOT_FOUND : find(&w, ret_found, err);
 
-    if (store_snapshot_is_lost(snapshot)) {
-        return store_snapshot_fail_lost(snapshot, err);
+    return store_snapshot_is_lost(snapshot)
+               ? store_snapshot_fail_lost(snapshot, err)
+               : status;
+}
+
+cask_status tree_snapshot_find(const store_snapshot *snapshot, cask_slice key,
+                               uint64_t *ret_sequence, cask_error *err)
+{
+    tree_found found = {.is_put = false};
+    cask_status status = find_at(snapshot, key, NULL, &found, err);
+
+    if (status == CASK_OK) {
+        *ret_sequence = found.info.sequence;
     }
+    return status;
+}
+
+cask_status tree_snapshot_get(const store_snapshot *snapshot, cask_slice key,
+                              cask_buffer *value, cask_info *ret_info,
+                              cask_error *err)
+{
+    tree_found found = {.is_put = false};
+    cask_status status = find_at(snapshot, key, value, &found, err);
+
     if (status == CASK_OK &&
         (!found.is_put ||
          store_is_past(snapshot->moment_ms, snapshot->expiry_seconds,
                        found.info.time_s, found.info.expires_at_ms))) {
         status = CASK_NOT_FOUND;
     }
-    count_get(store, status == CASK_OK);
+    count_get(snapshot->store, status == CASK_OK);
     *ret_info = found.info;
     return status;
 }

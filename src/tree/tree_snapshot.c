@@ -19,19 +19,15 @@ static cask_status walk(const store_snapshot *snapshot,
                         const tree_iterator_options *options,
                         cask_fold_fn visit, void *context, cask_error *err)
 {
+    const tree_walk all = {.visit = visit, .context = context};
     tree_iterator *it = NULL;
-    cask_entry entry;
     cask_status status = tree_iterator_create(snapshot, options, &it, err);
 
     if (status == CASK_OK) {
-        status = tree_iterator_seek(it, CASK_RUN_FIRST, (cask_slice){NULL, 0},
-                                    &entry, err);
-    }
-    while (status == CASK_OK && visit(context, &entry)) {
-        status = tree_iterator_next(it, &entry, err);
+        status = tree_iterator_walk(it, &all, err);
     }
     tree_iterator_free(it);
-    return status == CASK_NOT_FOUND ? CASK_OK : status;
+    return status;
 }
 
 cask_status tree_snapshot_count(const store_snapshot *snapshot,

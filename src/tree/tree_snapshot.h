@@ -14,7 +14,12 @@ cask_status tree_snapshot_get(const store_snapshot *snapshot, cask_slice key,
                               cask_buffer *value, cask_info *ret_info,
                               cask_error *err);
 
-/* The same for many keys; statuses one by one. */
+/* The sequence of the newest record of a key, dead or alive, which is no get
+ * that is counted. CASK_NOT_FOUND: there is none. */
+cask_status tree_snapshot_find(const store_snapshot *snapshot, cask_slice key,
+                               uint64_t *ret_sequence, cask_error *err);
+
+/* As tree_snapshot_get() for many keys; statuses one by one. */
 cask_status tree_snapshot_get_many(const store_snapshot *snapshot,
                                    const cask_slice *keys, size_t count,
                                    cask_buffer *values, cask_status *statuses,

@@ -44,7 +44,8 @@ static void add_runs(tree_sources *s, const tree_wanted *wanted)
 
         uint64_t last = 0;
 
-        *run = (run_input){.parts = part};
+        *run = (run_input){.parts = part,
+                           .iterator = {.passing = wanted->passing}};
         for (size_t j = 0; j < group->count; j++) {
             if (is_wanted(&group->parts[j], wanted)) {
                 *part++ = (run_part){.file = group->parts[j].file,

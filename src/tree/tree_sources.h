@@ -19,6 +19,8 @@ typedef struct tree_wanted {
     iter_bounds bounds; /* runs without keys there are left out */
     cask_slice prefix;  /* the same, of those whose filter says so; empty: none
                            is */
+    const run_passing *passing; /* of damaged records of runs; NULL: they end a
+                                   walk */
 } tree_wanted;
 
 /* Ranges that are deleted in a memtable. */

@@ -72,12 +72,15 @@ expect 0 get damaged 'key 00002'
 expect 3 get damaged 'key 00001'
 error_says "${file##*/}: offset 64: "
 expect 0 scan --keys damaged
+expect 3 scan -f jsonl damaged
+error_says 'all else was read'
+grep -v '"key 00001"' content >rest
+same out rest
 expect 3 verify damaged
 output_says "${file##*/}"
 expect 3 backup damaged never
 expect 3 repair damaged mended
 "$caskade" dump -f jsonl mended >out
-grep -v '"key 00001"' content >rest
 same out rest
 
 # It is missing: what is not apart is there.

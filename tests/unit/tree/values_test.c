@@ -180,6 +180,35 @@ static void check_damaged(handle *h, unsigned i, const char *name)
     cask_buffer_free(&value);
 }
 
+/* Key 1, which is damaged, is told, and all others come. */
+static void check_walk_over(handle *h, const char *name)
+{
+    cask_iterator *it = NULL;
+    cask_error err = {CASK_OK, 0, ""};
+    cask_entry entry;
+    cask_status status;
+    unsigned i = 0;
+
+    assert_int_equal(cask_iterator_create(h->db, NULL, &it, NULL), CASK_OK);
+    status =
+        cask_iterator_seek(it, CASK_SEEK_FIRST, (cask_slice){0}, &entry, &err);
+    while (status == CASK_OK || status == CASK_CORRUPT) {
+        assert_int_equal(status, i == 1 ? CASK_CORRUPT : CASK_OK);
+        if (status == CASK_CORRUPT) {
+            assert_non_null(strstr(err.message, name));
+            assert_memory_equal(entry.key.data, name_of(i), entry.key.size);
+            assert_null(entry.value.data);
+            i++;
+        } else {
+            (void)check_entry(&i, &entry);
+        }
+        status = cask_iterator_next(it, &entry, &err);
+    }
+    assert_int_equal(status, CASK_NOT_FOUND);
+    assert_int_equal(i, KEYS);
+    cask_iterator_free(it);
+}
+
 /* Key 1 is the first that is apart. Who wants keys alone does not meet it. */
 static void test_a_damaged_value_hides_itself_alone(void **state)
 {
@@ -193,6 +222,7 @@ static void test_a_damaged_value_hides_itself_alone(void **state)
     values_name(h, name);
     flip(h, name, 64 + 24 + 20);
     check_damaged(h, 1, name);
+    check_walk_over(h, name);
     assert_int_equal(cask_range(h->db, &keys, count_key, &seen, NULL), CASK_OK);
     assert_int_equal(seen, KEYS);
     for (unsigned i = 2; i < KEYS; i++) {
