@@ -198,16 +198,19 @@ int tree_place_tear_down(void **state)
     return 0;
 }
 
-unsigned tree_place_stride(const image_file *file)
+bool tree_place_is_values(const image_file *file)
 {
     segment_header header;
 
     return strstr(file->name, ".run") != NULL &&
-                   segment_header_decode(file->data, file->name, &header,
-                                         NULL) == CASK_OK &&
-                   header.kind == SEGMENT_VALUES
-               ? 1
-               : 2;
+           segment_header_decode(file->data, file->name, &header, NULL) ==
+               CASK_OK &&
+           header.kind == SEGMENT_VALUES;
+}
+
+unsigned tree_place_stride(const image_file *file)
+{
+    return tree_place_is_values(file) ? 1 : 2;
 }
 
 /* ---- Reading ------------------------------------------------------------- */

@@ -35,6 +35,9 @@ int tree_place_tear_down(void **state);
 
 cask_options tree_place_options(void);
 
+/* Whether it is a run of values. */
+bool tree_place_is_values(const image_file *file);
+
 /* In sweeps over the bytes of a file: each of those of values, half of all
  * others. Two sweeps may begin at different ones. */
 unsigned tree_place_stride(const image_file *file);

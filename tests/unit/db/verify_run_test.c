@@ -135,13 +135,18 @@ static uint64_t verify(tree_place *p, const char *reason)
     return w.told;
 }
 
-/* The second run, by name: that above the last level. */
+/* The second run but those of values, by name: that above the last level. */
 static image_file *run_above(image *all)
 {
     size_t i = 0;
 
     for (size_t runs = 0; i < all->count; i++) {
-        runs += strstr(all->files[i].name, ".run") != NULL ? 1 : 0;
+        const image_file *file = &all->files[i];
+
+        runs +=
+            strstr(file->name, ".run") != NULL && !tree_place_is_values(file)
+                ? 1
+                : 0;
         if (runs == 2) {
             break;
         }
@@ -228,6 +233,8 @@ static void test_parts_that_overlap_are_found(void **state)
 {
     tree_place *p = *state;
     manifest_state manifest;
+    manifest_run *two[2];
+    size_t found = 0;
     store_identity identity;
     os_file *dir;
 
@@ -237,9 +244,14 @@ static void test_parts_that_overlap_are_found(void **state)
     assert_int_equal(p->kernel->ops->open_dir(p->kernel, TREE_PATH, &dir), 0);
     assert_int_equal(manifest_load(dir, identity.uuid, &manifest, NULL),
                      CASK_OK);
-    assert_int_equal(manifest.run_count, 3);
-    manifest.runs[1].level = manifest.runs[0].level;
-    manifest.runs[1].run = manifest.runs[0].run;
+    for (size_t i = 0; i < manifest.run_count; i++) {
+        if (manifest.runs[i].level != MANIFEST_VALUES) {
+            two[found++ % 2] = &manifest.runs[i];
+        }
+    }
+    assert_int_equal(found, 3);
+    two[1]->level = two[0]->level;
+    two[1]->run = two[0]->run;
     assert_int_equal(manifest_rewrite(dir, &manifest, 0600, NULL), CASK_OK);
     assert_int_equal(verify(p, "its keys overlap with those of run"), 1);
     manifest_free(&manifest);
