@@ -56,15 +56,21 @@ _caskade_options() {
     echo "--help"
 }
 
-# The words that may follow option $1; status 1 if it takes none that is known.
+# What may follow option $1: words, -d for a directory, or nothing that is known;
+# status 1 if it takes no word.
 _caskade_values() {
     case $1 in
-    --engine) echo 'hash tree' ;;
-    --format) echo 'tsv jsonl hex' ;;
+    --engine | -E) echo 'hash tree' ;;
+    --format | -f) echo 'tsv jsonl hex' ;;
     --sync) echo 'none interval commit' ;;
     --io) echo 'map pread' ;;
     --damage) echo 'fail serve' ;;
     --reset) echo "$_caskade_settings" ;;
+    --region-dir | --incremental | -i) echo -d ;;
+    --at | --batch | -b | --expiry-seconds | --filter-prefix-bytes | --from | \
+        --limit | --max-file-size | --memory | --memtable-bytes | --mode | \
+        --prefix | --prefix-bytes | --segment-max-bytes | --timeout | --to | \
+        --ttl) ;;
     *) return 1 ;;
     esac
 }
@@ -78,18 +84,15 @@ _caskade_settings='age_merge_trigger compaction dead_bytes_merge_trigger dead_by
 
 # How many words that are no options stand before the cursor, from word 2 on.
 _caskade_word_count() {
-    local i count=0
+    local i before count=0
     for ((i = 2; i < COMP_CWORD; i++)); do
-        case ${COMP_WORDS[i - 1]} in
-        --engine | --filter-prefix-bytes | --memtable-bytes | --segment-max-bytes | --mode | --ttl | --at | --batch | --format | --sync | --io | \
-            --damage | --timeout | --region-dir | --incremental | \
-            --expiry-seconds | --max-file-size | --reset | --from | --to | \
-            --prefix | --limit | --prefix-bytes)
+        before=${COMP_WORDS[i - 1]}
+        # What follows an option, with "=" or without.
+        if [ "$before" = = ] || _caskade_values "$before" >/dev/null; then
             continue
-            ;;
-        esac
+        fi
         case ${COMP_WORDS[i]} in
-        -*) ;;
+        -* | =) ;;
         *) count=$((count + 1)) ;;
         esac
     done
@@ -182,19 +185,12 @@ _caskade() {
         word=
     fi
     if values=$(_caskade_values "$before"); then
-        _caskade_words "$values" "$word"
+        case $values in
+        -d) _caskade_paths -d "$word" ;;
+        *) _caskade_words "$values" "$word" ;;
+        esac
         return
     fi
-    case $before in
-    --region-dir | --incremental)
-        _caskade_paths -d "$word"
-        return
-        ;;
-    --ttl | --at | --timeout | --batch | --mode | --expiry-seconds | \
-        --max-file-size | --from | --to | --prefix | --limit | --prefix-bytes)
-        return
-        ;;
-    esac
     case $word in
     -*) _caskade_words "$(_caskade_options "$command")" "$word" ;;
     *) _caskade_arguments "$command" "$word" ;;

@@ -37,6 +37,7 @@ is "$(complete_words --)" "$(printf -- '--help\n--version')" \
     'completed options'
 is "$(complete_words st)" stat 'completion of st'
 
+mkdir -p offered/within
 for command in $commands; do
     grep -q "caskade-$command 1\|Cm $command\$" "$man/caskade.1" ||
         fail "caskade.1 does not name $command"
@@ -74,6 +75,15 @@ for command in $commands; do
         echo "$options" | grep -qx -- "$option" ||
             fail "caskade-$command.1 explains $option, which is gone"
     done < <(sed -nE 's/^\.It (Fl [^-].* , )?Fl -([a-z-]+).*/--\2/p' "$page")
+    # What an option takes is a directory only if --help says so.
+    while read -r option argument; do
+        case $argument in
+        DIR | EARLIER) want=offered/within ;;
+        *) want= ;;
+        esac
+        is "$(complete_words "$command" "$option" offered/)" "$want" \
+            "completed argument of $command $option"
+    done < <(sed -nE 's/^ +(-[a-zA-Z], )?.*(--[a-z-]+)=([^ ]+).*/\2 \3/p' help)
     for section in NAME SYNOPSIS DESCRIPTION OPTIONS 'EXIT STATUS' EXAMPLES \
         'SEE ALSO'; do
         grep -q "^\.Sh $section\$" "$page" ||
@@ -88,6 +98,8 @@ is "$(complete_words put --sync '')" "$(printf 'commit\ninterval\nnone')" \
     'completed policies'
 is "$(complete_words put --sync = c)" commit 'completion after --sync='
 mkdir -p here/store
+is "$(complete_words load --format = tsv here/)" here/store \
+    'completed directory behind an option with ='
 is "$(complete_words get here/)" here/store 'completed directory'
 touch here/file.tsv
 is "$(complete_words load store here/f)" here/file.tsv 'completed file'
