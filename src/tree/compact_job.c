@@ -63,8 +63,8 @@ cask_status compact_job_run(const compact_job *job, compact_result *ret_result,
         .run = compact_edit_target_run(job),
         .values = {.files = {job->calls->context, job->calls->begin_values,
                              job->calls->discard_run},
-                   .least_bytes = job->value_bytes,
-                   .cut_bytes = job->values_bytes}};
+                   .least_bytes = job->separation_bytes,
+                   .cut_bytes = job->values_cut_bytes}};
     cask_status status;
 
     assert(job->plan->count > 0);

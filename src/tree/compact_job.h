@@ -43,11 +43,11 @@ typedef struct compact_job {
     const version *version;
     const compact_facts *facts; /* of it */
     const compaction_plan *plan;
-    const uint32_t *choices; /* plan->count of them */
-    iter_moments moments;    /* taken after the version was pinned */
-    uint64_t value_bytes;    /* of a value that is written apart, at least; 0:
-                                none is */
-    uint64_t values_bytes;   /* of a run of values, about */
+    const uint32_t *choices;   /* plan->count of them */
+    iter_moments moments;      /* taken after the version was pinned */
+    uint64_t separation_bytes; /* of a value that is written apart, at least; 0:
+                                  none is */
+    uint64_t values_cut_bytes; /* a run of values that has them is complete */
     const compact_calls *calls;
 } compact_job;
 

@@ -51,7 +51,7 @@ static compact_values_wish wish_of(const compact_work *w)
 {
     const compact_job *job = w->job;
     compact_values_wish wish = {
-        .small_bytes = job->values_bytes / VALUES_SMALL_SHARE,
+        .small_bytes = job->values_cut_bytes / VALUES_SMALL_SHARE,
         .all = job->plan->reason == COMPACTION_REASON_ALL};
 
     if (!compact_values_are_several(&job->facts->values, job->version, w->parts,

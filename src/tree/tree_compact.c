@@ -225,8 +225,8 @@ static cask_status carry_out(compacting *c, const tree_plan *p,
         .plan = &p->plan,
         .choices = p->choices,
         .moments = {c->moments.at, c->moments.count},
-        .value_bytes = store_value_separation_bytes(c->store),
-        .values_bytes = tree_compaction_settings(c->store).partition_bytes,
+        .separation_bytes = store_value_separation_bytes(c->store),
+        .values_cut_bytes = tree_compaction_settings(c->store).partition_bytes,
         .calls = &calls};
     const _Atomic uint64_t *run_bytes =
         &c->store->region.header->tree.run_bytes;
