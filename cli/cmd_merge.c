@@ -137,14 +137,15 @@ static void print_nothing(const plan *p)
     (void)output_print("nothing to merge: %s\n", why_nothing(p));
 }
 
-/* What is merged in this store. */
+/* What is merged in this store, as it is counted. A run has one file or more;
+ * those of values are counted, too. */
 static const char *noun_of(cask_db *db)
 {
     cask_stats stats;
 
     return cask_stat(db, &stats, NULL) == CASK_OK &&
                    stats.engine == CASK_ENGINE_TREE
-               ? "run"
+               ? "file"
                : "segment";
 }
 

@@ -25,7 +25,9 @@ typedef struct cask_merge_options {
 } cask_merge_options;
 
 typedef struct cask_merge_report {
-    uint64_t inputs, outputs; /* segments read and replaced; written */
+    uint64_t inputs, outputs; /* segments read and replaced; written. Tree
+                                 engine: files that went, and that came; a
+                                 run has one or more */
     uint64_t bytes_read, bytes_written;
     uint64_t bytes_freed; /* of the files that were replaced: they go now, or
                              when nobody reads them any more; what was written

@@ -51,8 +51,8 @@ static void tell(store_handle *store, const tree_merged *merged)
 {
     if (merged->compactions > 0) {
         store_event(store, CASK_EVENT_MERGED, CASK_OK,
-                    "merged %" PRIu64 " runs into %" PRIu64 ": %" PRIu64
-                    " bytes read, %" PRIu64 " written",
+                    "merged %" PRIu64 " files of runs into %" PRIu64
+                    ": %" PRIu64 " bytes read, %" PRIu64 " written",
                     merged->inputs, merged->outputs, merged->bytes_read,
                     merged->bytes_written);
     }

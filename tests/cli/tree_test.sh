@@ -62,7 +62,7 @@ for strategy in leveled tiered lazy; do
     expect 0 load store <lines
     expect 0 merge store
     expect 0 merge --all store
-    output_says 'merged [0-9]+ run'
+    output_says '^merged [0-9]+ files? into [0-9]+: '
     expect 0 get store 'key 299'
     output_is 'value 299'
 done
