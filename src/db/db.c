@@ -37,6 +37,18 @@ cask_status db_check_writable(const cask_db *db, cask_error *err)
     return status;
 }
 
+cask_status db_check_tree(const cask_db *db, const char *lacks, cask_error *err)
+{
+    if (db->store->identity.engine == CASK_ENGINE_TREE) {
+        return CASK_OK;
+    }
+    return fail(err, CASK_UNSUPPORTED, 0,
+                "%s: its engine, hash, has no %s; make a store of the engine "
+                "tree: 'caskade create --engine tree DIR', or 'caskade convert "
+                "--engine tree SRC DST' with the same content",
+                db->store->path, lacks);
+}
+
 cask_status db_check_key(cask_slice key, cask_error *err)
 {
     if (key.size > CASK_KEY_MAX_BYTES) {

@@ -58,8 +58,12 @@ static inline bool db_is_no_range(cask_slice from, cask_slice to)
     return to.data != NULL && key_compare(from, to) >= 0;
 }
 
-/* CASK_UNSUPPORTED if its engine has no order of keys; what db_check() gives.
- * (iterator.c) */
+/* CASK_UNSUPPORTED, and what to do, if its engine is not the tree. `lacks`:
+ * what its own one does not have. */
+cask_status db_check_tree(const cask_db *db, const char *lacks,
+                          cask_error *err);
+
+/* The same of an order of keys; what db_check() gives. (iterator.c) */
 cask_status db_check_order(const cask_db *db, cask_error *err);
 
 /* CASK_INVALID if an array is missing, or a key of it larger than allowed. */

@@ -13,14 +13,11 @@ static cask_status check(const cask_db *db, const char *const *paths,
 {
     cask_status status = db_check_writable(db, err);
 
+    if (status == CASK_OK) {
+        status = db_check_tree(db, "runs", err);
+    }
     if (status != CASK_OK) {
         return status;
-    }
-    if (db->store->identity.engine != CASK_ENGINE_TREE) {
-        return fail(err, CASK_UNSUPPORTED, 0,
-                    "%s: its engine, hash, has no runs; a store of the engine "
-                    "tree takes them in ('caskade load' reads a dump into any)",
-                    db->store->path);
     }
     if (paths == NULL && count > 0) {
         return fail(err, CASK_INVALID, 0, "paths is NULL");

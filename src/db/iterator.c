@@ -21,13 +21,7 @@ cask_status db_check_order(const cask_db *db, cask_error *err)
 {
     cask_status status = db_check(db, err);
 
-    if (status == CASK_OK && db->store->identity.engine != CASK_ENGINE_TREE) {
-        return fail(err, CASK_UNSUPPORTED, 0,
-                    "%s: its engine, hash, has no order of keys; a store of "
-                    "the engine tree has one",
-                    db->store->path);
-    }
-    return status;
+    return status == CASK_OK ? db_check_tree(db, "order of keys", err) : status;
 }
 
 static cask_status check_options(const cask_iterator_options *options,

@@ -98,6 +98,6 @@ output_is 'a\\x00\n'
 expect 0 create hash
 expect 0 put hash a 1
 expect 2 delete-range --to b hash
-error_says 'hash: its engine, hash, has no order of keys; a store of the engine tree has one'
+error_says "hash: its engine, hash, has no order of keys; make .*'caskade create --engine tree DIR', or 'caskade convert --engine tree SRC DST'"
 expect 0 get hash a
 finish

@@ -59,5 +59,5 @@ expect 2 ingest store
 expect 1 ingest nowhere two.run
 expect 0 create plain
 expect 2 ingest plain two.run
-error_says 'its engine, hash, has no runs; a store of the engine tree'
+error_says "its engine, hash, has no runs; make .*'caskade create --engine tree DIR', or 'caskade convert --engine tree SRC DST'"
 finish

@@ -76,5 +76,5 @@ expect 1 scan missing
 expect 0 create hash
 expect 0 put hash a 1
 expect 2 scan hash
-error_says 'hash: its engine, hash, has no order of keys; a store of the engine tree has one'
+error_says "hash: its engine, hash, has no order of keys; make .*'caskade create --engine tree DIR', or 'caskade convert --engine tree SRC DST'"
 finish

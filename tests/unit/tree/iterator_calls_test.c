@@ -246,7 +246,7 @@ static void test_a_hash_store_names_the_engine_that_has_an_order(void **state)
 
     assert_int_equal(cask_iterator_create(h->db, NULL, &it, &err),
                      CASK_UNSUPPORTED);
-    assert_non_null(strstr(err.message, "a store of the engine tree has one"));
+    assert_non_null(strstr(err.message, "caskade convert --engine tree"));
     assert_int_equal(cask_range(h->db, NULL, visit, NULL, NULL),
                      CASK_UNSUPPORTED);
     assert_int_equal(cask_count_range(h->db, (cask_slice){NULL, 0},
