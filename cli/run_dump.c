@@ -251,6 +251,20 @@ static exit_status walk(run_dumper *dump)
     return EXIT_DONE;
 }
 
+/* What a key has in such a file need not be what it has in the store. */
+static void tell_kind(const cask_run *run, const char *path)
+{
+    cask_run_info info;
+
+    cask_run_get_info(run, &info);
+    if (info.is_values) {
+        (void)report(EXIT_DONE,
+                     "note: %s: values of a store, apart from the runs that "
+                     "name them; some may be overwritten or deleted by now",
+                     path);
+    }
+}
+
 exit_status run_dump(const run_settings *settings, const char *path)
 {
     run_dumper dump = {.settings = settings, .path = path};
@@ -263,6 +277,7 @@ exit_status run_dump(const run_settings *settings, const char *path)
     }
     if (status == EXIT_DONE) {
         dump.run = run;
+        tell_kind(run, path);
         signals_catch();
         status = walk(&dump);
     }

@@ -58,6 +58,11 @@ static void add_times(text *out, const cask_run_info *info)
 
 static void add_text(const cask_run *run, const cask_run_info *info, text *out)
 {
+    text_add_format(out, LABEL "%s\n", "kind",
+                    info->is_values
+                        ? "values of a store, apart from the runs that name "
+                          "them"
+                        : "run");
     add_bytes(out, "file", info->file_bytes);
     add_count(out, "records", info->records);
     add_bytes(out, "", info->record_bytes);
@@ -144,7 +149,8 @@ static void add_json(const cask_run *run, const cask_run_info *info, text *out)
         {"first_time_s", info->first_time_s},
         {"last_time_s", info->last_time_s},
     };
-    json_t *object = json_object();
+    json_t *object =
+        json_pack("{s:s}", "kind", info->is_values ? "values" : "run");
 
     for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++) {
         set_count(object, counts[i].name, counts[i].count, out);

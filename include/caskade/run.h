@@ -1,8 +1,7 @@
 /*
- * Runs: files of records that are sorted by key, written once and then only
- * read; a file of its own, without a store; caskade/ingest.h takes them into
- * one. A part of caskade.h, which includes it, and whose conventions hold. The
- * format: docs/format/run.md.
+ * Runs: files of records sorted by key, written once and then only read,
+ * without a store; caskade/ingest.h takes them into one. A part of caskade.h,
+ * which includes it, and whose conventions hold. Format: docs/format/run.md.
  */
 #ifndef CASKADE_RUN_H
 #define CASKADE_RUN_H
@@ -157,6 +156,7 @@ typedef struct cask_run_info {
     uint32_t segment_count; /* files that pointers point into */
     uint64_t expiring; /* values that do. Times since 1970, 0: there are none */
     uint32_t first_expiry_s, last_expiry_s, first_time_s, last_time_s;
+    bool is_values; /* large values of a store, apart from its runs */
 } cask_run_info;
 
 /* What the run's footer says. Cost: nanoseconds. */

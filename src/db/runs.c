@@ -217,7 +217,8 @@ void cask_run_get_info(const cask_run *run, cask_run_info *ret_info)
         .first_expiry_s = footer->expiry.first,
         .last_expiry_s = footer->expiry.last,
         .first_time_s = footer->written.first,
-        .last_time_s = footer->written.last};
+        .last_time_s = footer->written.last,
+        .is_values = run->is_values};
 }
 
 cask_run_segment cask_run_get_segment(const cask_run *run, uint32_t index)

@@ -273,6 +273,7 @@ static cask_status take_ends(cask_run *run, const run_open_options *options,
                     run->name, offset, run->footer.nonce, header.nonce);
     }
     run_layout(&run->footer, run->at);
+    run->is_values = header.kind == SEGMENT_VALUES;
     run->place_bits = run_place_bits(run->footer.length);
     run->is_usual = run->footer.keys > 0 && run->footer.ranges == 0;
     run->added_sequence = (uint64_t)options->added_sequence;

@@ -35,7 +35,8 @@ struct cask_run {
                                 modulo 2^64, for it may be less than 0 */
     uint64_t at[RUN_SECTIONS + 1]; /* of the sections and the footer */
     uint32_t place_bits;
-    bool is_usual; /* it has records, and none deletes a range */
+    bool is_usual;  /* it has records, and none deletes a range */
+    bool is_values; /* it is a run of values */
     cask_slice smallest;
     cask_slice largest;
     cask_slice end;    /* the largest of a range; empty: there is none */

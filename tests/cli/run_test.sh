@@ -54,6 +54,7 @@ output_is 'a\\x00\t\\xff\n'
 
 # Deletes, versions, ranges, pointers.
 expect 0 run info "$golden"
+output_says '^kind +run$'
 output_says '^records +5$'
 output_says '^keys +3$'
 output_says '^sequences +1000 to 1004$'
@@ -65,6 +66,7 @@ expect 0 run info --json "$golden"
 python3 - <<'END' || fail 'run info --json'
 import json
 info = json.load(open("out"))
+assert info["kind"] == "run", info
 assert info["records"] == 5 and info["keys"] == 3, info
 assert info["tombstones"] == info["ranges"] == info["pointers"] == 1, info
 assert info["smallest_key"] == "apple" and info["largest_key"] == "fig", info

@@ -66,6 +66,14 @@ done
 
 # The first value is damaged: that of key 00001.
 file=$(values_of store)
+# Such a file says what it is.
+expect 0 run info "$file"
+output_says '^kind +values of a store, apart from the runs that name them$'
+expect 0 run info --json "$file"
+output_says '^{"kind":"values",'
+"$caskade" run dump --keys --limit 1 "$file" >out 2>err || fail 'dump of values'
+output_is 'key 00001\n'
+error_says 'note: .*: values of a store, apart from the runs that name them'
 cp -r store damaged
 flip "damaged/${file##*/}" 120
 expect 0 get damaged 'key 00002'
