@@ -62,6 +62,19 @@ typedef struct view {
 /* Of "default", the narrowest. */
 enum { NARROW = 8 };
 
+/* Whose setting it is. */
+static const char *engine_name(const cask_config_item *item)
+{
+    switch (item->engine) {
+    case CASK_ENGINE_HASH:
+        return "hash";
+    case CASK_ENGINE_TREE:
+        return "tree";
+    default:
+        return item->initial == NULL ? "-" : "both";
+    }
+}
+
 static void add_member(json_t *object, const cask_config_item *item)
 {
     json_t *member = json_pack("{s:s}", "value", item->value);
@@ -71,6 +84,8 @@ static void add_member(json_t *object, const cask_config_item *item)
                                   json_string(item->initial));
         (void)json_object_set_new(member, "meaning",
                                   json_string(item->meaning));
+        (void)json_object_set_new(member, "engine",
+                                  json_string(engine_name(item)));
     }
     if (item->bitcask_name != NULL) {
         (void)json_object_set_new(member, "bitcask_name",
@@ -111,8 +126,8 @@ static bool show_item(void *context, const cask_config_item *item)
         return output_print("%s\n", item->value);
     }
     return output_print(
-        "%-25s %-*s %-*s %s\n", item->name, shown->width, item->value, NARROW,
-        item->initial == NULL ? "-" : item->initial,
+        "%-25s %-*s %-*s %-6s %s\n", item->name, shown->width, item->value,
+        NARROW, item->initial == NULL ? "-" : item->initial, engine_name(item),
         item->initial == NULL ? "of a newer version; kept, without effect"
                               : item->meaning);
 }
@@ -140,8 +155,8 @@ static exit_status show(cask_db *db, const arguments *args)
         if (cask_config_list(db, widen, &shown, NULL) != CASK_OK) {
             shown.width = NARROW; /* the defaults; the reason is told below */
         }
-        (void)output_print("%-25s %-*s %-*s %s\n", "setting", shown.width,
-                           "value", NARROW, "default", "meaning");
+        (void)output_print("%-25s %-*s %-*s %-6s %s\n", "setting", shown.width,
+                           "value", NARROW, "default", "engine", "meaning");
     }
     result = cask_config_list(db, show_item, &shown, &err);
     if (shown.only != NULL && !shown.found) {
@@ -262,7 +277,8 @@ const command command_config = {
         "Show the settings of the store with their defaults and meanings, or "
         "the value of one, or change some: all of them, or none if one is "
         "wrong. Settings are kept in the store. A change takes effect at once "
-        "in all processes that have it open.\v"
+        "in all processes that have it open. Some are of one engine only; a "
+        "store of the other one does not take them.\v"
         "Examples:\n"
         "  caskade config /tmp/store\n"
         "  caskade config /tmp/store merge_window\n"

@@ -614,8 +614,9 @@ CASK_API void cask_free(void *memory);
  * Settings belong to the store, not to a handle: kept in its directory, the
  * same for every process, changed while the store is open. A change takes
  * effect at once everywhere but in a private index, which takes it with its
- * next cask_refresh(). They say when and what to merge and when records
- * expire; cask_config_list() tells names and meanings.
+ * next cask_refresh(). They say when and what to merge, when records expire,
+ * and how a tree makes its runs; cask_config_list() tells names, meanings, and
+ * which of the engines has them.
  */
 
 /*
@@ -643,7 +644,8 @@ typedef struct cask_config_change {
  *   changes, count  of one name the last counts
  *
  * Returns CASK_OK; CASK_INVALID (no such setting, or no such value: the message
- * names the setting, the range and what was given); CASK_CORRUPT or
+ * names the setting, the range and what was given; or it is one of the other
+ * engine, which can be set to its default only, by NULL); CASK_CORRUPT or
  * CASK_UNSUPPORTED (the file CONFIG cannot be read: it is left as it is; see
  * cask_config_reset()); CASK_READ_ONLY; CASK_TIMEOUT; CASK_NO_SPACE;
  * CASK_NO_MEMORY; CASK_IO. If it failed nothing was changed, unless the message
@@ -673,6 +675,8 @@ typedef struct cask_config_item { /* text valid during the callback only */
     bool is_initial;     /* value is the default */
     const char *bitcask_name; /* what Bitcask calls it, which is accepted too;
                                  NULL: the same, or it has no such thing */
+    cask_engine engine; /* that alone obeys it: without effect in a store of the
+                           other one; 0: both do, or it is not known */
 } cask_config_item;
 
 /*

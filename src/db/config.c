@@ -85,6 +85,7 @@ static void list_known(const store_handle *store, listing *list)
                                  .value = texts[0],
                                  .initial = texts[1],
                                  .meaning = row->meaning,
+                                 .engine = row->engine,
                                  .bitcask_name = setting_bitcask_name(row)};
 
         setting_print(row, &settings, texts[0]);

@@ -21,64 +21,74 @@ enum {
 #define GIB (MIB * 1024)
 #define TIB (GIB * 1024)
 
-#define ROW(field, its_kind, default_, from, to, text)                         \
+/* Who obeys a setting. */
+enum {
+    ENGINE_BOTH = 0,
+    ENGINE_HASH = CASK_ENGINE_HASH,
+    ENGINE_TREE = CASK_ENGINE_TREE
+};
+
+#define ROW(field, its_engine, its_kind, default_, from, to, text)             \
     {                                                                          \
-        .name = #field, .kind = SETTING_##its_kind,                            \
-        .offset = offsetof(store_settings, field), .initial = (default_),      \
-        .least = (from), .most = (to), .meaning = (text)                       \
+        .name = #field, .engine = (cask_engine)ENGINE_##its_engine,            \
+        .kind = SETTING_##its_kind, .offset = offsetof(store_settings, field), \
+        .initial = (default_), .least = (from), .most = (to),                  \
+        .meaning = (text)                                                      \
     }
 
 static const setting table[] = {
-    ROW(frag_merge_trigger, PERCENT, 60, 0, 100,
+    ROW(frag_merge_trigger, HASH, PERCENT, 60, 0, 100,
         "merge when so much of one segment is dead; 0: not for that"),
-    ROW(dead_bytes_merge_trigger, BYTES, 512 * MIB, 0, 1024 * TIB,
+    ROW(dead_bytes_merge_trigger, HASH, BYTES, 512 * MIB, 0, 1024 * TIB,
         "merge when one segment has so many dead bytes; 0: not for that; with "
         "max_space_amplification 0 a quarter of a full segment stands for what "
         "none can have"),
-    ROW(age_merge_trigger, SECONDS, 0, 1, UINT32_MAX,
+    ROW(age_merge_trigger, HASH, SECONDS, 0, 1, UINT32_MAX,
         "merge what is worth it of a segment when nothing younger is in it; 0: "
         "not for that"),
-    ROW(frag_threshold, PERCENT, 40, 0, 100,
+    ROW(frag_threshold, HASH, PERCENT, 40, 0, 100,
         "with max_space_amplification 0 a merge also takes segments of which "
         "so much is dead; 0: not for that"),
-    ROW(dead_bytes_threshold, BYTES, 128 * MIB, 0, 1024 * TIB,
+    ROW(dead_bytes_threshold, HASH, BYTES, 128 * MIB, 0, 1024 * TIB,
         "with max_space_amplification 0 a merge also takes segments with so "
         "many dead bytes, or a 16th of a full one if none can have them; 0: "
         "not for that"),
-    ROW(small_file_threshold, BYTES, 10 * MIB, 0, GIB,
+    ROW(small_file_threshold, HASH, BYTES, 10 * MIB, 0, GIB,
         "segments below it, or below a quarter of a full segment if that is "
         "less, are small, and put together; a store that is not larger than "
         "that is not kept within max_space_amplification while it is written "
         "to"),
-    ROW(max_merge_size, BYTES, 100 * GIB, MIB, 1024 * TIB,
+    ROW(max_merge_size, HASH, BYTES, 100 * GIB, MIB, 1024 * TIB,
         "what one step of a merge reads at most, if that is less than 1 GiB; "
         "0: no limit but that"),
-    ROW(max_space_amplification, FACTOR, 1500, 1050, 1000 * THOUSAND,
-        "merge when the store takes so many times its live bytes; 0: no limit"),
-    ROW(max_segments, COUNT, 8192, 2, 60000,
+    ROW(max_space_amplification, BOTH, FACTOR, 1500, 1050, 1000 * THOUSAND,
+        "merge when the store takes so many times its live bytes; 0, and in a "
+        "tree the default: no limit"),
+    ROW(max_segments, HASH, COUNT, 8192, 2, 60000,
         "merge when there are more segments; 0: no limit"),
-    ROW(segment_max_bytes, BYTES, SETTINGS_SEGMENT_BYTES, 64 * KIB, GIB,
+    ROW(segment_max_bytes, BOTH, BYTES, SETTINGS_SEGMENT_BYTES, 64 * KIB, GIB,
         "a segment is full at so many bytes at the latest; 0: the default"),
-    ROW(expiry_seconds, SECONDS, 0, 1, UINT32_MAX,
+    ROW(expiry_seconds, BOTH, SECONDS, 0, 1, UINT32_MAX,
         "records older than this have expired; 0: never"),
-    ROW(expiry_grace_seconds, SECONDS, 0, 0, UINT32_MAX,
+    ROW(expiry_grace_seconds, BOTH, SECONDS, 0, 0, UINT32_MAX,
         "expired segments may stay so much longer"),
-    ROW(merge_window, WINDOW, 0, 0, 0,
+    ROW(merge_window, BOTH, WINDOW, 0, 0, 0,
         "local times when merges run, like mon-fri 22:00-06:00; always; never"),
-    ROW(merge_rate_bytes, BYTES, 0, 64 * KIB, 1024 * TIB,
+    ROW(merge_rate_bytes, BOTH, BYTES, 0, 64 * KIB, 1024 * TIB,
         "what merges read and write per second, over all processes; 0: no "
         "limit"),
-    ROW(merge_sync_target_ms, MILLISECONDS, 50, 1, 3600000,
+    ROW(merge_sync_target_ms, BOTH, MILLISECONDS, 50, 1, 3600000,
         "merges slow down while syncs of writers take longer; 0: they do not"),
-    ROW(compaction, STRATEGY, COMPACTION_LAZY, 0, COMPACTION_TIERED,
+    ROW(compaction, TREE, STRATEGY, COMPACTION_LAZY, 0, COMPACTION_TIERED,
         "how runs of the tree engine are merged: lazy, leveled or tiered"),
-    ROW(memtable_bytes, BYTES, SETTINGS_MEMTABLE_BYTES, 64 * KIB, 256 * MIB,
+    ROW(memtable_bytes, TREE, BYTES, SETTINGS_MEMTABLE_BYTES, 64 * KIB,
+        256 * MIB,
         "of the log, after which the tree engine writes what is new as a run; "
         "up to four times that is in no run; 0: the default"),
-    ROW(filter_prefix_bytes, COUNT, 0, 1, CASK_KEY_MAX_BYTES,
+    ROW(filter_prefix_bytes, TREE, COUNT, 0, 1, CASK_KEY_MAX_BYTES,
         "runs of the tree engine get a filter of so many first bytes of keys, "
         "by which walks over a prefix leave runs out; 0: none"),
-    ROW(value_separation_bytes, BYTES, KIB, SETTINGS_SEPARATION_LEAST,
+    ROW(value_separation_bytes, TREE, BYTES, KIB, SETTINGS_SEPARATION_LEAST,
         CASK_VALUE_MAX_BYTES,
         "values of the tree engine from this size on are written apart from "
         "its runs, and compactions leave them where they are; 0: none"),

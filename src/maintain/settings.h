@@ -65,6 +65,7 @@ typedef enum setting_kind {
 /* One row of the table. */
 typedef struct setting {
     const char *name;
+    cask_engine engine; /* that alone obeys it; 0: both do */
     setting_kind kind;
     size_t offset;    /* in store_settings */
     uint64_t initial; /* the default; of a window: always */

@@ -106,7 +106,22 @@ void store_settings_load(store_handle *store)
 
 /* ---- To the file ---- */
 
-static cask_status apply(store_settings *settings,
+/* What would have no effect is refused; CONFIG may have it all the same, of the
+ * store that this one was converted from. */
+static cask_status check_engine(const store_handle *store, const setting *row,
+                                cask_error *err)
+{
+    if (row->engine == 0 || row->engine == store->identity.engine) {
+        return CASK_OK;
+    }
+    return fail(err, CASK_INVALID, 0,
+                "%s is a setting of the engine %s, and has no effect in this "
+                "store of the engine %s; leave it out",
+                row->name, row->engine == CASK_ENGINE_TREE ? "tree" : "hash",
+                row->engine == CASK_ENGINE_TREE ? "hash" : "tree");
+}
+
+static cask_status apply(const store_handle *store, store_settings *settings,
                          const cask_config_change *change, cask_error *err)
 {
     const setting *row = setting_find(change->name);
@@ -118,7 +133,9 @@ static cask_status apply(store_settings *settings,
         setting_reset(row, settings);
         return CASK_OK;
     }
-    return setting_parse(row, change->value, settings, err);
+    return check_engine(store, row, err) == CASK_OK
+               ? setting_parse(row, change->value, settings, err)
+               : CASK_INVALID;
 }
 
 /* Whether CONFIG is this text now: a rename that took place counts, even if the
@@ -205,7 +222,7 @@ static cask_status change_maintained(store_handle *store,
     }
     settings = file.settings;
     for (size_t i = 0; i < count && status == CASK_OK; i++) {
-        status = apply(&settings, &changes[i], err);
+        status = apply(store, &settings, &changes[i], err);
     }
     if (status == CASK_OK) {
         status = write_maintained(store, &file, &settings, err);

@@ -9,14 +9,15 @@ expect 0 create store
 # ---- Showing ----
 
 expect 0 config store
-output_says '^setting +value +default +meaning$'
-output_says '^merge_window +always +always +local times '
-output_says '^max_space_amplification +1.5 +1.5 +merge when '
+output_says '^setting +value +default +engine +meaning$'
+output_says '^merge_window +always +always +both +local times '
+output_says '^compaction +lazy +lazy +tree +how '
+output_says '^max_space_amplification +1.5 +1.5 +both +merge when '
 # A long value has a column as wide.
 expect 0 create wide
 expect 0 config wide 'merge_window=mon 01:00-02:00, tue 03:00-04:00'
 expect 0 config wide
-output_says '^merge_window +mon .*, tue 03:00-04:00 always +local times '
+output_says '^merge_window +mon .*, tue 03:00-04:00 always +both +local times '
 is "$(awk 'NR == 1 { at = index($0, "default") }
     /^merge_window/ { print substr($0, at, 6) }' out)" always \
     'the column of defaults'
@@ -53,7 +54,7 @@ output_is 'mon-fri 22:00-06:00\n'
 expect 0 config store merge_rate_bytes
 output_is '20MiB\n'
 expect 0 config --json store merge_rate_bytes
-output_is '{"merge_rate_bytes":{"value":"20MiB","default":"0","meaning":"what merges read and write per second, over all processes; 0: no limit"}}\n'
+output_is '{"merge_rate_bytes":{"value":"20MiB","default":"0","meaning":"what merges read and write per second, over all processes; 0: no limit","engine":"both"}}\n'
 grep -qx 'merge_rate_bytes=20MiB' store/CONFIG || fail 'CONFIG says otherwise'
 expect 0 config --reset merge_rate_bytes store expiry_seconds=1d
 expect 0 config store merge_rate_bytes
@@ -68,10 +69,21 @@ expect 0 config store expiry_secs=-1 max_file_size=64KiB
 expect 0 config store expiry_seconds
 output_is '0\n'
 expect 0 config --json store max_file_size
-output_says '^{"segment_max_bytes":{"value":"64KiB",.*"bitcask_name":"max_file_size"}}$'
+output_says '^{"segment_max_bytes":{"value":"64KiB",.*"engine":"both","bitcask_name":"max_file_size"}}$'
 expect 0 config --reset max_file_size store
 expect 2 config store max_fold_age=5
 error_says 'max_fold_age of Bitcask is no setting here: a fold sees the store as it is when it begins'
+
+# What only the other engine has is not taken, but can be reset.
+expect 0 create --engine tree ordered
+expect 2 config store memtable_bytes=1MiB
+error_says 'memtable_bytes is a setting of the engine tree, and has no effect in this store of the engine hash; leave it out'
+expect 0 config --reset memtable_bytes store
+expect 2 config ordered memtable_bytes=1MiB frag_threshold=1
+error_says 'frag_threshold is a setting of the engine hash, and has no effect in this store of the engine tree; leave it out'
+expect 0 config ordered memtable_bytes
+output_is '64MiB\n'
+expect 0 config --reset frag_threshold ordered memtable_bytes=1MiB
 
 # The size of segments.
 expect 2 create --segment-max-bytes 1K small

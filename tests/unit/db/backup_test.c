@@ -187,7 +187,7 @@ static void test_a_backup_is_the_store_of_one_moment(void **state)
 
 static void test_settings_come_along(void **state)
 {
-    const cask_config_change change = {"max_segments", "77"};
+    const cask_config_change change = {"expiry_grace_seconds", "77"};
     handle *h = *state;
     cask_buffer text = {NULL, 0, 0};
     handle other;
@@ -664,7 +664,7 @@ static void test_every_fault_leaves_a_backup_or_none(void **state)
 /* Whichever read fails, the error is what was returned; CONFIG is no damage. */
 static void test_reads_that_fail_are_told_as_such(void **state)
 {
-    static const cask_config_change change = {"max_segments", "17"};
+    static const cask_config_change change = {"expiry_grace_seconds", "17"};
     static os_fault fault;
     handle *h = *state;
     os *kernel = h->kernel;

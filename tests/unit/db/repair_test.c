@@ -194,7 +194,7 @@ static void test_a_sound_store_comes_over_whole(void **state)
     handle *h = *state;
     const cask_write_options with = {.expires_at_ms = HANDLE_NOW_MS + 5000,
                                      .time_s = 1234567};
-    const cask_config_change change = {"max_segments", "77"};
+    const cask_config_change change = {"expiry_grace_seconds", "77"};
     cask_buffer text = {NULL, 0, 0};
     cask_repair_report report;
     cask_info info;

@@ -33,7 +33,7 @@ static void on_problem(void *context, const cask_problem *problem)
 /* Segments, sealed but for the last, hints and CONFIG; open. */
 static void fill_all(handle *h)
 {
-    const cask_config_change change = {"max_segments", "77"};
+    const cask_config_change change = {"expiry_grace_seconds", "77"};
     uint8_t *bytes = make_bytes(10000, 1);
 
     h->options.segment_max_bytes = 64 << 10;
