@@ -2,6 +2,10 @@
  * From the words of the command line to a command that runs. argp finds the
  * options and formats the help; the errors are ours, because argp's take two
  * lines and do not begin with "caskade: ".
+ *
+ * In the shell, which shares its store, a command is typed without "caskade",
+ * without options about opening, and without DIR, which is the first word all
+ * the same: help and errors say it so.
  */
 #include "arguments.h"
 
@@ -54,6 +58,30 @@ static error_t parse_nothing(int key, char *argument, struct argp_state *state)
 
 /* ---- Help -------------------------------------------------------------- */
 
+/* What stands before the name of a command. */
+static const char *program_name(void)
+{
+    return store_is_shared() ? "" : "caskade ";
+}
+
+/* What stands behind it: the lines of its words, as they are typed. */
+static void typed_words(const command *what, char ret_text[USAGES_SIZE])
+{
+    const char *words = what->words;
+    size_t used = 0;
+
+    do {
+        bool begins = words == what->words || words[-1] == '\n';
+
+        if (begins && store_is_shared()) {
+            words +=
+                strncmp(words, "DIR ", 4) == 0 ? strlen("DIR ") : strlen("DIR");
+        }
+        ret_text[used++] = *words;
+    } while (*words++ != '\0' && used < USAGES_SIZE - 1);
+    ret_text[used] = '\0';
+}
+
 static const struct argp_option help_options[] = {
     {"help", OPTION_HELP, NULL, 0, "Show this help and exit", GROUP_HELP},
     {0},
@@ -80,7 +108,7 @@ static void print_help(const struct argp *root, const char *command_name)
 {
     char name[64];
 
-    (void)snprintf(name, sizeof(name), "caskade %s", command_name);
+    (void)snprintf(name, sizeof(name), "%s%s", program_name(), command_name);
     argp_help(root, stdout,
               ARGP_HELP_SHORT_USAGE | ARGP_HELP_LONG | ARGP_HELP_DOC, name);
 }
@@ -99,8 +127,8 @@ static error_t reject_option(struct argp_state *state)
     return option_reject(
         state,
         "option '%s' is unknown, ambiguous or lacks its argument; see "
-        "'caskade %s --help'%s",
-        culprit, state->argv[0],
+        "'%s%s --help'%s",
+        culprit, program_name(), state->argv[0],
         takes_key ? ", and put -- before a KEY that begins with -" : "");
 }
 
@@ -138,18 +166,19 @@ static error_t root_parse(int key, char *argument, struct argp_state *state)
 /* In one line; there is one usage for each line of `words`. */
 static void usages(const command *what, char ret_text[USAGES_SIZE])
 {
-    const char *words = what->words;
+    char typed[USAGES_SIZE];
+    const char *words = typed;
     size_t used = 0;
 
+    typed_words(what, typed);
     ret_text[0] = '\0';
     while (words != NULL && used < USAGES_SIZE) {
         const char *end = strchr(words, '\n');
         int size = end == NULL ? (int)strlen(words) : (int)(end - words);
 
-        used += (size_t)snprintf(ret_text + used, USAGES_SIZE - used,
-                                 "%scaskade %s [OPTION...] %.*s",
-                                 used == 0 ? "" : ", or: ", what->name, size,
-                                 words);
+        used += (size_t)snprintf(
+            ret_text + used, USAGES_SIZE - used, "%s%s%s [OPTION...] %.*s",
+            used == 0 ? "" : ", or: ", program_name(), what->name, size, words);
         words = end == NULL ? NULL : end + 1;
     }
 }
@@ -177,15 +206,18 @@ static error_t parse_with(parse_state *parse, const struct argp *own,
                           const struct argp *store, int argc, char **argv)
 {
     const command *what = parse->args->command;
+    char words[USAGES_SIZE];
     const struct argp_child children[CHILD_COUNT + 1] = {
         {own, 0, NULL, 0}, {store, 0, NULL, 0}, {&help_argp, 0, NULL, 0}, {0}};
     const struct argp root = {.parser = root_parse,
-                              .args_doc = what->words,
+                              .args_doc = words,
                               .doc = what->text,
                               .children = children};
-    error_t result =
-        argp_parse(&root, argc, argv, ARGP_NO_ERRS | ARGP_NO_HELP, NULL, parse);
+    error_t result;
 
+    typed_words(what, words);
+    result =
+        argp_parse(&root, argc, argv, ARGP_NO_ERRS | ARGP_NO_HELP, NULL, parse);
     if (parse->helped && !parse->shared.reported) {
         print_help(&root, what->name);
     }
@@ -200,7 +232,8 @@ static exit_status parse_words(arguments *args, int argc, char **argv,
     struct argp_option common[STORE_OPTION_MAX] = {{0}};
     struct argp own = {.options = what->options, .parser = child_parse};
     /* An empty list in place of NULL leaks inside argp_help(). */
-    struct argp store = {.options = what->store == STORE_UNUSED ? NULL : common,
+    struct argp store = {.options =
+                             args->store.use == STORE_UNUSED ? NULL : common,
                          .parser = child_parse};
     parse_state parse = {.shared = {.command = what->name}, .args = args};
     error_t result;
@@ -210,7 +243,7 @@ static exit_status parse_words(arguments *args, int argc, char **argv,
                       what->parse != NULL ? what->parse : parse_nothing};
     parse.children[1] = (child_state){&parse.shared, &args->store, store_parse};
     parse.children[2] = (child_state){&parse.shared, &parse, help_parse};
-    store_list_options(what->store, common);
+    store_list_options(args->store.use, common);
     result = parse_with(&parse, &own, &store, argc, argv);
     *ret_helped = parse.helped && !parse.shared.reported;
     if (*ret_helped) {
@@ -229,7 +262,7 @@ exit_status arguments_run(const command *found, int argc, char **argv)
     bool helped = false;
     exit_status status;
 
-    store_init(&args.store, found->store);
+    store_init(&args.store, store_is_shared() ? STORE_UNUSED : found->store);
     args.store.options.auto_merge = found->lasts;
     args.settings = calloc(1, found->settings_size + 1);
     if (args.settings == NULL) {

@@ -2,6 +2,7 @@
  * caskade shell: many commands on one open store.
  */
 #include <errno.h>
+#include <stdio.h>
 
 #include "command.h"
 #include "output.h"
@@ -44,15 +45,19 @@ static exit_status run_lines(shell *sh, shell_input *input)
 
 static exit_status run(const arguments *args)
 {
-    shell sh = {.directory = args->words[0]};
+    const char *directory = args->words[0];
+    shell sh = {.db = NULL};
     shell_input *input;
     exit_status status;
 
+    (void)snprintf(sh.directory, sizeof(sh.directory), "%s%s",
+                   directory[0] == '-' ? "./" : "", directory);
     status =
-        store_open(&args->store, sh.directory, !args->store.read_only, &sh.db);
+        store_open(&args->store, directory, !args->store.read_only, &sh.db);
     if (status != EXIT_DONE) {
         return status;
     }
+    store_share(sh.db);
     signals_catch();
     input = shell_input_open(shell_command_name);
     if (input == NULL) {
@@ -66,7 +71,9 @@ static exit_status run(const arguments *args)
         status = run_lines(&sh, input);
     }
     shell_input_close(input);
-    return store_close(sh.db, sh.directory, status);
+    store_share(NULL);
+    report_from(NULL, 0);
+    return store_close(sh.db, directory, status);
 }
 
 const command command_shell = {

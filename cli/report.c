@@ -3,6 +3,7 @@
  */
 #include "report.h"
 
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -57,14 +58,33 @@ static void make_printable(char *line)
     }
 }
 
+/* Of a thread: others tell what happens to a store meanwhile. */
+static _Thread_local char from[512];
+
+void report_from(const char *directory, uint64_t line_number)
+{
+    if (directory == NULL) {
+        from[0] = '\0';
+    } else if (line_number == 0) {
+        (void)snprintf(from, sizeof(from), "%s", directory);
+    } else {
+        (void)snprintf(from, sizeof(from), "%s: line %" PRIu64, directory,
+                       line_number);
+    }
+    make_printable(from);
+}
+
 static void __attribute__((format(printf, 1, 0)))
 print_line(const char *format, va_list arguments, const char *reason)
 {
     char line[1024];
+    bool is_placed;
 
     (void)vsnprintf(line, sizeof(line), format, arguments);
     make_printable(line);
-    (void)fprintf(stderr, "caskade: %s%s%s\n", line, reason != NULL ? ": " : "",
+    is_placed = from[0] == '\0' || strncmp(line, from, strlen(from)) == 0;
+    (void)fprintf(stderr, "caskade: %s%s%s%s%s\n", is_placed ? "" : from,
+                  is_placed ? "" : ": ", line, reason != NULL ? ": " : "",
                   reason != NULL ? reason : "");
 }
 

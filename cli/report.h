@@ -16,6 +16,14 @@ typedef enum exit_status {
     EXIT_SYSTEM = 5     /* a system call failed */
 } exit_status;
 
+/*
+ * From now on lines of this thread begin with "DIR: line 7", unless they do.
+ *
+ *   directory    NULL: with nothing
+ *   line_number  0: with the directory alone
+ */
+void report_from(const char *directory, uint64_t line_number);
+
 /* Print a line; returns `status`. Control characters become '?'. */
 exit_status report(exit_status status, const char *format, ...)
     __attribute__((format(printf, 2, 3)));

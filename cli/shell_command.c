@@ -7,12 +7,11 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "arguments.h"
 #include "escape.h"
 #include "output.h"
-#include "progress.h"
 #include "shell_words.h"
 #include "signals.h"
-#include "stat_report.h"
 #include "units.h"
 
 enum { WORD_MAX = 256 };
@@ -23,6 +22,7 @@ typedef struct shell_command {
     const char *summary;
     size_t word_min, word_max;
     exit_status (*run)(shell *sh, const shell_word *words, size_t count);
+    const command *of_program; /* it is that of the program; run is NULL */
 } shell_command;
 
 static cask_slice bytes_of(shell_word word)
@@ -30,32 +30,9 @@ static cask_slice bytes_of(shell_word word)
     return (cask_slice){word.data, word.size};
 }
 
-/* "DIR", or "DIR: line 7" if a person did not just type it. */
-static void name_line(const shell *sh, char *subject, size_t size)
-{
-    if (sh->line_number == 0) {
-        (void)snprintf(subject, size, "%s", sh->directory);
-    } else {
-        (void)snprintf(subject, size, "%s: line %" PRIu64, sh->directory,
-                       sh->line_number);
-    }
-}
-
 static exit_status failed(const shell *sh, const cask_error *err)
 {
-    char subject[512];
-
-    name_line(sh, subject, sizeof(subject));
-    return report_failure(subject, err);
-}
-
-static exit_status wrong(const shell *sh, exit_status status,
-                         const char *message)
-{
-    char subject[512];
-
-    name_line(sh, subject, sizeof(subject));
-    return report(status, "%s: %s", subject, message);
+    return report_failure(sh->directory, err);
 }
 
 /* Print bytes escaped, as a line. */
@@ -109,15 +86,15 @@ static exit_status run_put(shell *sh, const shell_word *words, size_t count)
     cask_status result;
 
     if (used < 0 || count - (size_t)used != 2) {
-        return wrong(sh, EXIT_USAGE,
-                     "put: give [--ttl DURATION] [--if-absent] KEY VALUE");
+        return report(EXIT_USAGE,
+                      "put: give [--ttl DURATION] [--if-absent] KEY VALUE");
     }
     words += used;
     result = cask_put_with(sh->db, bytes_of(words[0]), bytes_of(words[1]),
                            &write, NULL, &err);
     if (result == CASK_CONDITION) {
-        return wrong(sh, EXIT_NOT_FOUND,
-                     "the key has a value already; nothing was written");
+        return report(EXIT_NOT_FOUND,
+                      "the key has a value already; nothing was written");
     }
     return result == CASK_OK ? EXIT_DONE : failed(sh, &err);
 }
@@ -126,7 +103,7 @@ static exit_status run_put(shell *sh, const shell_word *words, size_t count)
 static exit_status failed_key(shell *sh, cask_status result,
                               const cask_error *err)
 {
-    return result == CASK_NOT_FOUND ? wrong(sh, EXIT_NOT_FOUND, "no such key")
+    return result == CASK_NOT_FOUND ? report(EXIT_NOT_FOUND, "no such key")
                                     : failed(sh, err);
 }
 
@@ -203,8 +180,8 @@ static exit_status run_expire(shell *sh, const shell_word *words, size_t count)
     (void)count;
     if (!units_parse_duration(words[1].data, &expiry.ttl_ms) ||
         expiry.ttl_ms == 0) {
-        return wrong(sh, EXIT_USAGE,
-                     "expire: give KEY DURATION, like 90 (seconds), 5m, 2h");
+        return report(EXIT_USAGE,
+                      "expire: give KEY DURATION, like 90 (seconds), 5m, 2h");
     }
     result = cask_expire(sh->db, bytes_of(words[0]), &expiry, &err);
     return result == CASK_OK ? EXIT_DONE : failed_key(sh, result, &err);
@@ -245,47 +222,6 @@ static exit_status run_list(shell *sh, const shell_word *words, size_t count)
     return EXIT_DONE;
 }
 
-static exit_status run_count(shell *sh, const shell_word *words, size_t count)
-{
-    uint64_t keys = 0;
-    cask_error err = {0};
-
-    (void)words;
-    (void)count;
-    if (cask_count(sh->db, &keys, &err) != CASK_OK) {
-        return failed(sh, &err);
-    }
-    (void)output_print("%" PRIu64 "\n", keys);
-    return EXIT_DONE;
-}
-
-static exit_status run_stat(shell *sh, const shell_word *words, size_t count)
-{
-    stat_sample now = {.time_ms = progress_now_ms()};
-    text out = {0};
-    cask_error err = {0};
-
-    (void)words;
-    (void)count;
-    if (cask_stat(sh->db, &now.stats, &err) != CASK_OK ||
-        cask_merge_status(sh->db, &now.merge, &err) != CASK_OK) {
-        return failed(sh, &err);
-    }
-    stat_report_text(sh->directory, &now, NULL, &out);
-    (void)output_text(&out);
-    text_free(&out);
-    return EXIT_DONE;
-}
-
-static exit_status run_sync(shell *sh, const shell_word *words, size_t count)
-{
-    cask_error err = {0};
-
-    (void)words;
-    (void)count;
-    return cask_sync(sh->db, &err) == CASK_OK ? EXIT_DONE : failed(sh, &err);
-}
-
 static exit_status run_refresh(shell *sh, const shell_word *words, size_t count)
 {
     cask_error err = {0};
@@ -305,26 +241,62 @@ static exit_status run_quit(shell *sh, const shell_word *words, size_t count)
 
 static exit_status run_help(shell *sh, const shell_word *words, size_t count);
 
+/* ---- Commands of the program ------------------------------------------- */
+
+/* Run one with DIR and the words behind its name. */
+static exit_status run_of_program(shell *sh, const command *what,
+                                  const shell_word *words, size_t count)
+{
+    char *argv[WORD_MAX + 2] = {words[0].data, sh->directory};
+
+    for (size_t i = 1; i < count; i++) {
+        if (strlen(words[i].data) != words[i].size) {
+            return report(EXIT_USAGE,
+                          "%s: a word has the byte 0; write '\\x00', in single "
+                          "quotes, and --escapes",
+                          what->name);
+        }
+        argv[i + 1] = words[i].data;
+    }
+    return arguments_run(what, (int)count + 1, argv);
+}
+
 /* ---- The table --------------------------------------------------------- */
+
+/* They count their words themselves. */
+#define OF_PROGRAM(name) 0, WORD_MAX, NULL, &command_##name
 
 static const shell_command commands[] = {
     {"put", "[--ttl DURATION] [--if-absent] KEY VALUE", "store VALUE under KEY",
-     2, 6, run_put},
-    {"get", "KEY", "print the value of KEY, escaped", 1, 1, run_get},
-    {"delete", "KEY...", "remove keys", 1, WORD_MAX, run_delete},
-    {"exists", "KEY", "tell whether KEY has a value", 1, 1, run_exists},
-    {"ttl", "KEY", "tell after which time KEY expires", 1, 1, run_ttl},
+     2, 6, run_put, NULL},
+    {"get", "KEY", "print the value of KEY, escaped", 1, 1, run_get, NULL},
+    {"delete", "KEY...", "remove keys", 1, WORD_MAX, run_delete, NULL},
+    {"exists", "KEY", "tell whether KEY has a value", 1, 1, run_exists, NULL},
+    {"ttl", "KEY", "tell after which time KEY expires", 1, 1, run_ttl, NULL},
     {"expire", "KEY DURATION", "let KEY expire after that time", 2, 2,
-     run_expire},
-    {"persist", "KEY", "let KEY not expire", 1, 1, run_persist},
-    {"list", "[PREFIX]", "print the keys, escaped", 0, 1, run_list},
-    {"count", "", "print the number of keys", 0, 0, run_count},
-    {"stat", "", "show sizes, counters and waiting times", 0, 0, run_stat},
-    {"sync", "", "wait until everything is on the device", 0, 0, run_sync},
+     run_expire, NULL},
+    {"persist", "KEY", "let KEY not expire", 1, 1, run_persist, NULL},
+    {"list", "[PREFIX]", "print the keys, escaped", 0, 1, run_list, NULL},
+    {"scan", "[OPTION...]", "print records in the order of their keys",
+     OF_PROGRAM(scan)},
+    {"dump", "[OPTION...]", "print all records as text", OF_PROGRAM(dump)},
+    {"count", "", "print the number of keys", OF_PROGRAM(count)},
+    {"delete-range", "OPTION...", "remove all keys of a range",
+     OF_PROGRAM(delete_range)},
+    {"ingest", "[OPTION...] FILE...", "take runs that were built offline",
+     OF_PROGRAM(ingest)},
+    {"stat", "[OPTION...]", "show sizes, counters and waiting times",
+     OF_PROGRAM(stat)},
+    {"config", "[OPTION...] [KEY|KEY=VALUE...]", "show or change settings",
+     OF_PROGRAM(config)},
+    {"merge", "[OPTION...]", "give the space of dead records back",
+     OF_PROGRAM(merge)},
+    {"backup", "[OPTION...] OUT", "copy the store", OF_PROGRAM(backup)},
+    {"sync", "", "wait until everything is on the device", OF_PROGRAM(sync)},
     {"refresh", "", "see later writes in a shell with an index of its own", 0,
-     0, run_refresh},
-    {"help", "[COMMAND]", "explain a command, or all", 0, 1, run_help},
-    {"quit", "", "leave (Ctrl-D does, too)", 0, 0, run_quit},
+     0, run_refresh, NULL},
+    {"help", "[COMMAND]", "explain a command, or all", 0, 1, run_help, NULL},
+    {"quit", "", "leave (Ctrl-D does, too)", 0, 0, run_quit, NULL},
 };
 enum { COMMAND_COUNT = sizeof(commands) / sizeof(commands[0]) };
 
@@ -350,7 +322,8 @@ static const shell_command *find_command(shell_word name)
 
 static void print_help(const shell_command *what)
 {
-    (void)output_print("%-8s%-42s%s\n", what->name, what->words, what->summary);
+    (void)output_print("%-13s%-42s%s\n", what->name, what->words,
+                       what->summary);
 }
 
 static exit_status run_help(shell *sh, const shell_word *words, size_t count)
@@ -359,7 +332,13 @@ static exit_status run_help(shell *sh, const shell_word *words, size_t count)
         const shell_command *found = find_command(words[0]);
 
         if (found == NULL) {
-            return wrong(sh, EXIT_USAGE, "no such command; try 'help'");
+            return report(EXIT_USAGE, "no such command; try 'help'");
+        }
+        if (found->of_program != NULL) {
+            char option[] = "--help";
+            shell_word asked[] = {words[0], {option, strlen(option)}};
+
+            return run_of_program(sh, found->of_program, asked, 2);
         }
         print_help(found);
         return EXIT_DONE;
@@ -377,14 +356,16 @@ static exit_status run_words(shell *sh, const shell_word *words, size_t count)
     char message[128];
 
     if (found == NULL) {
-        return wrong(sh, EXIT_USAGE, "no such command; try 'help'");
+        return report(EXIT_USAGE, "no such command; try 'help'");
     }
     if (count - 1 < found->word_min || count - 1 > found->word_max) {
         (void)snprintf(message, sizeof(message), "usage: %s%s%s", found->name,
                        found->words[0] != '\0' ? " " : "", found->words);
-        return wrong(sh, EXIT_USAGE, message);
+        return report(EXIT_USAGE, "%s", message);
     }
-    return found->run(sh, words + 1, count - 1);
+    return found->of_program != NULL
+               ? run_of_program(sh, found->of_program, words, count)
+               : found->run(sh, words + 1, count - 1);
 }
 
 exit_status shell_command_run(shell *sh, char *line, size_t size)
@@ -395,9 +376,10 @@ exit_status shell_command_run(shell *sh, char *line, size_t size)
         shell_words_split(line, size, words, WORD_MAX, &count);
     char message[256];
 
+    report_from(sh->directory, sh->line_number);
     if (problem != NULL) {
         (void)snprintf(message, sizeof(message), "%s; try 'help'", problem);
-        return wrong(sh, EXIT_USAGE, message);
+        return report(EXIT_USAGE, "%s", message);
     }
     return count == 0 ? EXIT_DONE : run_words(sh, words, count);
 }

@@ -4,13 +4,14 @@
 #ifndef CASKADE_CLI_SHELL_COMMAND_H
 #define CASKADE_CLI_SHELL_COMMAND_H
 
+#include <limits.h>
 #include <stdbool.h>
 
 #include "report.h"
 
 typedef struct shell {
     cask_db *db;
-    const char *directory;
+    char directory[PATH_MAX + 2]; /* for messages; never like an option */
     uint64_t line_number; /* from 1; 0: interactive, not shown in messages */
     bool quit;            /* set by `quit` */
 } shell;

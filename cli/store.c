@@ -227,12 +227,28 @@ static exit_status report_open(const char *directory, const cask_error *err)
     return report_failure(directory, err);
 }
 
+static cask_db *shared; /* NULL: none */
+
+void store_share(cask_db *db)
+{
+    shared = db;
+}
+
+bool store_is_shared(void)
+{
+    return shared != NULL;
+}
+
 exit_status store_open(const store_settings *settings, const char *directory,
                        bool create, cask_db **ret_db)
 {
     cask_options options = settings->options;
     cask_error err = {0};
 
+    if (shared != NULL) {
+        *ret_db = shared;
+        return EXIT_DONE;
+    }
     if (directory[0] == '\0') {
         return report(EXIT_USAGE, "DIR is empty; name the store's directory");
     }
@@ -252,7 +268,7 @@ exit_status store_close(cask_db *db, const char *directory, exit_status status)
 {
     cask_error err = {0};
 
-    if (cask_close(db, &err) == CASK_OK) {
+    if (db == shared || cask_close(db, &err) == CASK_OK) {
         return status;
     }
     if (status != EXIT_DONE) {

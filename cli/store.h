@@ -50,6 +50,15 @@ exit_status store_open(const store_settings *settings, const char *directory,
                        bool create, cask_db **ret_db);
 
 /*
+ * For commands within a command, the shell: until it is called with NULL, on
+ * opening they get `db` as it is, and on closing it stays open.
+ */
+void store_share(cask_db *db);
+
+/* Whether commands share a store now. */
+bool store_is_shared(void);
+
+/*
  * Close it; report what is wrong. Returns `status` if that is an error, else
  * what the close gave.
  */

@@ -111,6 +111,70 @@ ttl nothing
 END
 is $status 1 'status of no key'
 
+# Commands of the program, on the store that is open, also if nobody else may
+# write: what they print, their help and their errors are of the shell.
+expect 0 create --engine tree ordered
+printf 'k3\tnew\nk7\t7\n' >lines
+expect 0 run build some.run lines
+run_shell --exclusive ordered <<'END'
+put k1 1
+put k2 2
+put k3 3
+scan --from k2 --keys
+delete-range --to k2
+ingest some.run
+config memtable_bytes=1MiB
+config memtable_bytes
+dump
+count
+sync
+END
+is $status 0 'status of commands of the program'
+is "$(cat err)" '' 'errors of commands of the program'
+cat >want <<'END'
+k2
+k3
+deleted by one record: keys to before k2
+took 1 run in: 2 records, 576 B
+1MiB
+k2	2
+k3	new
+k7	7
+3
+END
+same out want
+run_shell ordered <<'END'
+scan --limit 0
+scan more
+scan --sync none
+delete-range
+ingest
+ingest none.run
+scan --prefix a\x00
+END
+is $status 2 'status after wrong commands of the program'
+is "$(wc -l <err)" 7 'number of errors of commands of the program'
+for line in 1 2 3 4 5 6 7; do
+    error_says "^caskade: ordered: line $line: "
+done
+error_says "line 2: scan: too many words .*; usage: scan \\[OPTION...\\] $"
+error_says "line 3: scan: option '--sync' is unknown.*; see 'scan --help'$"
+error_says "line 5: ingest: something is missing; usage: ingest \\[OPTION...\\] FILE...$"
+run_shell ordered <<'END'
+help scan
+scan --escapes --prefix '\x6b7'
+END
+is $status 0 'status of help for a command of the program'
+output_says '^Usage: scan \[OPTION...\]'
+output_says '^k7'
+[ "$(grep -c -- '--sync\|--region-dir' out)" = 0 ] ||
+    fail 'options of opening in the shell'
+run_shell store <<'END'
+scan
+END
+is $status 2 'status of a scan without order'
+error_says 'line 1: .* has no order of keys; .*convert'
+
 # help, stat, sync; every command is explained.
 run_shell store <<'END'
 help
@@ -120,7 +184,7 @@ sync
 END
 is $status 0 'status of help'
 for command in put get delete exists ttl expire persist list count stat sync \
-    refresh help quit; do
+    scan delete-range ingest dump config merge backup refresh help quit; do
     output_says "^$command  *"
 done
 output_says '^keys  *[0-9]+$'
