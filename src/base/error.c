@@ -150,6 +150,14 @@ cask_status fail_memory(cask_error *err, size_t bytes)
     return fail(err, CASK_NO_MEMORY, 0, "cannot allocate %zu bytes", bytes);
 }
 
+cask_status fail_again(cask_error *err, const cask_error *kept)
+{
+    if (err != NULL) {
+        *err = *kept;
+    }
+    return kept->status;
+}
+
 bool error_is_shortage(const cask_error *err)
 {
     return err->status == CASK_NO_MEMORY || err->os_errno == EMFILE ||

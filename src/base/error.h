@@ -40,6 +40,10 @@ cask_status fail_new_file(cask_error *err, int os_errno, const char *what,
 /* fail() for memory that could not be allocated. */
 cask_status fail_memory(cask_error *err, size_t bytes) __attribute__((cold));
 
+/* Fail as another call did, whose error was kept; returns its status. */
+cask_status fail_again(cask_error *err, const cask_error *kept)
+    __attribute__((cold));
+
 /* Whether it failed for want of memory or descriptors: of a file it says
  * nothing. */
 bool error_is_shortage(const cask_error *err);

@@ -170,8 +170,8 @@ static cask_status copy_settings(backup *b, cask_error *err)
     } else if (is_unusable(&why)) {
         b->report.without_config = true;
         status = CASK_OK;
-    } else if (err != NULL) {
-        *err = why;
+    } else {
+        status = fail_again(err, &why);
     }
     config_file_free(&file);
     return status;

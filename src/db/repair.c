@@ -71,7 +71,7 @@ static cask_status check_unused(const repair *r, cask_error *err)
                            r->path, LOCK_NAME);
         }
     } else if (!repair_is_loss(&local)) {
-        return repair_pass_on(&local, err);
+        return fail_again(err, &local);
     }
     return locked ? fail(err, CASK_BUSY, 0,
                          "%s: a process has it open; close it first", r->path)
@@ -145,7 +145,7 @@ static cask_status copy_settings(repair *r, cask_error *err)
                                     .harmless = true});
         status = CASK_OK;
     } else {
-        status = repair_pass_on(&local, err);
+        status = fail_again(err, &local);
     }
     config_file_free(&file);
     return status;

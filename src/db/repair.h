@@ -136,9 +136,6 @@ bool repair_is_loss(const cask_error *err);
  * is rights, memory, descriptors or a signal. */
 bool repair_is_bad_block(int os_errno);
 
-/* fail() with all that `from` has. */
-cask_status repair_pass_on(const cask_error *from, cask_error *err);
-
 /* Bytes that count of a file of `size`: so many are read at most. */
 uint64_t repair_file_bytes(const char *name, uint64_t size);
 

@@ -50,14 +50,6 @@ bool repair_is_bad_block(int os_errno)
            os_errno != ENFILE;
 }
 
-cask_status repair_pass_on(const cask_error *from, cask_error *err)
-{
-    if (err != NULL) {
-        *err = *from;
-    }
-    return from->status;
-}
-
 /* ---- Unreadable stretches ------------------------------------------------ */
 
 /* The first stretch noted so far in these bytes that cannot be read; NULL:

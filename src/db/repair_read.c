@@ -74,12 +74,11 @@ static cask_status load_hint(reading *now, cask_error *err)
     hint_name_format(now->source->id, now->hint_name);
     status = repair_open(now->r, now->hint_name, &now->hint, &local);
     if (status != CASK_OK) {
-        return repair_is_loss(&local) ? CASK_OK : repair_pass_on(&local, err);
+        return repair_is_loss(&local) ? CASK_OK : fail_again(err, &local);
     }
     check_hint(now);
-    return now->hint.err.status == CASK_OK
-               ? CASK_OK
-               : repair_pass_on(&now->hint.err, err);
+    return now->hint.err.status == CASK_OK ? CASK_OK
+                                           : fail_again(err, &now->hint.err);
 }
 
 /* Its row number `index`. */
@@ -375,7 +374,7 @@ static cask_status open_content(reading *now, cask_error *err)
         return CASK_OK;
     }
     if (status != CASK_OK && !repair_is_loss(&local)) {
-        return repair_pass_on(&local, err);
+        return fail_again(err, &local);
     }
     repair_close_source(now->source, &now->bytes);
     (void)fail_os(&local, local.os_errno, "cannot be opened");
@@ -457,7 +456,7 @@ static cask_status read_source(repair *r, uint32_t index, cask_error *err)
         status = read_content(&now, err);
     }
     if (status == CASK_OK && now.bytes.err.status != CASK_OK) {
-        status = repair_pass_on(&now.bytes.err, err);
+        status = fail_again(err, &now.bytes.err);
     }
     if (status == CASK_OK) {
         status = repair_progress(r, now.source->size, err);

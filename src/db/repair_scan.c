@@ -110,7 +110,7 @@ cask_status repair_fetch(repair_bytes *bytes, uint64_t nonce, scan_item *item,
     record_header header;
 
     if (bytes->err.status != CASK_OK) {
-        return repair_pass_on(&bytes->err, err);
+        return fail_again(err, &bytes->err);
     }
     if (at == NULL || !record_read(at, item->size, seed, &header) ||
         record_size(&header) != item->size) {
@@ -431,7 +431,7 @@ cask_status repair_scan(const repair_source *source, repair_bytes *bytes,
     *ret_end = w.offset;
     /* What stopped the reading is no damage, whatever it looked like. */
     return status == CASK_OK && bytes->err.status != CASK_OK
-               ? repair_pass_on(&bytes->err, err)
+               ? fail_again(err, &bytes->err)
                : status;
 }
 
@@ -488,6 +488,6 @@ cask_status repair_scan_run(const repair_source *source, repair_bytes *bytes,
     }
     *ret_end = w.offset;
     return status == CASK_OK && bytes->err.status != CASK_OK
-               ? repair_pass_on(&bytes->err, err)
+               ? fail_again(err, &bytes->err)
                : status;
 }

@@ -88,7 +88,7 @@ static cask_status read_head(const repair *r, const char *name, uint8_t *bytes,
     *ret_read = got == size;
     return status == CASK_OK || repair_is_loss(&local)
                ? CASK_OK
-               : repair_pass_on(&local, err);
+               : fail_again(err, &local);
 }
 
 /* What may not be looked at and has no name of the store's files is of others
@@ -102,7 +102,7 @@ static cask_status skip_foreign(const char *name, const cask_error *why,
     return is_refused && !segment_name_parse(name, &id) &&
                    !hint_name_parse(name, &id)
                ? CASK_OK
-               : repair_pass_on(why, err);
+               : fail_again(err, why);
 }
 
 /* What is known of a name in the directory. */
@@ -241,7 +241,7 @@ static cask_status identify(repair *r, cask_error *err)
         vote(&c.votes, r->identity.uuid);
         c.found = true;
     } else if (!repair_is_loss(&local)) {
-        return repair_pass_on(&local, err);
+        return fail_again(err, &local);
     }
     read = vote_of_manifest(r, &c.votes, err);
     if (read == CASK_OK) {
@@ -287,7 +287,7 @@ static cask_status load_manifest(repair *r, cask_error *err)
     char text[512];
 
     if (status != CASK_OK && !repair_is_loss(&local)) {
-        return repair_pass_on(&local, err);
+        return fail_again(err, &local);
     }
     r->has_manifest = status == CASK_OK;
     if (r->has_manifest) {
@@ -382,7 +382,7 @@ static cask_status choose(repair *r, repair_source *source, uint64_t nonces[4],
 
     if (repair_open_source(r, source, &bytes, &local) != CASK_OK &&
         !repair_is_loss(&local)) {
-        return repair_pass_on(&local, err);
+        return fail_again(err, &local);
     }
     nonces[2] = nonce_of_header(&bytes);
     nonces[3] = nonce_of_footer(&bytes);
@@ -394,7 +394,7 @@ static cask_status choose(repair *r, repair_source *source, uint64_t nonces[4],
     }
     local = bytes.err;
     repair_close_source(source, &bytes);
-    return local.status == CASK_OK ? CASK_OK : repair_pass_on(&local, err);
+    return local.status == CASK_OK ? CASK_OK : fail_again(err, &local);
 }
 
 /* Of a file whose header is damaged: whatever may be its nonce is tried, for no
@@ -484,7 +484,7 @@ static cask_status take_run(repair *r, repair_source *source, cask_error *err)
     }
     repair_close_source(source, &bytes);
     if (local.status != CASK_OK && !repair_is_loss(&local)) {
-        return repair_pass_on(&local, err);
+        return fail_again(err, &local);
     }
     if (source->nonce == 0 && listed != NULL) {
         source->nonce = listed->nonce;

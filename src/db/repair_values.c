@@ -37,7 +37,7 @@ static cask_status open_file(repair *r, repair_values *values,
     if (file_open(r->dir, source->name, OS_READ, &values->file, &stat, &why) !=
         CASK_OK) {
         values->file = NULL;
-        return repair_is_loss(&why) ? CASK_CORRUPT : repair_pass_on(&why, err);
+        return repair_is_loss(&why) ? CASK_CORRUPT : fail_again(err, &why);
     }
     values->source = source;
     values->size = stat.size;

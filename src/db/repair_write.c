@@ -184,7 +184,7 @@ static cask_status copy_source(writing *w, cask_error *err)
         status = copy_records(w, err);
     } else {
         /* What was there a moment ago is told as lost when all is copied. */
-        status = repair_is_loss(&local) ? CASK_OK : repair_pass_on(&local, err);
+        status = repair_is_loss(&local) ? CASK_OK : fail_again(err, &local);
     }
     repair_close_source(source, &w->bytes);
     tell_new_bad(w->r, source);

@@ -544,14 +544,6 @@ static bool is_of_file(const cask_error *err)
             (err->os_errno == 0 || err->os_errno == ELOOP));
 }
 
-static cask_status pass_on(const cask_error *from, cask_error *err)
-{
-    if (err != NULL) {
-        *err = *from;
-    }
-    return from->status;
-}
-
 /* Settings: the store works without them, by the defaults. */
 static cask_status check_config(verification *v, cask_error *err)
 {
@@ -561,7 +553,7 @@ static cask_status check_config(verification *v, cask_error *err)
 
     if (status != CASK_OK && !is_of_file(&why)) {
         status = verify_refused(v, CONFIG_NAME, status, &why);
-        (void)pass_on(&why, err);
+        (void)fail_again(err, &why);
     } else if (status != CASK_OK) {
         verify_failure(v, CONFIG_NAME, &why,
                        "no data is lost: settings are at their defaults until "
@@ -593,7 +585,7 @@ static cask_status load_manifest(verification *v, bool *ret_loaded,
      * later. */
     manifest_free(&v->manifest);
     if (status != CASK_CORRUPT && status != CASK_NOT_FOUND) {
-        return pass_on(&local, err);
+        return fail_again(err, &local);
     }
     if (status == CASK_NOT_FOUND) {
         status = find_segments(v, &has_segments, err);
@@ -619,7 +611,7 @@ static cask_status check_files(verification *v, cask_error *err)
         return CASK_OK;
     }
     if (status != CASK_OK) {
-        return pass_on(&local, err);
+        return fail_again(err, &local);
     }
     v->report.files++;
     (void)v->kernel->ops->list(v->dir, add_size, v);
@@ -654,7 +646,7 @@ static cask_status check_store(verification *v, cask_error *err)
                    (v->report.problems > 0 &&
                     (status == CASK_NOT_FOUND || is_of_file(&local)))
                ? CASK_OK
-               : pass_on(&local, err);
+               : fail_again(err, &local);
 }
 
 /* A message without the path of the store, which stands before it. */
@@ -676,7 +668,7 @@ static cask_status summary(const verification *v, const cask_error *why,
     const char *advice = "restore the files concerned from a backup";
 
     if (report->problems == 0) {
-        return report->complete ? CASK_OK : pass_on(why, err);
+        return report->complete ? CASK_OK : fail_again(err, why);
     }
     if (!report->complete) {
         return fail(err, CASK_CORRUPT, 0,

@@ -428,10 +428,7 @@ static cask_status open_run(run_check *c, cask_run **ret_run, cask_error *err)
         return CASK_OK;
     }
     if (status != CASK_CORRUPT && status != CASK_UNSUPPORTED) {
-        if (err != NULL) {
-            *err = local;
-        }
-        return status;
+        return fail_again(err, &local);
     }
     verify_failure(c->v, file->name, &local, NULL);
     c->told = place_in_message(local.message, c->v->path, file->name).offset;

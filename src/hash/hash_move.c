@@ -290,10 +290,7 @@ static cask_status move_walk(store_handle *store, store_walk *walk,
         status = move_chunk(store, &some, err);
     }
     if (status == CASK_OK && damage.status != CASK_OK) {
-        status = damage.status;
-        if (err != NULL) {
-            *err = damage;
-        }
+        status = fail_again(err, &damage);
     }
     return status;
 }

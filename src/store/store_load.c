@@ -105,13 +105,8 @@ cask_status store_hint_load(store_handle *store,
     status = file_open(store->dir, name, OS_READ, &file, &stat, &local);
     if (status != CASK_OK) {
         /* It may be there, and name keys that the data does not any more. */
-        if (!error_is_shortage(&local)) {
-            return CASK_NOT_FOUND;
-        }
-        if (err != NULL) {
-            *err = local;
-        }
-        return status;
+        return error_is_shortage(&local) ? fail_again(err, &local)
+                                         : CASK_NOT_FOUND;
     }
     status =
         store_bytes_load(store, file, stat.size, name, false, ret_bytes, err);

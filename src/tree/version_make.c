@@ -127,10 +127,7 @@ static cask_status open_or_break(const store_handle *store,
     if (status == CASK_CORRUPT) {
         return versions_break(store, listed, &why, run, err);
     }
-    if (status != CASK_OK && err != NULL) {
-        *err = why;
-    }
-    return status;
+    return status == CASK_OK ? CASK_OK : fail_again(err, &why);
 }
 
 /* Reference a run that is open, or open it. */
