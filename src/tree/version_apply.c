@@ -342,7 +342,7 @@ static cask_status apply(store_handle *store, applying *a, cask_error *err)
     return status;
 }
 
-static bool comes_again(const version_edit *edit, uint64_t id)
+bool version_edit_adds(const version_edit *edit, uint64_t id)
 {
     for (size_t i = 0; i < edit->add_count; i++) {
         if (edit->adds[i].id == id) {
@@ -362,7 +362,7 @@ static void remove_dropped(store_handle *store, const version_edit *edit,
     for (size_t i = 0; i < change->drop_count; i++) {
         char name[SEGMENT_NAME_SIZE];
 
-        if (!comes_again(edit, change->drops[i])) {
+        if (!version_edit_adds(edit, change->drops[i])) {
             run_name_format(change->drops[i], name);
             (void)store->os->ops->remove(store->dir, name);
         }

@@ -61,16 +61,6 @@ typedef struct naming {
     bool *is_named; /* of pinned->values */
 } naming;
 
-static bool is_added(const version_edit *edit, uint64_t id)
-{
-    for (size_t i = 0; i < edit->add_count; i++) {
-        if (edit->adds[i].id == id) {
-            return true;
-        }
-    }
-    return false;
-}
-
 static bool is_dropped(const version_edit *edit, uint64_t id)
 {
     for (size_t i = 0; i < edit->drop_count; i++) {
@@ -113,7 +103,7 @@ static cask_status note_named(const naming *n, const cask_run *file,
 
         if (values != NULL) {
             n->is_named[values - n->pinned->values] = true;
-        } else if (is_new && !is_added(n->edit, id) &&
+        } else if (is_new && !version_edit_adds(n->edit, id) &&
                    !was_named(n->pinned, id)) {
             return fail(err, CASK_INVALID, 0,
                         "%s: names run %016" PRIx64 ", which is not part of "

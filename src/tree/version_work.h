@@ -56,6 +56,11 @@ cask_status versions_open_file(const store_handle *store,
                                const manifest_run *listed, run_extent extent,
                                cask_run **ret_file, cask_error *err);
 
+/* ---- version_apply.c ---- */
+
+/* Whether a run comes with the edit, maybe again. */
+bool version_edit_adds(const version_edit *edit, uint64_t id);
+
 /* ---- version_values.c ---- */
 
 /* For qsort(): by rising id. */

@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tree/version_work.h"
+
 enum { VALUE_SIZE = 64, NAME_SIZE = 32, STEP_BYTES = 1000, FLUSH_STEPS = 3 };
 
 static const run_hash_key HASH_KEY = {{3, 4}};
@@ -73,7 +75,7 @@ static void discard_run(void *context, uint64_t id)
     kernel->ops->close(dir);
 }
 
-static const cask_run *open_run(toy_tree *tree, uint64_t id)
+static const cask_run *open_output(toy_tree *tree, uint64_t id)
 {
     char name[NAME_SIZE];
     cask_run *run = NULL;
@@ -233,7 +235,7 @@ static void write_batch(toy_tree *tree, toy_record *records, size_t count)
         write_record(writer, &records[i]);
     }
     assert_int_equal(run_writer_finish(writer, NULL), CASK_OK);
-    run.file = open_run(tree, run.id);
+    run.file = open_output(tree, run.id);
     insert(tree, &run);
 }
 
@@ -409,16 +411,6 @@ static cask_slice copy_of(cask_slice key)
     return (cask_slice){copy, key.size};
 }
 
-static bool is_added(const version_edit *edit, uint64_t id)
-{
-    for (size_t i = 0; i < edit->add_count; i++) {
-        if (edit->adds[i].id == id) {
-            return true;
-        }
-    }
-    return false;
-}
-
 static void apply(toy_tree *tree, const version_edit *edit)
 {
     version_run come[TOY_RUNS];
@@ -431,7 +423,7 @@ static void apply(toy_tree *tree, const version_edit *edit)
                                 .level = add->level,
                                 .run = add->run,
                                 .begin = copy_of(add->begin),
-                                .file = open_run(tree, add->id)};
+                                .file = open_output(tree, add->id)};
     }
     for (size_t i = 0; i < edit->begin_count; i++) {
         version_run *run = find(tree, edit->begins[i].id);
@@ -442,7 +434,7 @@ static void apply(toy_tree *tree, const version_edit *edit)
         run->begin = begin;
     }
     for (size_t i = 0; i < edit->drop_count; i++) {
-        take_out(tree, edit->drops[i], is_added(edit, edit->drops[i]));
+        take_out(tree, edit->drops[i], version_edit_adds(edit, edit->drops[i]));
     }
     for (size_t i = 0; i < edit->add_count; i++) {
         insert(tree, &come[i]);
