@@ -748,14 +748,6 @@ static void test_clocks_and_randomness(void **state)
     assert_true(ops->mutex_layout(at->os) == ops->mutex_layout(at->os));
 }
 
-#define ON(kind, test)                                                         \
-    {                                                                          \
-        .name = #kind ": " #test, .test_func = test,                           \
-        .setup_func = place_setup_##kind, .teardown_func = place_teardown      \
-    }
-
-#define ON_ALL(test) ON(posix, test), ON(sim, test), ON(fault, test)
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {

@@ -27,6 +27,15 @@ int place_setup_sim(void **state);
 int place_setup_fault(void **state); /* os_fault around os_posix */
 int place_teardown(void **state);
 
+/* For the table of tests: on one kind of place, on all. */
+#define ON(kind, test)                                                         \
+    {                                                                          \
+        .name = #kind ": " #test, .test_func = test,                           \
+        .setup_func = place_setup_##kind, .teardown_func = place_teardown      \
+    }
+
+#define ON_ALL(test) ON(posix, test), ON(sim, test), ON(fault, test)
+
 /* Delete a directory of the real disk and the files in it. */
 void place_remove_tree(const char *path);
 

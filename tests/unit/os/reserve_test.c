@@ -40,14 +40,6 @@ static void test_room_is_reserved_for_offsets_that_files_have(void **state)
     at->os->ops->close(file);
 }
 
-#define ON(kind, test)                                                         \
-    {                                                                          \
-        .name = #kind ": " #test, .test_func = test,                           \
-        .setup_func = place_setup_##kind, .teardown_func = place_teardown      \
-    }
-
-#define ON_ALL(test) ON(posix, test), ON(sim, test), ON(fault, test)
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
