@@ -3,15 +3,14 @@
  */
 #include "format/sweep.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/bytes.h"
 #include "base/crc32c.h"
 #include "cask_test.h"
+#include "support/random.h"
 
 /* Decode a copy that ends where its memory ends, at an odd address. */
 static cask_status decode_copy(const sweep_target *target, const uint8_t *bytes,
@@ -128,38 +127,9 @@ void sweep_reseal(uint8_t *bytes, size_t size)
     store_u32(bytes + size - 4, crc32c(0, bytes, size - 4));
 }
 
-static uint64_t first_seed(void)
-{
-    const char *text = getenv("CASK_TEST_SEED");
-    uint64_t seed;
-
-    if (text != NULL && *text != '\0') {
-        seed = strtoull(text, NULL, 0);
-    } else {
-        struct timespec now;
-
-        (void)clock_gettime(CLOCK_REALTIME, &now);
-        seed = (uint64_t)now.tv_sec * 1000000007u + (uint64_t)now.tv_nsec;
-    }
-    print_message("CASK_TEST_SEED=%" PRIu64 "\n", seed);
-    return seed;
-}
-
-/* Source: Steele, Lea, Flood, SplitMix (2014). */
 uint64_t sweep_random(void)
 {
-    static bool seeded;
-    static uint64_t state;
-    uint64_t value;
-
-    if (!seeded) {
-        state = first_seed();
-        seeded = true;
-    }
-    state += UINT64_C(0x9e3779b97f4a7c15);
-    value = (state ^ state >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-    value = (value ^ value >> 27) * UINT64_C(0x94d049bb133111eb);
-    return value ^ value >> 31;
+    return test_random_shared();
 }
 
 void sweep_random_bytes(void *to, size_t size)

@@ -61,3 +61,15 @@ bool test_random_chance(test_random *random, unsigned percent)
 {
     return test_random_next(random, 100) < percent;
 }
+
+uint64_t test_random_shared(void)
+{
+    static test_random shared;
+    static bool known;
+
+    if (!known) {
+        shared = test_random_make(test_seed(), 0);
+        known = true;
+    }
+    return test_random_next(&shared, 0);
+}

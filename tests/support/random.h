@@ -28,6 +28,9 @@ uint64_t test_random_next(test_random *random, uint64_t limit);
 /* True in `percent` of 100 cases. */
 bool test_random_chance(test_random *random, unsigned percent);
 
+/* The next number of a stream of test_seed() that the whole program shares. */
+uint64_t test_random_shared(void);
+
 /* Scramble one number; equal in, equal out. */
 uint64_t test_mix(uint64_t value);
 
