@@ -57,18 +57,10 @@ static cask_db *open_another(handle *h, const cask_options *options)
     return db;
 }
 
-static os_file *directory(handle *h)
-{
-    os_file *dir = NULL;
-
-    assert_int_equal(h->kernel->ops->open_dir(h->kernel, HANDLE_PATH, &dir), 0);
-    return dir;
-}
-
 /* The file as it is; "" if there is none. */
 static size_t read_config(handle *h, char *text, size_t room)
 {
-    os_file *dir = directory(h);
+    os_file *dir = handle_dir(h);
     os_file *file = NULL;
     size_t size = 0;
 
@@ -84,7 +76,7 @@ static size_t read_config(handle *h, char *text, size_t room)
 
 static void write_config(handle *h, const char *text, size_t size)
 {
-    os_file *dir = directory(h);
+    os_file *dir = handle_dir(h);
 
     assert_int_equal(file_publish(dir, CONFIG_NAME, text, size, 0600, NULL),
                      CASK_OK);
@@ -418,7 +410,7 @@ static void check_backup(handle *h, bool without_config)
 static void test_a_damaged_file_stops_no_backup(void **state)
 {
     handle *h = *state;
-    os_file *dir = directory(h);
+    os_file *dir = handle_dir(h);
 
     put_text(h, "key", "value");
     must_set(h->db, "max_segments", "10");
@@ -577,7 +569,7 @@ static void test_power_loss_leaves_old_or_new(void **state)
 static void test_what_a_crash_left_beside_it_is_removed(void **state)
 {
     handle *h = *state;
-    os_file *dir = directory(h);
+    os_file *dir = handle_dir(h);
     os_file *file = NULL;
     os_stat stat;
 

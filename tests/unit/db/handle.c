@@ -7,24 +7,22 @@
 #include <string.h>
 
 #include "db/db.h"
+#include "store/store_write.h"
+#include "support/require.h"
 
 void handle_open(handle *h)
 {
     cask_error err = {CASK_OK, 0, ""};
 
-    if (db_open_on(h->kernel, HANDLE_PATH, &h->options, &h->db, &err) !=
-        CASK_OK) {
-        fail_msg("open: %s", err.message);
-    }
+    require_ok(db_open_on(h->kernel, HANDLE_PATH, &h->options, &h->db, &err),
+               &err);
 }
 
 void handle_close(handle *h)
 {
     cask_error err = {CASK_OK, 0, ""};
 
-    if (cask_close(h->db, &err) != CASK_OK) {
-        fail_msg("close: %s", err.message);
-    }
+    require_ok(cask_close(h->db, &err), &err);
     h->db = NULL;
 }
 
@@ -121,6 +119,71 @@ uint64_t count_keys(handle *h)
 
     assert_int_equal(cask_count(h->db, &count, NULL), CASK_OK);
     return count;
+}
+
+cask_stats handle_stats(handle *h)
+{
+    cask_stats stats;
+
+    assert_int_equal(cask_stat(h->db, &stats, NULL), CASK_OK);
+    return stats;
+}
+
+cask_merge_state handle_merge_state(handle *h)
+{
+    cask_merge_state state;
+
+    assert_int_equal(cask_merge_status(h->db, &state, NULL), CASK_OK);
+    return state;
+}
+
+uint64_t handle_tombstones(handle *h)
+{
+    cask_segment_stats *segments = NULL;
+    uint64_t sum = 0;
+    size_t count = 0;
+
+    assert_int_equal(cask_segments(h->db, &segments, &count, NULL), CASK_OK);
+    for (size_t i = 0; i < count; i++) {
+        sum += segments[i].tombstones;
+    }
+    cask_free(segments);
+    return sum;
+}
+
+cask_merge_report handle_merge_all(handle *h)
+{
+    const cask_merge_options all = {.all = true};
+    cask_error err = {CASK_OK, 0, ""};
+    cask_merge_report report;
+
+    require_ok(cask_merge(h->db, &all, &report, &err), &err);
+    return report;
+}
+
+uint32_t handle_seal(handle *h)
+{
+    store_handle *store = h->db->store;
+    uint32_t row = atomic_load(&store->region.header->active_row);
+
+    assert_int_equal(store_rotate(store, NULL), CASK_OK);
+    return row;
+}
+
+os_file *handle_dir(handle *h)
+{
+    os_file *dir = NULL;
+
+    assert_int_equal(h->kernel->ops->open_dir(h->kernel, HANDLE_PATH, &dir), 0);
+    return dir;
+}
+
+void handle_verify(handle *h)
+{
+    cask_error err = {CASK_OK, 0, ""};
+    cask_verify_report report;
+
+    require_ok(db_verify_on(h->kernel, HANDLE_PATH, NULL, &report, &err), &err);
 }
 
 uint8_t *make_bytes(size_t size, uint64_t seed)

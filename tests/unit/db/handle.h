@@ -37,6 +37,20 @@ void delete_text(handle *h, const char *key);
 void check_text(handle *h, const char *key, const char *value);
 uint64_t count_keys(handle *h);
 
+cask_stats handle_stats(handle *h);
+cask_merge_state handle_merge_state(handle *h);
+uint64_t handle_tombstones(handle *h); /* of all segments */
+cask_merge_report handle_merge_all(handle *h);
+
+/* Seal the active segment; the row that it was in. */
+uint32_t handle_seal(handle *h);
+
+/* The directory, for the caller to close; the store may be open or not. */
+os_file *handle_dir(handle *h);
+
+/* Verify finds no problem. */
+void handle_verify(handle *h);
+
 /* `size` bytes that depend on `seed`. The caller frees them. */
 uint8_t *make_bytes(size_t size, uint64_t seed);
 void put_bytes(handle *h, const char *key, const void *value, size_t size);

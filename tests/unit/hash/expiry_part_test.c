@@ -56,14 +56,6 @@ static unsigned merge_what_is_due(handle *h)
     return merges;
 }
 
-static cask_stats stats_of(handle *h)
-{
-    cask_stats stats;
-
-    assert_int_equal(cask_stat(h->db, &stats, NULL), CASK_OK);
-    return stats;
-}
-
 static void test_what_expires_beside_lasting_values_goes_as_dead(void **state)
 {
     handle *h = *state;
@@ -71,15 +63,15 @@ static void test_what_expires_beside_lasting_values_goes_as_dead(void **state)
 
     put_all(h, MINUTE_MS);
     handle_reopen(h); /* by hints, which know when how much is over */
-    assert_int_equal(stats_of(h).expired_bytes, 0);
+    assert_int_equal(handle_stats(h).expired_bytes, 0);
     assert_int_equal(merge_what_is_due(h), 0);
     os_sim_advance_ms(h->sim, MINUTE_MS + 1000);
-    stats = stats_of(h);
+    stats = handle_stats(h);
     assert_true(stats.expired_bytes * KEYS >=
                 stats.live_bytes * (KEYS - LASTING) * 99 / 100);
     assert_true(stats.expired_bytes < stats.live_bytes);
     assert_int_not_equal(merge_what_is_due(h), 0);
-    stats = stats_of(h);
+    stats = handle_stats(h);
     assert_true(stats.data_bytes * 2 < stats.live_bytes * 3);
     assert_true(stats.key_count < KEYS / 2);
 }
@@ -92,14 +84,14 @@ static void test_what_the_log_knows_after_an_open_it_knew_before(void **state)
     put_all(h, MINUTE_MS);
     put_all(h, 20 * MINUTE_MS);
     os_sim_advance_ms(h->sim, MINUTE_MS + 1000);
-    expired_bytes = stats_of(h).expired_bytes;
+    expired_bytes = handle_stats(h).expired_bytes;
     handle_reopen(h);
-    assert_int_equal(stats_of(h).expired_bytes, expired_bytes);
+    assert_int_equal(handle_stats(h).expired_bytes, expired_bytes);
     os_sim_advance_ms(h->sim, 20 * MINUTE_MS);
-    expired_bytes = stats_of(h).expired_bytes;
+    expired_bytes = handle_stats(h).expired_bytes;
     assert_int_not_equal(expired_bytes, 0);
     handle_reopen(h);
-    assert_int_equal(stats_of(h).expired_bytes, expired_bytes);
+    assert_int_equal(handle_stats(h).expired_bytes, expired_bytes);
 }
 
 /* Deletes take their place, and no merge is due for the sake of these. */
@@ -115,7 +107,7 @@ static void test_what_hid_older_values_is_merged_for_it_once(void **state)
     handle_reopen(h);
     assert_true(merge_what_is_due(h) < MERGES);
     assert_int_equal(merge_what_is_due(h), 0);
-    assert_true(stats_of(h).key_count < KEYS / 2);
+    assert_true(handle_stats(h).key_count < KEYS / 2);
 }
 
 static void test_grace_holds_in_parts_of_segments_too(void **state)
@@ -126,9 +118,9 @@ static void test_grace_holds_in_parts_of_segments_too(void **state)
     assert_int_equal(cask_config_set(h->db, &grace, 1, NULL), CASK_OK);
     put_all(h, MINUTE_MS);
     os_sim_advance_ms(h->sim, 2 * MINUTE_MS - 1000);
-    assert_int_equal(stats_of(h).expired_bytes, 0);
+    assert_int_equal(handle_stats(h).expired_bytes, 0);
     os_sim_advance_ms(h->sim, 2000);
-    assert_int_not_equal(stats_of(h).expired_bytes, 0);
+    assert_int_not_equal(handle_stats(h).expired_bytes, 0);
 }
 
 #define TEST(name)                                                             \

@@ -134,47 +134,6 @@ static void expect_all(handle *h, char fill)
     }
 }
 
-static cask_merge_report merge_all(handle *h)
-{
-    cask_merge_options options = {.all = true};
-    cask_merge_report report;
-
-    assert_int_equal(cask_merge(h->db, &options, &report, NULL), CASK_OK);
-    return report;
-}
-
-static cask_stats stats_of(handle *h)
-{
-    cask_stats stats;
-
-    assert_int_equal(cask_stat(h->db, &stats, NULL), CASK_OK);
-    return stats;
-}
-
-static uint64_t tombstones_of(handle *h)
-{
-    cask_segment_stats *segments = NULL;
-    uint64_t tombstones = 0;
-    size_t count = 0;
-
-    assert_int_equal(cask_segments(h->db, &segments, &count, NULL), CASK_OK);
-    for (size_t i = 0; i < count; i++) {
-        tombstones += segments[i].tombstones;
-    }
-    cask_free(segments);
-    return tombstones;
-}
-
-/* Seal the active row; returns it. */
-static uint32_t seal(handle *h)
-{
-    store_handle *store = h->db->store;
-    uint32_t row = atomic_load(&store->region.header->active_row);
-
-    assert_int_equal(store_rotate(store, NULL), CASK_OK);
-    return row;
-}
-
 static cask_status merge_row(handle *h, uint32_t row, merge_report *ret_report)
 {
     store_expiry expiry;
@@ -395,22 +354,22 @@ static void test_expired_values_go_and_leave_the_count(void **state)
     put_all(h, 'a', MINUTE_MS);
     put_text(h, "lasting", "stays");
     os_sim_advance_ms(h->sim, MINUTE_MS - 1);
-    (void)merge_all(h);
+    (void)handle_merge_all(h);
     expect_all(h, 'a');
     assert_int_equal(count_keys(h), KEYS + 1);
     os_sim_advance_ms(h->sim, 1);
     expect_all(h, 0);
     assert_int_equal(count_keys(h), KEYS + 1);
-    (void)merge_all(h);
+    (void)handle_merge_all(h);
     for (int again = 0; again < 2; again++) {
         expect_all(h, 0);
         check_text(h, "lasting", "stays");
         assert_int_equal(count_keys(h), 1);
-        assert_int_equal(stats_of(h).dead_bytes, 0);
-        assert_int_equal(tombstones_of(h), 0);
+        assert_int_equal(handle_stats(h).dead_bytes, 0);
+        assert_int_equal(handle_tombstones(h), 0);
         handle_reopen(h);
     }
-    assert_true(stats_of(h).data_bytes < VALUE_BYTES);
+    assert_true(handle_stats(h).data_bytes < VALUE_BYTES);
 }
 
 static void test_values_past_the_age_of_the_store_go(void **state)
@@ -420,11 +379,11 @@ static void test_values_past_the_age_of_the_store_go(void **state)
     put_all(h, 'a', 0);
     set_expiry(h, 60, 30);
     os_sim_advance_ms(h->sim, 90 * SECOND_MS);
-    (void)merge_all(h);
+    (void)handle_merge_all(h);
     assert_int_equal(count_keys(h), KEYS); /* in the time of grace */
     os_sim_advance_ms(h->sim, SECOND_MS);
     put_text(h, "young", "stays");
-    (void)merge_all(h);
+    (void)handle_merge_all(h);
     assert_int_equal(count_keys(h), 1);
     set_expiry(h, 0, 0);
     expect_all(h, 0);
@@ -440,7 +399,7 @@ static void test_an_option_of_a_handle_hides_and_takes_nothing(void **state)
     handle_reopen(h);
     os_sim_advance_ms(h->sim, DAY_MS);
     expect_all(h, 0);
-    (void)merge_all(h);
+    (void)handle_merge_all(h);
     h->options.expiry_seconds = 0;
     handle_reopen(h);
     expect_all(h, 'a');
@@ -455,22 +414,22 @@ static void test_no_older_value_comes_back_when_a_newer_one_goes(void **state)
     uint32_t row;
 
     put_all(h, 'a', 0);
-    (void)seal(h);
+    (void)handle_seal(h);
     put_number(h, 7, 'b', MINUTE_MS);
     put_number(h, KEYS, 'c', MINUTE_MS); /* hides nothing */
-    row = seal(h);
+    row = handle_seal(h);
     os_sim_advance_ms(h->sim, MINUTE_MS);
     assert_int_equal(merge_row(h, row, &report), CASK_OK);
     assert_int_equal(report.expired, 2);
     assert_int_equal(report.records, 1); /* a delete in place of one value */
-    assert_int_equal(tombstones_of(h), 1);
+    assert_int_equal(handle_tombstones(h), 1);
     for (int again = 0; again < 2; again++) {
         check_text(h, "key 7", NULL);
         assert_int_equal(count_keys(h), KEYS - 1);
         handle_reopen(h);
     }
-    (void)merge_all(h);
-    assert_int_equal(tombstones_of(h), 0);
+    (void)handle_merge_all(h);
+    assert_int_equal(handle_tombstones(h), 0);
     handle_reopen(h);
     check_text(h, "key 7", NULL);
     assert_int_equal(count_keys(h), KEYS - 1);
@@ -487,7 +446,7 @@ static void test_none_comes_back_after_a_power_cut_either(void **state)
         uint32_t row;
 
         put_text(h, "k", "old");
-        (void)seal(h);
+        (void)handle_seal(h);
         {
             cask_write_options options = {.ttl_ms = MINUTE_MS};
 
@@ -496,7 +455,7 @@ static void test_none_comes_back_after_a_power_cut_either(void **state)
                                            NULL),
                              CASK_OK);
         }
-        row = seal(h);
+        row = handle_seal(h);
         assert_int_equal(cask_sync(h->db, NULL), CASK_OK);
         os_sim_advance_ms(h->sim, MINUTE_MS);
         os_sim_cut_at(h->sim, os_sim_operations(h->sim) + n);
@@ -506,7 +465,7 @@ static void test_none_comes_back_after_a_power_cut_either(void **state)
         assert_int_equal(os_sim_crash(h->sim, n), 0);
         handle_open(h);
         check_text(h, "k", NULL);
-        (void)merge_all(h);
+        (void)handle_merge_all(h);
         check_text(h, "k", NULL);
         assert_int_equal(count_keys(h), 0);
     }
@@ -545,12 +504,12 @@ static void test_a_merge_takes_no_value_that_comes_meanwhile(void **state)
         uint32_t row;
 
         put_text(h, "k", "old");
-        (void)seal(h);
+        (void)handle_seal(h);
         assert_int_equal(cask_put_with(h->db, cask_slice_of("k"),
                                        cask_slice_of("new"), &options, NULL,
                                        NULL),
                          CASK_OK);
-        row = seal(h);
+        row = handle_seal(h);
         os_sim_advance_ms(h->sim, MINUTE_MS);
         is_merging = true;
         os_sim_set_hook(h->sim, put_meanwhile, &m);
@@ -562,7 +521,7 @@ static void test_a_merge_takes_no_value_that_comes_meanwhile(void **state)
         assert_int_equal(count_keys(h), is_done ? 1 : 0);
         handle_reopen(h);
         check_text(h, "k", is_done ? "newer" : NULL);
-        (void)merge_all(h);
+        (void)handle_merge_all(h);
     }
 }
 
@@ -574,7 +533,7 @@ static void test_a_segment_that_has_expired_goes_unread(void **state)
     cask_merge_report report = {.inputs = 0};
 
     put_all(h, 'a', MINUTE_MS);
-    (void)seal(h);
+    (void)handle_seal(h);
     handle_reopen(h); /* by hints, which know when it is over */
     os_sim_advance_ms(h->sim, MINUTE_MS + 1);
     reason_is(h, true, "all records have expired");
@@ -588,7 +547,7 @@ static void test_a_segment_that_has_expired_goes_unread(void **state)
     expect_all(h, 0);
     handle_reopen(h);
     assert_int_equal(count_keys(h), 0);
-    assert_true(stats_of(h).data_bytes < VALUE_BYTES);
+    assert_true(handle_stats(h).data_bytes < VALUE_BYTES);
 }
 
 static void test_a_segment_past_the_age_goes_unread_after_grace(void **state)
@@ -597,7 +556,7 @@ static void test_a_segment_past_the_age_goes_unread_after_grace(void **state)
     cask_merge_report report = {.inputs = 0};
 
     put_all(h, 'a', 0);
-    (void)seal(h);
+    (void)handle_seal(h);
     handle_reopen(h);
     set_expiry(h, 60, 30);
     os_sim_advance_ms(h->sim, 90 * SECOND_MS);
@@ -618,11 +577,11 @@ static void test_one_that_hides_an_older_value_leaves_its_deletes(void **state)
     uint32_t row;
 
     put_text(h, "key 3", "older");
-    (void)seal(h);
+    (void)handle_seal(h);
     for (unsigned i = 0; i < 10; i++) {
         put_number(h, i, 'b', MINUTE_MS);
     }
-    row = seal(h);
+    row = handle_seal(h);
     os_sim_advance_ms(h->sim, MINUTE_MS + 1);
     assert_int_equal(merge_row(h, row, &report), CASK_OK);
     assert_int_equal(report.expired, 10);
@@ -643,14 +602,14 @@ static void test_a_segment_with_one_lasting_value_is_read(void **state)
     for (unsigned i = 0; i < 10; i++) {
         put_number(h, i, 'b', MINUTE_MS);
     }
-    (void)seal(h);
+    (void)handle_seal(h);
     for (int again = 0; again < 2; again++) {
         os_sim_advance_ms(h->sim, MINUTE_MS + 1);
         reason_is(h, true, "the store is above max_space_amplification");
         handle_reopen(h);
     }
     count_opens(h);
-    (void)merge_all(h);
+    (void)handle_merge_all(h);
     assert_true(opened > 0);
     check_text(h, "lasting", "stays");
     assert_int_equal(count_keys(h), 1);
@@ -663,21 +622,21 @@ static void test_a_clock_that_jumps_ahead_erases_nothing(void **state)
     handle *h = *state;
 
     put_all(h, 'a', DAY_MS);
-    (void)seal(h);
+    (void)handle_seal(h);
     os_sim_set_wall_ms(h->sim, HANDLE_NOW_MS + 2 * DAY_MS);
     expect_all(h, 0); /* hidden */
     reason_is(h, true, wait_clock);
     reason_is(h, false, wait_clock);
-    (void)merge_all(h);
-    (void)merge_all(h);
+    (void)handle_merge_all(h);
+    (void)handle_merge_all(h);
     assert_int_equal(count_keys(h), KEYS);
     assert_int_equal(events_of_clock, 1);
     os_sim_set_wall_ms(h->sim, HANDLE_NOW_MS);
     expect_all(h, 'a');
-    (void)merge_all(h);
+    (void)handle_merge_all(h);
     expect_all(h, 'a');
     os_sim_advance_ms(h->sim, DAY_MS);
-    (void)merge_all(h); /* the time has really come */
+    (void)handle_merge_all(h); /* the time has really come */
     assert_int_equal(count_keys(h), 0);
 }
 
@@ -688,11 +647,11 @@ static void test_a_clock_that_jumps_back_erases_nothing(void **state)
     put_all(h, 'a', MINUTE_MS);
     os_sim_advance_ms(h->sim, DAY_MS);
     os_sim_set_wall_ms(h->sim, HANDLE_NOW_MS + 2 * MINUTE_MS);
-    (void)merge_all(h);
+    (void)handle_merge_all(h);
     assert_int_equal(count_keys(h), KEYS);
     assert_int_equal(events_of_clock, 1);
     os_sim_set_wall_ms(h->sim, HANDLE_NOW_MS + DAY_MS);
-    (void)merge_all(h);
+    (void)handle_merge_all(h);
     assert_int_equal(count_keys(h), 0);
 }
 
@@ -702,11 +661,11 @@ static void test_less_than_an_hour_is_a_correction(void **state)
 
     put_all(h, 'a', MINUTE_MS);
     os_sim_set_wall_ms(h->sim, HANDLE_NOW_MS + HOUR_MS);
-    (void)merge_all(h);
+    (void)handle_merge_all(h);
     assert_int_equal(count_keys(h), 0);
     put_all(h, 'a', MINUTE_MS);
     os_sim_set_wall_ms(h->sim, HANDLE_NOW_MS + HOUR_MS + MINUTE_MS);
-    (void)merge_all(h);
+    (void)handle_merge_all(h);
     assert_int_equal(count_keys(h), KEYS);
 }
 
@@ -719,7 +678,7 @@ test_after_an_open_a_clock_ahead_is_not_trusted_at_once(void **state)
     handle *h = *state;
 
     put_all(h, 'a', MINUTE_MS);
-    (void)seal(h);
+    (void)handle_seal(h);
     handle_close(h);
     os_sim_set_wall_ms(h->sim, HANDLE_NOW_MS + DAY_MS);
     handle_open(h);
@@ -730,7 +689,7 @@ test_after_an_open_a_clock_ahead_is_not_trusted_at_once(void **state)
     os_sim_set_wall_ms(h->sim, HANDLE_NOW_MS + DAY_MS);
     os_sim_advance_ms(h->sim, HOUR_MS);
     assert_string_not_equal(wait_clock, "");
-    (void)merge_all(h);
+    (void)handle_merge_all(h);
     assert_int_equal(count_keys(h), 0);
     assert_int_equal(events_of_clock, 0);
 }

@@ -55,15 +55,6 @@ static void seal(handle *h)
     handle_reopen(h);
 }
 
-static cask_merge_report merge_all(handle *h)
-{
-    cask_merge_options options = {.all = true};
-    cask_merge_report report;
-
-    assert_int_equal(cask_merge(h->db, &options, &report, NULL), CASK_OK);
-    return report;
-}
-
 /* ---- What a fold visits ---- */
 
 enum { MOST_KEYS = 4000 };
@@ -232,7 +223,7 @@ static void test_so_are_those_of_a_private_index(void **state)
 
 static void merge_and_lock(handle *h)
 {
-    assert_int_equal(merge_all(h).records, KEYS);
+    assert_int_equal(handle_merge_all(h).records, KEYS);
     lock_values();
 }
 
@@ -425,7 +416,7 @@ static void test_gaps_in_the_sequences_do_not_matter(void **state)
     put_keys(h, 1000, 2000, SMALL);
     put_keys(h, 0, 100, SMALL);
     seal(h);
-    assert_int_equal(merge_all(h).records, 2000);
+    assert_int_equal(handle_merge_all(h).records, 2000);
     expect_like_parts(h, 2000);
 }
 

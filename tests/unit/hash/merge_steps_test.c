@@ -129,56 +129,22 @@ static void check(handle *h)
     assert_int_equal(count_keys(h), KEYS);
 }
 
-static cask_stats stats_of(handle *h)
-{
-    cask_stats stats;
-
-    assert_int_equal(cask_stat(h->db, &stats, NULL), CASK_OK);
-    return stats;
-}
-
-static uint64_t tombstones_of(handle *h)
-{
-    cask_segment_stats *segments = NULL;
-    uint64_t sum = 0;
-    size_t count = 0;
-
-    assert_int_equal(cask_segments(h->db, &segments, &count, NULL), CASK_OK);
-    for (size_t i = 0; i < count; i++) {
-        sum += segments[i].tombstones;
-    }
-    cask_free(segments);
-    return sum;
-}
-
 /* Of all segments. */
 static uint64_t file_bytes(handle *h)
 {
-    cask_stats stats = stats_of(h);
+    cask_stats stats = handle_stats(h);
 
     return stats.data_bytes + stats.segment_count * SEGMENT_HEADER_SIZE;
 }
 
-static cask_merge_report merge_all(handle *h)
-{
-    cask_merge_options all = {.all = true};
-    cask_merge_report report;
-    cask_error err = {CASK_OK, 0, ""};
-
-    if (cask_merge(h->db, &all, &report, &err) != CASK_OK) {
-        fail_msg("%s", err.message);
-    }
-    return report;
-}
-
 static void expect_nothing_to_merge(handle *h)
 {
-    cask_stats before = stats_of(h);
-    cask_merge_report report = merge_all(h);
+    cask_stats before = handle_stats(h);
+    cask_merge_report report = handle_merge_all(h);
 
     assert_int_equal(report.inputs, 0);
     assert_int_equal(report.bytes_read, 0);
-    assert_int_equal(stats_of(h).data_bytes, before.data_bytes);
+    assert_int_equal(handle_stats(h).data_bytes, before.data_bytes);
 }
 
 /* ---- What is stopped ----------------------------------------------------- */
@@ -201,13 +167,13 @@ test_what_a_cancelled_merge_has_merged_is_not_merged_again(void **state)
     uint64_t dead;
 
     fill(h);
-    before = stats_of(h);
+    before = handle_stats(h);
     bytes = file_bytes(h);
     watched = &s;
     assert_int_equal(cask_merge(h->db, &all, &first, NULL), CASK_TIMEOUT);
     watched = NULL;
     assert_true(s.is_done);
-    dead = stats_of(h).dead_bytes;
+    dead = handle_stats(h).dead_bytes;
     /* Of so many steps, each of nearly as many bytes as it may read. */
     assert_int_equal(atomic_load(&merge_of(h)->number), STEPS);
     assert_in_range(first.bytes_read, STEPS * (STEP_BYTES - SEGMENT_BYTES),
@@ -218,15 +184,15 @@ test_what_a_cancelled_merge_has_merged_is_not_merged_again(void **state)
     check(h);
     handle_reopen(h);
     check(h);
-    assert_in_range(stats_of(h).dead_bytes, 1, dead);
+    assert_in_range(handle_stats(h).dead_bytes, 1, dead);
 
     /* Both together have read each segment that held something dead once, and
      * nothing else but for what the first had in hand. */
-    second = merge_all(h);
+    second = handle_merge_all(h);
     assert_in_range(first.bytes_read + second.bytes_read,
                     before.dead_bytes * 4 / 3 - STEP_BYTES,
                     before.dead_bytes * 4 / 3 + STEP_BYTES);
-    assert_int_equal(stats_of(h).dead_bytes, 0);
+    assert_int_equal(handle_stats(h).dead_bytes, 0);
     check(h);
     expect_nothing_to_merge(h);
 }
@@ -263,7 +229,7 @@ static void test_short_windows_get_through_a_large_store(void **state)
     fill(h);
     bytes = file_bytes(h);
     do {
-        uint64_t dead = stats_of(h).dead_bytes;
+        uint64_t dead = handle_stats(h).dead_bytes;
         merge_report report;
 
         os_sim_set_wall_ms(h->sim, TEN_PM);
@@ -273,13 +239,13 @@ static void test_short_windows_get_through_a_large_store(void **state)
         report = merge_by_itself(h);
         watched = NULL;
         assert_true(atomic_load(&merge_of(h)->number) <= s.steps);
-        assert_true(!s.is_done || stats_of(h).dead_bytes < dead);
+        assert_true(!s.is_done || handle_stats(h).dead_bytes < dead);
         freed += report.bytes_freed - report.bytes_written;
         nights++;
     } while (s.is_done);
     assert_in_range(nights, 3, 20);
     assert_int_equal(bytes - file_bytes(h), freed);
-    assert_true(stats_of(h).dead_bytes <= stats_of(h).live_bytes / 2);
+    assert_true(handle_stats(h).dead_bytes <= handle_stats(h).live_bytes / 2);
     check(h);
 }
 
@@ -365,13 +331,13 @@ test_segments_in_which_only_marks_are_dead_are_left_alone(void **state)
         put_key(h, "key", i, 'a');
         assert_int_equal(cask_sync(h->db, NULL), CASK_OK);
     }
-    assert_true(stats_of(h).dead_bytes > 0);
-    stats = stats_of(h);
+    assert_true(handle_stats(h).dead_bytes > 0);
+    stats = handle_stats(h);
     assert_int_equal(stats.live_bytes + stats.dead_bytes, stats.data_bytes);
     expect_nothing_to_merge(h);
     put_key(h, "key", 7, 'b');
     /* That of the key, and two small ones that are put together. */
-    assert_in_range(merge_all(h).inputs, 1, 3);
+    assert_in_range(handle_merge_all(h).inputs, 1, 3);
     expect_nothing_to_merge(h);
     handle_reopen(h);
     expect_nothing_to_merge(h);
@@ -390,12 +356,12 @@ static void test_a_second_merge_of_all_finds_nothing(void **state)
             assert_int_equal(cask_sync(h->db, NULL), CASK_OK);
         }
     }
-    assert_true(merge_all(h).inputs > 0);
-    assert_int_equal(tombstones_of(h), 0);
+    assert_true(handle_merge_all(h).inputs > 0);
+    assert_int_equal(handle_tombstones(h), 0);
     expect_nothing_to_merge(h);
     handle_reopen(h);
     expect_nothing_to_merge(h);
-    assert_int_equal(stats_of(h).dead_bytes, 0);
+    assert_int_equal(handle_stats(h).dead_bytes, 0);
 }
 
 /* What may expire is looked at only when some of it has. */
@@ -417,10 +383,10 @@ static void test_values_that_expire_later_are_not_read_each_time(void **state)
     }
     expect_nothing_to_merge(h);
     os_sim_set_wall_ms(h->sim, TEN_PM + HOUR_MS + 1);
-    assert_true(merge_all(h).inputs > 0);
+    assert_true(handle_merge_all(h).inputs > 0);
     expect_nothing_to_merge(h);
     assert_int_equal(count_keys(h), 150);
-    assert_int_equal(stats_of(h).dead_bytes, 0);
+    assert_int_equal(handle_stats(h).dead_bytes, 0);
 }
 
 static void merge_rows(handle *h, const uint32_t *rows, size_t count)
@@ -432,15 +398,6 @@ static void merge_rows(handle *h, const uint32_t *rows, size_t count)
     store_expiry_now(store, true, &expiry);
     assert_int_equal(hash_merge(store, rows, count, &expiry, &report, NULL),
                      CASK_OK);
-}
-
-static uint32_t seal(handle *h)
-{
-    store_handle *store = h->db->store;
-    uint32_t row = atomic_load(&store->region.header->active_row);
-
-    assert_int_equal(store_rotate(store, NULL), CASK_OK);
-    return row;
 }
 
 /* Deletes lie in a segment that has older records than the one of their puts,
@@ -457,23 +414,23 @@ static void test_no_delete_stays_that_hides_nothing_any_more(void **state)
     for (unsigned i = 0; i < 2 * LARGE; i++) {
         put_key(h, "old", i, 'a');
     }
-    rows[0] = seal(h);
+    rows[0] = handle_seal(h);
     for (unsigned i = 0; i < DELETED + LARGE; i++) {
         put_key(h, "key", i, 'a');
     }
-    (void)seal(h);
+    (void)handle_seal(h);
     for (unsigned i = 0; i < DELETED; i++) {
         delete_key(h, "key", i);
     }
     for (unsigned i = 0; i < 2 * LARGE; i++) {
         put_key(h, "new", i, 'a');
     }
-    rows[1] = seal(h);
+    rows[1] = handle_seal(h);
     merge_rows(h, rows, 2);
-    assert_int_equal(tombstones_of(h), DELETED);
+    assert_int_equal(handle_tombstones(h), DELETED);
     put_key(h, "old", 0, 'b'); /* something is dead there */
-    (void)merge_all(h);
-    assert_int_equal(tombstones_of(h), 0);
+    (void)handle_merge_all(h);
+    assert_int_equal(handle_tombstones(h), 0);
     expect_nothing_to_merge(h);
     for (unsigned again = 0; again < 2; again++) {
         assert_int_equal(count_keys(h), 5 * LARGE);
@@ -522,7 +479,7 @@ static void expect_an_end(handle *h, bool all)
     h->kernel->ops = &disk.busy;
     handle_open(h);
     fill(h);
-    segments = stats_of(h).segment_count;
+    segments = handle_stats(h).segment_count;
     watched = &s;
     assert_int_equal(cask_merge(h->db, &options, &report, NULL), CASK_OK);
     watched = NULL;

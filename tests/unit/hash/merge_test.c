@@ -43,10 +43,10 @@ static void test_overwritten_values_go_and_the_newest_stay(void **state)
             put_key(h->db, i, round);
         }
     }
-    assert_true(stats_of(h).dead_bytes > 4 * KEYS * VALUE_BYTES);
-    report = merge_all(h);
+    assert_true(handle_stats(h).dead_bytes > 4 * KEYS * VALUE_BYTES);
+    report = handle_merge_all(h);
     assert_true(report.inputs > report.outputs);
-    stats = stats_of(h);
+    stats = handle_stats(h);
     assert_int_equal(stats.dead_bytes, 0);
     assert_int_equal(stats.key_count, KEYS);
     for (int again = 0; again < 2; again++) {
@@ -55,7 +55,7 @@ static void test_overwritten_values_go_and_the_newest_stay(void **state)
         }
         handle_reopen(h);
     }
-    assert_int_equal(stats_of(h).dead_bytes, 0);
+    assert_int_equal(handle_stats(h).dead_bytes, 0);
 }
 
 static void test_files_of_inputs_are_removed(void **state)
@@ -68,20 +68,20 @@ static void test_files_of_inputs_are_removed(void **state)
             put_key(h->db, i, 'x');
         }
     }
-    before = stats_of(h).disk_bytes;
-    (void)merge_all(h);
-    assert_true(stats_of(h).disk_bytes < before / 2);
+    before = handle_stats(h).disk_bytes;
+    (void)handle_merge_all(h);
+    assert_true(handle_stats(h).disk_bytes < before / 2);
 }
 
 static void test_a_merge_of_nothing_does_nothing(void **state)
 {
     handle *h = *state;
-    cask_merge_report report = merge_all(h);
+    cask_merge_report report = handle_merge_all(h);
 
     assert_int_equal(report.inputs, 0);
     put_key(h->db, 1, 'a');
-    (void)merge_all(h);
-    report = merge_all(h);
+    (void)handle_merge_all(h);
+    report = handle_merge_all(h);
     assert_int_equal(report.inputs, 0);
     expect_key(h, 1, 'a');
 }
@@ -97,10 +97,10 @@ static void test_deletes_that_hide_nothing_go(void **state)
     for (unsigned i = 0; i < KEYS; i++) {
         delete_key(h, i);
     }
-    report = merge_all(h);
+    report = handle_merge_all(h);
     assert_int_equal(report.records, 0);
     assert_int_equal(report.tombstones_dropped, KEYS);
-    assert_int_equal(stats_of(h).data_bytes, 0);
+    assert_int_equal(handle_stats(h).data_bytes, 0);
     handle_reopen(h);
     for (unsigned i = 0; i < KEYS; i++) {
         expect_key(h, i, 0);
@@ -162,7 +162,7 @@ static void test_a_plan_says_what_a_merge_does(void **state)
     for (unsigned i = 0; i < 3 * KEYS; i++) {
         put_key(h->db, i % KEYS, 'a');
     }
-    before = stats_of(h);
+    before = handle_stats(h);
     count = plan(h, true, &items, &summary);
     assert_true(count > 0);
     assert_string_equal(summary.reason, "everything was asked for");
@@ -174,10 +174,10 @@ static void test_a_plan_says_what_a_merge_does(void **state)
     assert_int_equal(gain, summary.freed_bytes);
     assert_true(summary.read_bytes >= summary.freed_bytes);
     cask_free(items);
-    assert_int_equal(stats_of(h).data_bytes, before.data_bytes);
-    assert_int_equal(stats_of(h).segment_count, before.segment_count);
+    assert_int_equal(handle_stats(h).data_bytes, before.data_bytes);
+    assert_int_equal(handle_stats(h).segment_count, before.segment_count);
 
-    report = merge_all(h);
+    report = handle_merge_all(h);
     assert_true(report.inputs >= count);
     assert_true(summary.left > 0 || report.inputs == count);
     count = plan(h, true, &items, &summary);
@@ -258,7 +258,7 @@ static bool merge_meanwhile(void *context, const cask_entry *entry)
         for (unsigned i = 0; i < KEYS; i += 7) {
             put_key(f->h->db, i, 'z');
         }
-        (void)merge_all(f->h);
+        (void)handle_merge_all(f->h);
     }
     return true;
 }
@@ -303,7 +303,7 @@ static void test_a_view_outlives_its_segment(void **state)
     assert_int_equal(
         cask_view_acquire(h->db, cask_slice_of("key 1"), &view, NULL), CASK_OK);
     put_key(h->db, 1, 'b');
-    (void)merge_all(h);
+    (void)handle_merge_all(h);
     assert_int_equal(view.value.size, VALUE_BYTES);
     for (size_t i = 0; i < VALUE_BYTES; i++) {
         assert_int_equal(((const char *)view.value.data)[i], 'a');
@@ -397,7 +397,7 @@ static void test_a_plan_is_made_while_segments_come(void **state)
     assert_int_equal(plan(h, false, &items, &summary), 0);
     cask_free(items);
     assert_false(busy.is_armed);
-    assert_true(stats_of(h).segment_count > 5);
+    assert_true(handle_stats(h).segment_count > 5);
 }
 
 static uint64_t dead_after_overwrites(handle *h, bool auto_merge)
@@ -410,7 +410,7 @@ static uint64_t dead_after_overwrites(handle *h, bool auto_merge)
         put_key(h->db, 0, 'x');
     }
     for (int i = 0; i < 200; i++) {
-        dead = stats_of(h).dead_bytes;
+        dead = handle_stats(h).dead_bytes;
         if (!auto_merge || dead < 1000 * VALUE_BYTES / 2) {
             break;
         }
@@ -449,7 +449,7 @@ static int map_slowly(os_file *file, uint64_t offset, size_t size, bool write,
     for (unsigned i = 0; i < merges; i++) {
         /* Behind the others, which come to the same offsets again. */
         delete_key(still.writer, FEW - 1 - i);
-        (void)merge_all(still.writer);
+        (void)handle_merge_all(still.writer);
     }
     return os_errno;
 }
@@ -471,7 +471,7 @@ static void test_a_key_that_merges_lead_away_and_back_is_read(void **state)
         for (unsigned i = 0; i < FEW; i++) {
             put_key(h->db, i, 'a');
         }
-        (void)merge_all(h);
+        (void)handle_merge_all(h);
         handle_open(&reader);
         merges_due = merges;
         expect_key(&reader, 5, 'a');
@@ -499,7 +499,7 @@ static int merge_and_open(os_file *dir, const char *name, uint32_t flags,
         for (unsigned i = 0; i < KEYS; i++) {
             put_key(meddling.h->db, i, 'b');
         }
-        (void)merge_all(meddling.h);
+        (void)handle_merge_all(meddling.h);
     }
     return meddling.usual->open(dir, name, flags, mode, ret_file);
 }

@@ -50,14 +50,6 @@ static void check_all(handle *h, int rounds)
     }
 }
 
-static cask_merge_state state_of(handle *h)
-{
-    cask_merge_state state;
-
-    assert_int_equal(cask_merge_status(h->db, &state, NULL), CASK_OK);
-    return state;
-}
-
 static void wait_a_little(void)
 {
     (void)nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
@@ -244,8 +236,8 @@ static cask_stats put_what_is_due(handle *h)
     stop_clock();
     do {
         put_all(h, 5);
-    } while (stats_of(h).dead_bytes <= 3 * KEYS * VALUE_BYTES);
-    return stats_of(h);
+    } while (handle_stats(h).dead_bytes <= 3 * KEYS * VALUE_BYTES);
+    return handle_stats(h);
 }
 
 /* And stop the clock. The thread may have asked the policy a moment ago, and
@@ -285,7 +277,7 @@ test_a_full_disk_is_tried_later_and_later_and_loses_nothing(void **state)
     advance_clock(1);
     wait_for_failures(h, 2);
     wait_for_pause(h, 2000);
-    now = state_of(h);
+    now = handle_merge_state(h);
     assert_int_equal(now.phase, CASK_MERGE_NONE);
     assert_false(now.due);
     assert_string_equal(now.reason, "the last one failed; it is tried again "
@@ -298,8 +290,8 @@ test_a_full_disk_is_tried_later_and_later_and_loses_nothing(void **state)
     assert_int_equal(now.past[0].did.outputs, 0);
     /* What the failed ones wrote is gone, and nothing else. */
     assert_int_equal(files_of(h), files);
-    assert_int_equal(stats_of(h).dead_bytes, before.dead_bytes);
-    assert_int_equal(stats_of(h).live_bytes, before.live_bytes);
+    assert_int_equal(handle_stats(h).dead_bytes, before.dead_bytes);
+    assert_int_equal(handle_stats(h).live_bytes, before.live_bytes);
     check_all(h, 5);
 
     fill_disk(h, false);
@@ -309,7 +301,7 @@ test_a_full_disk_is_tried_later_and_later_and_loses_nothing(void **state)
     }
     assert_int_equal(failures_of(h), 0);
     assert_int_equal(merge_turn_paused_ms(h->db->store, &why), 0);
-    assert_true(stats_of(h).dead_bytes < before.dead_bytes / 2);
+    assert_true(handle_stats(h).dead_bytes < before.dead_bytes / 2);
     check_all(h, 5);
     handle_reopen(h);
     check_all(h, 5);
@@ -355,7 +347,7 @@ static void test_a_pause_lasts_if_free_space_is_not_known(void **state)
 /* But for the mark of a sync that came after the merge. */
 static void expect_nothing_dead(handle *h)
 {
-    assert_in_range(stats_of(h).dead_bytes, 0, RECORD_MARK_SIZE);
+    assert_in_range(handle_stats(h).dead_bytes, 0, RECORD_MARK_SIZE);
 }
 
 static void test_a_started_merge_that_fails_is_dropped(void **state)
@@ -370,7 +362,7 @@ static void test_a_started_merge_that_fails_is_dropped(void **state)
     assert_int_equal(cask_merge(h->db, &all, NULL, NULL), CASK_OK);
     do {
         wait_a_little();
-        now = state_of(h);
+        now = handle_merge_state(h);
     } while (now.asked);
     assert_int_equal(now.started, CASK_NO_SPACE);
     check_all(h, 5);
@@ -378,7 +370,7 @@ static void test_a_started_merge_that_fails_is_dropped(void **state)
     assert_int_equal(cask_merge(h->db, &all, NULL, NULL), CASK_OK);
     do {
         wait_a_little();
-        now = state_of(h);
+        now = handle_merge_state(h);
     } while (now.asked);
     assert_int_equal(now.started, CASK_OK);
     expect_nothing_dead(h);
@@ -398,12 +390,12 @@ test_what_could_not_be_sealed_at_the_start_is_merged_last(void **state)
     put_all(h, 3);
     active = atomic_load(&store->region.header->active_row);
     id = atomic_load(&store->region.rows[active].file_id);
-    assert_true(stats_of(h).dead_bytes > 0);
+    assert_true(handle_stats(h).dead_bytes > 0);
     assert_int_equal(merge_wish_ask(store, id, NULL), CASK_OK);
-    while (state_of(h).asked) {
+    while (handle_merge_state(h).asked) {
         wait_a_little();
     }
-    assert_int_equal(state_of(h).started, CASK_OK);
+    assert_int_equal(handle_merge_state(h).started, CASK_OK);
     active = atomic_load(&store->region.header->active_row);
     assert_true(atomic_load(&store->region.rows[active].file_id) > id);
     expect_nothing_dead(h);
@@ -449,14 +441,15 @@ static void test_a_status_tells_when_the_policy_is_asked_again(void **state)
     assert_int_equal(merge_turn_rest_ms(store), 20000);
     assert_false(merge_turn_take(store, false));
     /* Free space has changed, say: something is due that was not. */
-    assert_true(state_of(h).due);
-    assert_int_equal(state_of(h).due_in_ms, 0); /* nobody will do it */
+    assert_true(handle_merge_state(h).due);
+    assert_int_equal(handle_merge_state(h).due_in_ms,
+                     0); /* nobody will do it */
     atomic_store(&own->merges, 1);
     atomic_store(&own->opened_ns, 1);
-    assert_true(state_of(h).due);
-    assert_int_equal(state_of(h).due_in_ms, 20000);
+    assert_true(handle_merge_state(h).due);
+    assert_int_equal(handle_merge_state(h).due_in_ms, 20000);
     put_text(h, "another", "value");
-    assert_int_equal(state_of(h).due_in_ms, 0);
+    assert_int_equal(handle_merge_state(h).due_in_ms, 0);
     atomic_store(&own->merges, 0);
     advance_clock(20000);
     assert_true(merge_turn_take(store, false));
@@ -499,13 +492,13 @@ static void test_what_is_asked_for_is_due_but_for_a_pause(void **state)
 
     put_all(h, 1);
     put_thread(own, h, 7000, 0);
-    assert_false(state_of(h).due); /* there is nothing to gain */
+    assert_false(handle_merge_state(h).due); /* there is nothing to gain */
     assert_int_equal(merge_wish_ask(store, 1000000, NULL), CASK_OK);
-    now = state_of(h);
+    now = handle_merge_state(h);
     assert_true(now.asked && now.due);
     assert_string_equal(now.reason, "it was asked for");
     merge_turn_note(store, CASK_IO);
-    now = state_of(h);
+    now = handle_merge_state(h);
     assert_true(now.asked && !now.due);
     assert_string_equal(now.reason,
                         "the last one failed; it is tried again later");
@@ -549,7 +542,7 @@ static void test_what_nobody_takes_is_told_and_can_be_done_here(void **state)
 
     put_all(h, 3);
     assert_int_equal(merge_wish_ask(h->db->store, 1000000, NULL), CASK_OK);
-    now = state_of(h);
+    now = handle_merge_state(h);
     assert_true(now.asked);
     assert_int_equal(now.threads, 0);
     assert_false(now.due);
@@ -557,9 +550,9 @@ static void test_what_nobody_takes_is_told_and_can_be_done_here(void **state)
                         "it was asked for, but no open handle has auto_merge");
     /* By policy less is merged than was asked for. */
     assert_int_equal(cask_merge(h->db, NULL, NULL, NULL), CASK_OK);
-    assert_true(state_of(h).asked);
+    assert_true(handle_merge_state(h).asked);
     assert_int_equal(cask_merge(h->db, &all, NULL, NULL), CASK_OK);
-    now = state_of(h);
+    now = handle_merge_state(h);
     assert_false(now.asked);
     assert_int_equal(now.started, CASK_OK);
     assert_string_not_equal(
@@ -578,7 +571,7 @@ static void test_the_last_sixteen_merges_are_remembered(void **state)
         put_all(h, 2);
         assert_int_equal(cask_merge(h->db, &all, &report, NULL), CASK_OK);
     }
-    now = state_of(h);
+    now = handle_merge_state(h);
     assert_int_equal(now.past_count, CASK_PAST_MERGES);
     assert_true(now.past[0].number >= CASK_PAST_MERGES + 4);
     for (size_t i = 0; i < now.past_count; i++) {

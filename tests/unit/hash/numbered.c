@@ -33,20 +33,3 @@ void delete_key(handle *h, unsigned number)
     (void)snprintf(key, sizeof(key), "key %u", number);
     delete_text(h, key);
 }
-
-cask_merge_report merge_all(handle *h)
-{
-    cask_merge_options options = {.all = true};
-    cask_merge_report report;
-
-    assert_int_equal(cask_merge(h->db, &options, &report, NULL), CASK_OK);
-    return report;
-}
-
-cask_stats stats_of(handle *h)
-{
-    cask_stats stats;
-
-    assert_int_equal(cask_stat(h->db, &stats, NULL), CASK_OK);
-    return stats;
-}

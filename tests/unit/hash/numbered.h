@@ -16,7 +16,4 @@ int small_segments(void **state);
 void put_key(cask_db *db, unsigned number, char fill);
 void delete_key(handle *h, unsigned number);
 
-cask_merge_report merge_all(handle *h);
-cask_stats stats_of(handle *h);
-
 #endif

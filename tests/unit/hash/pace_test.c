@@ -175,7 +175,7 @@ static uint64_t merge_ms(handle *h)
     put_all(h);
     world.began_ns = atomic_load(&world.now_ns);
     merges = true;
-    report = merge_all(h);
+    report = handle_merge_all(h);
     merges = false;
     assert_true(report.bytes_written > LARGE_KEYS / 2 * (uint64_t)LARGE_BYTES);
     return (atomic_load(&world.now_ns) - world.began_ns) / MS;

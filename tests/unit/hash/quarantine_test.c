@@ -190,11 +190,9 @@ static uint32_t row_of(handle *h, uint64_t id)
 
 static uint64_t rotate(handle *h)
 {
-    store_handle *store = h->db->store;
-    uint32_t row = atomic_load(&store->region.header->active_row);
+    const region_row *row = &h->db->store->region.rows[handle_seal(h)];
 
-    assert_int_equal(store_rotate(store, NULL), CASK_OK);
-    return atomic_load(&store->region.rows[row].file_id);
+    return atomic_load(&row->file_id);
 }
 
 static cask_status merge_one(handle *h, uint64_t id, merge_report *ret_report)

@@ -56,14 +56,6 @@ static int set_up(void **state)
     return result;
 }
 
-static cask_merge_state state_of(handle *h)
-{
-    cask_merge_state state;
-
-    assert_int_equal(cask_merge_status(h->db, &state, NULL), CASK_OK);
-    return state;
-}
-
 static uint64_t asked_ns(handle *h)
 {
     return atomic_load(&h->db->store->region.header->merger.asked_ns);
@@ -170,10 +162,10 @@ static dead come_to_rest(handle *h)
     wait_for_questions(h, SETTLED);
     now = dead_of(h);
     show("at rest", &now);
-    merges = state_of(h).merges;
+    merges = handle_merge_state(h).merges;
     wait_for_questions(h, 3);
-    assert_int_equal(state_of(h).merges, merges);
-    assert_false(state_of(h).due);
+    assert_int_equal(handle_merge_state(h).merges, merges);
+    assert_false(handle_merge_state(h).due);
     return now;
 }
 
@@ -217,15 +209,15 @@ static void test_a_small_store_that_is_written_to_is_left_alone(void **state)
     pass_seconds(h, 100);
     write_keys(h, "gone", SHORT_LIVED / 100, true);
     write_keys(h, "gone", SHORT_LIVED / 100, false);
-    merges = state_of(h).merges;
+    merges = handle_merge_state(h).merges;
     for (unsigned i = 0; i < SETTLED; i++) {
         put_text(h, "hot", "value");
         wait_for_questions(h, 1);
     }
     put_text(h, "hot", "value");
-    assert_int_equal(state_of(h).merges, merges);
-    assert_false(state_of(h).due);
-    assert_string_equal(state_of(h).reason,
+    assert_int_equal(handle_merge_state(h).merges, merges);
+    assert_false(handle_merge_state(h).due);
+    assert_string_equal(handle_merge_state(h).reason,
                         "it is merged when nothing was written for 10 s");
     assert_int_equal(come_to_rest(h).keys, 1);
     assert_int_equal(dead_of(h).tombstones, 0);

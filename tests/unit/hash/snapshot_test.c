@@ -127,15 +127,15 @@ test_it_answers_what_was_whatever_is_written_and_merged(void **state)
     a = make(h->db);
     put_all(h->db, 'b');
     b = make(h->db);
-    merge_all(h);
+    handle_merge_all(h);
     for (unsigned i = 0; i < KEYS; i++) {
         delete_key(h, i);
     }
     deleted = make(h->db);
-    merge_all(h);
+    handle_merge_all(h);
     put_all(h->db, 'c');
     put_all(h->db, 'd');
-    merge_all(h);
+    handle_merge_all(h);
     expect_all(nothing, 0);
     expect_all(a, 'a');
     expect_all(b, 'b');
@@ -272,13 +272,13 @@ static void test_what_expired_before_it_is_not_looked_for(void **state)
                      CASK_OK);
     early = make(h->db);
     os_sim_advance_ms(h->sim, 600000);
-    merge_all(h);
+    handle_merge_all(h);
     late = make(h->db);
     assert_int_equal(
         cask_snapshot_get(early, cask_slice_of("key 1"), &value, NULL, NULL),
         CASK_OK);
     cask_snapshot_free(early);
-    merge_all(h);
+    handle_merge_all(h);
     expect_key(late, 1, 0);
     cask_snapshot_free(late);
     cask_buffer_free(&value);
@@ -294,28 +294,28 @@ static void test_everything_is_given_back(void **state)
     uint64_t disk_bytes;
 
     put_all(h->db, 'a');
-    merge_all(h);
+    handle_merge_all(h);
     snapshot = make(h->db);
     put_all(h->db, 'b');
     cask_snapshot_free(snapshot); /* the buckets are there from here on */
-    merge_all(h);
-    index_bytes = stats_of(h).index_bytes;
-    disk_bytes = stats_of(h).disk_bytes;
-    assert_int_equal(stats_of(h).undo_bytes, 0);
+    handle_merge_all(h);
+    index_bytes = handle_stats(h).index_bytes;
+    disk_bytes = handle_stats(h).disk_bytes;
+    assert_int_equal(handle_stats(h).undo_bytes, 0);
     snapshot = make(h->db);
     put_all(h->db, 'c');
-    merge_all(h);
-    assert_true(stats_of(h).undo_bytes >= KEYS * 32);
-    assert_true(stats_of(h).pinned_bytes >= KEYS * VALUE_BYTES);
-    assert_true(stats_of(h).disk_bytes > disk_bytes + KEYS * VALUE_BYTES);
-    assert_int_equal(stats_of(h).snapshot_count, 1);
+    handle_merge_all(h);
+    assert_true(handle_stats(h).undo_bytes >= KEYS * 32);
+    assert_true(handle_stats(h).pinned_bytes >= KEYS * VALUE_BYTES);
+    assert_true(handle_stats(h).disk_bytes > disk_bytes + KEYS * VALUE_BYTES);
+    assert_int_equal(handle_stats(h).snapshot_count, 1);
     cask_snapshot_free(snapshot);
-    assert_int_equal(stats_of(h).undo_bytes, 0);
-    assert_int_equal(stats_of(h).pinned_bytes, 0);
-    assert_int_equal(stats_of(h).index_bytes, index_bytes);
-    merge_all(h);
-    assert_true(stats_of(h).disk_bytes < disk_bytes + KEYS * VALUE_BYTES);
-    assert_int_equal(stats_of(h).snapshot_count, 0);
+    assert_int_equal(handle_stats(h).undo_bytes, 0);
+    assert_int_equal(handle_stats(h).pinned_bytes, 0);
+    assert_int_equal(handle_stats(h).index_bytes, index_bytes);
+    handle_merge_all(h);
+    assert_true(handle_stats(h).disk_bytes < disk_bytes + KEYS * VALUE_BYTES);
+    assert_int_equal(handle_stats(h).snapshot_count, 0);
 }
 
 static void test_what_came_after_it_is_not_kept_for_it(void **state)
@@ -325,17 +325,18 @@ static void test_what_came_after_it_is_not_kept_for_it(void **state)
     uint64_t disk_bytes;
 
     put_all(h->db, 'a');
-    merge_all(h);
+    handle_merge_all(h);
     snapshot = make(h->db);
     put_all(h->db, 'b');
-    merge_all(h);
-    disk_bytes = stats_of(h).disk_bytes;
+    handle_merge_all(h);
+    disk_bytes = handle_stats(h).disk_bytes;
     for (char fill = 'c'; fill < 'h'; fill++) {
         put_all(h->db, fill);
-        merge_all(h);
+        handle_merge_all(h);
     }
     /* One more round, and what was written at any time, would be much more. */
-    assert_true(stats_of(h).disk_bytes < disk_bytes + 2 * KEYS * VALUE_BYTES);
+    assert_true(handle_stats(h).disk_bytes <
+                disk_bytes + 2 * KEYS * VALUE_BYTES);
     expect_all(snapshot, 'a');
     cask_snapshot_free(snapshot);
 }
@@ -353,7 +354,7 @@ static void test_it_is_listed_with_what_it_keeps(void **state)
     os_sim_set_wall_ms(h->sim, HANDLE_NOW_MS + 3000);
     put_all(h->db, 'b');
     second = make(h->db);
-    merge_all(h);
+    handle_merge_all(h);
     assert_int_equal(cask_snapshot_list(h->db, &list, &count, NULL), CASK_OK);
     assert_int_equal(count, 2);
     assert_int_equal(list[0].sequence, cask_snapshot_sequence(first));
@@ -401,7 +402,7 @@ static void test_a_fold_is_listed_while_it_runs(void **state)
     put_all(h->db, 'a');
     assert_int_equal(cask_fold(h->db, NULL, see_oneself, &l, NULL), CASK_OK);
     assert_int_equal(l.visits, KEYS);
-    assert_int_equal(stats_of(h).snapshot_count, 0);
+    assert_int_equal(handle_stats(h).snapshot_count, 0);
 }
 
 /* ---- Limits ---- */
@@ -441,8 +442,8 @@ static void test_the_oldest_is_lost_when_it_is_expelled(void **state)
                      CASK_SNAPSHOT_LOST);
     assert_int_equal(cask_snapshot_count(old, &count, NULL), CASK_OK);
     assert_int_equal(count, KEYS);
-    assert_int_equal(stats_of(h).snapshots_lost, 1);
-    assert_int_equal(stats_of(h).snapshot_count, 1);
+    assert_int_equal(handle_stats(h).snapshots_lost, 1);
+    assert_int_equal(handle_stats(h).snapshot_count, 1);
     expect_all(young, 'a');
     cask_buffer_free(values);
     cask_snapshot_free(old);
@@ -486,7 +487,7 @@ static void test_a_full_region_costs_snapshots_not_writes(void **state)
     assert_int_equal(
         cask_snapshot_get(snapshot, cask_slice_of("key"), &value, NULL, NULL),
         CASK_SNAPSHOT_LOST);
-    assert_int_equal(stats_of(h).undo_bytes, 0);
+    assert_int_equal(handle_stats(h).undo_bytes, 0);
     cask_snapshot_free(snapshot);
     os_fault_arm(&fault, &nothing);
     snapshot = make(h->db);
@@ -515,11 +516,11 @@ static void test_as_many_as_the_table_holds(void **state)
     assert_non_null(strstr(err.message, "256 snapshots"));
     cask_snapshot_free(snapshots[7]);
     snapshots[7] = make(h->db);
-    assert_int_equal(stats_of(h).snapshot_count, REGION_SNAPSHOTS);
+    assert_int_equal(handle_stats(h).snapshot_count, REGION_SNAPSHOTS);
     for (unsigned i = 0; i < REGION_SNAPSHOTS; i++) {
         cask_snapshot_free(snapshots[i]);
     }
-    assert_int_equal(stats_of(h).undo_bytes, 0);
+    assert_int_equal(handle_stats(h).undo_bytes, 0);
 }
 
 static void test_wrong_arguments_are_refused(void **state)
@@ -584,7 +585,7 @@ static void test_a_private_index_has_snapshots_too(void **state)
     handle_close(h);
     h->options.read_only = true;
     handle_open(h);
-    assert_true(stats_of(h).private_index);
+    assert_true(handle_stats(h).private_index);
     snapshot = make(h->db);
     expect_all(snapshot, 'a');
     assert_int_equal(cask_snapshot_list(h->db, &list, &count, NULL), CASK_OK);

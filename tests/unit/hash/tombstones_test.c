@@ -77,20 +77,6 @@ static void merge_what_is_due(handle *h)
     }
 }
 
-static uint64_t tombstones(handle *h)
-{
-    cask_segment_stats *segments = NULL;
-    uint64_t sum = 0;
-    size_t count = 0;
-
-    assert_int_equal(cask_segments(h->db, &segments, &count, NULL), CASK_OK);
-    for (size_t i = 0; i < count; i++) {
-        sum += segments[i].tombstones;
-    }
-    cask_free(segments);
-    return sum;
-}
-
 static uint64_t data_bytes(handle *h)
 {
     cask_stats stats;
@@ -136,13 +122,13 @@ test_short_lived_keys_leave_few_tombstones_beside_cold_ones(void **state)
         put_key(h, "cold", i);
     }
     live_shortly(h);
-    print_message("%llu tombstones of %d\n", (unsigned long long)tombstones(h),
-                  SHORT_LIVED);
-    assert_true(tombstones(h) < FEW);
+    print_message("%llu tombstones of %d\n",
+                  (unsigned long long)handle_tombstones(h), SHORT_LIVED);
+    assert_true(handle_tombstones(h) < FEW);
     assert_true(data_bytes(h) < 2 * SEGMENT_BYTES);
     expect_cold_keys_only(h);
     handle_reopen(h);
-    assert_true(tombstones(h) < FEW);
+    assert_true(handle_tombstones(h) < FEW);
     expect_cold_keys_only(h);
 }
 
@@ -165,9 +151,9 @@ static void test_cold_keys_everywhere_do_not_keep_tombstones(void **state)
         }
     }
     merge_what_is_due(h);
-    print_message("%llu tombstones of %d\n", (unsigned long long)tombstones(h),
-                  SHORT_LIVED);
-    assert_true(tombstones(h) < FEW);
+    print_message("%llu tombstones of %d\n",
+                  (unsigned long long)handle_tombstones(h), SHORT_LIVED);
+    assert_true(handle_tombstones(h) < FEW);
     expect_cold_keys_only(h);
 }
 
@@ -185,7 +171,7 @@ static void test_store_that_holds_only_tombstones_becomes_empty(void **state)
     merge_what_is_due(h);
     print_message("%llu bytes, %llu tombstones of %d\n",
                   (unsigned long long)data_bytes(h),
-                  (unsigned long long)tombstones(h), SHORT_LIVED / 4);
+                  (unsigned long long)handle_tombstones(h), SHORT_LIVED / 4);
     /* What is not worth a merge by itself: less than a small file. */
     assert_true(data_bytes(h) < SEGMENT_BYTES / 4);
     assert_int_equal(count_keys(h), 0);
@@ -193,7 +179,7 @@ static void test_store_that_holds_only_tombstones_becomes_empty(void **state)
     assert_int_equal(count_keys(h), 0);
     assert_int_equal(cask_merge(h->db, &all, NULL, NULL), CASK_OK);
     assert_int_equal(data_bytes(h), 0);
-    assert_int_equal(tombstones(h), 0);
+    assert_int_equal(handle_tombstones(h), 0);
 }
 
 #define TEST(name)                                                             \

@@ -99,17 +99,9 @@ static void expect_keys(handle *h, unsigned from, unsigned to)
 
 /* ---- The disk ---- */
 
-static os_file *open_dir(handle *h)
-{
-    os_file *dir = NULL;
-
-    assert_int_equal(h->kernel->ops->open_dir(h->kernel, HANDLE_PATH, &dir), 0);
-    return dir;
-}
-
 static uint64_t used_bytes(handle *h)
 {
-    os_file *dir = open_dir(h);
+    os_file *dir = handle_dir(h);
     os_space space;
 
     assert_int_equal(h->kernel->ops->space(dir, &space), 0);
@@ -120,7 +112,7 @@ static uint64_t used_bytes(handle *h)
 /* From now on others have all that was free; what was removed is free. */
 static void fill_disk(handle *h)
 {
-    os_file *dir = open_dir(h);
+    os_file *dir = handle_dir(h);
 
     assert_int_equal(h->kernel->ops->sync_dir(dir), 0);
     h->kernel->ops->close(dir);
@@ -154,7 +146,7 @@ static bool count_name(void *context, const char *name)
 static unsigned count_hints(handle *h)
 {
     const struct timespec moment = {.tv_nsec = 1000000};
-    os_file *dir = open_dir(h);
+    os_file *dir = handle_dir(h);
     names found = {0};
 
     for (int i = 0; i < PATIENCE && found.others != 3; i++) {
@@ -169,7 +161,7 @@ static unsigned count_hints(handle *h)
 
 static bool has_hint(handle *h, uint64_t id)
 {
-    os_file *dir = open_dir(h);
+    os_file *dir = handle_dir(h);
     char name[SEGMENT_NAME_SIZE];
     os_stat stat;
     bool found;
@@ -178,24 +170,6 @@ static bool has_hint(handle *h, uint64_t id)
     found = h->kernel->ops->stat_name(dir, name, &stat) == 0;
     h->kernel->ops->close(dir);
     return found;
-}
-
-static void verify(handle *h)
-{
-    cask_error err = {CASK_OK, 0, ""};
-    cask_verify_report report;
-
-    if (db_verify_on(h->kernel, HANDLE_PATH, NULL, &report, &err) != CASK_OK) {
-        fail_msg("%s", err.message);
-    }
-}
-
-static cask_stats stats_of(handle *h)
-{
-    cask_stats stats;
-
-    assert_int_equal(cask_stat(h->db, &stats, NULL), CASK_OK);
-    return stats;
 }
 
 /* What an operator does about it. */
@@ -256,12 +230,12 @@ static void test_a_closed_store_is_opened_written_and_merged(void **state)
     assert_true(count_hints(h) > 0);
     make_room(h);
     handle_close(h);
-    verify(h);
+    handle_verify(h);
     handle_open(h);
     expect_keys(h, OLD_KEYS, KEYS);
     expect_hints_again(h);
     expect_keys(h, OLD_KEYS, KEYS);
-    verify(h);
+    handle_verify(h);
 }
 
 /* Its last segment is so small that it was not sealed: nothing need be made. */
@@ -280,7 +254,7 @@ static void test_a_small_last_segment_is_gone_on_with(void **state)
     assert_int_equal(count_hints(h), hints);
     make_room(h);
     handle_close(h);
-    verify(h);
+    handle_verify(h);
     handle_open(h);
     expect_keys(h, OLD_KEYS, KEYS);
 }
@@ -314,7 +288,7 @@ static void test_what_is_allocated_at_a_close_is_there_for_deletes(void **state)
     delete_keys(h, 1000, OLD_KEYS);
     assert_int_equal(put_key(h, 0), CASK_OK);
     handle_close(h);
-    verify(h);
+    handle_verify(h);
 }
 
 /* By a power cut, so that the end of its log must be copied. */
@@ -343,7 +317,7 @@ static void test_a_store_that_was_not_closed_is_opened(void **state)
         assert_int_equal(count_keys(h), keys - OLD_KEYS);
         assert_int_equal(put_key(h, 0), CASK_OK);
         handle_close(h);
-        verify(h);
+        handle_verify(h);
         empty_disk(h);
         handle_open(h);
         assert_int_equal(count_keys(h), keys - OLD_KEYS + 1);
@@ -377,7 +351,7 @@ static void test_puts_take_no_hint_away(void **state)
 static void damage(handle *h, uint64_t id)
 {
     enum { AT = SEGMENT_HEADER_SIZE + 200 };
-    os_file *dir = open_dir(h);
+    os_file *dir = handle_dir(h);
     char name[SEGMENT_NAME_SIZE];
     os_file *file = NULL;
     uint8_t byte = 0;
@@ -451,7 +425,7 @@ static void test_nothing_is_given_up_while_there_is_room(void **state)
     handle_open(h);
     delete_keys(h, 0, OLD_KEYS);
     assert_true(count_hints(h) >= hints);
-    assert_int_equal(stats_of(h).damaged_bytes, 0);
+    assert_int_equal(handle_stats(h).damaged_bytes, 0);
 }
 
 /* ---- What is kept free ---- */
@@ -469,7 +443,7 @@ static os_space space_of(handle *h, const char *path)
 
 static uint64_t manifest_bytes(handle *h)
 {
-    os_file *dir = open_dir(h);
+    os_file *dir = handle_dir(h);
     os_stat stat;
 
     assert_int_equal(h->kernel->ops->stat_name(dir, "MANIFEST", &stat), 0);
@@ -521,7 +495,7 @@ static void test_puts_leave_a_share_of_the_disk(void **state)
     assert_int_equal(cask_merge(h->db, NULL, NULL, NULL), CASK_OK);
     assert_int_equal(put_key(h, number), CASK_OK);
     handle_close(h);
-    verify(h);
+    handle_verify(h);
 }
 
 /* 16 KiB are left of 256 KiB: a store on a tiny disk can be used. */
@@ -536,7 +510,7 @@ static void test_a_tiny_disk_is_used_but_for_a_share(void **state)
     assert_true(space_of(h, HANDLE_PATH).free <= 128 << 10);
     delete_keys(h, 0, 100);
     handle_close(h);
-    verify(h);
+    handle_verify(h);
 }
 
 /* Any number of attempts: ids are promised in the MANIFEST, 64 at a time. */
@@ -703,7 +677,7 @@ static void test_hints_go_for_a_merge(void **state)
     assert_true(report.bytes_freed > report.bytes_written + (1 << 20));
     assert_int_equal(count_keys(h), KEYS - 1800);
     handle_close(h);
-    verify(h);
+    handle_verify(h);
 }
 
 int main(void)

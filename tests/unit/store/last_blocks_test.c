@@ -63,17 +63,9 @@ static cask_status delete_key(handle *h, unsigned number)
 
 /* ---- The disk ---- */
 
-static os_file *open_dir(handle *h)
-{
-    os_file *dir = NULL;
-
-    assert_int_equal(h->kernel->ops->open_dir(h->kernel, HANDLE_PATH, &dir), 0);
-    return dir;
-}
-
 static uint64_t used_bytes(handle *h)
 {
-    os_file *dir = open_dir(h);
+    os_file *dir = handle_dir(h);
     os_space space;
 
     assert_int_equal(h->kernel->ops->sync_dir(dir), 0);
@@ -116,7 +108,7 @@ static bool add_file(void *context, const char *name)
 
 static listing list_files(handle *h)
 {
-    listing l = {.h = h, .dir = open_dir(h)};
+    listing l = {.h = h, .dir = handle_dir(h)};
 
     assert_int_equal(h->kernel->ops->list(l.dir, add_file, &l), 0);
     h->kernel->ops->close(l.dir);
@@ -140,7 +132,7 @@ static void remove_hints(handle *h)
 {
     listing l = list_files(h);
 
-    l.dir = open_dir(h);
+    l.dir = handle_dir(h);
     for (; l.hints > 0; l.hints--) {
         assert_int_equal(h->kernel->ops->list(l.dir, remove_hint, &l), 0);
     }
@@ -150,20 +142,10 @@ static void remove_hints(handle *h)
 
 static void remove_spare(handle *h)
 {
-    os_file *dir = open_dir(h);
+    os_file *dir = handle_dir(h);
 
     (void)manifest_give_up_spare(dir);
     h->kernel->ops->close(dir);
-}
-
-static void verify(handle *h)
-{
-    cask_error err = {CASK_OK, 0, ""};
-    cask_verify_report report;
-
-    if (db_verify_on(h->kernel, HANDLE_PATH, NULL, &report, &err) != CASK_OK) {
-        fail_msg("%s", err.message);
-    }
 }
 
 /* ---- Opens ---- */
@@ -194,7 +176,7 @@ static void test_opens_and_closes_take_no_block(void **state)
     handle_open(h);
     assert_int_equal(count_keys(h), KEYS - 2);
     handle_close(h);
-    verify(h);
+    handle_verify(h);
 }
 
 /* Its log was sealed, so it needs another segment, and nothing is there that
@@ -233,7 +215,7 @@ static void test_an_open_that_fails_leaves_nothing(void **state)
     handle_open(h);
     assert_int_equal(count_keys(h), KEYS);
     handle_close(h);
-    verify(h);
+    handle_verify(h);
 }
 
 /* With what is kept behind MANIFEST the same is possible. */
@@ -255,7 +237,7 @@ static void test_an_open_has_what_is_kept_for_it(void **state)
     assert_true(report.inputs > 0);
     assert_int_equal(count_keys(h), KEYS - 60);
     handle_close(h);
-    verify(h);
+    handle_verify(h);
 }
 
 /* ---- Closes ---- */
@@ -273,7 +255,7 @@ static bool add_blocks(void *context, const char *name)
 
 static uint64_t log_blocks(handle *h)
 {
-    listing l = {.h = h, .dir = open_dir(h)};
+    listing l = {.h = h, .dir = handle_dir(h)};
 
     assert_int_equal(h->kernel->ops->list(l.dir, add_blocks, &l), 0);
     h->kernel->ops->close(l.dir);
@@ -295,7 +277,7 @@ static void test_a_close_keeps_nothing_for_an_empty_segment(void **state)
     handle_open(h);
     assert_int_equal(put_key(h, 1), CASK_OK);
     handle_close(h);
-    verify(h);
+    handle_verify(h);
     handle_open(h);
     assert_int_equal(count_keys(h), 2);
     handle_close(h);
@@ -333,7 +315,7 @@ static void test_a_merge_of_all_begins_with_what_is_sealed(void **state)
     assert_true(stats.dead_bytes < 1000);
     assert_int_equal(count_keys(h), KEYS / 2 - 400);
     handle_close(h);
-    verify(h);
+    handle_verify(h);
 }
 
 /* ---- The end of a log that stays where it is ---- */
@@ -444,7 +426,7 @@ static void run_seed(scene *s, uint64_t seed)
     }
     put_keys(h, THIRD, THIRD + 1);
     handle_close(h);
-    verify(h);
+    handle_verify(h);
 }
 
 static void test_what_stays_where_it_is_has_become_durable(void **state)
@@ -490,7 +472,7 @@ static void test_an_open_that_is_cut_in_it_loses_nothing(void **state)
         }
         put_keys(h, 40, 41);
         handle_close(h);
-        verify(h);
+        handle_verify(h);
     }
 }
 

@@ -9,35 +9,10 @@
 
 #include "db/db.h"
 #include "tree/tree.h"
-#include "tree/tree_flush.h"
 #include "tree/tree_tables.h"
-#include "unit/db/handle.h"
+#include "unit/tree/tree_handle.h"
 
 static const cask_slice none = {NULL, 0};
-
-static int setup(void **state)
-{
-    (void)handle_prepare(state);
-    ((handle *)*state)->options.engine = CASK_ENGINE_TREE;
-    ((handle *)*state)->options.memtable_bytes = 64 << 10;
-    ((handle *)*state)->options.auto_merge = false;
-    handle_open(*state);
-    return 0;
-}
-
-static int setup_hash(void **state)
-{
-    return handle_setup(state);
-}
-
-static void flush_all(handle *h)
-{
-    cask_error err = {CASK_OK, 0, ""};
-
-    if (tree_flush(h->db->store, true, &err) != CASK_OK) {
-        fail_msg("flush: %s", err.message);
-    }
-}
 
 static void delete_range(handle *h, const char *from, const char *to)
 {
@@ -382,7 +357,7 @@ static void test_what_is_no_key_is_refused(void **state)
 }
 
 #define TREE_TEST(name)                                                        \
-    cmocka_unit_test_setup_teardown(name, setup, handle_teardown)
+    cmocka_unit_test_setup_teardown(name, tree_handle_setup, handle_teardown)
 
 int main(void)
 {
@@ -398,7 +373,7 @@ int main(void)
         TREE_TEST(test_verify_knows_them),
         TREE_TEST(test_a_range_that_hides_much_is_flushed_soon),
         cmocka_unit_test_setup_teardown(
-            test_hash_stores_say_what_they_cannot_do, setup_hash,
+            test_hash_stores_say_what_they_cannot_do, handle_setup,
             handle_teardown),
     };
 

@@ -9,22 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "unit/db/handle.h"
+#include "unit/tree/tree_handle.h"
 
 enum { KEYS = 5000, THREADS = 4 };
-
-static int setup(void **state)
-{
-    handle *h;
-
-    (void)handle_prepare(state);
-    h = *state;
-    h->options.engine = CASK_ENGINE_TREE;
-    h->options.memtable_bytes = 64 << 10;
-    h->options.auto_merge = false;
-    handle_open(h);
-    return 0;
-}
 
 static void put_number(handle *h, unsigned number, const char *value)
 {
@@ -241,7 +228,8 @@ static void test_threads_share_a_fold(void **state)
     free(shares);
 }
 
-#define TEST(test) cmocka_unit_test_setup_teardown(test, setup, handle_teardown)
+#define TEST(test)                                                             \
+    cmocka_unit_test_setup_teardown(test, tree_handle_setup, handle_teardown)
 
 int main(void)
 {

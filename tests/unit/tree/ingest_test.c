@@ -11,42 +11,10 @@
 #include "db/db.h"
 #include "os/os_sim.h"
 #include "tree/tree.h"
-#include "tree/tree_flush.h"
-#include "unit/db/handle.h"
 #include "unit/tree/offline.h"
+#include "unit/tree/tree_handle.h"
 
 enum { MANY = 2000 };
-
-static int setup(void **state)
-{
-    handle *h;
-
-    (void)handle_prepare(state);
-    h = *state;
-    h->options.engine = CASK_ENGINE_TREE;
-    h->options.memtable_bytes = 64 << 10;
-    handle_open(h);
-    return 0;
-}
-
-static void flush_all(handle *h)
-{
-    cask_error err = {CASK_OK, 0, ""};
-
-    if (tree_flush(h->db->store, true, &err) != CASK_OK) {
-        fail_msg("flush: %s", err.message);
-    }
-}
-
-static void compact_all(handle *h)
-{
-    const cask_merge_options all = {.all = true};
-    cask_error err = {CASK_OK, 0, ""};
-
-    if (cask_merge(h->db, &all, NULL, &err) != CASK_OK) {
-        fail_msg("merge: %s", err.message);
-    }
-}
 
 static uint64_t newest(handle *h)
 {
@@ -86,7 +54,7 @@ static void check_everywhere(handle *h, void (*check)(handle *h))
     check(h);
     handle_reopen(h);
     check(h);
-    compact_all(h);
+    merge_runs(h, true, NULL);
     check(h);
     handle_reopen(h);
     check(h);
@@ -181,7 +149,7 @@ static void test_after_a_reopening_sequences_go_on_behind_it(void **state)
     assert_true(newest(h) > before);
     check_text(h, "k", "put after it");
     flush_all(h);
-    compact_all(h);
+    merge_runs(h, true, NULL);
     check_text(h, "k", "put after it");
 }
 
@@ -230,12 +198,12 @@ static void test_snapshots_from_before_do_not_see_it(void **state)
         if (i == 0) {
             flush_all(h);
         } else {
-            compact_all(h);
+            merge_runs(h, true, NULL);
         }
     }
     cask_snapshot_free(before);
     cask_snapshot_free(after);
-    compact_all(h);
+    merge_runs(h, true, NULL);
     check_text(h, "a", "3");
     check_text(h, "b", NULL);
 }
@@ -328,7 +296,7 @@ static void test_times_of_expiry_stay(void **state)
     assert_int_equal(info.time_s, 12345);
     os_sim_set_wall_ms(h->sim, HANDLE_NOW_MS + 5001);
     check_text(h, "later", NULL);
-    compact_all(h);
+    merge_runs(h, true, NULL);
     check_text(h, "gone", NULL);
     cask_buffer_free(&value);
 }
@@ -394,7 +362,7 @@ static void test_of_files_that_overlap_the_later_one_is_newer(void **state)
     handle_reopen(h);
     check_text(h, "c", "first");
     check_text(h, "d", "second");
-    compact_all(h);
+    merge_runs(h, true, NULL);
     check_text(h, "c", "first");
     assert_int_equal(count_keys(h), 4);
 }
@@ -424,7 +392,7 @@ static void test_files_that_do_not_overlap_are_parts_of_one_run(void **state)
     check_text(h, "a", "x");
     check_text(h, "s", "z");
     put_text(h, "a", "2");
-    compact_all(h);
+    merge_runs(h, true, NULL);
     check_text(h, "a", "2");
     check_text(h, "s", "z");
 }
@@ -470,7 +438,7 @@ static void test_many_runs_and_writes_between(void **state)
             put_text(h, keys[i], value);
         }
         if (round == 3) {
-            compact_all(h);
+            merge_runs(h, true, NULL);
         }
     }
     for (unsigned i = 0; i < MANY; i++) {
@@ -767,7 +735,7 @@ static void test_a_full_disk_changes_nothing(void **state)
 }
 
 #define INGEST_TEST(name)                                                      \
-    cmocka_unit_test_setup_teardown(name, setup, handle_teardown)
+    cmocka_unit_test_setup_teardown(name, tree_handle_setup, handle_teardown)
 
 int main(void)
 {

@@ -55,22 +55,6 @@ static cask_tree_stats tree_of(handle *h)
     return stats;
 }
 
-static cask_stats stats_of(handle *h)
-{
-    cask_stats stats;
-
-    assert_int_equal(cask_stat(h->db, &stats, NULL), CASK_OK);
-    return stats;
-}
-
-static cask_merge_state merges_of(handle *h)
-{
-    cask_merge_state state;
-
-    assert_int_equal(cask_merge_status(h->db, &state, NULL), CASK_OK);
-    return state;
-}
-
 static void test_levels_are_the_files_that_are_there(void **state)
 {
     handle *h = *state;
@@ -118,7 +102,7 @@ static void test_what_was_put_is_in_a_memtable(void **state)
     assert_int_equal(stats.memtable[0].records, 100);
     assert_false(stats.memtable[0].frozen);
     assert_true(stats.memtable[0].memory_bytes > 0);
-    assert_int_equal(stats.memtable[0].log_bytes, stats_of(h).data_bytes);
+    assert_int_equal(stats.memtable[0].log_bytes, handle_stats(h).data_bytes);
     assert_int_equal(stats.memtable_bytes, h->options.memtable_bytes);
     assert_int_equal(stats.live_keys, 100);
     assert_true(stats.space_amplification > 1.9 &&
@@ -153,9 +137,9 @@ static void test_the_estimate_of_what_is_live_is_about_right(void **state)
 /* Of this region, from which nothing has left. */
 static void check_written(handle *h, uint64_t log_before, uint64_t runs_before)
 {
-    cask_stats stats = stats_of(h);
+    cask_stats stats = handle_stats(h);
     cask_tree_stats tree = tree_of(h);
-    cask_merge_state merges = merges_of(h);
+    cask_merge_state merges = handle_merge_state(h);
 
     assert_int_equal(stats.log_bytes, log_before + stats.bytes_written);
     assert_int_equal(stats.merge_bytes, runs_before + tree.flush_bytes_written +
@@ -174,12 +158,12 @@ static void test_bytes_written_are_exact_over_reopening(void **state)
         put_scattered(h, KEYS, round);
         merge_runs(h, round % 3 == 2, NULL);
         check_written(h, log, runs);
-        stats = stats_of(h);
+        stats = handle_stats(h);
         assert_true(stats.merge_bytes > runs);
         log = stats.log_bytes;
         runs = stats.merge_bytes;
         handle_reopen(h);
-        stats = stats_of(h);
+        stats = handle_stats(h);
         assert_int_equal(stats.merge_bytes, runs);
         /* An open may write a mark. */
         assert_true(stats.log_bytes == log ||
@@ -201,13 +185,13 @@ static void test_runs_that_only_move_are_not_written(void **state)
             merge_runs(h, false, NULL);
         }
     }
-    merges = merges_of(h);
+    merges = handle_merge_state(h);
     assert_true(merges.merges > 0);
     assert_int_equal(merges.bytes_written, 0);
     check_written(h, 0, 0);
-    assert_int_equal(stats_of(h).merge_bytes, find_runs(h).bytes);
+    assert_int_equal(handle_stats(h).merge_bytes, find_runs(h).bytes);
     handle_reopen(h);
-    assert_int_equal(stats_of(h).merge_bytes, find_runs(h).bytes);
+    assert_int_equal(handle_stats(h).merge_bytes, find_runs(h).bytes);
 }
 
 /* ---- Flushes ------------------------------------------------------------- */
