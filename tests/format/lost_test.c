@@ -4,6 +4,7 @@
  */
 #include "base/bytes.h"
 #include "base/crc32c.h"
+#include "format/golden_edits.h"
 #include "format/golden_lost.h"
 #include "format/manifest_disk.h"
 #include "format/sweep.h"
@@ -20,103 +21,36 @@ enum {
 
 #define KEY "a key of 30 bytes, all known.."
 
-static manifest_seed seed_of(size_t index)
-{
-    manifest_seed seed = {GOLDEN_MANIFEST_NONCE,
-                          GOLDEN_LOST_AT + index * MANIFEST_EDIT_SIZE};
+static const manifest_edit golden_says[EDITS] = {
+    {.type = MANIFEST_LOST, .number = 17, .lost = {0x2b, 64, 1005, 30, 31}},
+    {.type = MANIFEST_LOST_KEY,
+     .number = 18,
+     .lost_key = {30, 0, "a key of 30 bytes, all k"}},
+    {.type = MANIFEST_LOST_KEY, .number = 19, .lost_key = {30, 24, "nown.."}},
+    {.type = MANIFEST_LOST, .number = 20, .lost = {0x2b, 128, 1007, 0, 0}},
+    {.type = MANIFEST_RUNS, .number = 21, .runs = {1007, 4, EDITS - 1, 0}}};
 
-    return seed;
-}
-
-static const uint8_t *golden_at(size_t index)
-{
-    return golden_lost + index * MANIFEST_EDIT_SIZE;
-}
+static const golden_edits golden = {golden_lost, GOLDEN_LOST_AT, golden_says,
+                                    EDITS};
 
 /* ---- The edits ---------------------------------------------------------- */
 
-static void make_golden(manifest_edit edits[EDITS])
-{
-    edits[0] = (manifest_edit){
-        .type = MANIFEST_LOST, .number = 17, .lost = {0x2b, 64, 1005, 30, 31}};
-    edits[1] = (manifest_edit){
-        .type = MANIFEST_LOST_KEY, .number = 18, .lost_key = {30, 0, {0}}};
-    edits[2] = (manifest_edit){
-        .type = MANIFEST_LOST_KEY, .number = 19, .lost_key = {30, 24, {0}}};
-    edits[3] = (manifest_edit){
-        .type = MANIFEST_LOST, .number = 20, .lost = {0x2b, 128, 1007, 0, 0}};
-    edits[4] = (manifest_edit){
-        .type = MANIFEST_RUNS, .number = 21, .runs = {1007, 4, EDITS - 1, 0}};
-    memcpy(edits[1].lost_key.piece, KEY, 24);
-    memcpy(edits[2].lost_key.piece, &KEY[24], 6);
-    edits[4].runs.crc =
-        crc32c(0, golden_lost, (size_t)(EDITS - 1) * MANIFEST_EDIT_SIZE);
-}
-
 static void test_golden_edits_are_written_and_read(void **state)
 {
-    manifest_edit golden[EDITS];
-
     (void)state;
-    make_golden(golden);
-    for (size_t i = 0; i < EDITS; i++) {
-        uint8_t bytes[MANIFEST_EDIT_SIZE];
-        manifest_edit edit;
-
-        manifest_edit_encode(&golden[i], seed_of(i), bytes);
-        assert_memory_equal(bytes, golden_at(i), sizeof(bytes));
-        assert_int_equal(manifest_edit_decode(golden_at(i), MANIFEST_NAME,
-                                              seed_of(i), &edit, NULL),
-                         CASK_OK);
-        manifest_edit_encode(&edit, seed_of(i), bytes);
-        assert_memory_equal(bytes, golden_at(i), sizeof(bytes));
-    }
+    golden_edits_are_read(&golden);
 }
-
-static cask_status decode_lost(const uint8_t *bytes, cask_error *err)
-{
-    manifest_edit edit;
-
-    return manifest_edit_decode(bytes, MANIFEST_NAME, seed_of(LOST), &edit,
-                                err);
-}
-
-static cask_status decode_piece(const uint8_t *bytes, cask_error *err)
-{
-    manifest_edit edit;
-
-    return manifest_edit_decode(bytes, MANIFEST_NAME, seed_of(PIECE), &edit,
-                                err);
-}
-
-static const sweep_target targets[] = {
-    {MANIFEST_NAME, golden_lost, MANIFEST_EDIT_SIZE, decode_lost},
-    {MANIFEST_NAME, golden_lost + MANIFEST_EDIT_SIZE, MANIFEST_EDIT_SIZE,
-     decode_piece}};
 
 static void test_every_flip_and_cut_is_refused(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < 2; i++) {
-        sweep_flips(&targets[i]);
-        sweep_cuts(&targets[i]);
-    }
+    golden_edits_are_swept(&golden);
 }
 
-/* A golden edit with another operand, the checksum made right. */
 static void refuse(size_t index, int operand, uint64_t value,
                    cask_status status, const char *part)
 {
-    const manifest_seed seed = seed_of(index);
-    uint8_t bytes[MANIFEST_EDIT_SIZE];
-    uint8_t place[16];
-
-    memcpy(bytes, golden_at(index), sizeof(bytes));
-    store_u64(bytes + 16 + 8 * operand, value);
-    store_u64(place, seed.nonce);
-    store_u64(place + 8, seed.offset);
-    store_u32(bytes, crc32c(crc32c(0, bytes + 4, 44), place, sizeof(place)));
-    sweep_refused(&targets[index], bytes, status, part);
+    golden_edits_refuse(&golden, index, operand, value, status, part);
 }
 
 static void test_operands_out_of_range_are_refused(void **state)
@@ -217,7 +151,7 @@ static void test_pieces_that_do_not_follow_are_corrupt(void **state)
         cask_status status;
 
         golden_file(bytes);
-        make_golden(edits);
+        memcpy(edits, golden_says, sizeof(edits));
         for (size_t i = 0; i < EDITS; i++) {
             if (i == left_out) {
                 continue;
@@ -228,7 +162,7 @@ static void test_pieces_that_do_not_follow_are_corrupt(void **state)
                 edits[i].runs.crc =
                     crc32c(0, at, (size_t)(EDITS - 2) * MANIFEST_EDIT_SIZE);
             }
-            manifest_edit_encode(&edits[i], seed_of(count),
+            manifest_edit_encode(&edits[i], golden_edits_seed(&golden, count),
                                  at + count * MANIFEST_EDIT_SIZE);
             count++;
         }

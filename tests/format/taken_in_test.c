@@ -4,6 +4,7 @@
  */
 #include "base/bytes.h"
 #include "base/crc32c.h"
+#include "format/golden_edits.h"
 #include "format/manifest_disk.h"
 #include "format/sweep.h"
 #include "log/segment.h"
@@ -16,88 +17,34 @@ enum {
     WHOLE = GOLDEN_TAKEN_IN_AT + sizeof(golden_taken_in)
 };
 
-static const manifest_edit golden_edits[EDITS] = {
+static const manifest_edit golden_says[EDITS] = {
     {.type = MANIFEST_RUN,
      .number = 14,
      .run = {0x2e, UINT64_C(0xd1d2d3d4d5d6d7da), 16384, 0, 3}},
     {.type = MANIFEST_RUN_ADDED, .number = 15, .run_added = {0x2e, 1003}},
     {.type = MANIFEST_RUNS, .number = 16, .runs = {1006, 3, 2, 0}}};
 
-static manifest_seed seed_of(size_t index)
-{
-    manifest_seed seed = {GOLDEN_MANIFEST_NONCE,
-                          GOLDEN_TAKEN_IN_AT + index * MANIFEST_EDIT_SIZE};
-
-    return seed;
-}
-
-static const uint8_t *golden_at(size_t index)
-{
-    return golden_taken_in + index * MANIFEST_EDIT_SIZE;
-}
+static const golden_edits golden = {golden_taken_in, GOLDEN_TAKEN_IN_AT,
+                                    golden_says, EDITS};
 
 /* ---- The edit ----------------------------------------------------------- */
 
 static void test_golden_edits_are_written_and_read(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < EDITS; i++) {
-        manifest_edit golden = golden_edits[i];
-        uint8_t bytes[MANIFEST_EDIT_SIZE];
-        manifest_edit edit;
-
-        if (golden.type == MANIFEST_RUNS) {
-            golden.runs.crc =
-                crc32c(0, golden_at(0), golden.runs.edits * MANIFEST_EDIT_SIZE);
-        }
-        manifest_edit_encode(&golden, seed_of(i), bytes);
-        assert_memory_equal(bytes, golden_at(i), sizeof(bytes));
-        assert_int_equal(manifest_edit_decode(golden_at(i), MANIFEST_NAME,
-                                              seed_of(i), &edit, NULL),
-                         CASK_OK);
-        manifest_edit_encode(&edit, seed_of(i), bytes);
-        assert_memory_equal(bytes, golden_at(i), sizeof(bytes));
-    }
+    golden_edits_are_read(&golden);
 }
-
-static cask_status decode(const uint8_t *bytes, cask_error *err)
-{
-    manifest_edit edit;
-
-    return manifest_edit_decode(bytes, MANIFEST_NAME, seed_of(ADDED), &edit,
-                                err);
-}
-
-static const sweep_target target = {MANIFEST_NAME,
-                                    golden_taken_in + ADDED *MANIFEST_EDIT_SIZE,
-                                    MANIFEST_EDIT_SIZE, decode};
 
 static void test_every_flip_and_cut_is_refused(void **state)
 {
     (void)state;
-    sweep_flips(&target);
-    sweep_cuts(&target);
-}
-
-/* The golden edit with another operand, the checksum made right. */
-static void craft(int operand, uint64_t value, uint8_t out[MANIFEST_EDIT_SIZE])
-{
-    uint8_t place[16];
-
-    memcpy(out, golden_at(ADDED), MANIFEST_EDIT_SIZE);
-    store_u64(out + 16 + 8 * operand, value);
-    store_u64(place, seed_of(ADDED).nonce);
-    store_u64(place + 8, seed_of(ADDED).offset);
-    store_u32(out, crc32c(crc32c(0, out + 4, 44), place, sizeof(place)));
+    golden_edits_are_swept(&golden);
 }
 
 static void refuse(int operand, uint64_t value, cask_status status,
                    const char *part)
 {
-    uint8_t bytes[MANIFEST_EDIT_SIZE];
-
-    craft(operand, value, bytes);
-    sweep_refused(&target, bytes, status, part);
+    golden_edits_refuse(&golden, ADDED, operand, value, status, part);
 }
 
 static void test_operands_out_of_range_are_refused(void **state)
@@ -127,10 +74,11 @@ static void test_what_is_added_may_be_less_than_0(void **state)
         uint8_t bytes[MANIFEST_EDIT_SIZE];
         manifest_edit out;
 
-        manifest_edit_encode(&in, seed_of(ADDED), bytes);
-        assert_int_equal(
-            manifest_edit_decode(bytes, "x", seed_of(ADDED), &out, NULL),
-            CASK_OK);
+        manifest_edit_encode(&in, golden_edits_seed(&golden, ADDED), bytes);
+        assert_int_equal(manifest_edit_decode(bytes, "x",
+                                              golden_edits_seed(&golden, ADDED),
+                                              &out, NULL),
+                         CASK_OK);
         assert_true(out.run_added.id == 0x2e);
         assert_true(out.run_added.sequence == values[i]);
     }
@@ -242,19 +190,19 @@ static void refuse_version(const disk *on, const manifest_edit edits[2],
                            const char *part)
 {
     uint8_t bytes[WHOLE];
-    manifest_edit last = golden_edits[2];
+    manifest_edit last = golden_says[2];
     manifest_state manifest;
     cask_error err;
 
     golden_file(bytes);
     for (size_t i = 0; i < 2; i++) {
-        manifest_edit_encode(&edits[i], seed_of(i),
+        manifest_edit_encode(&edits[i], golden_edits_seed(&golden, i),
                              bytes + GOLDEN_TAKEN_IN_AT +
                                  i * MANIFEST_EDIT_SIZE);
     }
     last.runs.crc =
         crc32c(0, bytes + GOLDEN_TAKEN_IN_AT, (size_t)2 * MANIFEST_EDIT_SIZE);
-    manifest_edit_encode(&last, seed_of(2),
+    manifest_edit_encode(&last, golden_edits_seed(&golden, 2),
                          bytes + GOLDEN_TAKEN_IN_AT +
                              (size_t)2 * MANIFEST_EDIT_SIZE);
     assert_int_equal(disk_replay(on, bytes, WHOLE, &manifest, &err),

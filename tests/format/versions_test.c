@@ -5,6 +5,7 @@
  */
 #include "base/bytes.h"
 #include "base/crc32c.h"
+#include "format/golden_edits.h"
 #include "format/manifest_disk.h"
 #include "format/sweep.h"
 #include "log/segment.h"
@@ -21,7 +22,7 @@ enum {
 
 #define KEY "a key of 20 bytes..."
 
-static const manifest_edit golden_edits[EDITS] = {
+static const manifest_edit golden_says[EDITS] = {
     {.type = MANIFEST_RUN,
      .number = 7,
      .run = {0x2c, UINT64_C(0xd1d2d3d4d5d6d7d8), 4096, 0, 1}},
@@ -36,127 +37,52 @@ static const manifest_edit golden_edits[EDITS] = {
     {.type = MANIFEST_RUN_BEGIN, .number = 12, .begin = {0x2d, 20, 16, "s..."}},
     {.type = MANIFEST_RUNS, .number = 13, .runs = {1004, 2, 4, 0}}};
 
-static manifest_seed seed_of(size_t index)
-{
-    manifest_seed seed = {GOLDEN_MANIFEST_NONCE,
-                          GOLDEN_VERSIONS_AT + index * MANIFEST_EDIT_SIZE};
-
-    return seed;
-}
-
-static const uint8_t *golden_at(size_t index)
-{
-    return golden_versions + index * MANIFEST_EDIT_SIZE;
-}
+static const golden_edits golden = {golden_versions, GOLDEN_VERSIONS_AT,
+                                    golden_says, EDITS};
 
 /* ---- Each edit ---------------------------------------------------------- */
-
-/* As numbers and bytes that a type does not use are the same in both. */
-static void assert_edit_equal(const manifest_edit *a, const manifest_edit *b)
-{
-    uint8_t left[MANIFEST_EDIT_SIZE];
-    uint8_t right[MANIFEST_EDIT_SIZE];
-
-    manifest_edit_encode(a, seed_of(0), left);
-    manifest_edit_encode(b, seed_of(0), right);
-    assert_memory_equal(left, right, sizeof(left));
-}
 
 static void test_golden_edits_are_written_and_read(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < EDITS; i++) {
-        manifest_edit golden = golden_edits[i];
-        uint8_t bytes[MANIFEST_EDIT_SIZE];
-        manifest_edit edit;
-
-        if (golden.type == MANIFEST_RUNS) {
-            size_t first = i - golden.runs.edits;
-
-            golden.runs.crc = crc32c(0, golden_at(first),
-                                     golden.runs.edits * MANIFEST_EDIT_SIZE);
-        }
-        manifest_edit_encode(&golden, seed_of(i), bytes);
-        assert_memory_equal(bytes, golden_at(i), sizeof(bytes));
-        assert_int_equal(manifest_edit_decode(golden_at(i), MANIFEST_NAME,
-                                              seed_of(i), &edit, NULL),
-                         CASK_OK);
-        assert_edit_equal(&edit, &golden);
-    }
-}
-
-static size_t decoded; /* index of the golden edit that decode_one() is at */
-
-static cask_status decode_one(const uint8_t *bytes, cask_error *err)
-{
-    manifest_edit edit;
-    manifest_edit before;
-    cask_status status;
-
-    memset(&edit, 0xa5, sizeof(edit));
-    memcpy(&before, &edit, sizeof(before));
-    status = manifest_edit_decode(bytes, MANIFEST_NAME, seed_of(decoded), &edit,
-                                  err);
-    if (status != CASK_OK) {
-        assert_memory_equal(&edit, &before, sizeof(before));
-    }
-    return status;
+    golden_edits_are_read(&golden);
 }
 
 static void test_every_flip_and_cut_of_an_edit_is_refused(void **state)
 {
     (void)state;
-    for (decoded = 0; decoded < EDITS; decoded++) {
-        const sweep_target target = {MANIFEST_NAME, golden_at(decoded),
-                                     MANIFEST_EDIT_SIZE, decode_one};
-
-        sweep_flips(&target);
-        sweep_cuts(&target);
-    }
+    golden_edits_are_swept(&golden);
 }
 
-/* One operand of the golden edit `index` changed, the checksum made right. */
-static void refuse_crafted(size_t index, int operand, uint64_t value,
-                           cask_status status, const char *part)
+static void refuse(size_t index, int operand, uint64_t value,
+                   cask_status status, const char *part)
 {
-    const sweep_target target = {MANIFEST_NAME, golden_at(index),
-                                 MANIFEST_EDIT_SIZE, decode_one};
-    uint8_t bytes[MANIFEST_EDIT_SIZE];
-    uint8_t place[16];
-
-    decoded = index;
-    memcpy(bytes, golden_at(index), sizeof(bytes));
-    store_u64(bytes + 16 + 8 * operand, value);
-    store_u64(place, seed_of(index).nonce);
-    store_u64(place + 8, seed_of(index).offset);
-    store_u32(bytes, crc32c(crc32c(0, bytes + 4, 44), place, sizeof(place)));
-    sweep_refused(&target, bytes, status, part);
+    golden_edits_refuse(&golden, index, operand, value, status, part);
 }
 
 static void test_operands_out_of_range_are_refused(void **state)
 {
     (void)state;
-    refuse_crafted(0, 2, 56, CASK_CORRUPT,
-                   "MANIFEST: offset 384: edit of type 7: bytes of run");
-    refuse_crafted(0, 2, 4100, CASK_CORRUPT, "a multiple of 8");
-    refuse_crafted(0, 3, MANIFEST_LEVELS, CASK_CORRUPT,
-                   "expected a level below 64, found 64");
-    refuse_crafted(1, 0, FORMAT_SEQUENCE_LIMIT, CASK_CORRUPT,
-                   "flushed sequence, expected less than 2^56");
-    refuse_crafted(1, 1, 0, CASK_CORRUPT, "version, expected 1 or more");
-    refuse_crafted(1, 2, UINT64_C(1) << 32, CASK_UNSUPPORTED,
-                   "number of edits or their crc32c");
-    refuse_crafted(1, 3, UINT64_C(1) << 32, CASK_UNSUPPORTED,
-                   "number of edits or their crc32c");
-    refuse_crafted(2, 1, 7, CASK_UNSUPPORTED, "a field that this program");
-    refuse_crafted(4, 1, 0, CASK_CORRUPT, "size of key");
-    refuse_crafted(4, 1, 65536, CASK_CORRUPT, "size of key");
-    refuse_crafted(4, 1, UINT64_C(8) << 32 | 20, CASK_CORRUPT, "of 16");
-    refuse_crafted(4, 1, UINT64_C(32) << 32 | 20, CASK_CORRUPT,
-                   "an offset below it");
-    refuse_crafted(5, 2, UINT64_C(1) << 32, CASK_UNSUPPORTED,
-                   "bytes behind the end of a key");
-    refuse_crafted(5, 3, 1, CASK_UNSUPPORTED, "bytes behind the end of a key");
+    refuse(0, 2, 56, CASK_CORRUPT,
+           "MANIFEST: offset 384: edit of type 7: bytes of run");
+    refuse(0, 2, 4100, CASK_CORRUPT, "a multiple of 8");
+    refuse(0, 3, MANIFEST_LEVELS, CASK_CORRUPT,
+           "expected a level below 64, found 64");
+    refuse(1, 0, FORMAT_SEQUENCE_LIMIT, CASK_CORRUPT,
+           "flushed sequence, expected less than 2^56");
+    refuse(1, 1, 0, CASK_CORRUPT, "version, expected 1 or more");
+    refuse(1, 2, UINT64_C(1) << 32, CASK_UNSUPPORTED,
+           "number of edits or their crc32c");
+    refuse(1, 3, UINT64_C(1) << 32, CASK_UNSUPPORTED,
+           "number of edits or their crc32c");
+    refuse(2, 1, 7, CASK_UNSUPPORTED, "a field that this program");
+    refuse(4, 1, 0, CASK_CORRUPT, "size of key");
+    refuse(4, 1, 65536, CASK_CORRUPT, "size of key");
+    refuse(4, 1, UINT64_C(8) << 32 | 20, CASK_CORRUPT, "of 16");
+    refuse(4, 1, UINT64_C(32) << 32 | 20, CASK_CORRUPT, "an offset below it");
+    refuse(5, 2, UINT64_C(1) << 32, CASK_UNSUPPORTED,
+           "bytes behind the end of a key");
+    refuse(5, 3, 1, CASK_UNSUPPORTED, "bytes behind the end of a key");
 }
 
 static manifest_edit random_edit(void)
@@ -198,9 +124,11 @@ static void test_any_edit_survives_a_round_trip(void **state)
         uint8_t bytes[MANIFEST_EDIT_SIZE];
         manifest_edit out;
 
-        manifest_edit_encode(&in, seed_of(0), bytes);
-        assert_int_equal(
-            manifest_edit_decode(bytes, "x", seed_of(0), &out, NULL), CASK_OK);
+        manifest_edit_encode(&in, golden_edits_seed(&golden, 0), bytes);
+        assert_int_equal(manifest_edit_decode(bytes, "x",
+                                              golden_edits_seed(&golden, 0),
+                                              &out, NULL),
+                         CASK_OK);
         assert_int_equal(out.type, in.type);
         assert_true(out.number == in.number);
         assert_edit_equal(&in, &out);
@@ -340,7 +268,7 @@ test_any_edits_missing_of_the_last_version_leave_the_one_before(void **state)
 static void put_edit(uint8_t *bytes, size_t index, manifest_edit edit)
 {
     edit.number = 7 + index;
-    manifest_edit_encode(&edit, seed_of(index),
+    manifest_edit_encode(&edit, golden_edits_seed(&golden, index),
                          bytes + GOLDEN_VERSIONS_AT +
                              index * MANIFEST_EDIT_SIZE);
 }
@@ -393,7 +321,7 @@ static void test_rest_of_a_version_never_counts_in_another(void **state)
 static void test_rest_of_a_version_does_not_end_another(void **state)
 {
     uint8_t bytes[WHOLE];
-    manifest_edit other = golden_edits[2];
+    manifest_edit other = golden_says[2];
     manifest_state manifest;
 
     golden_file(bytes);
