@@ -164,8 +164,9 @@ cask_status version_new_run(store_handle *store, uint64_t *ret_id,
 
 /* An edit as the MANIFEST takes it. */
 typedef struct applying {
-    manifest_run *adds; /* owned, like all arrays here */
-    cask_run **files;   /* of these; NULL: not opened */
+    manifest_run *adds;     /* owned, like all arrays here */
+    cask_run **opened;      /* files of these; NULL: not opened */
+    const cask_run **files; /* the same, and those that were open */
     manifest_begin *begins;
     uint64_t *drops;       /* those of the edit, then runs of values */
     uint64_t from;         /* the version that it changes */
@@ -174,24 +175,50 @@ typedef struct applying {
     bool takes_in; /* as of the edit */
 } applying;
 
-/* What is in the file says which it is; and that it can be opened. */
-static cask_status describe(const store_handle *store, const version_add *add,
-                            manifest_run *ret_run, cask_run **ret_file,
+/* Of a run that leaves and comes again at another place: its file, which is
+ * open. It stays what it was, damaged or not. */
+static const cask_run *moved_file(const version *pinned,
+                                  const version_edit *edit, uint64_t id)
+{
+    bool is_dropped = false;
+
+    for (size_t i = 0; i < edit->drop_count && !is_dropped; i++) {
+        is_dropped = edit->drops[i] == id;
+    }
+    for (size_t i = 0; i < pinned->count && is_dropped; i++) {
+        if (pinned->runs[i].id == id) {
+            return pinned->runs[i].file;
+        }
+    }
+    return NULL;
+}
+
+/* What is in the file says which it is; and, of a new one, that it can be
+ * opened. */
+static cask_status describe(const store_handle *store, const version *pinned,
+                            const version_edit *edit, size_t index, applying *a,
                             cask_error *err)
 {
+    const version_add *add = &edit->adds[index];
     const manifest_run added = {
         .id = add->id, .level = add->level, .added = add->added};
-    cask_status status =
-        versions_open_file(store, &added, RUN_WHOLE, ret_file, err);
+    const cask_run *file = moved_file(pinned, edit, add->id);
+    cask_status status = CASK_OK;
 
+    if (file == NULL) {
+        status = versions_open_file(store, &added, RUN_WHOLE, &a->opened[index],
+                                    err);
+        file = a->opened[index];
+    }
     if (status == CASK_OK) {
-        *ret_run = (manifest_run){.id = add->id,
-                                  .nonce = (*ret_file)->footer.nonce,
-                                  .bytes = (*ret_file)->size,
-                                  .level = add->level,
-                                  .run = add->run,
-                                  .added = add->added,
-                                  .begin = add->begin};
+        a->files[index] = file;
+        a->adds[index] = (manifest_run){.id = add->id,
+                                        .nonce = file->footer.nonce,
+                                        .bytes = file->size,
+                                        .level = add->level,
+                                        .run = add->run,
+                                        .added = add->added,
+                                        .begin = add->begin};
     }
     return status;
 }
@@ -224,33 +251,35 @@ static cask_status find_drops(const version *pinned, const version_edit *edit,
     return status;
 }
 
-static cask_status take_drops(versions *self, const version_edit *edit,
-                              applying *a, cask_error *err)
+static cask_status find_changes(versions *self, const version_edit *edit,
+                                applying *a, cask_error *err)
 {
     const version *pinned;
     cask_status status = version_pin(self, &pinned, err);
 
+    if (status != CASK_OK) {
+        return status;
+    }
+    for (size_t i = 0; i < edit->add_count && status == CASK_OK; i++) {
+        status = describe(self->store, pinned, edit, i, a, err);
+    }
     if (status == CASK_OK) {
         status = find_drops(pinned, edit, a, err);
-        version_unpin(self, pinned);
     }
+    version_unpin(self, pinned);
     return status;
 }
 
 static cask_status prepare(versions *self, const version_edit *edit,
                            applying *a, cask_error *err)
 {
-    cask_status status = CASK_OK;
-
     a->adds = calloc(edit->add_count + 1, sizeof(*a->adds));
+    a->opened = calloc(edit->add_count + 1, sizeof(void *));
     a->files = calloc(edit->add_count + 1, sizeof(void *));
     a->begins = calloc(edit->begin_count + 1, sizeof(*a->begins));
-    if (a->adds == NULL || a->files == NULL || a->begins == NULL) {
+    if (a->adds == NULL || a->opened == NULL || a->files == NULL ||
+        a->begins == NULL) {
         return fail_memory(err, (edit->add_count + 1) * sizeof(*a->adds));
-    }
-    for (size_t i = 0; i < edit->add_count && status == CASK_OK; i++) {
-        status = describe(self->store, &edit->adds[i], &a->adds[i],
-                          &a->files[i], err);
     }
     for (size_t i = 0; i < edit->begin_count; i++) {
         a->begins[i] =
@@ -264,7 +293,7 @@ static cask_status prepare(versions *self, const version_edit *edit,
                                   .lost_count = edit->lost_count,
                                   .flushed = edit->flushed};
     a->takes_in = edit->takes_in;
-    return status == CASK_OK ? take_drops(self, edit, a, err) : status;
+    return find_changes(self, edit, a, err);
 }
 
 /* Nothing that a reader would refuse gets into MANIFEST. */
@@ -385,10 +414,11 @@ cask_status version_apply(versions *self, const version_edit *edit,
             *ret_values_bytes = a.values_bytes;
         }
     }
-    for (size_t i = 0; a.files != NULL && i < edit->add_count; i++) {
-        run_close(a.files[i]);
+    for (size_t i = 0; a.opened != NULL && i < edit->add_count; i++) {
+        run_close(a.opened[i]);
     }
     free(a.adds);
+    free(a.opened);
     free(a.files);
     free(a.begins);
     free(a.drops);

@@ -115,7 +115,7 @@ static cask_status note_named(const naming *n, const cask_run *file,
 }
 
 /* All runs that there will be. */
-static cask_status note_all(const naming *n, cask_run *const *files,
+static cask_status note_all(const naming *n, const cask_run *const *files,
                             cask_error *err)
 {
     cask_status status = CASK_OK;
@@ -135,8 +135,9 @@ static cask_status note_all(const naming *n, cask_run *const *files,
 
 cask_status version_find_unnamed(const version *pinned,
                                  const version_edit *edit,
-                                 cask_run *const *files, uint64_t *ret_ids,
-                                 size_t *ret_count, cask_error *err)
+                                 const cask_run *const *files,
+                                 uint64_t *ret_ids, size_t *ret_count,
+                                 cask_error *err)
 {
     naming n = {.pinned = pinned,
                 .edit = edit,

@@ -79,8 +79,9 @@ int version_values_compare(const void *left, const void *right);
  */
 cask_status version_find_unnamed(const version *pinned,
                                  const version_edit *edit,
-                                 cask_run *const *files, uint64_t *ret_ids,
-                                 size_t *ret_count, cask_error *err);
+                                 const cask_run *const *files,
+                                 uint64_t *ret_ids, size_t *ret_count,
+                                 cask_error *err);
 
 /* ---- version_make.c; all under the mutex ---- */
 

@@ -328,6 +328,39 @@ static void test_damaged_record_is_never_compacted_away(void **state)
     check_range(h, 1, 200, KEYS);
 }
 
+/* Runs without keys in common go down as they are; one was damaged since it
+ * was opened. */
+static void test_a_damaged_run_keeps_no_other_from_moving(void **state)
+{
+    enum { RUNS = 8 };
+    handle *h = *state;
+    const cask_merge_options due = {.all = false};
+    cask_error err = {CASK_OK, 0, ""};
+    cask_merge_report report;
+    cask_tree_stats stats;
+    names all;
+
+    for (unsigned i = 0; i < RUNS; i++) {
+        put_range(h, 1, 10 * i, 10 * i + 10);
+        flush_all(h);
+    }
+    all = runs_of(h);
+    assert_int_equal(all.count, RUNS);
+    flip(h, all.name[3], index_of(h, all.name[3]));
+    if (cask_merge(h->db, &due, &report, &err) != CASK_OK) {
+        fail_msg("merge: %s", err.message);
+    }
+    assert_int_equal(report.inputs, RUNS);
+    assert_int_equal(report.bytes_written, 0);
+    assert_int_equal(cask_tree_stat(h->db, &stats, NULL), CASK_OK);
+    assert_int_equal(stats.level[0].runs, 0);
+    check_range(h, 1, 0, 30);
+    check_range(h, 1, 40, 80);
+    flip(h, all.name[3], index_of(h, all.name[3]));
+    handle_reopen(h);
+    check_range(h, 1, 0, 80);
+}
+
 /* A walk tells once of key 100, and comes to all others. */
 typedef struct walking {
     handle *h;
@@ -473,6 +506,7 @@ int main(void)
         TEST(test_missing_run_hides_what_is_not_newer),
         TEST(test_damaged_run_hides_what_its_ranges_may_delete),
         TEST(test_damaged_record_is_never_compacted_away),
+        TEST(test_a_damaged_run_keeps_no_other_from_moving),
         TEST(test_walks_go_on_behind_a_damaged_record),
     };
 
