@@ -146,9 +146,10 @@ CASK_API CASK_CHECKED cask_status cask_merge_status(cask_db *db,
  * Ask the merge under way, in any process, to stop; returns at once. A step
  * that copies is given up, one that moves is completed, and steps that were
  * completed before stay. What was asked for with `start` is dropped; for a
- * minute none begins by itself, unless the disk has little free space or, of
- * the hash engine, the dead bytes are twice what max_space_amplification
- * allows; then the policy chooses anew. Returns CASK_OK, also if none is;
+ * minute none begins by itself, unless the disk has little free space, the dead
+ * bytes are twice what max_space_amplification allows, or, of the tree engine,
+ * compactions are so far behind that writers have to wait (flushes go on in any
+ * case); then the policy chooses anew. Returns CASK_OK, also if none is;
  * CASK_INVALID; CASK_READ_ONLY; CASK_FORKED.
  */
 CASK_API CASK_CHECKED cask_status cask_merge_cancel(cask_db *db,

@@ -7,6 +7,7 @@
 #include "maintain/merge_policy.h"
 #include "store/store_merge.h"
 #include "tree/tree_compact.h"
+#include "tree/tree_delay.h"
 #include "tree/tree_plan.h"
 
 static cask_status merge(store_handle *store, bool all,
@@ -46,6 +47,8 @@ static cask_status explain(store_handle *store, const turn_thread *first,
     if (status == CASK_OK) {
         *ret_due = (db_merge_due){
             .is_due = p.plan.count > 0 && is_open,
+            .is_urgent =
+                merge_turn_is_cancelled(store) && tree_is_pressed(store),
             .reason = p.plan.count > 0 && !is_open
                           ? merge_wait_text(MERGE_WAIT_WINDOW)
                           : compaction_reason_text(p.plan.reason)};

@@ -6,6 +6,7 @@
 #include <assert.h>
 
 static const double BEGIN = 0.5; /* of all, where waits begin */
+static const double PRESSING = 0.75;
 
 /* Where they begin, and where it is full: */
 static const double MEMORY[] = {0.5, 1}; /* of the limit */
@@ -83,4 +84,9 @@ uint64_t compaction_delay_us(double fullness)
         return COMPACTION_DELAY_MAX_US;
     }
     return (uint64_t)(above * above * COMPACTION_DELAY_MAX_US);
+}
+
+bool compaction_is_pressing(double fullness)
+{
+    return fullness >= PRESSING;
 }

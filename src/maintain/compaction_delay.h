@@ -42,4 +42,8 @@ double compaction_fullness(const compaction_settings *settings,
  * then by the square of what is above, COMPACTION_DELAY_MAX_US from 1 on. */
 uint64_t compaction_delay_us(double fullness);
 
+/* Whether compactions that somebody has just cancelled go on all the same: they
+ * are so far behind that writers would wait a quarter of the most. */
+bool compaction_is_pressing(double fullness);
+
 #endif

@@ -11,6 +11,7 @@
 #include "store/store_merge.h"
 #include "store/store_operation.h"
 #include "store/store_settings.h"
+#include "store/store_shortage.h"
 #include "tree/tree.h"
 #include "tree/tree_plan.h"
 
@@ -70,6 +71,16 @@ uint64_t tree_delay_us(store_handle *store)
     return compaction_delay_us(
         counts_runs(store) ? fullness_by_runs(store, &settings, &memory)
                            : compaction_fullness(&settings, &memory, NULL, 0));
+}
+
+bool tree_is_pressed(store_handle *store)
+{
+    const compaction_settings settings = tree_compaction_settings(store);
+    const compaction_memory memory = memory_of(store);
+
+    return compaction_is_pressing(
+               fullness_by_runs(store, &settings, &memory)) ||
+           store_is_disk_low(store);
 }
 
 static void wait(store_handle *store)

@@ -8,6 +8,7 @@
 #include "store/store_merge.h"
 #include "tree/tree.h"
 #include "tree/tree_compact.h"
+#include "tree/tree_delay.h"
 #include "tree/tree_flush.h"
 
 enum { PAUSE_MS = 10000 /* after a flush that failed */ };
@@ -110,7 +111,9 @@ static void compact_due(store_handle *store, bool is_woken, bool has_flushed)
     }
     if (asked.number != 0) {
         grant(store, asked);
-    } else if (paused_ms == 0 && store_window_is_open(store) &&
+    } else if ((paused_ms == 0 ||
+                (why == MERGE_WAIT_CANCELLED && tree_is_pressed(store))) &&
+               store_window_is_open(store) &&
                (has_flushed || merge_turn_take(store, is_woken))) {
         (void)compact(store, (tree_wish){.is_asked = false});
     }

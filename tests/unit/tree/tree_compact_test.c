@@ -526,6 +526,43 @@ static void test_a_cancelled_one_leaves_all_as_it_was(void **state)
     check_round(h, 0);
 }
 
+static void flush_runs(handle *h, unsigned from, unsigned to)
+{
+    for (unsigned i = from; i < to; i++) {
+        put_text(h, name_of(i), text_of(0, i));
+        flush_all(h);
+    }
+}
+
+/* As the merging thread does. */
+static void look(handle *h)
+{
+    void *state = calloc(1, tree_merger_work.state_bytes);
+
+    assert_non_null(state);
+    tree_merger_work.look(h->db->store, state, true);
+    free(state);
+}
+
+/* Eight runs of a level are too many; twenty-four hold writers up. */
+static void test_a_cancel_holds_back_only_what_can_wait(void **state)
+{
+    handle *h = *state;
+
+    flush_runs(h, 0, 10);
+    assert_int_equal(cask_merge_cancel(h->db, NULL), CASK_OK);
+    look(h);
+    assert_int_equal(status_of(h).past_count, 0);
+    assert_false(status_of(h).due);
+    flush_runs(h, 10, 26);
+    assert_true(status_of(h).due);
+    look(h);
+    assert_true(status_of(h).past_count > 0);
+    for (unsigned i = 0; i < 26; i++) {
+        check_text(h, name_of(i), text_of(0, i));
+    }
+}
+
 #define ASKED(test)                                                            \
     cmocka_unit_test_setup_teardown(test, tree_handle_setup, handle_teardown)
 #define BY_ITSELF(test)                                                        \
@@ -548,6 +585,7 @@ int main(void)
         ASKED(test_a_run_is_written_anew_when_much_has_expired),
         ASKED(test_a_plan_tells_what_is_done),
         ASKED(test_a_full_disk_loses_nothing_and_leaves_no_file),
+        ASKED(test_a_cancel_holds_back_only_what_can_wait),
         BY_ITSELF(test_a_thread_compacts_what_is_due),
         BY_ITSELF(test_a_merge_that_is_started_is_done_by_the_thread),
         BY_ITSELF(test_it_keeps_to_the_window),
