@@ -29,7 +29,7 @@
 #include "region/tree_layout.h"
 
 enum {
-    REGION_LAYOUT_VERSION = 7,
+    REGION_LAYOUT_VERSION = 8,
     REGION_LINE = 64,         /* bytes: one cache line, one heap unit */
     REGION_PROCESSES = 512,   /* handles open at once */
     REGION_SEGMENTS = 65536,  /* rows of the segment table */

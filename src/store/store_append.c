@@ -477,28 +477,53 @@ static int write_all(store_handle *store, store_record *records, size_t count,
     return os_errno;
 }
 
+/* How many of these, the first of which is at `offset`; 0: it cannot be. */
+static size_t apply_some(store_handle *store, const store_record *records,
+                         size_t count, uint64_t offset)
+{
+    const store_engine *engine = store->engine;
+    uint16_t row = (uint16_t)store->active->row;
+    uint64_t size = record_size(&records->header);
+    uint64_t place = place_make(row, offset, size,
+                                record_kind(&records->header) == RECORD_PUT);
+    size_t many = engine->apply_many_locked != NULL && count > 1
+                      ? engine->apply_many_locked(store, records, count, place)
+                      : 0;
+
+    if (many > 0) {
+        return many;
+    }
+    if (count > APPLY_AHEAD) {
+        engine->prefetch(store, records[APPLY_AHEAD].hash);
+    }
+    return engine->apply_locked(store, records->hash, &records->header,
+                                records->key.data, place,
+                                region_tail_make(row, offset + size))
+               ? 1
+               : 0;
+}
+
 static bool apply_all(store_handle *store, const store_record *records,
                       size_t count, uint64_t offset)
 {
-    uint32_t row = store->active->row;
-    bool applied = true;
+    region_row *row = &store->region.rows[store->active->row];
+    size_t applied = 0;
 
-    for (size_t i = 0; i < count && applied; i++) {
-        uint64_t size = record_size(&records[i].header);
-        bool live = record_kind(&records[i].header) == RECORD_PUT;
-
-        store_note_times(&store->region.rows[row], &records[i].header,
-                         records[i].expires_at_ms);
-        if (i + APPLY_AHEAD < count) {
-            store->engine->prefetch(store, records[i + APPLY_AHEAD].hash);
-        }
-        applied = store->engine->apply_locked(
-            store, records[i].hash, &records[i].header, records[i].key.data,
-            place_make((uint16_t)row, offset, size, live),
-            region_tail_make(row, offset + size));
-        offset += size;
+    for (size_t i = 0; i < count; i++) {
+        store_note_times(row, &records[i].header, records[i].expires_at_ms);
     }
-    return applied;
+    while (applied < count) {
+        size_t some =
+            apply_some(store, records + applied, count - applied, offset);
+
+        if (some == 0) {
+            return false;
+        }
+        for (size_t end = applied + some; applied < end; applied++) {
+            offset += record_size(&records[applied].header);
+        }
+    }
+    return true;
 }
 
 cask_status store_fail_unapplied(store_handle *store, cask_error *err)

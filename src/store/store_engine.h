@@ -12,6 +12,7 @@
 #include "log/record_format.h"
 
 typedef struct store_handle store_handle;
+struct store_record; /* store_write.h */
 
 /* A record, as an index finds it. */
 typedef struct store_indexed {
@@ -62,6 +63,13 @@ typedef struct store_engine {
     bool (*apply_locked)(store_handle *store, siphash_value hash,
                          const record_header *header, const uint8_t *key,
                          uint64_t place, uint64_t tail);
+    /* Apply as many of these records as go at once, of which the first is at
+     * `place` and each behind that before; as apply_locked() for each, and who
+     * dies does them again so. How many; 0: none, apply the first. NULL: always
+     * one by one. */
+    size_t (*apply_many_locked)(store_handle *store,
+                                const struct store_record *records,
+                                size_t count, uint64_t place);
     /* The place that the index names for a record, or for a newer one of its
      * key; 0 if none. Write lock held. */
     uint64_t (*place_locked)(store_handle *store, const store_indexed *record);

@@ -175,6 +175,7 @@ static void clear(memtable *m)
     m->free_inner = 0;
     m->begun_sequence = 0;
     m->begun_entries = 0;
+    m->begun_count = 0;
     m->last_leaf = 0;
 }
 

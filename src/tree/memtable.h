@@ -14,11 +14,11 @@
  * Structure: a tree of copy-on-write nodes. Leaves have 64 slots that are
  * filled in order of arrival and never move, and two permutations of them; an
  * entry is published by one store of the leaf's word, which counts it and so
- * selects the other permutation. Leaves and inner nodes that are full are built
- * anew, as one or two, and published by one store of a child word. Between any
- * two stores the tree is whole, for readers and for the next writer: who dies
- * has put its entry or has not, and has lost some nodes' memory at most, until
- * the memtable is freed.
+ * selects the other permutation; entries behind all others are, several by one
+ * store. Full leaves and inner nodes are built anew, as one or two, and
+ * published by one store of a child word. Between any two stores the tree is
+ * whole, for readers and for the next writer: who dies has put its entry or has
+ * not, and has lost some nodes' memory at most, until the memtable is freed.
  *
  * Records are put in the order of their sequences. They may be put again in
  * that order, from any of them on, whatever snapshots there are by then: that

@@ -67,12 +67,12 @@ struct memtable {
     _Atomic uint64_t bump; /* lines used, counted through all chunks */
     uint64_t free_leaf;    /* lines of nodes, linked through `skip` */
     uint64_t free_inner;
-    uint64_t begun_sequence; /* of the last entry that was added, and */
-    uint64_t begun_entries;  /* `entries` before it was */
+    uint64_t begun_sequence; /* of the first of the entries added last, */
+    uint64_t begun_entries;  /* `entries` before they were, */
+    uint64_t begun_count;    /* and their number */
     uint64_t last_leaf;      /* reference of the rightmost leaf, if the last
                                 entry went behind all others; 0: else, and while
                                 nodes are replaced */
-    uint64_t more_unused;
 
     /* Row:16, zeros, number of the window in its segment:6. */
     alignas(REGION_LINE) _Atomic uint32_t window[MEMTABLE_WINDOWS];
@@ -188,6 +188,10 @@ static inline uint64_t short_place(const memtable *m, uint32_t stored)
                       (stored & 1) != 0);
 }
 
+/* The number of the window of a place, which is added if need be. The lock is
+ * held. False: there is no room for it. (memtable_write.c) */
+bool memtable_find_window(memtable *m, uint64_t place, uint32_t *ret_window);
+
 /* ---- Memory ---- */
 
 /* The memtable's line number `number`, counted through its chunks. */
@@ -209,6 +213,29 @@ uint64_t memtable_take_lines(const memtable_view *view, uint64_t lines);
 /* A node that no word leads to any more may be used again. (memtable.c) */
 void memtable_give_node(const memtable_view *view, uint64_t reference,
                         uint32_t level);
+
+/* ---- Counting entries: see replace() in memtable_write.c ---- */
+
+/* Before entries are added at once, whose sequences begin with this one. In
+ * this order, or a sequence stands beside the numbers of others. */
+static inline void memtable_begin_count(memtable *m, uint64_t sequence,
+                                        uint64_t count)
+{
+    m->begun_sequence = 0;
+    atomic_signal_fence(memory_order_seq_cst);
+    m->begun_entries = atomic_load_explicit(&m->entries, memory_order_relaxed);
+    m->begun_count = count;
+    atomic_signal_fence(memory_order_seq_cst);
+    m->begun_sequence = sequence;
+    atomic_signal_fence(memory_order_seq_cst);
+}
+
+/* They are in their leaf. */
+static inline void memtable_end_count(memtable *m)
+{
+    atomic_signal_fence(memory_order_seq_cst);
+    memtable_set(&m->entries, m->begun_entries + m->begun_count);
+}
 
 /* Build a leaf without entries; a reference, or 0. (memtable_build.c) */
 uint64_t memtable_build_empty(const memtable_view *view);

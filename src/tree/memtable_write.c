@@ -68,12 +68,12 @@ bool memtable_has_room_locked(const memtable_view *view, uint64_t count)
 
 /* ---- Short places ---- */
 
-/* The last windows are the most likely. */
-static bool find_window(memtable *m, uint64_t place, uint32_t *ret_window)
+bool memtable_find_window(memtable *m, uint64_t place, uint32_t *ret_window)
 {
     uint32_t count = memtable_own(&m->window_count);
     uint32_t key = window_key(place);
 
+    /* The last ones are the most likely. */
     for (uint32_t i = count; i > 0; i--) {
         if (memtable_own(&m->window[i - 1]) == key) {
             *ret_window = i - 1;
@@ -429,7 +429,7 @@ memtable_result memtable_aim_locked(const memtable_view *view,
     uint32_t window;
     memtable_result room;
 
-    if (!find_window(m, put->place, &window)) {
+    if (!memtable_find_window(m, put->place, &window)) {
         return MEMTABLE_FULL;
     }
     do {
@@ -474,9 +474,11 @@ static void replace(memtable *m, const memtable_aim *aim)
 
     atomic_store_explicit(&leaf->place[aim->slot], aim->short_place,
                           memory_order_release);
-    /* It was added by a writer that died before it counted it. */
-    if (aim->is_again && m->begun_sequence == aim->put.sequence) {
-        memtable_set(&m->entries, m->begun_entries + 1);
+    /* It was added, with others perhaps, by a writer that died before it
+     * counted them. */
+    if (aim->is_again && m->begun_sequence != 0 &&
+        aim->put.sequence - m->begun_sequence < m->begun_count) {
+        memtable_end_count(m);
     }
 }
 
@@ -501,24 +503,15 @@ static void write_order(memtable_leaf *leaf, uint32_t count, uint32_t position)
 static void add(memtable *m, const memtable_aim *aim)
 {
     memtable_leaf *leaf = aim->leaf;
-    uint64_t entries = atomic_load_explicit(&m->entries, memory_order_relaxed);
     uint32_t skip = (uint32_t)memtable_load(&leaf->node.skip);
 
-    /* For replace(): in this order, or a sequence stands beside the number of
-     * another. */
-    m->begun_sequence = 0;
-    atomic_signal_fence(memory_order_seq_cst);
-    m->begun_entries = entries;
-    atomic_signal_fence(memory_order_seq_cst);
-    m->begun_sequence = aim->put.sequence;
-    atomic_signal_fence(memory_order_seq_cst);
+    memtable_begin_count(m, aim->put.sequence, 1);
     memtable_set(&leaf->head[aim->slot], memtable_head(aim->put.key, skip));
     atomic_store_explicit(&leaf->place[aim->slot], aim->short_place,
                           memory_order_release);
     write_order(leaf, aim->slot, aim->position);
     memtable_set(&leaf->node.word, memtable_load(&leaf->node.word) + 1);
-    atomic_signal_fence(memory_order_seq_cst);
-    memtable_set(&m->entries, entries + 1);
+    memtable_end_count(m);
 }
 
 void memtable_store_locked(const memtable_view *view, const memtable_aim *aim)

@@ -10,6 +10,8 @@
 #include "region/undo.h"
 #include "store/store_count.h"
 #include "store/store_read.h"
+#include "tree/memtable_append.h"
+#include "tree/memtable_layout.h"
 #include "tree/tree.h"
 #include "tree/tree_flush.h"
 #include "tree/tree_gate.h"
@@ -94,23 +96,28 @@ static bool put_range(store_handle *store, const memtable_put *record)
     return memtable_put_range_locked(&view, range) == MEMTABLE_FOUND;
 }
 
+/* What memtables have taken ends with this record; the tail comes last. */
+static void end_taking(store_handle *store, uint64_t sequence, uint64_t bytes)
+{
+    region_tree *tree = tree_of(store);
+
+    atomic_signal_fence(memory_order_seq_cst);
+    tree->applied_sequence = sequence;
+    atomic_store_explicit(
+        &tree->taken_bytes,
+        atomic_load_explicit(&tree->taken_bytes, memory_order_relaxed) + bytes,
+        memory_order_relaxed);
+}
+
 static bool put(store_handle *store, const record_header *header,
                 const memtable_put *record)
 {
-    const uint64_t bytes = record_size(header);
-    region_tree *tree = tree_of(store);
-
     if (!(record_kind(header) == RECORD_RANGE_DELETE
               ? put_range(store, record)
               : put_entry(store, record))) {
         return false;
     }
-    atomic_signal_fence(memory_order_seq_cst);
-    tree->applied_sequence = record->sequence;
-    atomic_store_explicit(
-        &tree->taken_bytes,
-        atomic_load_explicit(&tree->taken_bytes, memory_order_relaxed) + bytes,
-        memory_order_relaxed);
+    end_taking(store, record->sequence, record_size(header));
     return true;
 }
 
@@ -120,32 +127,104 @@ static uint64_t newest_snapshot(const store_handle *store)
                                 memory_order_relaxed);
 }
 
+/* Save the counters for what is at `place`, or restore them if they were saved
+ * and it was not applied wholly. */
+static void begin_counting(store_handle *store, uint64_t place)
+{
+    if (store->region.header->apply.new_place == place &&
+        store_count_is_half_done(store)) {
+        store_count_restore(store);
+    } else {
+        store_count_save(store, place);
+        store_count_saved(store, place);
+    }
+}
+
+static void move_tail(store_handle *store, uint64_t tail)
+{
+    atomic_signal_fence(memory_order_seq_cst);
+    atomic_store_explicit(&store->region.header->applied_tail, tail,
+                          memory_order_release);
+}
+
 static bool apply(store_handle *store, siphash_value hash,
                   const record_header *record, const uint8_t *key,
                   uint64_t place, uint64_t tail)
 {
-    region_header *header = store->region.header;
+    const region_tree *tree = tree_of(store);
     const memtable_put entry = {.key = {key, record->key_size},
                                 .hash = hash.word[0],
                                 .sequence = record->sequence,
                                 .place = place,
                                 .snapshot = newest_snapshot(store)};
 
-    if (header->apply.new_place == place && store_count_is_half_done(store)) {
-        store_count_restore(store);
-    } else {
-        store_count_save(store, place);
-        store_count_saved(store, place);
-    }
+    begin_counting(store, place);
     store_count_add(store, place, record_size(record), record->sequence);
     if (record->sequence >
-            atomic_load_explicit(&header->tree.flushed, memory_order_relaxed) &&
+            atomic_load_explicit(&tree->flushed, memory_order_relaxed) &&
         !put(store, record, &entry)) {
         return false;
     }
-    atomic_signal_fence(memory_order_seq_cst);
-    atomic_store_explicit(&header->applied_tail, tail, memory_order_release);
+    move_tail(store, tail);
     return true;
+}
+
+/* What memtable_append_locked() may take of these records, the first of which
+ * is at `place`. */
+static size_t collect(const memtable_view *view, const store_record *records,
+                      size_t count, uint64_t place,
+                      memtable_put puts[MEMTABLE_LEAF_SLOTS])
+{
+    size_t most = memtable_append_room_locked(view, records->key);
+    uint64_t offset = place_offset(place);
+    size_t i;
+
+    for (i = 0; i < most && i < count; i++) {
+        const store_record *record = &records[i];
+        uint8_t kind = record_kind(&record->header);
+        uint64_t size = record_size(&record->header);
+
+        if (kind != RECORD_PUT && kind != RECORD_DELETE) {
+            break;
+        }
+        memtable_filter_prefetch(view, record->hash.word[0]);
+        puts[i] = (memtable_put){.key = record->key,
+                                 .hash = record->hash.word[0],
+                                 .sequence = record->header.sequence,
+                                 .place = place_make(place_row(place), offset,
+                                                     size, kind == RECORD_PUT)};
+        offset += size;
+    }
+    return i;
+}
+
+/* Records whose keys rise, by leaves. */
+static size_t apply_many(store_handle *store, const store_record *records,
+                         size_t count, uint64_t place)
+{
+    memtable_put puts[MEMTABLE_LEAF_SLOTS];
+    memtable_view view;
+    uint64_t bytes = 0;
+
+    tree_tables_newest_locked(store, &tree_state_of(store)->log, &view);
+    count = collect(&view, records, count, place, puts);
+    if (count == 0) {
+        return 0;
+    }
+    begin_counting(store, place);
+    count = memtable_append_locked(&view, puts, count);
+    for (size_t i = 0; i < count; i++) {
+        uint64_t size = record_size(&records[i].header);
+
+        store_count_add(store, puts[i].place, size, puts[i].sequence);
+        bytes += size;
+    }
+    if (count > 0) {
+        end_taking(store, puts[count - 1].sequence, bytes);
+        move_tail(store, region_tail_make(place_row(place),
+                                          place_offset(place) + bytes));
+    }
+    return count;
 }
 
 static void finish(store_handle *store)
@@ -384,6 +463,7 @@ const store_engine tree_engine = {
     .has_room_locked = has_room,
     .wait_for_room = wait_for_room,
     .apply_locked = apply,
+    .apply_many_locked = apply_many,
     .place_locked = place_of,
     .move_locked = move,
 };

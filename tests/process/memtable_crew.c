@@ -10,6 +10,7 @@
 #include "cask_test.h"
 #include "region/place.h"
 #include "support/random.h"
+#include "tree/memtable_append.h"
 
 enum { LOG_BYTES = 64 << 20, PER_SNAPSHOT = 50 };
 
@@ -92,26 +93,59 @@ static memtable_view open_current(crew *c)
 
 /* ---- Writing ---- */
 
+static memtable_put put_of(const crew *c, uint64_t operation,
+                           char text[CREW_NAME])
+{
+    cask_slice key = crew_key(c, operation, text);
+
+    return (memtable_put){.key = key,
+                          .hash = record_log_hash(key),
+                          .sequence = operation + 1,
+                          .place = c->words->place[operation % CREW_TOGETHER],
+                          .snapshot = snapshot_of(operation)};
+}
+
+static void reserve(crew *c, const memtable_view *view, uint64_t count)
+{
+    assert_int_equal(
+        region_reserve(&c->region, memtable_reserve_lines(view, count), NULL),
+        CASK_OK);
+}
+
 /* Put what was appended, perhaps once more, and count it. */
 static void apply(crew *c)
 {
     uint64_t operation = atomic_load(&c->words->applied);
     const memtable_view view = open_current(c);
     char text[CREW_NAME];
-    cask_slice key = crew_key(c, operation, text);
-    const memtable_put put = {.key = key,
-                              .hash = record_log_hash(key),
-                              .sequence = operation + 1,
-                              .place = c->words->place,
-                              .snapshot = snapshot_of(operation)};
+    const memtable_put put = put_of(c, operation, text);
     memtable_aim aim;
 
-    assert_int_equal(
-        region_reserve(&c->region, memtable_reserve_lines(&view, 1), NULL),
-        CASK_OK);
+    reserve(c, &view, 1);
     assert_true(memtable_aim_locked(&view, &put, &aim) <= MEMTABLE_NONE);
     memtable_store_locked(&view, &aim);
     atomic_store(&c->words->applied, operation + 1);
+}
+
+/* Several, if they go into one leaf. */
+static void apply_together(crew *c)
+{
+    uint64_t first = atomic_load(&c->words->applied);
+    uint64_t count = atomic_load(&c->words->appended) - first;
+    const memtable_view view = open_current(c);
+    char text[CREW_TOGETHER][CREW_NAME];
+    memtable_put puts[CREW_TOGETHER];
+
+    assert_true(count <= CREW_TOGETHER);
+    for (uint64_t i = 0; i < count; i++) {
+        puts[i] = put_of(c, first + i, text[i]);
+    }
+    count = memtable_append_locked(&view, puts, count);
+    if (count == 0) {
+        apply(c);
+    } else {
+        atomic_store(&c->words->applied, first + count);
+    }
 }
 
 static void change_memtables(crew *c)
@@ -127,10 +161,19 @@ static void change_memtables(crew *c)
     memtable_free_locked(&c->region, old);
 }
 
+/* How many operations: one, or so many that leaves fill up in all ways. */
+static uint64_t together(const crew *c, uint64_t operation)
+{
+    uint64_t random = test_mix(c->seed - operation);
+
+    return c->is_rising && random % 2 == 0 ? 1 + random / 2 % CREW_TOGETHER : 1;
+}
+
 void crew_work(crew *c)
 {
     uint64_t operation = atomic_load(&c->words->applied);
     uint64_t base = atomic_load(&c->words->current) >> 1;
+    uint64_t end = operation + together(c, operation);
     char text[CREW_NAME];
 
     if (operation - base >= limit_of(c, base)) {
@@ -141,10 +184,14 @@ void crew_work(crew *c)
     if (operation == base && atomic_load(c->log.tail) > LOG_BYTES / 2) {
         record_log_reset(&c->log);
     }
-    c->words->place = record_log_append(&c->log, crew_key(c, operation, text),
-                                        operation + 1, true);
-    atomic_store(&c->words->appended, operation + 1);
-    apply(c);
+    for (uint64_t i = operation; i < end; i++) {
+        c->words->place[i % CREW_TOGETHER] =
+            record_log_append(&c->log, crew_key(c, i, text), i + 1, true);
+    }
+    atomic_store(&c->words->appended, end);
+    while (atomic_load(&c->words->applied) < end) {
+        apply_together(c);
+    }
 }
 
 void crew_take_over(crew *c)
@@ -153,7 +200,7 @@ void crew_take_over(crew *c)
 
     memtables_finish_locked(&c->region);
     memtable_free_locked(&c->region, other); /* not yet, or no more, in use */
-    if (atomic_load(&c->words->appended) > atomic_load(&c->words->applied)) {
+    while (atomic_load(&c->words->appended) > atomic_load(&c->words->applied)) {
         apply(c);
     }
 }

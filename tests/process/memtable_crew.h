@@ -5,7 +5,8 @@
  *
  * Operation i puts a key that follows from i, with sequence i + 1. It appends
  * the record to a log, says so, puts it into the current memtable, and counts
- * it as applied. After some operations another memtable takes over.
+ * it as applied. After some operations another memtable takes over. Operations
+ * whose keys rise may be put together, by leaves.
  */
 #ifndef CASKADE_TESTS_PROCESS_MEMTABLE_CREW_H
 #define CASKADE_TESTS_PROCESS_MEMTABLE_CREW_H
@@ -14,14 +15,20 @@
 #include "tree/memtable.h"
 #include "unit/tree/record_log.h"
 
-enum { CREW_KEYS = 30000, CREW_LIMIT = 40000, CREW_NAME = 64 };
+enum {
+    CREW_KEYS = 30000,
+    CREW_LIMIT = 40000,
+    CREW_NAME = 64,
+    CREW_TOGETHER = 20 /* operations, at most */
+};
 
 /* In memory that all processes share. */
 typedef struct crew_words {
-    _Atomic uint64_t appended; /* operations whose record is in the log */
-    _Atomic uint64_t applied;  /* those that are done */
-    _Atomic uint64_t current;  /* first operation << 1 | its memtable */
-    uint64_t place;            /* of the record appended last */
+    _Atomic uint64_t appended;     /* operations whose record is in the log */
+    _Atomic uint64_t applied;      /* those that are done */
+    _Atomic uint64_t current;      /* first operation << 1 | its memtable */
+    uint64_t place[CREW_TOGETHER]; /* of the records appended last, by their
+                                      operations */
     _Atomic uint64_t reads;
     _Atomic uint64_t wrong; /* what a reader found wrong; 0: nothing */
 } crew_words;
@@ -33,7 +40,8 @@ typedef struct crew {
     crew_words *words;
     uint64_t seed;
     uint64_t limit; /* operations of a memtable, at most */
-    bool is_rising; /* keys come in order; to be set at once */
+    bool is_rising; /* keys come in order, and some are put together; to be set
+                       at once */
 
     /* What must be there, by the process that compares. */
     uint64_t base;
@@ -49,7 +57,8 @@ void crew_free(crew *c);
 /* The key of an operation. */
 cask_slice crew_key(const crew *c, uint64_t operation, char text[CREW_NAME]);
 
-/* Do one operation more; before it, change memtables if it is time. */
+/* Do one operation more, or some together; before it, change memtables if it is
+ * time. */
 void crew_work(crew *c);
 
 /* After a death, or at any other time: finish what was begun. */

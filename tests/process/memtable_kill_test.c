@@ -50,15 +50,15 @@ static pid_t start_reader(crew *c)
     return pid;
 }
 
-static void test_what_a_killed_writer_applied_is_there_once(void **state)
+static void kill_writers(bool is_rising, uint64_t rounds)
 {
-    uint64_t rounds = test_number("CASK_TEST_KILLS", 250);
     test_random random = test_random_make(test_seed(), 0);
     crew *c = crew_make(30000);
-    pid_t reader = start_reader(c);
     uint64_t begun = 0;
+    pid_t reader;
 
-    (void)state;
+    c->is_rising = is_rising;
+    reader = start_reader(c);
     for (uint64_t i = 0; i < rounds; i++) {
         pid_t writer = start_writer(c);
         struct timespec wait = {
@@ -83,10 +83,23 @@ static void test_what_a_killed_writer_applied_is_there_once(void **state)
     crew_free(c);
 }
 
+static void test_what_a_killed_writer_applied_is_there_once(void **state)
+{
+    (void)state;
+    kill_writers(false, test_number("CASK_TEST_KILLS", 250) * 3 / 5);
+}
+
+static void test_what_it_applied_together_is_there_once(void **state)
+{
+    (void)state;
+    kill_writers(true, test_number("CASK_TEST_KILLS", 250) * 2 / 5);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_what_a_killed_writer_applied_is_there_once),
+        cmocka_unit_test(test_what_it_applied_together_is_there_once),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -13,6 +13,7 @@
 #include "process/memtable_crew.h"
 #include "process/stepper.h"
 #include "support/random.h"
+#include "tree/memtable_append.h"
 #include "tree/memtable_layout.h"
 
 /* What is swept: the instructions from the call of a function on. */
@@ -144,6 +145,17 @@ static void test_an_entry_is_added_or_not(void **state)
     sweep(&p, 3000);
 }
 
+static void test_entries_are_added_together_or_not(void **state)
+{
+    const plan p = {has_leaves, STEPPER_FUNCTION(memtable_append_locked),
+                    5,          1500,
+                    400,        false,
+                    true};
+
+    (void)state;
+    sweep(&p, 3000);
+}
+
 static void test_new_leaves_lose_nothing(void **state)
 {
     const plan p = {
@@ -215,6 +227,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_put_is_done_or_not),
         cmocka_unit_test(test_an_entry_is_added_or_not),
+        cmocka_unit_test(test_entries_are_added_together_or_not),
         cmocka_unit_test(test_new_leaves_lose_nothing),
         cmocka_unit_test(test_new_leaves_of_rising_keys_lose_nothing),
         cmocka_unit_test(test_what_is_replaced_is_given_back_once),

@@ -10,6 +10,7 @@
 #include "region/heap.h"
 #include "region/place.h"
 #include "support/random.h"
+#include "tree/memtable_append.h"
 #include "unit/tree/record_log.h"
 
 #if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
@@ -130,6 +131,18 @@ static int tear_down(void **state)
     return 0;
 }
 
+static void note(scene *s, key *k, version new)
+{
+    if (k->count > 0 && k->versions[k->count - 1].sequence > s->snapshot) {
+        k->versions[k->count - 1] = new;
+        return;
+    }
+    k->versions = realloc(k->versions, (k->count + 1) * sizeof(version));
+    assert_non_null(k->versions);
+    k->versions[k->count++] = new;
+    s->entries++;
+}
+
 static void put(scene *s, key *k)
 {
     const memtable_put wanted = {
@@ -139,14 +152,31 @@ static void put(scene *s, key *k)
                                   !test_random_chance(&s->random, 20))};
 
     assert_true(new.place != 0);
-    if (k->count > 0 && k->versions[k->count - 1].sequence > s->snapshot) {
-        k->versions[k->count - 1] = new;
-        return;
+    note(s, k, new);
+}
+
+/* The first of these keys, which are new and rise, together; how many. */
+static size_t put_together(scene *s, key *keys, size_t count)
+{
+    memtable_put puts[2 * MEMTABLE_LEAF_SLOTS];
+
+    assert_true(count <= 2 * MEMTABLE_LEAF_SLOTS);
+    for (size_t i = 0; i < count; i++) {
+        const cask_slice bytes = slice_of(&keys[i]);
+        uint64_t sequence = s->sequence + 1 + i;
+
+        puts[i] = (memtable_put){
+            .key = bytes,
+            .hash = record_log_hash(bytes),
+            .sequence = sequence,
+            .place = record_log_append(&s->log, bytes, sequence, true)};
     }
-    k->versions = realloc(k->versions, (k->count + 1) * sizeof(version));
-    assert_non_null(k->versions);
-    k->versions[k->count++] = new;
-    s->entries++;
+    count = memtable_append_locked(&s->view, puts, count);
+    for (size_t i = 0; i < count; i++) {
+        note(s, &keys[i], (version){puts[i].sequence, puts[i].place});
+    }
+    s->sequence += count;
+    return count;
 }
 
 /* ---- Putting again ---- */
@@ -446,14 +476,24 @@ static void test_paths_are_what_was_put(void **state)
     check_kind(*state, paths, 20000 / FEWER, 40000 / FEWER);
 }
 
-/* Keys that rise, the last one again now and then, and others between: where
- * the next one goes is guessed, and the guess is wrong. */
+/* Keys that rise, one by one or some together, the last one again now and then,
+ * and others between: where the next one goes is guessed, and the guess is
+ * wrong. */
 static void put_rising(scene *s, make_key *make, size_t keys)
 {
     begin(s, make, keys);
     for (size_t i = 0; i < s->key_count; i++) {
+        size_t left = s->key_count - i;
+        size_t some = test_random_next(&s->random, 2 * MEMTABLE_LEAF_SLOTS + 1);
+
         if (test_random_chance(&s->random, 1)) {
             s->snapshot = test_random_chance(&s->random, 40) ? s->sequence : 0;
+        }
+        if (test_random_chance(&s->random, 10)) {
+            i += put_together(s, &s->keys[i], some < left ? some : left);
+        }
+        if (i == s->key_count) {
+            break;
         }
         put(s, &s->keys[i]);
         if (test_random_chance(&s->random, 5)) {
