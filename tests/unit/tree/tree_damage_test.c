@@ -339,6 +339,7 @@ static void test_a_damaged_run_keeps_no_other_from_moving(void **state)
     cask_merge_report report;
     cask_tree_stats stats;
     names all;
+    int64_t at;
 
     for (unsigned i = 0; i < RUNS; i++) {
         put_range(h, 1, 10 * i, 10 * i + 10);
@@ -346,7 +347,8 @@ static void test_a_damaged_run_keeps_no_other_from_moving(void **state)
     }
     all = runs_of(h);
     assert_int_equal(all.count, RUNS);
-    flip(h, all.name[3], index_of(h, all.name[3]));
+    at = index_of(h, all.name[3]);
+    flip(h, all.name[3], at);
     if (cask_merge(h->db, &due, &report, &err) != CASK_OK) {
         fail_msg("merge: %s", err.message);
     }
@@ -356,7 +358,7 @@ static void test_a_damaged_run_keeps_no_other_from_moving(void **state)
     assert_int_equal(stats.level[0].runs, 0);
     check_range(h, 1, 0, 30);
     check_range(h, 1, 40, 80);
-    flip(h, all.name[3], index_of(h, all.name[3]));
+    flip(h, all.name[3], at);
     handle_reopen(h);
     check_range(h, 1, 0, 80);
 }
