@@ -38,6 +38,7 @@ is "$(complete_words --)" "$(printf -- '--help\n--version')" \
 is "$(complete_words st)" stat 'completion of st'
 
 mkdir -p offered/within
+declare -A seen # options with their arguments
 for command in $commands; do
     grep -q "caskade-$command 1\|Cm $command\$" "$man/caskade.1" ||
         fail "caskade.1 does not name $command"
@@ -77,6 +78,8 @@ for command in $commands; do
     done < <(sed -nE 's/^\.It (Fl [^-].* , )?Fl -([a-z-]+).*/--\2/p' "$page")
     # What an option takes is a directory only if --help says so.
     while read -r option argument; do
+        [ -z "${seen[$option=$argument]:-}" ] || continue
+        seen[$option=$argument]=yes
         case $argument in
         DIR | EARLIER) want=offered/within ;;
         *) want= ;;
