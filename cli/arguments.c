@@ -264,6 +264,7 @@ exit_status arguments_run(const command *found, int argc, char **argv)
 
     store_init(&args.store, store_is_shared() ? STORE_UNUSED : found->store);
     args.store.options.auto_merge = found->lasts;
+    args.store.for_tree = found->for_tree;
     args.settings = calloc(1, found->settings_size + 1);
     if (args.settings == NULL) {
         return report_memory();

@@ -193,5 +193,6 @@ const command command_delete_range = {
     .parse = parse,
     .settings_size = sizeof(range_settings),
     .store = STORE_WRITE,
+    .for_tree = true,
     .run = run,
 };

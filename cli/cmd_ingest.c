@@ -5,6 +5,7 @@
 
 #include "command.h"
 #include "long_work.h"
+#include "mention.h"
 #include "output.h"
 #include "units.h"
 
@@ -60,6 +61,20 @@ static void print_text(const cask_ingest_report *done)
         units_format_bytes(bytes, done->bytes));
 }
 
+/* A damaged FILE is none of the store, which 'caskade verify' looks at. */
+static exit_status failed(const long_work *work, const arguments *args,
+                          const cask_error *err)
+{
+    for (int i = 1; i < args->word_count && err->status == CASK_CORRUPT; i++) {
+        if (mention_of(err->message, args->words[i])) {
+            return report(EXIT_DAMAGED,
+                          "%s; make it again, or take a copy of it",
+                          err->message);
+        }
+    }
+    return long_work_failed(work, args->words[0], err);
+}
+
 static exit_status ingest(cask_db *db, const arguments *args)
 {
     const ingest_settings *settings = args->settings;
@@ -78,7 +93,7 @@ static exit_status ingest(cask_db *db, const arguments *args)
                          &err);
     long_work_end(&work);
     if (result != CASK_OK) {
-        return long_work_failed(&work, args->words[0], &err);
+        return failed(&work, args, &err);
     }
     if (done.unmoved > 0) {
         (void)report(EXIT_DONE,
@@ -129,6 +144,7 @@ const command command_ingest = {
     .parse = parse,
     .settings_size = sizeof(ingest_settings),
     .store = STORE_WRITE,
+    .for_tree = true,
     .lasts = true,
     .run = run,
 };

@@ -121,5 +121,6 @@ const command command_scan = {
     .parse = parse,
     .settings_size = sizeof(scan_settings),
     .store = STORE_READ,
+    .for_tree = true,
     .run = scan_run,
 };

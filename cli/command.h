@@ -34,6 +34,7 @@ typedef struct command {
 
     store_use store; /* which of the common options it takes */
     bool lasts;      /* long enough to merge in the background */
+    bool for_tree;   /* it is of no use with another engine */
     exit_status (*run)(const arguments *args);
 } command;
 

@@ -216,13 +216,15 @@ static void tell_event(void *context, const cask_event *event)
     }
 }
 
-static exit_status report_open(const char *directory, const cask_error *err)
+static exit_status report_open(const store_settings *settings,
+                               const char *directory, const cask_error *err)
 {
     if (err->status == CASK_NOT_FOUND) {
         return report(EXIT_NOT_FOUND,
-                      "%s: no store here; make one with 'caskade create %s', "
+                      "%s: no store here; make one with 'caskade create %s%s', "
                       "if nothing else is there",
-                      directory, directory);
+                      directory, settings->for_tree ? "--engine tree " : "",
+                      directory);
     }
     return report_failure(directory, err);
 }
@@ -259,7 +261,7 @@ exit_status store_open(const store_settings *settings, const char *directory,
     /* tell_event() only reads it. */
     options.event_context = (void *)(uintptr_t)settings;
     if (cask_open(directory, &options, ret_db, &err) != CASK_OK) {
-        return report_open(directory, &err);
+        return report_open(settings, directory, &err);
     }
     return EXIT_DONE;
 }

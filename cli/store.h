@@ -25,6 +25,7 @@ typedef struct store_settings {
     cask_options options;
     bool read_only; /* --read-only was given */
     bool verbose;   /* tell every event, not only alarming ones */
+    bool for_tree;  /* of no use with another engine: for advice */
 } store_settings;
 
 /* The defaults for a command of that kind: without auto_merge. */

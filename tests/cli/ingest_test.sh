@@ -45,7 +45,7 @@ expect 3 ingest store two.run cut.run
 error_says 'cut.run: offset 0: '
 echo 'this is no run, but a file of a line that is longer than a header' >text
 expect 3 ingest store text
-error_says 'text: '
+error_says 'text: .*; make it again, or take a copy of it$'
 expect 2 ingest store "$(runs | head -n 1)"
 error_says 'a store made it for itself'
 expect 2 ingest store .
@@ -57,6 +57,7 @@ same out content
 # What can take none says so.
 expect 2 ingest store
 expect 1 ingest nowhere two.run
+error_says "make one with 'caskade create --engine tree nowhere'"
 expect 0 create plain
 expect 2 ingest plain two.run
 error_says "its engine, hash, has no runs; make .*'caskade create --engine tree DIR', or 'caskade convert --engine tree SRC DST'"
