@@ -7,7 +7,7 @@ commands: every command of its ```console blocks is run, in one shell, and must
 print what stands below it; "..." stands for any text within a line.
 example: its C program is examples/hello.c, letter by letter, and compiles and
 runs by the commands below it, with what the README says about a library that
-is installed in an unusual place.
+is installed in an unusual place; so does examples/series.c.
 
 Stores are made in a temporary directory; /tmp/store means one in there.
 """
@@ -150,7 +150,15 @@ def test_example(directory):
     flags = run("pkg-config", "--cflags", "caskade", env=environment).split()
     run(os.environ["CC"], "-std=c11", "-Wall", "-Wextra", "-Wpedantic",
         "-Werror", "-fsyntax-only", source, *flags)
-    print("ok: the example")
+    series = os.path.join(SOURCE, "examples", "series.c")
+    flags = run("pkg-config", "--cflags", "--libs", "caskade",
+                env=environment).split()
+    run(os.environ["CC"], "-std=c11", "-Wall", "-Wextra", "-Wpedantic",
+        "-Werror", series, "-o", "series", *flags, cwd=directory)
+    printed = run("./series", cwd=directory, env=environment)
+    if printed != "01:57 13689\n01:58 13924\n01:59 14161\n60 left\n":
+        fail("series.c printed: %s" % printed)
+    print("ok: the examples")
 
 
 def main():
