@@ -194,8 +194,9 @@ const command command_create = {
     .word_min = 1,
     .word_max = 1,
     .text = "Make an empty store in the directory DIR, which is made if it is "
-            "not there. It is an error if there is a store already. (put and "
-            "load make a store that is not there, too.)\v"
+            "not there. It is an error if there is a store already. (put, "
+            "load, import and shell make a store that is not there, too, of "
+            "the engine hash.)\v"
             "Examples:\n"
             "  caskade create /var/lib/app/sessions\n"
             "  caskade create --engine hash --mode 660 /srv/shared\n"

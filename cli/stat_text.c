@@ -249,10 +249,10 @@ static void add_past_merges(const stat_sample *now, text *out)
     if (count == 0) {
         return;
     }
-    text_add_format(out, "\n%9s  %9s  %-13s  %9s  %9s  %9s  %s\n", "merged ago",
-                    "took",
-                    now->stats.engine == CASK_ENGINE_TREE ? "runs" : "segments",
-                    "read", "written", "freed", "reason");
+    text_add_format(
+        out, "\n%9s  %9s  %-13s  %9s  %9s  %9s  %s\n", "merged ago", "took",
+        now->stats.engine == CASK_ENGINE_TREE ? "files" : "segments", "read",
+        "written", "freed", "reason");
     for (size_t i = 0; i < count; i++) {
         stat_past_text(&merge->past[i], now->wall_ms, out);
     }
