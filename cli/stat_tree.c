@@ -146,8 +146,8 @@ void stat_tree_flushes_text(const stat_sample *now, text *out)
     for (size_t i = 0; i < tree->past_count && i < FLUSHES_SHOWN; i++) {
         if (i == 0) {
             text_add_format(out, "\n%9s  %9s  %-13s  %9s  %9s  %9s  %s\n",
-                            "flushed", "took", "runs", "log", "written",
-                            "freed", "reason");
+                            "flushed", "took", "table > files", "log",
+                            "written", "freed", "reason");
         }
         stat_past_text(&tree->past[i], now->wall_ms, out);
     }

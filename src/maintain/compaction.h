@@ -88,7 +88,7 @@ typedef struct compaction_moment {
 /* Why something is done; in the order of urgency. */
 #define COMPACTION_REASON_LIST(X)                                              \
     X(NONE, "nothing is due")                                                  \
-    X(FLUSH, "a memtable is full")                                             \
+    X(FLUSH, "a memtable takes nothing more")                                  \
     X(RUNS, "a level has too many runs")                                       \
     X(SIZE, "a level is too large")                                            \
     X(SPACE, "the runs above the last are too large")                          \

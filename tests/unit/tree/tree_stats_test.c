@@ -212,7 +212,7 @@ static void test_flushes_are_remembered(void **state)
     assert_int_equal(stats.past[0].did.records, 200);
     assert_int_equal(stats.past[1].did.records, 100);
     assert_int_equal(stats.past[0].result, CASK_OK);
-    assert_string_equal(stats.past[0].reason, "a memtable is full");
+    assert_string_equal(stats.past[0].reason, "a memtable takes nothing more");
     assert_true(stats.past[0].did.bytes_read > 200 * VALUE);
     assert_int_equal(stats.past[0].did.bytes_written +
                          stats.past[1].did.bytes_written,
