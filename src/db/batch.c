@@ -77,6 +77,20 @@ uint64_t cask_batch_bytes(const cask_batch *batch)
     return batch == NULL ? 0 : batch->bytes;
 }
 
+/* For one more entry, with so many bytes in the arena. */
+static cask_status make_room(cask_batch *batch, size_t bytes, cask_error *err)
+{
+    cask_status status =
+        bytes <= SIZE_MAX - batch->arena.size
+            ? buffer_reserve(&batch->arena, batch->arena.size + bytes, err)
+            : fail_memory(err, bytes);
+
+    return status == CASK_OK
+               ? buffer_reserve(&batch->entries,
+                                batch->entries.size + sizeof(batch_entry), err)
+               : status;
+}
+
 static cask_status add(cask_batch *batch, batch_entry entry, cask_slice key,
                        cask_slice value, cask_error *err)
 {
@@ -84,35 +98,37 @@ static cask_status add(cask_batch *batch, batch_entry entry, cask_slice key,
                                 entry.expires_at_ms != 0 ? RECORD_EXPIRES : 0,
                             .key_size = (uint16_t)key.size,
                             .value_size = (uint32_t)value.size};
-    size_t before;
     cask_status status;
+    char *to;
 
     if (batch == NULL) {
         return fail(err, CASK_INVALID, 0, "batch is NULL");
     }
     status = db_check_sizes(key, value, err);
+    if (status == CASK_OK) {
+        status = make_room(batch, key.size + value.size, err);
+    }
     if (status != CASK_OK) {
         return status;
     }
-    before = batch->arena.size;
     /* Of the caller's bytes: those just copied are slow to load again. */
     entry.body_crc =
         crc32c(store_crc_before_key(entry.expires_at_ms), key.data, key.size);
     entry.body_crc = crc32c(entry.body_crc, value.data, value.size);
-    entry.offset = before;
+    entry.offset = batch->arena.size;
     entry.key_size = (uint32_t)key.size;
     entry.value_size = (uint32_t)value.size;
-    status = buffer_append(&batch->arena, key.data, key.size, err);
-    if (status == CASK_OK) {
-        status = buffer_append(&batch->arena, value.data, value.size, err);
+    to = (char *)batch->arena.data + entry.offset;
+    if (key.size > 0) {
+        memcpy(to, key.data, key.size);
     }
-    if (status == CASK_OK) {
-        status = buffer_append(&batch->entries, &entry, sizeof(entry), err);
+    if (value.size > 0) {
+        memcpy(to + key.size, value.data, value.size);
     }
-    if (status != CASK_OK) {
-        batch->arena.size = before;
-        return status;
-    }
+    batch->arena.size += key.size + value.size;
+    memcpy((char *)batch->entries.data + batch->entries.size, &entry,
+           sizeof(entry));
+    batch->entries.size += sizeof(entry);
     batch->bytes += record_size(&header);
     return CASK_OK;
 }
