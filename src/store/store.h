@@ -148,11 +148,20 @@ cask_status store_close(store_handle *store, cask_error *err);
 /* Rebuild a private index. */
 cask_status store_refresh(store_handle *store, cask_error *err);
 
-/* The hash of a record's key. */
+/* The hash by which the engine's index knows a key. */
+static inline siphash_value store_hash(const store_handle *store,
+                                       cask_slice key)
+{
+    return store->engine->hash != NULL
+               ? store->engine->hash(store, key)
+               : siphash(store->identity.hash_key, key.data, key.size);
+}
+
+/* The same of a record's key. */
 static inline siphash_value store_hash_of(const store_handle *store,
                                           const scan_item *item)
 {
-    return siphash(store->identity.hash_key, item->key, item->header.key_size);
+    return store_hash(store, (cask_slice){item->key, item->header.key_size});
 }
 
 /* A record that a scan has found. */

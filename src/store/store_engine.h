@@ -45,6 +45,9 @@ typedef struct store_engine {
     /* Make the new index ready for about `count` keys. */
     cask_status (*presize)(store_handle *store, uint64_t count,
                            cask_error *err);
+    /* The hash by which the index knows a key. NULL: SipHash by the store's
+     * key. */
+    siphash_value (*hash)(const store_handle *store, cask_slice key);
     /* Bring what apply_locked() will need into the cache. */
     void (*prefetch)(store_handle *store, siphash_value hash);
     /* Finish index changes that a dead writer began; write lock held. */

@@ -37,7 +37,7 @@ static inline void store_prepare(const store_handle *store, uint8_t kind,
     }
     crc = crc32c(crc, key.data, key.size);
     ret_record->body_crc = crc32c(crc, value.data, value.size);
-    ret_record->hash = siphash(store->identity.hash_key, key.data, key.size);
+    ret_record->hash = store_hash(store, key);
 }
 
 /* Set the hashes of records that have all else. */
@@ -45,9 +45,7 @@ static inline void store_hash_records(const store_handle *store,
                                       store_record *records, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
-        cask_slice key = records[i].key;
-
-        records[i].hash = siphash(store->identity.hash_key, key.data, key.size);
+        records[i].hash = store_hash(store, records[i].key);
     }
 }
 

@@ -28,7 +28,7 @@ enum {
 /* What a handle has besides the store's: store->engine_state. */
 typedef struct tree_state {
     memtable_log log;         /* this handle's maps */
-    run_hash_key hash_key;    /* of the store's runs */
+    run_hash_key hash_key;    /* of the store's runs, and of memtables */
     versions *versions;       /* the runs, as this handle has them open */
     tree_ranges *ranges;      /* deleted in memtables, as it has read them */
     _Atomic bool has_begun;   /* a memtable, and the merging thread is not awake
@@ -47,6 +47,15 @@ static inline run_hash_key tree_hash_key(siphash_key key)
 static inline tree_state *tree_state_of(const store_handle *store)
 {
     return store->engine_state;
+}
+
+/* As runs know the key, so that a look-up has one hash for all. Memtables know
+ * the first word. */
+static inline siphash_value tree_hash(const store_handle *store, cask_slice key)
+{
+    run_hash_key by = tree_state_of(store)->hash_key;
+
+    return (siphash_value){{run_hash(by, key.data, key.size), 0}};
 }
 
 /* ---- Reading (tree_read.c) ---- */

@@ -441,6 +441,11 @@ static cask_status presize(store_handle *store, uint64_t keys, cask_error *err)
     return CASK_OK;
 }
 
+static siphash_value hash(const store_handle *store, cask_slice key)
+{
+    return tree_hash(store, key);
+}
+
 /* The filter; the way to an entry is known only when it is gone. */
 static void prefetch(store_handle *store, siphash_value hash)
 {
@@ -457,6 +462,7 @@ const store_engine tree_engine = {
     .check_run = version_check_run,
     .open_private = open_private,
     .presize = presize,
+    .hash = hash,
     .prefetch = prefetch,
     .finish_locked = finish,
     .reserve = reserve,

@@ -8,7 +8,6 @@
 
 #include "base/buffer.h"
 #include "region/place.h"
-#include "run/run_hash.h"
 #include "store/store_settings.h"
 #include "tree/tree.h"
 #include "tree/tree_lost.h"
@@ -182,13 +181,12 @@ static cask_status follow(const wanted *w, const version *pinned,
 
 /* Whether the part of a run that may have the key says anything about it. */
 static cask_status look_at_run(const wanted *w, const version *pinned,
-                               const version_run *part, uint64_t hash,
-                               cask_buffer *value, tree_found *found,
-                               cask_error *err)
+                               const version_run *part, cask_buffer *value,
+                               tree_found *found, cask_error *err)
 {
     const uint64_t max_sequence = w->sequence == UINT64_MAX ? 0 : w->sequence;
     const run_wanted sought = {
-        .key = w->key, .hash = hash, .max_sequence = max_sequence};
+        .key = w->key, .hash = w->hash.word[0], .max_sequence = max_sequence};
     cask_run_entry entry;
     cask_status status =
         run_is_hashed_by(part->file, tree_state_of(w->store)->hash_key)
@@ -233,8 +231,6 @@ static cask_status look_at_version(const wanted *w, const version *pinned,
                                    cask_buffer *value, tree_found *found,
                                    cask_error *err)
 {
-    uint64_t hash =
-        run_hash(tree_state_of(w->store)->hash_key, w->key.data, w->key.size);
     cask_status status = CASK_NOT_FOUND;
     size_t broken = 0;
 
@@ -246,7 +242,7 @@ static cask_status look_at_version(const wanted *w, const version *pinned,
             status = check_broken(w, pinned, i, &broken, err);
         }
         if (part != NULL && status == CASK_NOT_FOUND) {
-            status = look_at_run(w, pinned, part, hash, value, found, err);
+            status = look_at_run(w, pinned, part, value, found, err);
         }
     }
     return status == CASK_NOT_FOUND && pinned->broken_count > 0
@@ -373,7 +369,7 @@ bool tree_is_live(const store_handle *store, const tree_found *found)
 cask_status tree_get(store_handle *store, cask_slice key, cask_buffer *value,
                      cask_info *ret_info, cask_error *err)
 {
-    siphash_value hash = siphash(store->identity.hash_key, key.data, key.size);
+    siphash_value hash = tree_hash(store, key);
     tree_found found = {.is_put = false};
     cask_status status = tree_find(store, key, hash, value, &found, err);
 
@@ -460,12 +456,11 @@ cask_status tree_get_many(store_handle *store, const cask_slice *keys,
         for (size_t i = 0; i < some; i++) {
             cask_slice key = keys[from + i];
 
-            all[i] = (wanted){
-                .store = store,
-                .key = key,
-                .hash = siphash(store->identity.hash_key, key.data, key.size),
-                .sequence = UINT64_MAX,
-                .value = &values[from + i]};
+            all[i] = (wanted){.store = store,
+                              .key = key,
+                              .hash = tree_hash(store, key),
+                              .sequence = UINT64_MAX,
+                              .value = &values[from + i]};
         }
         get_some(all, some, statuses + from, err);
     }
@@ -515,8 +510,7 @@ static cask_status find_at(const store_snapshot *snapshot, cask_slice key,
     store_handle *store = snapshot->store;
     const wanted w = {.store = store,
                       .key = key,
-                      .hash =
-                          siphash(store->identity.hash_key, key.data, key.size),
+                      .hash = tree_hash(store, key),
                       .sequence = snapshot->sequence,
                       .value = value};
     /* Runs take 0 for the newest; and nothing was written before it. */
@@ -594,7 +588,7 @@ static cask_status view_copy(store_handle *store, cask_slice key,
 static bool find_in_tables(store_handle *store, cask_slice key,
                            tree_record *ret_record)
 {
-    siphash_value hash = siphash(store->identity.hash_key, key.data, key.size);
+    siphash_value hash = tree_hash(store, key);
     memtable_result result = MEMTABLE_NONE;
     memtable_entry entry;
     tree_tables tables;

@@ -108,7 +108,7 @@ static bool is_newest(store_handle *store, const version_run *run,
                       const run_record *record)
 {
     cask_slice key = run_record_key(record);
-    siphash_value hash = siphash(store->identity.hash_key, key.data, key.size);
+    siphash_value hash = tree_hash(store, key);
     tree_found found = {.is_put = false};
 
     return key_compare(key, run->begin) >= 0 &&
