@@ -35,11 +35,13 @@ quietly cmake --install "$CASK_BUILD_DIR" --prefix "$prefix"
 
 # Everything is where it belongs, and nothing else.
 library_dir=$(dirname "$(find "$prefix" -name libcaskade.a)")
-for file in include/caskade.h include/caskade/convert.h \
+for file in include/caskade.h include/caskade/backup.h \
+    include/caskade/config.h include/caskade/convert.h \
     include/caskade/expiry.h \
     include/caskade/ingest.h include/caskade/iterator.h \
     include/caskade/merge.h include/caskade/run.h \
-    include/caskade/snapshot.h include/caskade/tree.h bin/caskade; do
+    include/caskade/snapshot.h include/caskade/tree.h \
+    include/caskade/verify.h bin/caskade; do
     [ -s "$prefix/$file" ] || fail "$file is not installed"
 done
 for file in libcaskade.so libcaskade.so.0 "libcaskade.so.$version" \
