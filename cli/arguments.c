@@ -256,6 +256,18 @@ static exit_status parse_words(arguments *args, int argc, char **argv,
     return check_word_count(args);
 }
 
+static exit_status run_on(const arguments *args)
+{
+    const char *directory = args->words[0];
+    cask_db *db = NULL;
+    exit_status status = store_open(&args->store, directory, false, &db);
+
+    if (status != EXIT_DONE) {
+        return status;
+    }
+    return store_close(db, directory, args->command->run_on(db, args));
+}
+
 exit_status arguments_run(const command *found, int argc, char **argv)
 {
     arguments args = {.command = found};
@@ -274,7 +286,7 @@ exit_status arguments_run(const command *found, int argc, char **argv)
         status = store_check(&args.store, found->name);
     }
     if (status == EXIT_DONE && !helped) {
-        status = found->run(&args);
+        status = found->run != NULL ? found->run(&args) : run_on(&args);
     }
     free(args.settings);
     return status;

@@ -111,18 +111,6 @@ static exit_status back_up(cask_db *db, const arguments *args)
     return EXIT_DONE;
 }
 
-static exit_status run(const arguments *args)
-{
-    cask_db *db = NULL;
-    exit_status status = store_open(&args->store, args->words[0], false, &db);
-
-    if (status != EXIT_DONE) {
-        return status;
-    }
-    status = back_up(db, args);
-    return store_close(db, args->words[0], status);
-}
-
 const command command_backup = {
     .name = "backup",
     .summary = "Copy a store while it is in use",
@@ -144,5 +132,5 @@ const command command_backup = {
     .parse = parse,
     .settings_size = sizeof(backup_settings),
     .store = STORE_READ,
-    .run = run,
+    .run_on = back_up,
 };

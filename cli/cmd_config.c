@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "command.h"
-#include "json_format.h"
 #include "output.h"
 
 enum { OPTION_RESET = 0x2001, OPTION_RESET_ALL, RESET_MOST = 64 };
@@ -132,16 +131,6 @@ static bool show_item(void *context, const cask_config_item *item)
                               : item->meaning);
 }
 
-static void print_object(json_t *take_object)
-{
-    text line = {0};
-
-    json_format_add(&line, take_object);
-    text_add_char(&line, '\n');
-    (void)output_text(&line);
-    text_free(&line);
-}
-
 static exit_status show(cask_db *db, const arguments *args)
 {
     const config_settings *settings = args->settings;
@@ -169,7 +158,7 @@ static exit_status show(cask_db *db, const arguments *args)
                    : report_failure(args->words[0], &err);
     }
     if (shown.object != NULL) {
-        print_object(shown.object);
+        (void)output_json(shown.object);
     }
     return result == CASK_OK ? EXIT_DONE : report_failure(args->words[0], &err);
 }

@@ -91,18 +91,6 @@ static exit_status convert(cask_db *db, const arguments *args)
     return EXIT_DONE;
 }
 
-static exit_status run(const arguments *args)
-{
-    cask_db *db = NULL;
-    exit_status status = store_open(&args->store, args->words[0], false, &db);
-
-    if (status != EXIT_DONE) {
-        return status;
-    }
-    status = convert(db, args);
-    return store_close(db, args->words[0], status);
-}
-
 const command command_convert = {
     .name = "convert",
     .summary = "Make a store of another engine with the same content",
@@ -124,5 +112,5 @@ const command command_convert = {
     .settings_size = sizeof(convert_settings),
     .store = STORE_READ,
     .lasts = true,
-    .run = run,
+    .run_on = convert,
 };

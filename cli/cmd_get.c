@@ -87,19 +87,14 @@ static exit_status check_key(cask_db *db, const arguments *args, char *word)
     return exists ? EXIT_DONE : EXIT_NOT_FOUND;
 }
 
-static exit_status exists_run(const arguments *args)
+static exit_status check_keys(cask_db *db, const arguments *args)
 {
-    const char *directory = args->words[0];
-    cask_db *db = NULL;
-    exit_status status = store_open(&args->store, directory, false, &db);
+    exit_status status = EXIT_DONE;
 
-    if (status != EXIT_DONE) {
-        return status;
-    }
     for (int i = 1; i < args->word_count && status == EXIT_DONE; i++) {
         status = check_key(db, args, args->words[i]);
     }
-    return store_close(db, directory, status);
+    return status;
 }
 
 const command command_exists = {
@@ -116,28 +111,21 @@ const command command_exists = {
     .parse = word_parse,
     .settings_size = sizeof(word_settings),
     .store = STORE_READ,
-    .run = exists_run,
+    .run_on = check_keys,
 };
 
 /* ---- count ------------------------------------------------------------- */
 
-static exit_status count_run(const arguments *args)
+static exit_status count_keys(cask_db *db, const arguments *args)
 {
-    const char *directory = args->words[0];
     uint64_t count = 0;
     cask_error err = {0};
-    cask_db *db = NULL;
-    exit_status status = store_open(&args->store, directory, false, &db);
 
-    if (status != EXIT_DONE) {
-        return status;
+    if (cask_count(db, &count, &err) != CASK_OK) {
+        return report_failure(args->words[0], &err);
     }
-    if (cask_count(db, &count, &err) == CASK_OK) {
-        (void)output_print("%" PRIu64 "\n", count);
-    } else {
-        status = report_failure(directory, &err);
-    }
-    return store_close(db, directory, status);
+    (void)output_print("%" PRIu64 "\n", count);
+    return EXIT_DONE;
 }
 
 const command command_count = {
@@ -153,5 +141,5 @@ const command command_count = {
             "Examples:\n"
             "  caskade count /tmp/store\n",
     .store = STORE_READ,
-    .run = count_run,
+    .run_on = count_keys,
 };

@@ -109,18 +109,6 @@ static exit_status ingest(cask_db *db, const arguments *args)
     return EXIT_DONE;
 }
 
-static exit_status run(const arguments *args)
-{
-    cask_db *db = NULL;
-    exit_status status = store_open(&args->store, args->words[0], false, &db);
-
-    if (status != EXIT_DONE) {
-        return status;
-    }
-    status = ingest(db, args);
-    return store_close(db, args->words[0], status);
-}
-
 const command command_ingest = {
     .name = "ingest",
     .summary = "Take runs that were built offline into a store",
@@ -146,5 +134,5 @@ const command command_ingest = {
     .store = STORE_WRITE,
     .for_tree = true,
     .lasts = true,
-    .run = run,
+    .run_on = ingest,
 };

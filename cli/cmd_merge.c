@@ -5,7 +5,6 @@
 #include <inttypes.h>
 
 #include "command.h"
-#include "json_format.h"
 #include "merge_work.h"
 #include "output.h"
 #include "signals.h"
@@ -91,16 +90,6 @@ static json_t *number(uint64_t value)
     return json_integer((json_int_t)value);
 }
 
-static void print_json(json_t *take_object)
-{
-    text line = {0};
-
-    json_format_add(&line, take_object);
-    text_add_char(&line, '\n');
-    (void)output_text(&line);
-    text_free(&line);
-}
-
 static json_t *item_json(const cask_merge_item *item)
 {
     return json_pack("{s:o, s:o, s:o, s:o, s:s}", "id", number(item->id),
@@ -117,12 +106,12 @@ static void print_plan_json(const plan *p)
         /* A failure leaves the array short, which no memory explains. */
         (void)json_array_append_new(rows, item_json(&p->items[i]));
     }
-    print_json(json_pack("{s:o, s:s, s:o, s:o, s:o, s:o}", "segments", rows,
-                         "reason", p->summary.reason, "left",
-                         number(p->summary.left), "read_bytes",
-                         number(p->summary.read_bytes), "write_bytes",
-                         number(p->summary.write_bytes), "freed_bytes",
-                         number(p->summary.freed_bytes)));
+    (void)output_json(json_pack("{s:o, s:s, s:o, s:o, s:o, s:o}", "segments",
+                                rows, "reason", p->summary.reason, "left",
+                                number(p->summary.left), "read_bytes",
+                                number(p->summary.read_bytes), "write_bytes",
+                                number(p->summary.write_bytes), "freed_bytes",
+                                number(p->summary.freed_bytes)));
 }
 
 /* A plan that was made after a merge that found nothing may find something. */
@@ -233,7 +222,7 @@ static void print_merged_json(const cask_merge_report *merged, const plan *p)
         (void)json_object_set_new(object, "reason",
                                   json_string(why_nothing(p)));
     }
-    print_json(object);
+    (void)output_json(object);
 }
 
 static void print_merged_text(const cask_merge_report *merged, const char *noun)
@@ -310,7 +299,7 @@ static exit_status start_there(cask_db *db, const arguments *args,
         return report_failure(args->words[0], &err);
     }
     if (settings->json) {
-        print_json(
+        (void)output_json(
             json_pack("{s:b, s:o}", "started", 1, "threads", number(threads)));
         return EXIT_DONE;
     }
@@ -351,8 +340,8 @@ static exit_status cancel(cask_db *db, const arguments *args)
     }
     is_one = now.phase != CASK_MERGE_NONE || now.asked;
     if (settings->json) {
-        print_json(json_pack("{s:b, s:o}", "cancelled", is_one ? 1 : 0, "pid",
-                             number(now.pid)));
+        (void)output_json(json_pack("{s:b, s:o}", "cancelled", is_one ? 1 : 0,
+                                    "pid", number(now.pid)));
     } else if (now.phase != CASK_MERGE_NONE && now.pid != 0) {
         (void)output_print("cancelled the merge of process %" PRIu32
                            "; none begins by itself for a minute\n",

@@ -7,7 +7,6 @@
 
 #include "command.h"
 #include "escape.h"
-#include "json_format.h"
 #include "output.h"
 #include "units.h"
 
@@ -63,19 +62,13 @@ static bool print_json(void *context, const cask_region_info *info)
         json_pack("{s:s, s:I, s:b, s:b, s:b}", "store_uuid", info->store_uuid,
                   "size_bytes", (json_int_t)info->size_bytes, "in_use",
                   info->in_use, "orphan", info->orphan, "clean", info->clean);
-    text line = {0};
-    bool written;
 
     (void)context;
     /* A path that is not UTF-8 cannot be shown, and is left out. */
     (void)json_object_set_new(object, "path", json_string(info->path));
     (void)json_object_set_new(object, "directory",
                               json_string(info->directory));
-    json_format_add(&line, object);
-    text_add_char(&line, '\n');
-    written = output_text(&line);
-    text_free(&line);
-    return written;
+    return output_json(object);
 }
 
 static bool print_row(void *context, const cask_region_info *info)

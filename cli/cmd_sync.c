@@ -3,20 +3,13 @@
  */
 #include "command.h"
 
-static exit_status run(const arguments *args)
+static exit_status sync_store(cask_db *db, const arguments *args)
 {
-    const char *directory = args->words[0];
     cask_error err = {0};
-    cask_db *db = NULL;
-    exit_status status = store_open(&args->store, directory, false, &db);
 
-    if (status != EXIT_DONE) {
-        return status;
-    }
-    if (cask_sync(db, &err) != CASK_OK) {
-        status = report_failure(directory, &err);
-    }
-    return store_close(db, directory, status);
+    return cask_sync(db, &err) == CASK_OK
+               ? EXIT_DONE
+               : report_failure(args->words[0], &err);
 }
 
 const command command_sync = {
@@ -31,5 +24,5 @@ const command command_sync = {
             "  caskade load --sync none /tmp/store big.tsv\n"
             "  caskade sync /tmp/store\n",
     .store = STORE_WRITE,
-    .run = run,
+    .run_on = sync_store,
 };

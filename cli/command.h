@@ -36,6 +36,8 @@ typedef struct command {
     bool lasts;      /* long enough to merge in the background */
     bool for_tree;   /* it is of no use with another engine */
     exit_status (*run)(const arguments *args);
+    /* Instead of that: with the store words[0], which is there, open. */
+    exit_status (*run_on)(cask_db *db, const arguments *args);
 } command;
 
 /* Number of words without an upper limit. */

@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "json_format.h"
+
 /* The errno of the first write that failed, or 0. Standard output belongs to
  * the process, and so does this. */
 static int first_errno;
@@ -35,6 +37,18 @@ bool output_text(const text *out)
         return note(false);
     }
     return output_write(out->data, out->size);
+}
+
+bool output_json(json_t *take_json)
+{
+    text line = {0};
+    bool written;
+
+    json_format_add(&line, take_json);
+    text_add_char(&line, '\n');
+    written = output_text(&line);
+    text_free(&line);
+    return written;
 }
 
 bool output_print(const char *format, ...)

@@ -5,6 +5,7 @@
 #ifndef CASKADE_CLI_OUTPUT_H
 #define CASKADE_CLI_OUTPUT_H
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -16,6 +17,9 @@ bool output_write(const void *bytes, size_t size);
 
 /* Write `out`; false as above, or if `out` is not complete. */
 bool output_text(const text *out);
+
+/* Write it on one line; takes the reference. False as output_text(). */
+bool output_json(json_t *take_json);
 
 bool output_print(const char *format, ...)
     __attribute__((format(printf, 1, 2)));
