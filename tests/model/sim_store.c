@@ -15,6 +15,7 @@
 #include "region/place.h"
 #include "store/store_merge.h"
 #include "support/flip.h"
+#include "support/threadless.h"
 
 /* ---- The machine ---- */
 
@@ -45,25 +46,6 @@ static sim_machine *machine_of(const os *kernel)
         }
     }
     abort();
-}
-
-/* No background thread, so that every run makes the same calls. */
-static int no_thread(os *self, os_thread_fn run, void *argument,
-                     os_thread **ret_thread)
-{
-    static char nobody;
-
-    (void)self;
-    (void)run;
-    (void)argument;
-    *ret_thread = (os_thread *)&nobody;
-    return 0;
-}
-
-static void no_join(os *self, os_thread *thread)
-{
-    (void)self;
-    (void)thread;
 }
 
 static int open_dir(os *self, const char *path, os_file **ret_dir)
@@ -127,8 +109,7 @@ static os_sim *new_disk(const os_sim_options *options)
     }
     simulated = simulated == NULL ? os_sim_os(sim)->ops : simulated;
     quiet = *simulated;
-    quiet.thread_start = no_thread;
-    quiet.thread_join = no_join;
+    threadless(&quiet);
     quiet.open_dir = open_dir;
     quiet.map = map;
     quiet.unmap = unmap;

@@ -3,7 +3,7 @@
  * keys be deleted, and merges give space back. Hints go for it, but only those
  * that say nothing more than their segments.
  */
-#include "unit/db/handle.h"
+#include "unit/store/tight_disk.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -18,7 +18,6 @@
 
 enum {
     KEYS = 6000,
-    VALUE_BYTES = 1000,
     SEGMENT_BYTES = 1 << 20,
     PATIENCE = 20000 /* milliseconds */
 };
@@ -28,38 +27,11 @@ enum { OLD_KEYS = KEYS / 2 };
 
 static int prepare(void **state)
 {
-    int result = handle_prepare(state);
+    int result = tight_disk_prepare(state);
     handle *h = *state;
 
     h->options.segment_max_bytes = SEGMENT_BYTES;
-    h->options.sync = CASK_SYNC_NONE;
-    /* The simulator keeps the blocks of what is mapped. */
-    h->options.io = CASK_IO_PREAD;
-    h->options.append = CASK_APPEND_PWRITE;
     return result;
-}
-
-static cask_slice key_of(unsigned number, char text[32])
-{
-    (void)snprintf(text, 32, "key %u", number);
-    return cask_slice_of(text);
-}
-
-static cask_status put_key(handle *h, unsigned number)
-{
-    static char value[VALUE_BYTES];
-    char text[32];
-
-    memset(value, 'a' + (int)(number % 26), sizeof(value));
-    return cask_put(h->db, key_of(number, text),
-                    (cask_slice){value, sizeof(value)}, NULL);
-}
-
-static void put_keys(handle *h, unsigned from, unsigned to)
-{
-    for (unsigned i = from; i < to; i++) {
-        assert_int_equal(put_key(h, i), CASK_OK);
-    }
 }
 
 static void delete_keys(handle *h, unsigned from, unsigned to)
@@ -98,31 +70,6 @@ static void expect_keys(handle *h, unsigned from, unsigned to)
 }
 
 /* ---- The disk ---- */
-
-static uint64_t used_bytes(handle *h)
-{
-    os_file *dir = handle_dir(h);
-    os_space space;
-
-    assert_int_equal(h->kernel->ops->space(dir, &space), 0);
-    h->kernel->ops->close(dir);
-    return space.total - space.free;
-}
-
-/* From now on others have all that was free; what was removed is free. */
-static void fill_disk(handle *h)
-{
-    os_file *dir = handle_dir(h);
-
-    assert_int_equal(h->kernel->ops->sync_dir(dir), 0);
-    h->kernel->ops->close(dir);
-    os_sim_set_capacity(h->sim, used_bytes(h));
-}
-
-static void empty_disk(handle *h)
-{
-    os_sim_set_capacity(h->sim, UINT64_C(1) << 40);
-}
 
 typedef struct names {
     unsigned hints;
@@ -224,7 +171,7 @@ static void test_a_closed_store_is_opened_written_and_merged(void **state)
     handle_close(h);
     hints = count_hints(h);
     assert_true(hints > 4);
-    fill_disk(h);
+    leave_free(h, 0);
     handle_open(h);
     expect_keys(h, 0, KEYS);
     assert_true(count_hints(h) > 0);
@@ -249,7 +196,7 @@ static void test_a_small_last_segment_is_gone_on_with(void **state)
     put_keys(h, 0, KEYS);
     handle_close(h);
     hints = count_hints(h);
-    fill_disk(h);
+    leave_free(h, 0);
     handle_open(h);
     assert_int_equal(count_hints(h), hints);
     make_room(h);
@@ -270,16 +217,16 @@ static void test_what_is_allocated_at_a_close_is_there_for_deletes(void **state)
     handle_open(h);
     put_keys(h, 0, KEYS / 2);
     handle_reopen(h);
-    os_sim_set_capacity(h->sim, used_bytes(h) + (2 << 20));
+    leave_free(h, 2 << 20);
     for (keys = KEYS / 2; put_key(h, keys) == CASK_OK; keys++) {
         assert_true(keys < KEYS);
     }
     hints = count_hints(h);
     assert_true(hints > 0);
-    fill_disk(h);
+    leave_free(h, 0);
     handle_reopen(h);
     delete_keys(h, 0, 100);
-    fill_disk(h);
+    leave_free(h, 0);
     handle_reopen(h);
     assert_int_equal(count_hints(h), hints);
     assert_int_equal(count_keys(h), keys - 100);
@@ -307,7 +254,7 @@ static void test_a_store_that_was_not_closed_is_opened(void **state)
         os_sim_cut(h->sim);
         (void)cask_close(h->db, NULL);
         assert_int_equal(os_sim_crash(h->sim, seed), 0);
-        fill_disk(h);
+        leave_free(h, 0);
         handle_open(h);
         keys = (unsigned)count_keys(h);
         assert_true(keys > OLD_KEYS);
@@ -336,7 +283,7 @@ static void test_puts_take_no_hint_away(void **state)
     handle_open(h);
     put_keys(h, 0, KEYS);
     handle_close(h);
-    fill_disk(h);
+    leave_free(h, 0);
     handle_open(h);
     hints = count_hints(h);
     assert_true(hints > 1);
@@ -387,7 +334,7 @@ static void test_the_hint_of_a_damaged_segment_stays(void **state)
     cask_free(segments);
     handle_close(h);
     damage(h, id);
-    fill_disk(h);
+    leave_free(h, 0);
     handle_open(h);
     /* Until nothing is left to be given up. */
     do {
@@ -528,7 +475,7 @@ static void test_segments_that_cannot_be_made_take_no_ids(void **state)
     handle_open(h);
     put_keys(h, 0, KEYS);
     handle_close(h);
-    fill_disk(h);
+    leave_free(h, 0);
     handle_open(h);
     do {
         assert_true(alive > 0);
@@ -640,7 +587,7 @@ static void test_a_merge_that_finds_no_room_says_so(void **state)
     assert_int_equal(store_rotate(h->db->store, NULL), CASK_OK);
     hints = count_hints(h);
     assert_true(hints > 4);
-    fill_disk(h);
+    leave_free(h, 0);
     assert_int_equal(cask_merge(h->db, NULL, &report, &err), CASK_NO_SPACE);
     assert_int_equal(report.inputs, 0);
     assert_non_null(strstr(err.message, "nothing was merged"));
@@ -668,7 +615,7 @@ static void test_hints_go_for_a_merge(void **state)
     store_worker_stop(h->db->store);
     hints = count_hints(h);
     assert_true(hints > 4);
-    fill_disk(h);
+    leave_free(h, 0);
     if (cask_merge(h->db, NULL, &report, &err) != CASK_OK) {
         fail_msg("%s", err.message);
     }

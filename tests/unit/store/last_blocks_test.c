@@ -3,7 +3,7 @@
  * open that fails leaves nothing. The end of a log that stays where it is when
  * its writer died is durable all the same.
  */
-#include "unit/db/handle.h"
+#include "unit/store/tight_disk.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -16,42 +16,16 @@
 #include "store/store_shortage.h"
 #include "store/store_write.h"
 
-enum { KEYS = 1500, VALUE_BYTES = 1000, BLOCK = 4096 };
+enum { KEYS = 1500, BLOCK = 4096 };
 
 static int prepare(void **state)
 {
-    int result = handle_prepare(state);
+    int result = tight_disk_prepare(state);
     handle *h = *state;
 
     h->options.segment_max_bytes = 64 << 10;
     h->options.small_file_threshold_bytes = 0;
-    h->options.sync = CASK_SYNC_NONE;
-    h->options.io = CASK_IO_PREAD;
-    h->options.append = CASK_APPEND_PWRITE;
     return result;
-}
-
-static cask_slice key_of(unsigned number, char text[32])
-{
-    (void)snprintf(text, 32, "key %u", number);
-    return cask_slice_of(text);
-}
-
-static cask_status put_key(handle *h, unsigned number)
-{
-    static char value[VALUE_BYTES];
-    char text[32];
-
-    memset(value, 'a' + (int)(number % 26), sizeof(value));
-    return cask_put(h->db, key_of(number, text),
-                    (cask_slice){value, sizeof(value)}, NULL);
-}
-
-static void put_keys(handle *h, unsigned from, unsigned to)
-{
-    for (unsigned i = from; i < to; i++) {
-        assert_int_equal(put_key(h, i), CASK_OK);
-    }
 }
 
 static cask_status delete_key(handle *h, unsigned number)
@@ -62,28 +36,6 @@ static cask_status delete_key(handle *h, unsigned number)
 }
 
 /* ---- The disk ---- */
-
-static uint64_t used_bytes(handle *h)
-{
-    os_file *dir = handle_dir(h);
-    os_space space;
-
-    assert_int_equal(h->kernel->ops->sync_dir(dir), 0);
-    assert_int_equal(h->kernel->ops->space(dir, &space), 0);
-    h->kernel->ops->close(dir);
-    return space.total - space.free;
-}
-
-/* From now on others have all that is free, but for this. */
-static void leave_free(handle *h, uint64_t bytes)
-{
-    os_sim_set_capacity(h->sim, used_bytes(h) + bytes);
-}
-
-static void empty_disk(handle *h)
-{
-    os_sim_set_capacity(h->sim, UINT64_C(1) << 40);
-}
 
 typedef struct listing {
     handle *h;

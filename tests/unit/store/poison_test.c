@@ -11,6 +11,7 @@
 
 #include "db/db.h"
 #include "os/os_fault.h"
+#include "support/threadless.h"
 
 enum { SEGMENT_MAX = 64 << 10, VALUE = SEGMENT_MAX / 3, PUTS = 6 };
 
@@ -40,25 +41,6 @@ static void note(void *context, const cask_event *event)
     }
 }
 
-/* No background thread, so that the call that fails is always the same. */
-static int no_thread(os *self, os_thread_fn run, void *argument,
-                     os_thread **ret_thread)
-{
-    static char nobody;
-
-    (void)self;
-    (void)run;
-    (void)argument;
-    *ret_thread = (os_thread *)&nobody;
-    return 0;
-}
-
-static void no_join(os *self, os_thread *thread)
-{
-    (void)self;
-    (void)thread;
-}
-
 static int set_up(void **state)
 {
     memset(&here, 0, sizeof(here));
@@ -66,8 +48,7 @@ static int set_up(void **state)
     here.one = *state;
     os_fault_init(&here.fault, here.one->kernel);
     here.quiet = *here.fault.base.ops;
-    here.quiet.thread_start = no_thread;
-    here.quiet.thread_join = no_join;
+    threadless(&here.quiet);
     here.fault.base.ops = &here.quiet;
     here.one->kernel = &here.fault.base;
     here.one->options.segment_max_bytes = SEGMENT_MAX;
