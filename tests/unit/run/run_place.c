@@ -4,11 +4,11 @@
 #include "unit/run/run_place.h"
 #include "run/run_pointer.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
+
+#include "support/random.h"
 
 int run_place_setup(void **state)
 {
@@ -203,34 +203,7 @@ void assert_entry(const cask_run_entry *got, const cask_run_entry *expected)
                         sizeof(got->pointer));
 }
 
-static uint64_t first_seed(void)
-{
-    const char *text = getenv("CASK_TEST_SEED");
-    struct timespec now;
-    uint64_t seed;
-
-    (void)clock_gettime(CLOCK_REALTIME, &now);
-    seed = (uint64_t)now.tv_sec * 1000000007u + (uint64_t)now.tv_nsec;
-    if (text != NULL && *text != '\0') {
-        seed = strtoull(text, NULL, 0);
-    }
-    print_message("CASK_TEST_SEED=%" PRIu64 "\n", seed);
-    return seed;
-}
-
-/* Source: Steele, Lea, Flood, SplitMix (2014). */
 uint64_t run_random(void)
 {
-    static bool seeded;
-    static uint64_t state;
-    uint64_t value;
-
-    if (!seeded) {
-        state = first_seed();
-        seeded = true;
-    }
-    state += UINT64_C(0x9e3779b97f4a7c15);
-    value = (state ^ state >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-    value = (value ^ value >> 27) * UINT64_C(0x94d049bb133111eb);
-    return value ^ value >> 31;
+    return test_random_shared();
 }

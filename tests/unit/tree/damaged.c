@@ -82,19 +82,11 @@ cask_status count_from(handle *h, unsigned from, unsigned to)
 
 /* ---- Files ---- */
 
-os_file *dir_of(handle *h)
-{
-    os_file *dir = NULL;
-
-    assert_int_equal(h->kernel->ops->open_dir(h->kernel, HANDLE_PATH, &dir), 0);
-    return dir;
-}
-
 /* Change a byte; counted from the end if `at` is negative. */
 void flip(handle *h, const char *name, int64_t at)
 {
     const os_ops *ops = h->kernel->ops;
-    os_file *dir = dir_of(h);
+    os_file *dir = handle_dir(h);
     os_file *file;
     os_stat stat;
     uint64_t offset;

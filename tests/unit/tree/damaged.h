@@ -23,9 +23,6 @@ bool count_one(void *context, const cask_entry *entry);
 cask_status get_status(handle *h, const char *key, cask_error *err);
 cask_status count_from(handle *h, unsigned from, unsigned to);
 
-/* The store's directory; the caller closes it. */
-os_file *dir_of(handle *h);
-
 /* Change a byte of a file, or change it back; counted from the end if `at` is
  * negative. */
 void flip(handle *h, const char *name, int64_t at);

@@ -41,7 +41,7 @@ static bool note_run(void *context, const char *name)
 /* The runs of the store, by rising ids. */
 static names runs_of(handle *h)
 {
-    os_file *dir = dir_of(h);
+    os_file *dir = handle_dir(h);
     names all = {.count = 0};
 
     assert_int_equal(h->kernel->ops->list(dir, note_run, &all), 0);
@@ -54,7 +54,7 @@ static names runs_of(handle *h)
 /* Where the index of a run begins. */
 static int64_t index_of(handle *h, const char *name)
 {
-    os_file *dir = dir_of(h);
+    os_file *dir = handle_dir(h);
     cask_run *run = NULL;
     int64_t at;
 
@@ -205,7 +205,7 @@ static void test_missing_run_hides_what_is_not_newer(void **state)
     handle *h = *state;
     cask_error err = {CASK_OK, 0, ""};
     char middle[32];
-    os_file *dir = dir_of(h);
+    os_file *dir = handle_dir(h);
 
     make_three(h, middle);
     assert_int_equal(h->kernel->ops->rename(dir, middle, "aside"), 0);

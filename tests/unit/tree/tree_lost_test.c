@@ -31,7 +31,7 @@ static uint64_t find_record(handle *h, const char *key, const char *text,
                             char ret_file[32])
 {
     const os_ops *ops = h->kernel->ops;
-    os_file *dir = dir_of(h);
+    os_file *dir = handle_dir(h);
     uint64_t found = 0;
     char wanted[96];
 
@@ -85,7 +85,7 @@ static bool count_log(void *context, const char *name)
 
 static unsigned count_logs(handle *h)
 {
-    os_file *dir = dir_of(h);
+    os_file *dir = handle_dir(h);
     unsigned count = 0;
 
     assert_int_equal(h->kernel->ops->list(dir, count_log, &count), 0);
@@ -424,7 +424,7 @@ static void test_repair_has_a_lost_record_that_is_restored(void **state)
 static void test_repair_tells_a_lost_record_whose_file_is_gone(void **state)
 {
     handle *h = *state;
-    os_file *dir = dir_of(h);
+    os_file *dir = handle_dir(h);
     char file[32];
     told t = lose_one(h, file, false);
 
