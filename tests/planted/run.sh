@@ -3,6 +3,7 @@
 # test that is there for it fails. A long run: not part of CI.
 #
 #   tests/planted/run.sh [name]...    names of patches; default: all
+#   tests/planted/run.sh --applies    only look whether all apply: a second
 #
 # A patch begins with three lines: "Bug:" what is wrong; "Harness:" the program
 # (or the script, see below) that must fail; "Environment:" what it needs.
@@ -16,6 +17,17 @@ trap 'rm -rf "$work"' EXIT
 # Longer than CI has time for, where a patch's environment says nothing.
 export CASK_TEST_HISTORIES=8 CASK_TEST_SEQUENCES=20000 CASK_TEST_POINTS=60 \
     CASK_TEST_STRIDE=3
+
+if [ "${1:-}" = --applies ]; then
+    failed=0
+    for patch in "$here"/*.patch; do
+        patch -s -F 0 -p1 --dry-run -d "$root" <"$patch" >"$work/log" || {
+            echo "$(basename "$patch" .patch): does not apply"
+            failed=1
+        }
+    done
+    exit "$failed"
+fi
 
 if [ $# -eq 0 ]; then
     for patch in "$here"/*.patch; do
