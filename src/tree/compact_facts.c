@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "run/run_iterator.h"
+#include "run/run_pointer.h"
 #include "tree/run_expiry.h"
 
 /* Of the deletions of ranges of a run so many are weighed; the others are taken
@@ -176,6 +177,13 @@ static bool is_older(const compaction_part *part, const compaction_part *newer)
     return part->level != newer->level || part->run != newer->run;
 }
 
+/* Bytes of a run, and of the values that it names, to those of the run. */
+static double weight_of(const cask_run *file)
+{
+    return 1 + share(run_named_bytes(file),
+                     file->footer.length - SEGMENT_HEADER_SIZE);
+}
+
 /* Bytes of a run within a range. */
 static uint64_t bytes_within(const version_run *run, const run_range *range)
 {
@@ -198,22 +206,27 @@ static double hidden_by_ranges(const version *all, const compact_facts *facts,
 {
     const run_ranges *ranges = &all->runs[newer].file->ranges;
     uint32_t step = ranges->count / RANGES_WEIGHED + 1;
-    uint64_t bytes = 0;
+    double bytes = 0;
 
-    for (uint32_t r = 0; r < ranges->count; r += step) {
-        for (size_t i = newer + 1; i < facts->count; i++) {
-            if (is_older(&facts->parts[i], &facts->parts[newer])) {
-                bytes += bytes_within(&all->runs[i], &ranges->range[r]);
-            }
+    for (size_t i = newer + 1; i < facts->count && ranges->count > 0; i++) {
+        double weight = weight_of(all->runs[i].file);
+
+        if (!is_older(&facts->parts[i], &facts->parts[newer])) {
+            continue;
+        }
+        for (uint32_t r = 0; r < ranges->count; r += step) {
+            bytes +=
+                weight * (double)bytes_within(&all->runs[i], &ranges->range[r]);
         }
     }
-    return (double)bytes * step;
+    return bytes * step;
 }
 
 /* From the oldest part on, what those behind it have is known. */
 static void weigh_hidden(const version *all, compact_facts *facts)
 {
-    uint64_t bytes = 0; /* of all runs that are older than the one in hand */
+    uint64_t bytes = 0; /* of all runs that are older than the one in hand, and
+                           of the values that they name */
     uint64_t records = 0;
     size_t end = facts->count; /* of the run in hand */
 
@@ -224,7 +237,8 @@ static void weigh_hidden(const version *all, compact_facts *facts)
 
         if (end > i && is_older(&facts->parts[i], part)) {
             for (; end > i; end--) {
-                bytes += facts->parts[end - 1].bytes;
+                bytes += (uint64_t)(weight_of(all->runs[end - 1].file) *
+                                    (double)facts->parts[end - 1].bytes);
                 records += facts->parts[end - 1].records;
             }
         }

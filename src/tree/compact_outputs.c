@@ -10,10 +10,6 @@
 
 static const cask_slice NONE = {NULL, 0};
 
-/* A run of values that is smaller than this part of a full one is put together
- * with others, or small flushes would leave ever more files. */
-enum { VALUES_SMALL_SHARE = 16 };
-
 static cask_status begin_output(compact_work *w, cask_error *err)
 {
     const compact_calls *calls = w->job->calls;
@@ -50,9 +46,9 @@ static cask_status end_output(compact_work *w, cask_error *err)
 static compact_values_wish wish_of(const compact_work *w)
 {
     const compact_job *job = w->job;
-    compact_values_wish wish = {
-        .small_bytes = job->values_cut_bytes / VALUES_SMALL_SHARE,
-        .all = job->plan->reason == COMPACTION_REASON_ALL};
+    compact_values_wish wish =
+        compact_values_wish_of(job->values_cut_bytes, job->separation_bytes,
+                               job->plan->reason == COMPACTION_REASON_ALL);
 
     if (!compact_values_are_several(&job->facts->values, job->version, w->parts,
                                     w->part_count, &wish)) {

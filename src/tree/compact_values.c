@@ -10,6 +10,10 @@
 /* Live shares below which values are moved, usually and if all is merged. */
 enum { LIVE_PERCENT = 50, LIVE_PERCENT_ALL = 90, PERCENT = 100 };
 
+/* A run of values that is smaller than this part of a full one is put together
+ * with others, or small flushes would leave ever more files. */
+enum { SMALL_SHARE = 16 };
+
 static void add_named(const version *all, const cask_run *file, double left,
                       compact_values *values)
 {
@@ -69,12 +73,35 @@ static bool is_live(const compact_values *values, const version *all,
            (double)record_bytes(one->file) * percent;
 }
 
+compact_values_wish compact_values_wish_of(uint64_t cut_bytes,
+                                           uint64_t value_bytes, bool all)
+{
+    const uint64_t small = cut_bytes / SMALL_SHARE;
+
+    return (compact_values_wish){.small_bytes = small,
+                                 .lone_bytes = small,
+                                 .least_bytes =
+                                     value_bytes > 0 ? value_bytes : UINT64_MAX,
+                                 .all = all};
+}
+
+/* Whether nobody would write it today: since a setting changed. */
+static bool is_outgrown(const cask_run *file, const compact_values_wish *wish)
+{
+    const uint64_t records = file->footer.records;
+
+    return file->size < wish->lone_bytes && records > 0 &&
+           record_bytes(file) / records - RECORD_HEADER_SIZE <
+               wish->least_bytes;
+}
+
 bool compact_values_are_due(const compact_values *values, const version *all,
                             const version_values *one,
                             const compact_values_wish *wish)
 {
     return one->file != NULL && !one->is_held &&
            (one->file->size < wish->small_bytes ||
+            is_outgrown(one->file, wish) ||
             !is_live(values, all, one,
                      wish->all ? LIVE_PERCENT_ALL : LIVE_PERCENT));
 }

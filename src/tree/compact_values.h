@@ -35,8 +35,20 @@ void compact_values_free(compact_values *values);
  * is dead. */
 typedef struct compact_values_wish {
     uint64_t small_bytes; /* runs that are smaller are put together; 0: none */
+    uint64_t lone_bytes;  /* and a smaller one goes alone, ... */
+    uint64_t least_bytes; /* ... if its values, on average with their keys, are
+                             smaller than what is written apart now */
     bool all;             /* little is to be left that is dead */
 } compact_values_wish;
+
+/*
+ * What is usual.
+ *
+ *   cut_bytes    of a run of values, about
+ *   value_bytes  of a value that is written apart; 0: none is
+ */
+compact_values_wish compact_values_wish_of(uint64_t cut_bytes,
+                                           uint64_t value_bytes, bool all);
 
 /* Whether values that lie in this run of values are to be moved, when their
  * pointers are written anyway. Never of one that is damaged. */

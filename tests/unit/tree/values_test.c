@@ -12,6 +12,7 @@
 #include "db/db.h"
 #include "store/store_merge.h"
 #include "support/require.h"
+#include "tree/compact_facts.h"
 #include "tree/tree.h"
 #include "tree/tree_compact.h"
 #include "unit/tree/tree_handle.h"
@@ -476,7 +477,48 @@ static void test_a_small_file_alone_stays(void **state)
     check_text(h, name_of(1), value_of(0, 1));
 }
 
+/* What a range hides of them counts as what it hides of runs. */
+static void test_what_a_range_hides_of_them_is_known(void **state)
+{
+    handle *h = *state;
+    cask_error err = {CASK_OK, 0, ""};
+    versions *all = tree_state_of(h->db->store)->versions;
+    const version *pinned;
+    compact_facts facts;
+    uint64_t bytes;
+
+    put_some(h, 0, 1);
+    flush_all(h);
+    bytes = stats_of(h).values_bytes;
+    require_ok(cask_delete_range(h->db, cask_slice_of(name_of(KEYS / 4)),
+                                 (cask_slice){NULL, 0}, &err),
+               &err);
+    flush_all(h);
+    assert_int_equal(version_pin(all, &pinned, NULL), CASK_OK);
+    assert_int_equal(compact_facts_make(pinned, &facts, NULL), CASK_OK);
+    assert_true(facts.count > 1);
+    assert_in_range(facts.parts[0].hidden_bytes, bytes / 2, 2 * bytes);
+    compact_facts_free(&facts);
+    version_unpin(all, pinned);
+}
+
 /* ---- Settings ----------------------------------------------------------- */
+
+/* A small file alone goes, too, if nobody would write it today. */
+static void test_a_small_file_goes_when_its_values_are_not_apart(void **state)
+{
+    handle *h = *state;
+
+    put_text(h, name_of(1), value_of(0, 1));
+    put_text(h, name_of(2), value_of(0, 2));
+    merge_runs(h, true, NULL);
+    assert_int_equal(stats_of(h).values_files, 1);
+    set_least(h, "1KiB");
+    merge_runs(h, true, NULL);
+    assert_int_equal(stats_of(h).values_files, 0);
+    check_text(h, name_of(1), value_of(0, 1));
+    check_text(h, name_of(2), value_of(0, 2));
+}
 
 static void test_the_setting_counts_from_the_next_run_on(void **state)
 {
@@ -657,6 +699,8 @@ int main(void)
         TEST(test_what_is_dead_goes_without_being_asked),
         TEST(test_small_files_are_put_together),
         TEST(test_a_small_file_alone_stays),
+        TEST(test_what_a_range_hides_of_them_is_known),
+        TEST(test_a_small_file_goes_when_its_values_are_not_apart),
         TEST(test_the_setting_counts_from_the_next_run_on),
         TEST(test_who_reads_an_older_moment_keeps_its_values),
         TEST(test_repair_takes_each_value_from_any_file_that_has_it),
