@@ -40,8 +40,9 @@ typedef struct cask_merge_report {
  * In a store of the tree engine a merge is a compaction of its runs: where
  * segments are spoken of, read runs. What was written so far becomes a run
  * first; then runs are compacted by the strategy that the setting `compaction`
- * names, or, with `all`, to one run, which is done each time that it is asked
- * for, in steps of some parts of the last level. A compaction, or a step, is
+ * names, or, with `all`, to one run, in steps of some parts of the last level;
+ * what is one run already is left, but for parts that would become smaller, or
+ * whose values would be moved. A compaction, or a step, is
  * done for good as a whole; one that is cancelled or killed changes nothing,
  * and takes as much room as it has. A run that is damaged
  * stays as it is, and so do those that are as old or older: the others are

@@ -42,8 +42,9 @@ typedef struct compaction_part {
     uint64_t first_key;      /* the smallest, of what is left of it */
     uint64_t last_key;       /* the largest; ends of ranges count as well */
     uint64_t bytes;          /* of what is left of it */
-    uint64_t hidden_bytes;   /* estimate: in deeper runs, hidden by it for good:
-                                what its tombstones and ranges are worth */
+    uint64_t hidden_bytes;   /* estimate: in deeper runs, and of values that
+                                these name, hidden by it for good: what its
+                                tombstones and ranges are worth */
     uint64_t records;        /* 0: not known */
     uint64_t tombstones;     /* of these, ranges included */
     uint64_t expired;        /* of these, estimate */
@@ -51,9 +52,11 @@ typedef struct compaction_part {
                                 and that could go if it were written anew */
     uint64_t first_sequence; /* of its records */
     uint64_t last_sequence;
-    bool is_begun; /* its run is being taken by a sweep: records in front of
-                      first_key are in the last level. Begun runs are the
-                      oldest above it. */
+    bool is_begun;   /* its run is being taken by a sweep: records in front of
+                        first_key are in the last level. Begun runs are the
+                        oldest above it. */
+    bool is_settled; /* of the last level: written anew by itself it would be
+                        what it is, but for what has expired */
 } compaction_part;
 
 typedef enum compaction_strategy {
@@ -160,6 +163,10 @@ void compaction_choose_all(const compaction_settings *settings,
  * Like a sweep: runs that one has begun are completed, those that are newer
  * stay above. So whoever is stopped loses a step, and a step takes as much room
  * as it has. Of more than one run in the last level all is taken at once.
+ *
+ * What is settled in the last level is left out in front of the first key of
+ * the runs above, and behind their last one; but not where many small parts lie
+ * side by side, which become few.
  *
  *   from  a number of a key, at which the step before has ended; 0: all is
  *         taken, also what is in the last level alone. UINT64_MAX: from the

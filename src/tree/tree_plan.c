@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "base/buffer.h"
+#include "tree/compact_settled.h"
 #include "tree/tree.h"
 #include "tree/tree_output.h"
 
@@ -145,6 +146,20 @@ static void note_expired(const store_handle *store, bool is_asked, tree_plan *p)
                          looks.count > 1 ? looks.at[looks.count - 2] : 0);
 }
 
+/* For a step towards one run, which leaves what would stay as it is. */
+static void note_settled(const store_handle *store, tree_plan *p)
+{
+    const uint64_t value_bytes = store_value_separation_bytes(store);
+    const compact_settling how = {
+        .value_bytes = value_bytes,
+        .keeps_tombstones = p->pinned->lost_count > 0,
+        .wish = compact_values_wish_of(
+            tree_compaction_settings(store).partition_bytes, value_bytes,
+            true)};
+
+    compact_facts_settle(&p->facts, p->pinned, &how);
+}
+
 cask_status tree_plan_make(store_handle *store, bool is_asked, tree_all *all,
                            tree_plan *ret_plan, cask_error *err)
 {
@@ -166,6 +181,9 @@ cask_status tree_plan_make(store_handle *store, bool is_asked, tree_all *all,
                                     sizeof(*ret_plan->choices));
     }
     note_expired(store, is_asked, ret_plan);
+    if (all != NULL) {
+        note_settled(store, ret_plan);
+    }
     choose(store, all, ret_plan);
     return CASK_OK;
 }

@@ -538,6 +538,83 @@ static tree_result cost_of(compaction_strategy strategy, double live_mib,
     return result;
 }
 
+/* ---- Step by step ------------------------------------------------------- */
+
+enum { SETTLED = 6 };
+
+/* A run above, of the keys from `from` to `to` (0: there is none), and six
+ * parts of the last level with 20 keys each, all settled. */
+static size_t make_settled(compaction_part *parts, uint64_t from, uint64_t to,
+                           uint64_t mib)
+{
+    size_t count = 0;
+
+    if (to != 0) {
+        parts[count++] = (compaction_part){
+            .id = 1, .run = 2, .first_key = from, .last_key = to, .bytes = MIB};
+    }
+    for (unsigned i = 0; i < SETTLED; i++) {
+        parts[count++] = (compaction_part){.id = 10 + i,
+                                           .level = LAST,
+                                           .run = 1,
+                                           .first_key = 20 * i + 1,
+                                           .last_key = 20 * i + 19,
+                                           .bytes = mib * MIB,
+                                           .is_settled = true};
+    }
+    return count;
+}
+
+/* Of all steps together, `ids` are taken. */
+static void check_steps(const compaction_part *parts, size_t count,
+                        const char *ids)
+{
+    const compaction_settings settings = compaction_settings_default(LAZY);
+    uint32_t choices[SETTLED + 1];
+    char taken[128] = "";
+    uint64_t from = 0;
+
+    for (;;) {
+        compaction_plan plan;
+
+        compaction_choose_step(&settings, parts, count, from, choices, &plan);
+        for (size_t i = 0; i < plan.count; i++) {
+            size_t at = strlen(taken);
+
+            (void)snprintf(taken + at, sizeof(taken) - at, "%u ",
+                           (unsigned)parts[choices[i]].id);
+        }
+        if (plan.count == 0 || plan.to_key == UINT64_MAX ||
+            plan.to_key > 20 * SETTLED) {
+            break;
+        }
+        /* As the store does: what was taken from above has gone down. */
+        if (plan.is_sweep) {
+            parts++;
+            count--;
+        }
+        from = plan.to_key;
+    }
+    assert_string_equal(taken, ids);
+}
+
+static void test_what_is_settled_is_left(void **state)
+{
+    compaction_part parts[SETTLED + 1];
+    size_t count;
+
+    (void)state;
+    check_steps(parts, make_settled(parts, 0, 0, 64), "");
+    check_steps(parts, make_settled(parts, 45, 75, 64), "1 12 13 ");
+    check_steps(parts, make_settled(parts, 110, 300, 64), "1 15 ");
+    check_steps(parts, make_settled(parts, 0, 0, 8), "10 11 12 13 14 15 ");
+    count = make_settled(parts, 0, 0, 64);
+    parts[1].is_settled = false;
+    parts[4].is_settled = false;
+    parts[5].expired = 1;
+    check_steps(parts, count, "11 14 15 ");
+}
+
 static void test_lazy_writes_little_and_keeps_space(void **state)
 {
     tree_result lazy = cost_of(COMPACTION_LAZY, 10240, 20, 0);
@@ -565,6 +642,7 @@ int main(void)
         cmocka_unit_test(test_the_rules_row_by_row),
         cmocka_unit_test(test_no_plan_brings_a_newer_version_below_an_older),
         cmocka_unit_test(test_all_that_is_there_becomes_one_run),
+        cmocka_unit_test(test_what_is_settled_is_left),
         cmocka_unit_test(test_lazy_writes_little_and_keeps_space),
         cmocka_unit_test(test_space_is_kept_when_writers_are_too_fast),
     };

@@ -130,6 +130,7 @@ static void test_all_takes_the_room_of_a_step(void **state)
         merge_runs(h, true, NULL);
         put_big_round(h, 2 * i + 1, 1);
         merge_runs(h, false, NULL);
+        put_big_round(h, 2 * i + 1, 8); /* or most may be one run by now */
         before = merges_of(h);
         capacity = limit_disk(h, find_runs(h).bytes / 2);
         merge_runs(h, true, NULL);
@@ -139,6 +140,42 @@ static void test_all_takes_the_room_of_a_step(void **state)
     }
     handle_reopen(h);
     check_big_round(h, 5);
+}
+
+static void check_merged(handle *h, bool is_done)
+{
+    cask_merge_report report;
+
+    merge_runs(h, true, &report);
+    if (is_done) {
+        assert_true(report.inputs > 0 && report.bytes_written > 0);
+    } else {
+        assert_int_equal(report.inputs + report.bytes_written, 0);
+    }
+}
+
+/* As often as it is asked for; but what may give something back is done. */
+static void test_what_is_one_run_is_left_as_it_is(void **state)
+{
+    handle *h = *state;
+    cask_snapshot *snapshot = NULL;
+
+    put_round(h, 0);
+    check_merged(h, true);
+    check_merged(h, false);
+    handle_reopen(h);
+    check_merged(h, false);
+    assert_int_equal(cask_snapshot_create(h->db, &snapshot, NULL), CASK_OK);
+    put_round(h, 1);
+    check_merged(h, true);
+    cask_snapshot_free(snapshot);
+    check_merged(h, true); /* what it looked at */
+    check_merged(h, false);
+    put_text(h, name_of(1), "another");
+    check_merged(h, true);
+    check_merged(h, false);
+    check_text(h, name_of(1), "another");
+    check_text(h, name_of(2), text_of(1, 2));
 }
 
 static void test_nothing_is_left_of_what_was_deleted(void **state)
@@ -417,6 +454,13 @@ static void test_a_full_disk_loses_nothing_and_leaves_no_file(void **state)
     put_round(h, 0);
     put_round(h, 1);
     merge_runs(h, false, NULL);
+    for (unsigned i = 0; i < KEYS; i += 50) {
+        put_text(h, name_of(i), text_of(1, i));
+        if (is_deleted(1, i)) {
+            delete_text(h, name_of(i));
+        }
+    }
+    flush_all(h);
     runs = find_runs(h).count;
     capacity = limit_disk(h, 16 << 10);
     assert_int_equal(cask_merge(h->db, &all, NULL, &err), CASK_NO_SPACE);
@@ -573,6 +617,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         ASKED(test_all_becomes_one_run_and_space_comes_back),
         ASKED(test_all_takes_the_room_of_a_step),
+        ASKED(test_what_is_one_run_is_left_as_it_is),
         ASKED(test_nothing_is_left_of_what_was_deleted),
         ASKED(test_a_store_of_nothing_takes_next_to_nothing),
         ASKED(test_a_removed_segment_that_comes_back_is_a_leftover),
