@@ -50,18 +50,23 @@ bool repair_was_lost(const repair *r, const repair_source *source,
     return was_lost;
 }
 
-void repair_note_lost(repair *r, const repair_source *source,
+bool repair_note_lost(repair *r, const repair_source *source,
                       const scan_item *damage)
 {
+    bool was_lost = false;
+
     for (size_t i = 0; i < r->manifest.lost_count; i++) {
         const manifest_lost *lost = &r->manifest.losts[i];
 
-        if (lost->segment_id == source->id && source->is_listed &&
-            lost->offset >= damage->offset &&
-            lost->offset - damage->offset < damage->size) {
-            r->lost_is_met[i] = true;
+        if (lost->segment_id == source->id && source->is_listed) {
+            bool is_it = lost->offset >= damage->offset &&
+                         lost->offset - damage->offset < damage->size;
+
+            r->lost_is_met[i] = r->lost_is_met[i] || is_it;
+            was_lost = was_lost || is_it || is_for_many(lost);
         }
     }
+    return was_lost;
 }
 
 void repair_tell_lost(repair *r)

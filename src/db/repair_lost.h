@@ -19,8 +19,9 @@ cask_status repair_lost_begin(repair *r, cask_error *err);
 bool repair_was_lost(const repair *r, const repair_source *source,
                      const scan_item *item);
 
-/* These bytes of the log are told as damaged. */
-void repair_note_lost(repair *r, const repair_source *source,
+/* These bytes of the log are told as damaged. True: one of them was here, or
+ * may have been. */
+bool repair_note_lost(repair *r, const repair_source *source,
                       const scan_item *damage);
 
 /* When all was read: tell those that were neither read nor told. */

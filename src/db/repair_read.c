@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/array.h"
+#include "base/buffer.h"
 #include "base/key_order.h"
 #include "db/repair.h"
 #include "db/repair_lost.h"
@@ -24,7 +25,16 @@ typedef struct reading {
     uint64_t records;    /* of a run, found in it */
     const uint8_t *rows; /* all of the hint; NULL: there is none that is good */
     hint_header hint_header;
+    cask_buffer unsettled; /* unsettled_damage each */
 } reading;
+
+/* Damage in the log of a tree: what follows it tells whether all that was there
+ * is in runs. */
+typedef struct unsettled_damage {
+    uint64_t offset;
+    uint64_t size;
+    char reason[256];
+} unsettled_damage;
 
 /* ---- The hint ------------------------------------------------------------ */
 
@@ -215,6 +225,62 @@ static cask_status on_record(void *context, const scan_item *item,
 static cask_status on_damage(void *context, const scan_item *item,
                              const char *reason, cask_error *err);
 
+/* ---- Damage in the log of a tree ------------------------------------------
+ */
+
+static cask_status postpone(reading *now, const scan_item *item,
+                            const char *reason, cask_error *err)
+{
+    unsettled_damage damage = {.offset = item->offset, .size = item->size};
+
+    (void)snprintf(damage.reason, sizeof(damage.reason), "%s", reason);
+    return buffer_append(&now->unsettled, &damage, sizeof(damage), err);
+}
+
+static void tell_log(reading *now, const unsettled_damage *damage,
+                     bool is_in_runs)
+{
+    char text[sizeof(damage->reason) + 128];
+
+    (void)snprintf(text, sizeof(text), "%s; %s", damage->reason,
+                   is_in_runs ? "what was here is in runs"
+                              : "nobody knows which keys were here, and older "
+                                "values of them can be back");
+    now->r->report.lost_bytes += is_in_runs ? 0 : damage->size;
+    repair_tell(now->r, &(cask_lost){.at = {.file = now->source->name,
+                                            .offset = damage->offset,
+                                            .size_bytes = damage->size,
+                                            .reason = text},
+                                     .harmless = is_in_runs});
+}
+
+/* `sequence` is of what follows: what was damaged is older. */
+static void settle(reading *now, uint64_t sequence)
+{
+    const unsettled_damage *damages = now->unsettled.data;
+    size_t count = now->unsettled.size / sizeof(*damages);
+
+    for (size_t i = 0; i < count; i++) {
+        tell_log(now, &damages[i], sequence <= now->r->manifest.flushed + 1);
+    }
+    now->unsettled.size = 0;
+}
+
+/* Nothing follows in this segment. */
+static void settle_rest(reading *now)
+{
+    const manifest_segment *listed =
+        manifest_find(&now->r->manifest, now->source->id);
+
+    settle(now, now->source->is_listed && listed != NULL && listed->sealed
+                    ? listed->last_sequence + 1
+                    : UINT64_MAX);
+    cask_buffer_free(&now->unsettled);
+}
+
+/* ---- Records of a tree ----------------------------------------------------
+ */
+
 /* Whether a record is one of the tree, not of what is in other files too. */
 static bool counts_in_tree(const reading *now, const scan_item *item)
 {
@@ -240,6 +306,9 @@ static cask_status on_tree_record(void *context, const scan_item *item,
     cask_status status;
 
     now->records++;
+    if (source->kind == SEGMENT_LOG) {
+        settle(now, sequence);
+    }
     if (source->last_sequence < sequence) {
         source->last_sequence = sequence;
     }
@@ -292,8 +361,9 @@ static cask_status on_damage(void *context, const scan_item *item,
     if (take_bad(now, item, &unreadable)) {
         reason = unreadable.message;
     }
-    if (now->source->kind != SEGMENT_RUN) {
-        repair_note_lost(r, now->source, item);
+    if (now->source->kind != SEGMENT_RUN &&
+        !repair_note_lost(r, now->source, item) && r->tree != NULL) {
+        return postpone(now, item, reason, err);
     }
     has_key = now->source->kind == SEGMENT_RUN &&
               repair_run_key(now->source, &now->bytes, item, &key);
@@ -455,6 +525,7 @@ static cask_status read_source(repair *r, uint32_t index, cask_error *err)
     if (status == CASK_OK) {
         status = read_content(&now, err);
     }
+    settle_rest(&now);
     if (status == CASK_OK && now.bytes.err.status != CASK_OK) {
         status = fail_again(err, &now.bytes.err);
     }
