@@ -60,6 +60,7 @@ static void make_printable(char *line)
 
 /* Of a thread: others tell what happens to a store meanwhile. */
 static _Thread_local char from[512];
+static _Thread_local size_t directory_size; /* of what it begins with */
 
 void report_from(const char *directory, uint64_t line_number)
 {
@@ -71,21 +72,30 @@ void report_from(const char *directory, uint64_t line_number)
         (void)snprintf(from, sizeof(from), "%s: line %" PRIu64, directory,
                        line_number);
     }
+    directory_size = directory == NULL ? 0 : strlen(directory);
     make_printable(from);
+}
+
+/* The line without a directory that is told in front of it. */
+static const char *behind_directory(const char *line)
+{
+    bool is_named = directory_size > 0 && directory_size < sizeof(from) &&
+                    strncmp(line, from, directory_size) == 0 &&
+                    strncmp(line + directory_size, ": ", 2) == 0;
+
+    return is_named ? line + directory_size + 2 : line;
 }
 
 static void __attribute__((format(printf, 1, 0)))
 print_line(const char *format, va_list arguments, const char *reason)
 {
     char line[1024];
-    bool is_placed;
 
     (void)vsnprintf(line, sizeof(line), format, arguments);
     make_printable(line);
-    is_placed = from[0] == '\0' || strncmp(line, from, strlen(from)) == 0;
-    (void)fprintf(stderr, "caskade: %s%s%s%s%s\n", is_placed ? "" : from,
-                  is_placed ? "" : ": ", line, reason != NULL ? ": " : "",
-                  reason != NULL ? reason : "");
+    (void)fprintf(stderr, "caskade: %s%s%s%s%s\n", from,
+                  from[0] != '\0' ? ": " : "", behind_directory(line),
+                  reason != NULL ? ": " : "", reason != NULL ? reason : "");
 }
 
 exit_status report(exit_status status, const char *format, ...)

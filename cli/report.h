@@ -17,7 +17,8 @@ typedef enum exit_status {
 } exit_status;
 
 /*
- * From now on lines of this thread begin with "DIR: line 7", unless they do.
+ * From now on lines of this thread begin with "DIR: line 7", in place of "DIR"
+ * where they began with that.
  *
  *   directory    NULL: with nothing
  *   line_number  0: with the directory alone

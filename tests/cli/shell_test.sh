@@ -151,12 +151,14 @@ delete-range
 ingest
 ingest none.run
 scan --prefix a\x00
+config nonsense
 END
 is $status 2 'status after wrong commands of the program'
-is "$(wc -l <err)" 7 'number of errors of commands of the program'
-for line in 1 2 3 4 5 6 7; do
+is "$(wc -l <err)" 8 'number of errors of commands of the program'
+for line in 1 2 3 4 5 6 7 8; do
     error_says "^caskade: ordered: line $line: "
 done
+error_says '^caskade: ordered: line 8: no setting is called'
 error_says "line 2: scan: too many words .*; usage: scan \\[OPTION...\\] $"
 error_says "line 3: scan: option '--sync' is unknown.*; see 'scan --help'$"
 error_says "line 5: ingest: something is missing; usage: ingest \\[OPTION...\\] FILE...$"
