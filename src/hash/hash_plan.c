@@ -58,6 +58,8 @@ static bool collect_locked(const store_handle *store, merge_wish wish,
     moment->live_bytes = space.live_bytes;
     moment->expired_bytes = space.expired_bytes;
     moment->total_bytes = space.total_bytes;
+    moment->active_age_ms =
+        store_row_age_ms(&p->expiry, &store->region.rows[active]);
     for (uint32_t i = 0; i < count; i++) {
         const region_row *row = &store->region.rows[i];
         bool is_sealed = atomic_load(&row->state) == ROW_SEALED;

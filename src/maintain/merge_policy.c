@@ -249,7 +249,8 @@ static bool is_active_due(const merge_policy *p)
             (double)dead_bytes * 100 >=
                 (double)bytes * p->settings->frag_threshold) ||
            (merge_is_at_rest(p) &&
-            merge_dead_triggers(p, dead_bytes, bytes) != 0);
+            merge_triggers(p, dead_bytes, bytes, p->moment->active_age_ms) !=
+                0);
 }
 
 /* Nothing was chosen. */

@@ -81,10 +81,12 @@ typedef struct merge_moment {
     uint64_t lent_bytes;      /* besides, for copies only */
     uint64_t open_ms;         /* since the store was opened; UINT64_MAX for a
                                  merge that somebody asked for */
-    uint64_t jitter_ms;    /* random, once per open: stores of one machine must
-                              not begin together */
-    uint64_t idle_ms;      /* since anything was written to the store;
-                              UINT64_MAX for a merge that somebody asked for */
+    uint64_t jitter_ms; /* random, once per open: stores of one machine must
+                           not begin together */
+    uint64_t idle_ms;   /* since anything was written to the store;
+                           UINT64_MAX for a merge that somebody asked for */
+    /* Of the active segment, as of those given. */
+    uint64_t active_age_ms;
     uint64_t all_below_id; /* not 0: everything is to be merged that has a
                               smaller id, whatever the triggers, the window
                               and the time since the open. Outputs have larger

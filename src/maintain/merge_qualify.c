@@ -115,8 +115,8 @@ static bool is_in_reach(const merge_policy *p, const merge_segment *segment)
     return !segment->is_quarantined && (limit == 0 || segment->id < limit);
 }
 
-uint32_t merge_dead_triggers(const merge_policy *p, uint64_t gain_bytes,
-                             uint64_t data_bytes)
+uint32_t merge_triggers(const merge_policy *p, uint64_t gain_bytes,
+                        uint64_t data_bytes, uint64_t age_ms)
 {
     uint32_t percent = p->settings->frag_merge_trigger;
     uint32_t fired = 0;
@@ -126,6 +126,10 @@ uint32_t merge_dead_triggers(const merge_policy *p, uint64_t gain_bytes,
     }
     if (reaches(gain_bytes, p->settings->dead_bytes_merge_trigger)) {
         fired |= MERGE_BIT(DEAD_BYTES);
+    }
+    if (reaches(age_ms, p->settings->age_trigger_ms) &&
+        is_percent(gain_bytes, data_bytes, p->settings->min_gain_percent)) {
+        fired |= MERGE_BIT(AGE);
     }
     return fired;
 }
@@ -140,10 +144,8 @@ static uint32_t triggers_of(const merge_policy *p, const merge_choice *choice)
     if (merge_is_expired(p->settings, p->moment, segment)) {
         return MERGE_BIT(EXPIRED);
     }
-    return merge_dead_triggers(p, choice->gain_bytes, data_of(p, choice)) |
-           (reaches(segment->age_ms, p->settings->age_trigger_ms)
-                ? MERGE_BIT(AGE)
-                : 0);
+    return merge_triggers(p, choice->gain_bytes, data_of(p, choice),
+                          segment->age_ms);
 }
 
 uint64_t merge_patience_ms(const merge_policy *p)

@@ -58,10 +58,11 @@ uint64_t merge_tiny_bytes(const merge_policy *p);
 /* Whether nobody writes. */
 bool merge_is_at_rest(const merge_policy *p);
 
-/* Whether a segment with so much to gain of `data_bytes` bytes of records is
- * above frag_merge_trigger or dead_bytes_merge_trigger; MERGE_BIT()s. */
-uint32_t merge_dead_triggers(const merge_policy *p, uint64_t gain_bytes,
-                             uint64_t data_bytes);
+/* Whether a segment with so much to gain of `data_bytes` bytes of records, and
+ * of that age, is above frag_merge_trigger, dead_bytes_merge_trigger or
+ * age_merge_trigger; MERGE_BIT()s. */
+uint32_t merge_triggers(const merge_policy *p, uint64_t gain_bytes,
+                        uint64_t data_bytes, uint64_t age_ms);
 
 /* Bytes that a merge of it writes. */
 uint64_t merge_write_bytes(const merge_policy *p, const merge_choice *choice);

@@ -47,6 +47,7 @@ typedef struct policy_row {
     double amplification;
     unsigned active_mib; /* and its dead share */
     unsigned active_dead_percent;
+    unsigned active_age_s;
     unsigned free_mib;
     unsigned open_s;
     unsigned idle_s; /* since anything was written; 0: just now */
@@ -148,6 +149,16 @@ static const policy_row rows[] = {
      MERGE_WAIT_NOTHING_TO_GAIN, .facts = {{256, 100, 9, ""}},
      .amplification = 1.5, .active_mib = 30, .active_dead_percent = 59,
      .idle_s = 10},
+    {"nor does an old one at rest, if enough of it is dead", "!", NONE,
+     MERGE_WAIT_ACTIVE, .facts = {{0}}, .amplification = 1.5, .active_mib = 30,
+     .active_dead_percent = 5, .active_age_s = 60, .old_s = 60, .idle_s = 60},
+    {"an old one of which little is dead stays", "", NONE,
+     MERGE_WAIT_NO_SEGMENTS, .facts = {{0}}, .amplification = 1.5,
+     .active_mib = 30, .active_dead_percent = 4, .active_age_s = 60,
+     .old_s = 60, .idle_s = 60},
+    {"one that is not old stays", "", NONE, MERGE_WAIT_NO_SEGMENTS,
+     .facts = {{0}}, .amplification = 1.5, .active_mib = 30,
+     .active_dead_percent = 20, .active_age_s = 59, .old_s = 60, .idle_s = 59},
     {"all at rest: the active segment was sealed by who asked", "1",
      MERGE_REASON_ALL, GO, .facts = {{100, 20, 9, ""}}, .active_mib = 30,
      .active_dead_percent = 100, .all_below = 2, .idle_s = 10},
@@ -476,6 +487,7 @@ static question make_question(const policy_row *row)
         q.moment.free_disk_bytes = MIB(row->free_mib);
     }
     q.moment.idle_ms = (uint64_t)row->idle_s * 1000;
+    q.moment.active_age_ms = (uint64_t)row->active_age_s * 1000;
     if (row->open_s > 0) {
         q.moment.open_ms = (uint64_t)row->open_s * 1000;
     }
