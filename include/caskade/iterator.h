@@ -80,11 +80,11 @@ typedef enum cask_seek {
  * no walk: `err` names file and offset, ret_entry->key is the key as it reads
  * there (data NULL: it cannot be told), and the next cask_iterator_next() or
  * cask_iterator_previous() goes on behind it, or before it. Each record is told
- * once, a value each time. Its key is not seen, and no older value of it; all
- * others are, each compared with a look-up from then on, which takes the time
- * of that. Where nobody knows which keys are concerned, since a run as a whole
- * or the log is damaged, iterators whose bounds reach into it end there, and
- * moving one answers CASK_INVALID.
+ * once after a seek, a value each time. Its key is not seen, and no older value
+ * of it; all others are, each compared with a look-up from then on, which takes
+ * the time of that. Where nobody knows which keys are concerned, since a run as
+ * a whole or the log is damaged, iterators whose bounds reach into it end
+ * there, and moving one answers CASK_INVALID.
  *
  * Cost: a search in each memtable and each sorted run, some disk reads each,
  * and the versions of keys on the way.

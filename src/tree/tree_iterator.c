@@ -429,6 +429,8 @@ cask_status tree_iterator_seek(tree_iterator *it, cask_run_seek how,
 {
     const walk_step step = {WALK_SEEK, how, key};
 
+    /* What it may hide behind there is met again. */
+    forget_damage(it);
     return move(it, &step, ret_entry, err);
 }
 

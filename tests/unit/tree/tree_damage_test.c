@@ -448,10 +448,12 @@ static void check_turns(handle *h)
     cask_iterator_free(it);
 
     assert_int_equal(cask_iterator_create(h->db, NULL, &it, NULL), CASK_OK);
-    assert_int_equal(cask_iterator_seek(it, CASK_SEEK_AT_LEAST,
-                                        cask_slice_of(name_of(100)), &entry,
-                                        NULL),
-                     CASK_CORRUPT);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(cask_iterator_seek(it, CASK_SEEK_AT_LEAST,
+                                            cask_slice_of(name_of(100)), &entry,
+                                            NULL),
+                         CASK_CORRUPT);
+    }
     assert_int_equal(cask_iterator_previous(it, &entry, NULL), CASK_OK);
     check_key(&entry, 99);
     cask_iterator_free(it);
