@@ -226,6 +226,22 @@ cask_status run_sections_note(run_sections *s, uint64_t offset,
 
 /* ---- Writing the sections ----------------------------------------------- */
 
+/* Keys whose lines are fetched while one is written: they are all over what is
+ * written, which is larger than the caches. */
+enum { FILL_AHEAD = 16 };
+
+/* Bring the line of a hash that will be written soon into the cache. */
+static inline void fetch_line(const uint8_t *hashes, uint64_t i, uint64_t count,
+                              uint32_t lines, const uint8_t *out)
+{
+    if (i + FILL_AHEAD < count) {
+        uint64_t hash = load_u64(hashes + (i + FILL_AHEAD) * sizeof(uint64_t));
+
+        __builtin_prefetch(
+            out + (uint64_t)run_line(hash, lines) * RUN_LINE_SIZE, 1);
+    }
+}
+
 static void fill_index(const run_sections *s, uint8_t *out)
 {
     const uint8_t *hashes = s->hashes.data;
@@ -239,6 +255,7 @@ static void fill_index(const run_sections *s, uint8_t *out)
         uint64_t entries = (uint64_t)lines * RUN_LINE_ENTRIES;
         uint64_t at = (uint64_t)run_line(hash, lines) * RUN_LINE_ENTRIES;
 
+        fetch_line(hashes, i, s->footer.keys, lines, out);
         while (load_u32(out + at * sizeof(uint32_t)) != 0) {
             at = at + 1 < entries ? at + 1 : 0;
         }
@@ -250,10 +267,11 @@ static void fill_index(const run_sections *s, uint8_t *out)
 static void fill_filter(const cask_buffer *hashes, uint32_t lines, uint8_t *out)
 {
     const uint8_t *from = hashes->data;
+    const uint64_t count = lines > 0 ? hashes->size / sizeof(uint64_t) : 0;
 
-    for (size_t at = 0; lines > 0 && at < hashes->size;
-         at += sizeof(uint64_t)) {
-        run_filter_add(out, lines, load_u64(from + at));
+    for (uint64_t i = 0; i < count; i++) {
+        fetch_line(from, i, count, lines, out);
+        run_filter_add(out, lines, load_u64(from + i * sizeof(uint64_t)));
     }
 }
 
