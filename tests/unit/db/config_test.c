@@ -278,6 +278,23 @@ static void test_settings_of_a_newer_version_are_kept(void **state)
     check_value(h->db, "max_segments", "8192");
 }
 
+/* As a store has them that was converted. */
+static void test_settings_of_the_other_engine_are_kept_and_not_set(void **state)
+{
+    handle *h = *state;
+    cask_error err = {CASK_OK, 0, ""};
+
+    handle_close(h);
+    write_lines(h, "memtable_bytes", "1MiB");
+    handle_open(h);
+    must_set(h->db, "max_segments", "10");
+    check_value(h->db, "memtable_bytes", "1MiB");
+    assert_int_equal(set(h->db, "memtable_bytes", "2MiB", &err), CASK_INVALID);
+    assert_non_null(strstr(err.message, "a setting of the engine tree"));
+    must_set(h->db, "memtable_bytes", NULL);
+    check_value(h->db, "memtable_bytes", "64MiB");
+}
+
 typedef struct damage_row {
     const char *text; /* NULL: `key` and `value` in a good file */
     const char *key;
@@ -645,6 +662,7 @@ int main(void)
         TEST(test_wrong_arguments_are_refused),
         TEST(test_listing_tells_values_and_defaults),
         TEST(test_settings_of_a_newer_version_are_kept),
+        TEST(test_settings_of_the_other_engine_are_kept_and_not_set),
         TEST(test_a_damaged_file_stops_no_open_and_is_left_alone),
         TEST(test_verify_tells_of_a_damaged_file),
         TEST(test_a_damaged_file_stops_no_backup),
