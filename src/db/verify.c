@@ -362,14 +362,30 @@ static bool has_come_to_use(const verification *v)
     return changed;
 }
 
+/* What was written while the file was read may be missing before what it has
+ * behind that. What a mark is behind does not change: by now it is there. */
+static cask_status read_again(verification *v, mapped *file,
+                              const scan_item *damage, cask_error *err)
+{
+    uint8_t *to = file->memory;
+    uint64_t left = file->size - damage->offset;
+    size_t got;
+    int os_errno = v->kernel->ops->read_at(
+        file->file, to + damage->offset,
+        damage->size < left ? damage->size : left, damage->offset, &got);
+
+    return os_errno == 0 ? CASK_OK : fail_read(file, os_errno, err);
+}
+
 /* `hint` is told of all that is found. */
-static cask_status check_records(verification *v, const mapped *file,
+static cask_status check_records(verification *v, mapped *file,
                                  const manifest_segment *segment,
                                  verify_hint *hint, cask_error *err)
 {
     uint64_t end = segment->sealed && segment->length < file->size
                        ? segment->length
                        : file->size;
+    uint64_t read_again_to = file->may_shrink ? 0 : UINT64_MAX;
     segment_scan scan;
     scan_result result;
     scan_item item;
@@ -388,6 +404,16 @@ static cask_status check_records(verification *v, const mapped *file,
             hint->usable = false; /* such a segment gets none */
             return CASK_OK;
         }
+        if (result == SCAN_DAMAGE && item.offset < file->size &&
+            item.offset + item.size > read_again_to) {
+            status = read_again(v, file, &item, err);
+            if (status != CASK_OK) {
+                return verify_refused(v, file->name, status, err);
+            }
+            read_again_to = item.offset + item.size;
+            scan.offset = item.offset;
+            continue;
+        }
         if (result == SCAN_DAMAGE) {
             verify_problem(v, file->name, item.offset, item.size,
                            why_damaged(file, segment, &scan));
@@ -405,7 +431,7 @@ static cask_status check_records(verification *v, const mapped *file,
 }
 
 /* Records, and with a sealed segment what was made of them. */
-static cask_status check_content(verification *v, const mapped *data,
+static cask_status check_content(verification *v, mapped *data,
                                  const manifest_segment *segment,
                                  cask_error *err)
 {

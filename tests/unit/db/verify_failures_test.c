@@ -1,6 +1,7 @@
 /*
  * Verify tells damage of files only. What the system refuses, or another
- * process, is the status of the call, and nothing is told of the store.
+ * process, is the status of the call, and nothing is told of the store; nor of
+ * what others write while it reads.
  */
 #include "unit/db/handle.h"
 
@@ -466,6 +467,62 @@ static void test_of_a_damaged_manifest_no_segment_is_missing(void **state)
     ops->close(dir);
 }
 
+/* ---- Writers --------------------------------------------------------------
+ */
+
+/* An os that is slow to read: when a read has passed the end of the log, others
+ * write, sync and write again before it goes on. */
+static struct {
+    const os_ops *usual;
+    os_ops ops;
+    handle *h;
+    uint64_t end; /* of the log, as the read begins */
+} slow;
+
+static _Thread_local bool is_armed;
+
+static int read_slowly(os_file *file, void *data, size_t size, uint64_t offset,
+                       size_t *ret_got)
+{
+    uint8_t *to = data;
+    int os_errno = slow.usual->read_at(file, data, size, offset, ret_got);
+    size_t got = 0;
+
+    if (!is_armed || os_errno != 0 || *ret_got <= slow.end) {
+        return os_errno;
+    }
+    is_armed = false;
+    put_text(slow.h, "meanwhile", "this is not in what was read");
+    put_text(slow.h, "and", "that is");
+    assert_int_equal(cask_sync(slow.h->db, NULL), CASK_OK);
+    put_text(slow.h, "last", "behind the mark of the sync");
+    return slow.usual->read_at(file, to + slow.end + 16, size - slow.end - 16,
+                               offset + slow.end + 16, &got);
+}
+
+static void test_what_is_written_while_a_file_is_read_is_no_damage(void **state)
+{
+    handle *h = *state;
+    uint8_t *bytes = make_bytes(100000, 1);
+
+    h->options.sync = CASK_SYNC_NONE;
+    handle_open(h);
+    put_bytes(h, "so that no other file is as long", bytes, 100000);
+    free(bytes);
+    slow.usual = h->kernel->ops;
+    slow.ops = *slow.usual;
+    slow.ops.read_at = read_slowly;
+    slow.h = h;
+    slow.end = SEGMENT_HEADER_SIZE + handle_stats(h).data_bytes;
+    h->kernel->ops = &slow.ops;
+    is_armed = true;
+    handle_verify(h);
+    assert_false(is_armed);
+    handle_verify(h);
+    handle_close(h);
+    h->kernel->ops = slow.usual;
+}
+
 int main(void)
 {
 #define WITH_DISK(test)                                                        \
@@ -479,6 +536,7 @@ int main(void)
         WITH_DISK(test_files_that_are_refused_hide_no_damage_of_others),
         WITH_DISK(test_what_is_in_the_place_of_a_hint_is_harmless),
         WITH_DISK(test_of_a_damaged_manifest_no_segment_is_missing),
+        WITH_DISK(test_what_is_written_while_a_file_is_read_is_no_damage),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
