@@ -3,15 +3,16 @@
 #
 #   scripts/lint.sh [check]...
 #
-# Checks: format layers sizes banned paths docs-constants docs-tests selftest
-# thread-safety symbols cppcheck tidy. Without arguments all but those in CASK_LINT_SKIP.
+# Checks: format layers sizes banned paths docs-constants docs-tests planted
+# selftest thread-safety symbols cppcheck tidy. Without arguments all but those in
+# CASK_LINT_SKIP.
 set -u
 cd "$(dirname "$0")/.."
 
 checks=("$@")
 if [ $# -eq 0 ]; then
     for check in format layers sizes banned paths docs-constants \
-        docs-tests selftest thread-safety symbols cppcheck tidy; do
+        docs-tests planted selftest thread-safety symbols cppcheck tidy; do
         case " ${CASK_LINT_SKIP:-} " in
         *" $check "*) ;;
         *) checks+=("$check") ;;
@@ -99,6 +100,12 @@ check_docs-constants() {
 
 check_docs-tests() {
     scripts/check-docs-tests
+}
+
+# They are built and run seldom, since that takes long: whoever changes the lines
+# of one learns it here.
+check_planted() {
+    tests/planted/run.sh --applies
 }
 
 passed=0

@@ -13,7 +13,7 @@ build="$build libisal-dev libedit-dev libjansson-dev zlib1g-dev"
 tests="g++ pkg-config libcmocka-dev strace python3"
 bench="g++ pkg-config libtkrzw-dev libleveldb-dev librocksdb-dev liblmdb-dev"
 check="gcc libc6-dev binutils python3"
-lint="clang clang-format clang-tidy cppcheck"
+lint="clang clang-format clang-tidy cppcheck patch"
 
 case "${1:-}" in
 build | demo) packages=$build ;;
