@@ -58,6 +58,10 @@ void verify_harmless(verification *v, const char *file, uint64_t offset,
 void verify_failure(verification *v, const char *file, const cask_error *err,
                     const char *advice);
 
+/* Whether a file could not be opened or read, other than for want of memory or
+ * descriptors. */
+bool verify_is_refusal(const cask_error *err);
+
 /*
  * Whether to go on without a file: the system did not let it be opened or read,
  * which says nothing of the others. Notes it, and returns CASK_OK; else returns
@@ -84,6 +88,16 @@ typedef struct mapped {
  * that is no damage, see verify_refused(). Nothing is told. */
 cask_status verify_map(verification *v, mapped *file, cask_error *err);
 void verify_unmap(verification *v, mapped *file);
+
+/* Read so many bytes of one that may shrink once more, up to its end. CASK_OK;
+ * CASK_IO. */
+cask_status verify_read_again(verification *v, mapped *file, uint64_t offset,
+                              uint64_t size, cask_error *err);
+
+/* Whether a process has the store open, or nobody can tell. */
+bool verify_is_in_use(const verification *v);
+
+/* ---- A segment (verify_segment.c) ---- */
 
 /* Read one segment of v->manifest and all that belongs to it. CASK_OK, also if
  * problems were told; CASK_NO_MEMORY; CASK_IO. */
