@@ -51,7 +51,9 @@ typedef struct cask_ingest_report {
  * become others. All of the files is read and verified before anything changes.
  * Durable on return, whatever the store's sync policy, with all that was
  * written before. May be killed at any point: all are there, or none, and the
- * next open for writing, or merging process, removes what is left.
+ * next open for writing, or merging process, removes what is left. Killed while
+ * writes wait, nobody sees them before the next write or merge of any process,
+ * which settles it: who looks at once may find none, and all later.
  *
  * Returns CASK_OK; CASK_UNSUPPORTED (the store is of the hash engine; a run of
  * a newer version); CASK_NOT_FOUND, CASK_INVALID (there is no such file; it is
