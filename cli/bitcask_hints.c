@@ -55,8 +55,7 @@ typedef struct rows_check {
 } rows_check;
 
 /* Check the rows that begin before `end`. */
-static void check_covering(bitcask_hints *hints, uint64_t end,
-                           uint64_t data_size, rows_check *rows)
+static void check_covering(bitcask_hints *hints, uint64_t end, rows_check *rows)
 {
     bitcask_hint hint;
     cask_slice key;
@@ -65,8 +64,7 @@ static void check_covering(bitcask_hints *hints, uint64_t end,
         rows->covers =
             bitcask_hints_next(hints, &hint, &key) &&
             hint.offset == rows->data_end &&
-            hint.record_size >= (uint32_t)BITCASK_HEADER_SIZE + hint.key_size &&
-            hint.record_size <= data_size - rows->data_end;
+            hint.record_size >= (uint32_t)BITCASK_HEADER_SIZE + hint.key_size;
         rows->data_end += rows->covers ? hint.record_size : 0;
         rows->stopped = rows->covers && rows->on_row != NULL &&
                         !rows->on_row(rows->context, &hint, key);
@@ -88,9 +86,9 @@ static void check_rows(bitcask_hints *hints, uint64_t data_size,
         rows->crc = bitcask_crc(rows->crc,
                                 bitcask_file_at(&hints->file, at, size), size);
         at += size;
-        check_covering(hints, at, data_size, rows);
+        check_covering(hints, at, rows);
     }
-    rows->covers = rows->covers && rows->data_end == data_size;
+    rows->covers = rows->covers && rows->data_end >= data_size;
 }
 
 /* Where the rows end, and the checksum that they should have. */

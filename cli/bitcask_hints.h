@@ -13,7 +13,7 @@ typedef enum bitcask_hints_state {
     BITCASK_HINTS_UNREADABLE, /* there is, but it cannot be opened */
     BITCASK_HINTS_UNFINISHED, /* no trailer: its writer did not close it */
     BITCASK_HINTS_DAMAGED,    /* the trailer's checksum is another one */
-    BITCASK_HINTS_MISFIT      /* not of this data: other sizes or offsets */
+    BITCASK_HINTS_MISFIT      /* not of this data: gaps, or an end before its */
 } bitcask_hints_state;
 
 /* Why it is not used, for a message. NULL if it is used or missing. */
@@ -33,7 +33,8 @@ typedef bool (*bitcask_hint_fn)(void *context, const bitcask_hint *hint,
 
 /*
  * Read all of a hint file. It is sound if its trailer is right and its rows
- * cover a data file of `data_size` bytes from its first byte to its last.
+ * cover a data file of `data_size` bytes from its first byte to its last. They
+ * may go on behind that: then the end of the data is lost.
  *
  *   on_row     told of each row, before it is known whether the file is sound
  *   ret_stamp  of the file, if it is sound

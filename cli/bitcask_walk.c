@@ -30,7 +30,7 @@ typedef struct walk {
 /* Whether a whole record with the right checksum begins at `offset`. */
 static bool is_record(walk *w, uint64_t offset, bitcask_header *ret_header)
 {
-    uint64_t left = w->data->size - offset;
+    uint64_t left = offset < w->data->size ? w->data->size - offset : 0;
     uint64_t size;
     const uint8_t *bytes;
     uint32_t crc;

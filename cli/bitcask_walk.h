@@ -23,7 +23,8 @@ typedef struct bitcask_record {
 typedef struct bitcask_damage {
     uint64_t offset;
     uint64_t size;
-    /* What a sound hint says was there; NULL if nothing says it. */
+    /* What a sound hint says was there, maybe behind the end of the data; NULL
+     * if nothing says it. */
     const bitcask_hint *hint;
     cask_slice key; /* of the hint */
 } bitcask_damage;

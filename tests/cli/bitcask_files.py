@@ -276,11 +276,32 @@ def failure_12_newest():
 
 
 def torn_tail():
+    """Of the last record, which its hint knows, an end is missing."""
     file = numbered()
     offset, size, *_ = file.rows[-1]
     del file.data[offset + size - 5:]
-    return [file], {"damage": [(offset, size - 5)],
-                    "is_whole": damaged(file, offset, size)}
+    return [file], {"damage": [(offset, size)],
+                    "is_whole": damaged(file, offset, size),
+                    "knows_deletion": lambda file, row: True}
+
+
+def cut_between_records():
+    """Whole records are missing at the end, which the hints know."""
+    file = numbered()
+    gone = file.rows[-3:]
+    del file.data[gone[0][0]:]
+    return [file], {"damage": [row[:2] for row in gone],
+                    "is_whole": lambda file, row: row not in gone,
+                    "knows_deletion": lambda file, row: True}
+
+
+def cut_to_nothing():
+    """Nothing is left but the hints."""
+    file = File(1)
+    file.add(b"gone", b"v")
+    file.data.clear()
+    return [file], {"damage": [file.rows[0][:2]],
+                    "is_whole": lambda file, row: False}
 
 
 def torn_header():
@@ -488,9 +509,8 @@ def fuzz_once(rng, program, work, beside=None):
     shutil.rmtree(source, ignore_errors=True)
     os.makedirs(source)
     files = random_files(rng)
-    ranges, sizes = {}, {}
+    ranges = {}
     for file in files:
-        sizes[file.id] = len(file.data)
         pristine = bytes(file.data)
         ranges[file.id] = damage(rng, file)
         # Two flips of a bit undo each other.
@@ -504,15 +524,15 @@ def fuzz_once(rng, program, work, beside=None):
                    for begin, end in ranges[file.id])
 
     def knows_deletion(file, row):
-        return file.hint_kind == "sound" and \
-            sizes[file.id] == len(file.data)
+        return file.hint_kind == "sound"
 
     want = newest(files, is_whole, knows_deletion)
     got, said, notes = import_directory(program, work, source)
     check_content(got, want)
-    # Of records that were cut off wholly, the data cannot tell.
+    # Of records that were cut off wholly only hints can tell.
     undamaged = all(is_whole(file, row) for file in files
-                    for row in file.rows if row[0] < len(file.data))
+                    for row in file.rows if row[0] < len(file.data) or
+                    file.hint_kind == "sound")
     assert said.endswith("; no damage\n") == undamaged, said
     if beside is not None:
         beside.write(source)

@@ -146,8 +146,19 @@ static void test_who_is_told_of_rows_can_stop_it(void **state)
     assert_int_equal(t.rows, 100);
 }
 
-/* Not a row behind the first that does not fit. */
-static void test_rows_that_do_not_cover_the_data_are_not_told_of(void **state)
+static void test_rows_that_end_before_the_data_do_not_fit(void **state)
+{
+    const place *p = *state;
+    told t = {.most = SIZE_MAX};
+    bitcask_stamp stamp;
+
+    assert_int_equal(
+        bitcask_hints_check(p->path, data_size + 1, take_row, &t, &stamp),
+        BITCASK_HINTS_MISFIT);
+    assert_int_equal(t.rows, ROWS);
+}
+
+static void test_rows_may_tell_of_more_than_is_left_of_the_data(void **state)
 {
     const place *p = *state;
     told t = {.most = SIZE_MAX};
@@ -155,8 +166,8 @@ static void test_rows_that_do_not_cover_the_data_are_not_told_of(void **state)
 
     assert_int_equal(bitcask_hints_check(p->path, 10 * RECORD_SIZE + 1,
                                          take_row, &t, &stamp),
-                     BITCASK_HINTS_MISFIT);
-    assert_int_equal(t.rows, 10);
+                     BITCASK_HINTS_SOUND);
+    assert_int_equal(t.rows, ROWS);
 }
 
 /* ---- Once -------------------------------------------------------------- */
@@ -247,7 +258,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         WITH_FILE(test_the_check_tells_of_each_row_once_in_order),
         WITH_FILE(test_who_is_told_of_rows_can_stop_it),
-        WITH_FILE(test_rows_that_do_not_cover_the_data_are_not_told_of),
+        WITH_FILE(test_rows_that_end_before_the_data_do_not_fit),
+        WITH_FILE(test_rows_may_tell_of_more_than_is_left_of_the_data),
         WITH_FILE(test_a_file_found_sound_opens_with_all_rows),
         WITH_FILE(test_a_file_found_sound_is_not_read_again),
         WITH_FILE(test_a_file_that_changed_is_checked_again),

@@ -91,6 +91,20 @@ for kind in failure_2_torn_in_the_middle failure_3_size failure_3_many \
     error_says '^caskade: source: 1 damaged place of [0-9]+ bytes in all;'
     content_is_expected
 done
+# Hints know what has been cut off behind the last record, too.
+make cut_between_records
+import 0
+content_is_expected
+damage_is_told
+error_says 'bytes are damaged, a value of key00007$'
+error_says 'bytes are damaged, the deletion of key00008$'
+expect 1 get store key00008
+import 3 --strict
+error_says '^caskade: source: 3 damaged places of [0-9]+ bytes in all;'
+make cut_to_nothing
+import 3 --strict
+content_is_expected
+damage_is_told
 # A hint that is sound tells which keys are concerned, and of deletions.
 make failure_12_newest
 import 3 --strict
