@@ -105,8 +105,11 @@ cask_status store_hint_load(store_handle *store,
     status = file_open(store->dir, name, OS_READ, &file, &stat, &local);
     if (status != CASK_OK) {
         /* It may be there, and name keys that the data does not any more. */
-        return error_is_shortage(&local) ? fail_again(err, &local)
-                                         : CASK_NOT_FOUND;
+        if (!error_is_shortage(&local)) {
+            return CASK_NOT_FOUND;
+        }
+        (void)fail_again(err, &local);
+        return status;
     }
     status =
         store_bytes_load(store, file, stat.size, name, false, ret_bytes, err);

@@ -165,7 +165,7 @@ static bool has_put(const run *r, cask_slice key)
 {
     store_handle *store = r->db[r->current]->store;
     tree_found found = {.is_put = false};
-    siphash_value hash = siphash(store->identity.hash_key, key.data, key.size);
+    siphash_value hash = store_hash(store, key);
 
     return tree_find(store, key, hash, NULL, &found, NULL) == CASK_OK &&
            found.is_put;

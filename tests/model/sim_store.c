@@ -421,7 +421,7 @@ void sim_print_merged(void)
 uint64_t sim_place(cask_db *db, cask_slice key)
 {
     const store_handle *store = db->store;
-    siphash_value hash = siphash(store->identity.hash_key, key.data, key.size);
+    siphash_value hash = store_hash(store, key);
     uint64_t place = 0;
 
     return keydir_find(&store->region, keydir_hash_of(hash), &place) &&
