@@ -201,7 +201,7 @@ cask_status cask_range(cask_db *db, const cask_range_options *options,
     }
     options = options != NULL ? options : &all;
     status = cask_iterator_create(db, &options->keys, &it, err);
-    if (status == CASK_OK) {
+    if (it != NULL) {
         walk = (tree_walk){options->reverse, options->limit, visit, context};
         status = tree_iterator_walk(it->walk, &walk, err);
     }

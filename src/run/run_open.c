@@ -131,7 +131,7 @@ static cask_status take_range(const cask_run *run, uint32_t index,
 {
     const uint8_t *row =
         run->bytes + run->at[RUN_RANGES] + (uint64_t)index * RUN_RANGE_SIZE;
-    const run_range *before = index > 0 ? &ranges[index - 1] : NULL;
+    const run_range *before = ranges + (index > 0 ? index - 1 : 0);
     uint64_t offset = (uint64_t)load_u32(row) * 8;
     run_record record;
     cask_run_entry entry;
@@ -142,8 +142,8 @@ static cask_status take_range(const cask_run *run, uint32_t index,
     }
     run_describe(run, &record, &entry);
     if (entry.kind != CASK_RUN_DELETE_RANGE ||
-        (before != NULL && (offset <= before->offset ||
-                            key_compare(entry.key, before->start) < 0))) {
+        (index > 0 && (offset <= before->offset ||
+                       key_compare(entry.key, before->start) < 0))) {
         return fail(err, CASK_CORRUPT, 0,
                     "%s: offset %" PRIu64 ": row %" PRIu32
                     " of the ranges names offset %" PRIu64
