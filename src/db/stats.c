@@ -199,8 +199,13 @@ cask_status cask_stat(cask_db *db, cask_stats *ret_stats, cask_error *err)
     db_format_uuid(store->identity.uuid, stats.uuid);
     stats.key_count = db->engine->key_estimate(store);
     stats.may_expire = store_reads_expiry_seconds(store) != 0;
-    stats.sequence = region_newest_sequence(header);
+    /* In this order, since others write and sync meanwhile; and what is taken
+     * in may be durable before it is seen. */
     stats.durable_sequence = atomic_load(&header->commit.durable_sequence);
+    stats.sequence = region_newest_sequence(header);
+    if (stats.durable_sequence > stats.sequence) {
+        stats.durable_sequence = stats.sequence;
+    }
     stats.damaged_bytes = header->damaged_bytes;
     stats.index_bytes = atomic_load(&header->heap.used) * REGION_LINE;
     stats.region_bytes = region_allocated_bytes(&store->region);
