@@ -196,8 +196,7 @@ static bool overlaps_above(const compaction_work *w, const sweep *s,
 static void choose_last(const compaction_work *w, sweep *s)
 {
     const compaction_level *last = &w->levels[COMPACTION_LAST];
-    uint64_t most =
-        (uint64_t)w->settings->sweep_parts * w->settings->partition_bytes;
+    uint64_t most = compaction_sweep_bytes(w);
     uint64_t bytes = 0;
 
     s->to = UINT64_MAX;

@@ -44,8 +44,7 @@ static uint64_t cut_of_last(const compaction_work *w, const upper *u,
                             uint64_t from)
 {
     const compaction_level *last = &w->levels[COMPACTION_LAST];
-    uint64_t most =
-        (uint64_t)w->settings->sweep_parts * w->settings->partition_bytes;
+    uint64_t most = compaction_sweep_bytes(w);
     size_t at = compaction_reaches(w, last->first, last->end, from);
     uint64_t reach = 0; /* of the runs above */
     uint64_t bytes = 0;
@@ -65,8 +64,7 @@ static uint64_t cut_of_last(const compaction_work *w, const upper *u,
 static uint64_t cut_at(const compaction_work *w, size_t first, size_t end,
                        uint64_t from)
 {
-    uint64_t most =
-        (uint64_t)w->settings->sweep_parts * w->settings->partition_bytes;
+    uint64_t most = compaction_sweep_bytes(w);
     size_t at = compaction_reaches(w, first, end, from);
     uint64_t bytes = 0;
 
@@ -130,7 +128,7 @@ static size_t end_of_small(const compaction_work *w, size_t at, size_t end,
                            bool *ret_are_many)
 {
     uint64_t part_bytes = w->settings->partition_bytes;
-    uint64_t most = w->settings->sweep_parts * part_bytes;
+    uint64_t most = compaction_sweep_bytes(w);
     size_t to = at;
     uint64_t bytes = 0;
 
@@ -146,8 +144,7 @@ static size_t end_of_small(const compaction_work *w, size_t at, size_t end,
 static void take_unsettled(compaction_work *w, uint64_t from)
 {
     const compaction_level *last = &w->levels[COMPACTION_LAST];
-    uint64_t most =
-        (uint64_t)w->settings->sweep_parts * w->settings->partition_bytes;
+    uint64_t most = compaction_sweep_bytes(w);
     uint64_t bytes = 0;
 
     for (size_t at = compaction_reaches(w, last->first, last->end, from);

@@ -50,6 +50,12 @@ void compaction_finish(compaction_work *w, compaction_reason reason,
 size_t compaction_reaches(const compaction_work *w, size_t first, size_t end,
                           uint64_t key);
 
+/* What a step of a sweep takes of the last level at most. */
+static inline uint64_t compaction_sweep_bytes(const compaction_work *w)
+{
+    return (uint64_t)w->settings->sweep_parts * w->settings->partition_bytes;
+}
+
 /* How many times `whole` goes into `part`. */
 static inline double compaction_share(uint64_t part, uint64_t whole)
 {

@@ -164,10 +164,7 @@ static cask_status create_file(store_handle *store, segment_header *header,
     } else if (status == CASK_POISONED) {
         store_poison(store, local.os_errno, "a new segment or the directory");
     }
-    if (status != CASK_OK && err != NULL) {
-        *err = local;
-    }
-    return status;
+    return status == CASK_OK ? CASK_OK : fail_again(err, &local);
 }
 
 cask_status store_create_row(store_handle *store, const row_plan *plan,

@@ -182,8 +182,8 @@ cask_status store_check_runs(store_handle *store,
                           "repair', or open with damage = CASK_DAMAGE_SERVE "
                           "(--damage serve) to read the rest",
                           found.message);
-        } else if (status != CASK_OK && err != NULL) {
-            *err = found;
+        } else if (status != CASK_OK) {
+            status = fail_again(err, &found);
         }
     }
     return status;

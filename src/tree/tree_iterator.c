@@ -334,11 +334,9 @@ static cask_status stop_at_damage(tree_iterator *it, walk_held held,
     it->is_somewhere = true;
     it->held = held;
     *ret_entry = (cask_entry){.key = it->untold_key};
-    if (err != NULL) {
-        *err = it->untold;
-    }
+    status = fail_again(err, &it->untold);
     it->untold.status = CASK_OK;
-    return CASK_CORRUPT;
+    return status;
 }
 
 static cask_status find_once(tree_iterator *it, const walk_step *step,
@@ -482,10 +480,7 @@ cask_status tree_iterator_walk(tree_iterator *it, const tree_walk *walk,
         status = move_on(it, kind, &entry, &why);
     }
     if (status != CASK_OK && status != CASK_NOT_FOUND) {
-        if (err != NULL) {
-            *err = why;
-        }
-        return status;
+        return fail_again(err, &why);
     }
     return damage.status == CASK_OK
                ? CASK_OK

@@ -162,6 +162,26 @@ cask_status version_new_run(store_handle *store, uint64_t *ret_id,
 
 /* ---- Apply --------------------------------------------------------------- */
 
+bool version_edit_adds(const version_edit *edit, uint64_t id)
+{
+    for (size_t i = 0; i < edit->add_count; i++) {
+        if (edit->adds[i].id == id) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool version_edit_drops(const version_edit *edit, uint64_t id)
+{
+    for (size_t i = 0; i < edit->drop_count; i++) {
+        if (edit->drops[i] == id) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* An edit as the MANIFEST takes it. */
 typedef struct applying {
     manifest_run *adds;     /* owned, like all arrays here */
@@ -180,11 +200,8 @@ typedef struct applying {
 static const cask_run *moved_file(const version *pinned,
                                   const version_edit *edit, uint64_t id)
 {
-    bool is_dropped = false;
+    bool is_dropped = version_edit_drops(edit, id);
 
-    for (size_t i = 0; i < edit->drop_count && !is_dropped; i++) {
-        is_dropped = edit->drops[i] == id;
-    }
     for (size_t i = 0; i < pinned->count && is_dropped; i++) {
         if (pinned->runs[i].id == id) {
             return pinned->runs[i].file;
@@ -326,10 +343,7 @@ static cask_status check(const store_handle *store, manifest_state *manifest,
         return fail(err, CASK_INVALID, 0, "%s: cannot change the tree: %s",
                     store->path, local.message);
     }
-    if (status != CASK_OK && err != NULL) {
-        *err = local;
-    }
-    return status;
+    return status == CASK_OK ? CASK_OK : fail_again(err, &local);
 }
 
 /*
@@ -369,16 +383,6 @@ static cask_status apply(store_handle *store, applying *a, cask_error *err)
     }
     manifest_free(&manifest);
     return status;
-}
-
-bool version_edit_adds(const version_edit *edit, uint64_t id)
-{
-    for (size_t i = 0; i < edit->add_count; i++) {
-        if (edit->adds[i].id == id) {
-            return true;
-        }
-    }
-    return false;
 }
 
 /* Best effort: version_settle() also removes them. */

@@ -61,16 +61,6 @@ typedef struct naming {
     bool *is_named; /* of pinned->values */
 } naming;
 
-static bool is_dropped(const version_edit *edit, uint64_t id)
-{
-    for (size_t i = 0; i < edit->drop_count; i++) {
-        if (edit->drops[i] == id) {
-            return true;
-        }
-    }
-    return false;
-}
-
 static bool is_named_by(const cask_run *file, uint64_t id)
 {
     for (uint32_t i = 0; i < file->footer.segments; i++) {
@@ -123,7 +113,7 @@ static cask_status note_all(const naming *n, const cask_run *const *files,
     for (size_t i = 0; i < n->pinned->count && status == CASK_OK; i++) {
         const version_run *run = &n->pinned->runs[i];
 
-        if (!is_dropped(n->edit, run->id)) {
+        if (!version_edit_drops(n->edit, run->id)) {
             status = note_named(n, run->file, false, err);
         }
     }

@@ -58,8 +58,10 @@ cask_status versions_open_file(const store_handle *store,
 
 /* ---- version_apply.c ---- */
 
-/* Whether a run comes with the edit, maybe again. */
+/* Whether a run comes with the edit, maybe again; whether it goes, maybe to
+ * come again. */
 bool version_edit_adds(const version_edit *edit, uint64_t id);
+bool version_edit_drops(const version_edit *edit, uint64_t id);
 
 /* ---- version_values.c ---- */
 

@@ -181,15 +181,8 @@ static int set_up(void **state)
     return 0;
 }
 
-static int tear_down(void **state)
-{
-    scene *s = *state;
-
-    step_store_end(&s->store);
-    return 0;
-}
-
-#define STEP_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define STEP_TEST(name)                                                        \
+    cmocka_unit_test_setup_teardown(name, set_up, step_store_tear_down)
 
 int main(void)
 {

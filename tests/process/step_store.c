@@ -31,6 +31,12 @@ void step_store_end(step_store *store)
     scratch_remove(store->path);
 }
 
+int step_store_tear_down(void **state)
+{
+    step_store_end(*state);
+    return 0;
+}
+
 void step_store_open(step_store *store)
 {
     cask_error err = {CASK_OK, 0, ""};

@@ -20,6 +20,8 @@ typedef struct step_store {
 void step_store_begin(step_store *store);
 /* Closes it if it is open. */
 void step_store_end(step_store *store);
+/* The same, as a fixture of cmocka, of a scene that has nothing else to end. */
+int step_store_tear_down(void **state);
 
 void step_store_open(step_store *store);
 void step_store_close(step_store *store);
